@@ -1,0 +1,121 @@
+"""Validated settings of every stage.
+
+Bounds, defaults and help texts live here once; the command line's flags and the app's widgets are made from these
+fields. Every model is frozen, refuses unknown fields, survives a JSON round trip and has a content hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FORMAT_VERSION = 1
+
+
+class Config(BaseModel):
+    """Base of all settings: frozen, strict about unknown names, hashable by content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def content_hash(self) -> str:
+        """Hash of the settings' values, the same in every process.
+
+        Returns
+        -------
+        str
+            16 hexadecimal digits.
+        """
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class SyntheticConfig(Config):
+    """The planted catalogue (`sparcode.data.synthetic`)."""
+
+    n_users: int = Field(2000, ge=50, le=200_000, description="Users to generate.")
+    n_items: int = Field(1200, ge=50, le=200_000, description="Items in the planted catalogue.")
+    nonlinear_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the planted affinity that is 'an item fits any one taste' instead of 'fits the average "
+        "taste'. At 0 a dot product of the latent dimension expresses everything.",
+    )
+    difficulty: float = Field(0.5, ge=0, le=1, description="Noise in what users pick: 0 is clean, 1 is mostly popularity and chance.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the catalogue and of every choice in it.")
+
+
+class SplitConfig(Config):
+    """Strong generalization: users are split, each held-out history is cut into query and targets."""
+
+    validation_share: float = Field(0.1, gt=0, le=0.4, description="Share of users held out for validation.")
+    test_share: float = Field(0.1, gt=0, le=0.4, description="Share of users held out for the test.")
+    target_share: float = Field(0.2, gt=0, lt=1, description="Last part of a held-out history that is to be predicted.")
+    min_history: int = Field(5, ge=2, le=1000, description="Users with fewer interactions are dropped and counted.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the user shuffle.")
+
+
+class ModelConfig(Config):
+    """Network shapes shared by SparCode, two-tower and all-to-all."""
+
+    encoder: Literal["mean"] = Field("mean", description="Query encoder: mean (pooled history, then a DNN).")
+    interaction: Literal["mlp"] = Field("mlp", description="Interaction network that scores a (token, item) pair.")
+    n_tokens: int = Field(4, ge=1, le=16, description="T: tokens per query.")
+    token_dim: int = Field(32, ge=4, le=512, description="D: dimensions of a token.")
+    hidden_dim: int = Field(256, ge=8, le=2048, description="Width of the query encoder.")
+    interaction_dim: int = Field(32, ge=4, le=512, description="Hidden width of the interaction network.")
+
+
+class QuantizerConfig(Config):
+    """The product quantizer (paper section 3.2)."""
+
+    n_codebooks: int = Field(2, ge=1, le=8, description="M: codebooks, one per sub-vector of a token.")
+    codebook_size: int = Field(64, ge=2, le=1024, description="K: codewords per codebook.")
+    n_nearest: int = Field(1, ge=1, le=16, description="Nearest codes a token is sent to, with softmax weights; 1 is the paper's hard assignment.")
+    ema_decay: float = Field(0.99, ge=0.5, lt=1, description="Decay of the moving average that updates the codebooks.")
+    commitment_weight: float = Field(0.25, ge=0, le=10, description="beta: weight of the commitment loss.")
+    revive_below: float = Field(0.05, ge=0, le=1, description="A codeword used less than this share of the average is re-seeded; 0 switches revival off.")
+    kmeans_iterations: int = Field(12, ge=1, le=100, description="Lloyd iterations of the k-means start.")
+
+
+class TrainingConfig(Config):
+    """One training run; the caller loops over epochs."""
+
+    epochs: int = Field(60, ge=1, le=1000, description="Epochs of the continuous backbone (and of each baseline), at most.")
+    joint_epochs: int = Field(20, ge=0, le=1000, description="Epochs of joint training with the quantizer, at most.")
+    patience: int = Field(8, ge=1, le=1000, description="Epochs without a better validation recall before training stops.")
+    batch_size: int = Field(128, ge=8, le=8192, description="B: queries in a batch.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's step size.")
+    joint_learning_rate: float = Field(3e-4, gt=0, le=1, description="Adam's step size in joint training.")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's decoupled weight decay.")
+    dropout: float = Field(0.3, ge=0, lt=1, description="Dropout on the pooled history.")
+    n_negatives: int = Field(0, ge=0, le=1_000_000, description="Shared negatives per batch; 0 scores every item (full softmax).")
+    density: float = Field(0.2, gt=0, le=1, description="Share of (code, item) scores above the threshold that training aims at; sets tau.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, batches and negatives.")
+
+
+class IndexConfig(Config):
+    """The sparse inverted index."""
+
+    floor_density: float = Field(0.5, gt=0, le=1, description="Share of scores kept in the index, so that the threshold can move down to there without a rebuild.")
+    unseen: Literal["compute", "nearest"] = Field("compute", description="A code no training query used: compute its list and keep it, or go to the nearest stored code.")
+    block_codes: int = Field(64, ge=1, le=65536, description="Codes scored at a time while the index is built.")
+
+
+class RunConfig(Config):
+    """Everything that decides a run's numbers, next to its data."""
+
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    quantizer: QuantizerConfig = QuantizerConfig()
+    training: TrainingConfig = TrainingConfig()
+    index: IndexConfig = IndexConfig()
+
+    @model_validator(mode="after")
+    def _token_splits_evenly(self) -> RunConfig:
+        if self.model.token_dim % self.quantizer.n_codebooks:
+            raise ValueError(f"token_dim={self.model.token_dim} must be a multiple of n_codebooks={self.quantizer.n_codebooks}")
+        return self

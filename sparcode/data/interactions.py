@@ -1,0 +1,238 @@
+"""Validated containers for interaction data: `Histories` (ragged rows of items) and `Interactions` (a whole data set)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Ragged rows of item indices, oldest first: the queries (or the targets) of a set of users.
+
+    Attributes
+    ----------
+    indptr
+        (B + 1,) int64; row b is ``items[indptr[b]:indptr[b + 1]]``.
+    items
+        (n_interactions,) int32, item indices in ``[0, n_items)``.
+    n_items
+        Catalogue size I.
+    """
+
+    indptr: np.ndarray
+    items: np.ndarray
+    n_items: int
+
+    def __post_init__(self) -> None:
+        if self.indptr.ndim != 1 or len(self.indptr) == 0 or self.indptr[0] != 0 or self.indptr[-1] != len(self.items):
+            raise ValueError(f"indptr must run from 0 to {len(self.items)} (the number of items); got {self.indptr!r}")
+        if np.any(np.diff(self.indptr) < 0):
+            raise ValueError("indptr must not decrease")
+        if len(self.items) and (self.items.min() < 0 or self.items.max() >= self.n_items):
+            raise ValueError(f"item indices must lie in [0, {self.n_items}); got {self.items.min()} to {self.items.max()}")
+
+    @classmethod
+    def from_lists(cls, rows: list[list[int]], n_items: int) -> Histories:
+        """Build from Python lists, one per row."""
+        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in rows], out=indptr[1:])
+        items = np.array([item for row in rows for item in row], dtype=np.int32)
+        return cls(indptr, items, n_items)
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        """Items of one row, (length,) int32, a view."""
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} is not in [0, {len(self)})")
+        return self.items[self.indptr[row] : self.indptr[row + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(B,) int64, items per row."""
+        return np.diff(self.indptr)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(n_interactions,) int64, the row of every entry of `items`."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def take(self, rows: np.ndarray) -> Histories:
+        """The given rows, in the given order.
+
+        Parameters
+        ----------
+        rows
+            (n,) integers in ``[0, B)``; repeats are allowed.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        lengths = self.lengths[rows]
+        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        offsets = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[rows], lengths)
+        return Histories(indptr, self.items[offsets], self.n_items)
+
+    def select(self, keep: np.ndarray) -> Histories:
+        """The entries where `keep` is true, rows kept in place (some may become empty).
+
+        Parameters
+        ----------
+        keep
+            (n_interactions,) bool.
+        """
+        counts = np.concatenate([[0], np.cumsum(keep)])
+        return Histories(counts[self.indptr].astype(np.int64), self.items[keep], self.n_items)
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """A data set: every user's history over a catalogue, with original ids and item texts.
+
+    Attributes
+    ----------
+    histories
+        One row per user, oldest first, no item twice in a row.
+    user_ids, item_ids
+        (n_users,) and (n_items,) original ids, in the order of the internal indices.
+    items
+        DataFrame of n_items rows in index order, with at least a ``title`` column; ``genres`` ('|'-separated text) where known.
+    name
+        Short name shown beside every number measured on it.
+    synthetic
+        Whether the project made it up. Shown wherever the data shows.
+    has_time
+        Whether the order inside a history is an order in time.
+    dropped
+        Reason -> number of rows (or users) left out while reading. Empty if nothing was.
+    """
+
+    histories: Histories
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    items: pd.DataFrame
+    name: str
+    synthetic: bool = False
+    has_time: bool = True
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.user_ids) != len(self.histories):
+            raise ValueError(f"{len(self.user_ids)} user ids for {len(self.histories)} histories")
+        if not len(self.item_ids) == len(self.items) == self.histories.n_items:
+            raise ValueError(f"{len(self.item_ids)} item ids and {len(self.items)} item rows for a catalogue of {self.histories.n_items}")
+        if "title" not in self.items.columns:
+            raise ValueError(f"items needs a 'title' column; got {list(self.items.columns)}")
+        if self.n_interactions == 0:
+            raise ValueError(f"data set {self.name!r} has no interactions")
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        name: str,
+        items: pd.DataFrame | None = None,
+        synthetic: bool = False,
+        dropped: Mapping[str, int] | None = None,
+    ) -> Interactions:
+        """Index a frame of (user, item) rows.
+
+        Rows without a user or an item and repeated (user, item) pairs are dropped and counted; of repeats the oldest stays.
+
+        Parameters
+        ----------
+        frame
+            Columns ``user_id``, ``item_id`` (integers or text) and optionally ``timestamp`` (numbers or times). Without
+            ``timestamp`` the order of rows is kept and `has_time` is false.
+        name
+            Short name of the data set.
+        items
+            Optional item texts: ``item_id``, ``title`` and optionally ``genres`` and others. Items nobody touched are left out;
+            items without a row get their id as title.
+        synthetic
+            Whether the data is made up.
+        dropped
+            Counts of what was left out before this call.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or nothing is left.
+        """
+        missing = [column for column in ("user_id", "item_id") if column not in frame.columns]
+        if missing:
+            raise ValueError(f"missing column(s) {missing}; the data has {list(frame.columns)}")
+        dropped = dict(dropped or {})
+        has_time = "timestamp" in frame.columns
+        n_rows = len(frame)
+        frame = frame.dropna(subset=["user_id", "item_id", *(["timestamp"] if has_time else [])])
+        _count(dropped, "rows with an empty user, item or time", n_rows - len(frame))
+        frame = frame.sort_values("timestamp", kind="stable") if has_time else frame
+        n_rows = len(frame)
+        frame = frame.drop_duplicates(["user_id", "item_id"], keep="first")
+        _count(dropped, "repeated (user, item) pairs", n_rows - len(frame))
+        if frame.empty:
+            raise ValueError(f"data set {name!r} has no usable rows; dropped: {dropped or 'nothing, it was empty'}")
+        user_codes, user_ids = pd.factorize(frame["user_id"], sort=True)
+        item_codes, item_ids = pd.factorize(frame["item_id"], sort=True)
+        order = np.argsort(user_codes, kind="stable")
+        indptr = np.zeros(len(user_ids) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(user_codes, minlength=len(user_ids)), out=indptr[1:])
+        histories = Histories(indptr, item_codes[order].astype(np.int32), len(item_ids))
+        return cls(
+            histories=histories,
+            user_ids=np.asarray(user_ids),
+            item_ids=np.asarray(item_ids),
+            items=_item_table(np.asarray(item_ids), items),
+            name=name,
+            synthetic=synthetic,
+            has_time=has_time,
+            dropped=dropped,
+        )
+
+    @property
+    def n_users(self) -> int:
+        """Users with at least one interaction."""
+        return len(self.histories)
+
+    @property
+    def n_items(self) -> int:
+        """Catalogue size I."""
+        return self.histories.n_items
+
+    @property
+    def n_interactions(self) -> int:
+        """(user, item) pairs."""
+        return len(self.histories.items)
+
+    def content_hash(self) -> str:
+        """Hash of the histories, 16 hexadecimal digits: the same data has the same hash."""
+        digest = hashlib.sha256()
+        digest.update(np.ascontiguousarray(self.histories.indptr).tobytes())
+        digest.update(np.ascontiguousarray(self.histories.items).tobytes())
+        digest.update(str(self.n_items).encode())
+        return digest.hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        kind = "synthetic, " if self.synthetic else ""
+        return f"Interactions({self.name!r}, {kind}{self.n_users:,} users, {self.n_items:,} items, {self.n_interactions:,} interactions)"
+
+
+def _count(dropped: dict[str, int], reason: str, n: int) -> None:
+    if n:
+        dropped[reason] = dropped.get(reason, 0) + int(n)
+
+
+def _item_table(item_ids: np.ndarray, items: pd.DataFrame | None) -> pd.DataFrame:
+    if items is None:
+        return pd.DataFrame({"title": [str(item_id) for item_id in item_ids]})
+    if missing := [column for column in ("item_id", "title") if column not in items.columns]:
+        raise ValueError(f"missing item column(s) {missing}; the item file has {list(items.columns)}")
+    table = items.drop_duplicates("item_id").set_index("item_id").reindex(item_ids).reset_index()
+    table["title"] = table["title"].where(table["title"].notna(), table["item_id"].astype(str))
+    return table.drop(columns="item_id")
