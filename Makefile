@@ -1,0 +1,45 @@
+# Each target sets up .venv by itself; the second time that costs nothing.
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+STAMP := $(VENV)/.stamp
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
+
+# A browser tab can only be opened where there is a display.
+ifneq ($(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s)),)
+HEADLESS := false
+else
+HEADLESS := true
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help app test lint clean
+
+help:
+	@echo "make app    start the studio on port $(PORT) (PORT=... for another)"
+	@echo "make test   run the tests"
+	@echo "make lint   check style and formatting"
+	@echo "make clean  remove the environment and all caches"
+
+app: $(STAMP)
+	@$(VENV)/bin/streamlit run streamlit_app.py --server.port $(PORT) --server.headless $(HEADLESS)
+
+test: $(STAMP)
+	@$(VENV)/bin/python -m pytest -q -rs
+
+lint: $(STAMP)
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "SparCode needs Python 3.11 or newer; '$(PYTHON)' is `$(PYTHON) --version 2>&1`. Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || { echo "Creating $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "Installing requirements into $(VENV) (a few minutes, once)"
+	@$(PIP) install -q -r requirements.txt
+	@$(PIP) install -q --no-deps -e .
+	@touch $@

@@ -1,0 +1,39 @@
+"""Entry script of the studio: page settings and navigation; runs again at each full rerun."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import streamlit as st
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+# `streamlit run app/main.py` puts only `app/` on the path; the launcher puts the root there itself.
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+
+class PageRow(NamedTuple):
+    """One entry of the navigation: file in `pages/`, title, and the URL path it is reached by (empty for the start page)."""
+
+    file: str
+    title: str
+    url_path: str
+
+
+PAGES: Final = (PageRow("overview.py", "Overview", ""),)
+
+
+def _page(row: PageRow) -> st.Page:
+    # No page icons: for the tab of a page that has one, the browser fetches a picture from a font service on the network.
+    path = ROOT / "pages" / row.file
+    if row.url_path:
+        return st.Page(path, title=row.title, icon="", url_path=row.url_path)
+    return st.Page(path, title=row.title, icon="", default=True)
+
+
+chosen = st.navigation([_page(row) for row in PAGES])
+st.set_page_config(page_title=f"{chosen.title} · SparCode Studio", page_icon=ROOT / "assets" / "icon.png", layout="wide")
+st.logo(ROOT / "assets" / "logo.svg", icon_image=ROOT / "assets" / "icon.png", size="large")
+chosen.run()

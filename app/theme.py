@@ -1,0 +1,136 @@
+"""Colours, dashes, markers and the base layout of every chart; the values that `.streamlit/config.toml` repeats for Streamlit."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+# Okabe and Ito's colour-blind safe set, with two more to make the ten that Streamlit needs.
+CATEGORICAL_LIGHT: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000", "#332288", "#999999")
+CATEGORICAL_DARK: Final = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00", "#FFFFFF", "#88CCEE", "#BBBBBB")
+
+# Viridis in ten steps, low to high.
+SEQUENTIAL: Final = ("#440154", "#482878", "#3E4989", "#31688E", "#26828E", "#1F9E89", "#35B779", "#6DCD59", "#B4DE2C", "#FDE725")
+
+# Series n takes entry n of all three lists, so no series is told apart by colour alone.
+DASHES: Final = (
+    "solid",
+    "dash",
+    "dot",
+    "dashdot",
+    "longdash",
+    "longdashdot",
+    "8px,3px,2px,3px,2px,3px",
+    "14px,4px",
+    "2px,6px",
+    "6px,2px",
+)
+MARKERS: Final = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "cross",
+    "x",
+    "triangle-down",
+    "star",
+    "hexagon",
+    "pentagon",
+)
+
+BACKGROUND_LIGHT: Final = "#FFFFFF"
+BACKGROUND_DARK: Final = "#11151C"
+TEXT_LIGHT: Final = "#1B2430"
+TEXT_DARK: Final = "#E6EAF0"
+GRID_LIGHT: Final = "#D5DCE4"
+GRID_DARK: Final = "#333C4A"
+PRIMARY_LIGHT: Final = "#0072B2"
+PRIMARY_DARK: Final = "#56B4E9"
+
+FONT_FAMILY: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Helvetica Neue', Arial, sans-serif"
+
+
+def categorical(dark: bool) -> tuple[str, ...]:
+    """Ten series colours for a light or dark background.
+
+    Parameters
+    ----------
+    dark : bool
+        Whether the chart stands on the dark background.
+
+    Returns
+    -------
+    tuple of str
+        Hex colours, in the order series take them.
+    """
+    return CATEGORICAL_DARK if dark else CATEGORICAL_LIGHT
+
+
+def series_style(position: int, dark: bool) -> dict[str, Any]:
+    """Line and marker of one series: colour, dash and symbol that belong together.
+
+    Parameters
+    ----------
+    position : int
+        Place of the series in its chart, from 0. After the tenth the looks repeat.
+    dark : bool
+        Whether the chart stands on the dark background.
+
+    Returns
+    -------
+    dict
+        `line` and `marker` keyword arguments of a Plotly scatter trace.
+
+    Raises
+    ------
+    ValueError
+        If `position` is negative.
+    """
+    if position < 0:
+        raise ValueError(f"position must be 0 or more, got {position}")
+    place = position % len(CATEGORICAL_LIGHT)
+    colour = categorical(dark)[place]
+    return {
+        "line": {"color": colour, "dash": DASHES[place], "width": 2},
+        "marker": {"color": colour, "symbol": MARKERS[place], "size": 8},
+    }
+
+
+def figure_layout(dark: bool, font_size: int = 14) -> dict[str, Any]:
+    """Plotly layout that every figure starts from.
+
+    The template is named explicitly: importing Streamlit replaces Plotly's default one by placeholder colours, which would turn an
+    exported figure black.
+
+    Parameters
+    ----------
+    dark : bool
+        Whether the chart stands on the dark background.
+    font_size : int, default 14
+        Base text size in pixels; slides want 16 to 18.
+
+    Returns
+    -------
+    dict
+        Arguments for `go.Figure(layout=...)` or `figure.update_layout(...)`; a fresh dict at each call.
+
+    Raises
+    ------
+    ValueError
+        If `font_size` is not positive.
+    """
+    if font_size <= 0:
+        raise ValueError(f"font_size must be positive, got {font_size}")
+    background, text, grid = (BACKGROUND_DARK, TEXT_DARK, GRID_DARK) if dark else (BACKGROUND_LIGHT, TEXT_LIGHT, GRID_LIGHT)
+    axis = {"gridcolor": grid, "linecolor": grid, "zerolinecolor": grid, "automargin": True}
+    return {
+        "template": "plotly_dark" if dark else "plotly_white",
+        "colorway": list(categorical(dark)),
+        "colorscale": {"sequential": [[step / (len(SEQUENTIAL) - 1), colour] for step, colour in enumerate(SEQUENTIAL)]},
+        "font": {"family": FONT_FAMILY, "size": font_size, "color": text},
+        "paper_bgcolor": background,
+        "plot_bgcolor": background,
+        "margin": {"l": 56, "r": 16, "t": 48, "b": 48},
+        "hoverlabel": {"font": {"family": FONT_FAMILY, "size": font_size}},
+        "xaxis": dict(axis),
+        "yaxis": dict(axis),
+    }
