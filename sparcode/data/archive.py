@@ -1,0 +1,117 @@
+"""Files of a .zip archive or of a folder, read by name in place: nothing is extracted, nothing absurdly large is read."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+
+class FolderFiles:
+    """Files of a folder, looked for in the folder itself and in named subfolders of it."""
+
+    def __init__(self, path: Path, subfolders: Sequence[str], max_bytes: int) -> None:
+        self.label = str(path)
+        self._places = [path, *(path / name for name in subfolders)]
+        self._max_bytes = max_bytes
+
+    def _find(self, name: str) -> Path | None:
+        return next((place / name for place in self._places if (place / name).is_file()), None)
+
+    def __contains__(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def read(self, name: str) -> bytes:
+        """Content of one file.
+
+        Raises
+        ------
+        ValueError
+            If it is missing or larger than the limit.
+        """
+        path = self._find(name)
+        if path is None:
+            raise ValueError(f"{self.label}: looked for {name}, which is missing")
+        with path.open("rb") as file:
+            return _bounded(file, path.stat().st_size, self._max_bytes, f"{self.label}: {name}")
+
+
+class ZipFiles:
+    """Files of a .zip archive, looked for by base name, so that it does not matter under which folder they were packed."""
+
+    def __init__(self, archive: zipfile.ZipFile, label: str, max_bytes: int) -> None:
+        self.label = label
+        self._archive = archive
+        self._max_bytes = max_bytes
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        # Deepest first, so that of equal names the one nearest the top stays; macOS adds a shadow tree of its own.
+        for info in sorted(archive.infolist(), key=lambda info: -info.filename.count("/")):
+            if not info.is_dir() and not info.filename.startswith("__MACOSX/"):
+                self._members[PurePosixPath(info.filename).name] = info
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
+    def read(self, name: str) -> bytes:
+        """Content of one member.
+
+        Raises
+        ------
+        ValueError
+            If it is missing, damaged, encrypted or larger than the limit.
+        """
+        if name not in self._members:
+            raise ValueError(f"{self.label}: looked for {name}, which is missing")
+        info = self._members[name]
+        try:
+            with self._archive.open(info) as file:
+                return _bounded(file, info.file_size, self._max_bytes, f"{self.label}: {name}")
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:  # RuntimeError: encrypted
+            raise ValueError(f"{self.label}: cannot read {name}: {error}") from error
+
+
+@contextmanager
+def open_files(source: str | Path | BinaryIO, subfolders: Sequence[str], max_bytes: int) -> Iterator[FolderFiles | ZipFiles]:
+    """Open a folder, or a .zip archive given as a path or as an open binary file.
+
+    Parameters
+    ----------
+    source
+        What to open.
+    subfolders
+        Names of the subfolders that are searched too, where the source is a folder.
+    max_bytes
+        Largest size of a file that is read.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing at the path, or it is no readable .zip archive.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir():
+            yield FolderFiles(path, subfolders, max_bytes)
+            return
+        if not path.is_file():
+            raise ValueError(f"no archive or folder at {path}")
+        label = str(path)
+    else:
+        label = str(getattr(source, "name", "the archive"))
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(f"{label} is not a readable .zip archive: {error}") from error
+    with archive:
+        yield ZipFiles(archive, label, max_bytes)
+
+
+def _bounded(file: BinaryIO, declared_bytes: int, max_bytes: int, label: str) -> bytes:
+    # A declared size may lie, so the read itself is bounded too.
+    raw = file.read(max_bytes + 1) if declared_bytes <= max_bytes else b""
+    if max(declared_bytes, len(raw)) > max_bytes:
+        raise ValueError(f"{label} is larger than {max_bytes:,} bytes, the most that is read")
+    return raw

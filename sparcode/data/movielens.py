@@ -1,0 +1,248 @@
+"""MovieLens 100K and 1M in their publisher's own formats, from a local archive or folder, or downloaded on request."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import pandas as pd
+import pooch
+
+from sparcode.data.archive import FolderFiles, ZipFiles, open_files
+from sparcode.data.interactions import Interactions
+
+TERMS = """The MovieLens data sets belong to GroupLens (University of Minnesota), who lend them for research under these terms:
+- use them for research; do not suggest that the university or GroupLens endorses you or your results;
+- do not pass the data on to others without separate permission;
+- no commercial or revenue-bearing use without permission from GroupLens;
+- cite F. Maxwell Harper and Joseph A. Konstan (2015), The MovieLens Datasets: History and Context,
+  ACM Transactions on Interactive Intelligent Systems 5(4), article 19, doi:10.1145/2827872.
+The README inside the archive holds the full and binding text."""
+
+# The largest file of either archive is 24.6 MB; anything far beyond that is another data set or a decompression bomb.
+MAX_FILE_BYTES = 64 * 2**20
+MAX_MALFORMED_SHARE = 0.01
+DOWNLOAD_TIMEOUT_SECONDS = 30
+
+
+class Dataset(NamedTuple):
+    """Where one MovieLens data set comes from and how its files are laid out."""
+
+    title: str
+    url: str
+    checksum: str
+    size_bytes: int
+    ratings: str
+    items: str
+    separator: bytes
+
+
+DATASETS = {
+    "ml-100k": Dataset(
+        title="MovieLens 100K",
+        url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+        checksum="md5:0e33842e24a9c977be4e0107933c0723",
+        size_bytes=4_924_029,
+        ratings="u.data",
+        items="u.item",
+        separator=b"\t",
+    ),
+    "ml-1m": Dataset(
+        title="MovieLens 1M",
+        url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
+        checksum="sha256:a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+        size_bytes=5_917_549,
+        ratings="ratings.dat",
+        items="movies.dat",
+        separator=b"::",
+    ),
+}
+
+
+def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = None) -> Interactions:
+    """Read MovieLens 100K or 1M; which of the two is told from the files inside.
+
+    Archive members are read in place, nothing is extracted. Lines that break the format are left out and counted in `dropped`.
+
+    Parameters
+    ----------
+    source
+        The ``.zip`` as published (a path or an open binary file), or the folder it extracts to.
+    min_rating
+        Keep ratings of at least this many stars, 1 to 5. By default every rating counts as a positive interaction.
+
+    Raises
+    ------
+    ValueError
+        If the source is no such archive or folder, a file is missing, damaged or absurdly large, more than 1% of a file's lines are
+        malformed, or nothing is left.
+    """
+    if min_rating is not None and not 1 <= min_rating <= 5:
+        raise ValueError(f"min_rating must lie in [1, 5] (stars); got {min_rating}")
+    dropped: dict[str, int] = {}
+    with open_files(source, subfolders=tuple(DATASETS), max_bytes=MAX_FILE_BYTES) as files:
+        dataset = _detect(files)
+        ratings = _parse_ratings(files.read(dataset.ratings), dataset, dropped)
+        if dataset.items == "u.item":
+            items = _parse_items_100k(files.read(dataset.items), _parse_genres(files.read("u.genre")), dropped)
+        else:
+            items = _parse_items_1m(files.read(dataset.items), dropped)
+    if min_rating is not None:
+        n_rows = len(ratings)
+        ratings = ratings[ratings["rating"] >= min_rating]
+        if n_rows > len(ratings):
+            dropped[f"ratings below {min_rating:g}"] = n_rows - len(ratings)
+    return Interactions.from_frame(ratings, dataset.title, items=items, dropped=dropped)
+
+
+def cached_archive(name: str) -> Path | None:
+    """The archive that `download` fetched earlier, or None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If `name` is not a key of `DATASETS`.
+    """
+    _dataset(name)
+    path = Path(pooch.os_cache("sparcode")) / f"{name}.zip"
+    return path if path.is_file() else None
+
+
+def download(
+    name: str,
+    accept_terms: bool = False,
+    *,
+    url: str | None = None,
+    expected_checksum: str | None = None,
+    progress: bool = True,
+) -> Path:
+    """Fetch an archive from its publisher into the user's cache folder, unless it is there already.
+
+    Parameters
+    ----------
+    name
+        ``ml-100k`` or ``ml-1m``.
+    accept_terms
+        Whether the user has read `TERMS` and agrees. Show them first.
+    url
+        Another address that serves the archive; by default the publisher's.
+    expected_checksum
+        ``algorithm:hexadecimal digits`` the file must have; by default that of the publisher's archive.
+    progress
+        Draw a progress bar on standard error.
+
+    Returns
+    -------
+    Path
+        The archive, ready for `read_movielens`.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, the terms are not accepted (the message holds them), or the file has another checksum.
+    OSError
+        If the download or writing it fails.
+    """
+    dataset = _dataset(name)
+    if not accept_terms:
+        raise ValueError(f"{dataset.title} is only downloaded after its terms are accepted (accept_terms=True).\n{TERMS}")
+    address = url or dataset.url
+    try:
+        path = pooch.retrieve(
+            url=address,
+            known_hash=expected_checksum or dataset.checksum,
+            fname=f"{name}.zip",
+            path=pooch.os_cache("sparcode"),
+            downloader=pooch.HTTPDownloader(progressbar=progress, timeout=DOWNLOAD_TIMEOUT_SECONDS),
+        )
+    except OSError as error:  # requests' own errors are OSErrors too
+        raise OSError(f"could not download {dataset.title} from {address}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"the file at {address} is not the expected {dataset.title} archive: {error}") from error
+    return Path(path)
+
+
+def _dataset(name: str) -> Dataset:
+    if name not in DATASETS:
+        raise ValueError(f"unknown MovieLens data set {name!r}; known: {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def _detect(files: FolderFiles | ZipFiles) -> Dataset:
+    found = [dataset for dataset in DATASETS.values() if dataset.ratings in files]
+    if len(found) != 1:
+        wanted = " or ".join(f"{dataset.ratings} ({dataset.title})" for dataset in DATASETS.values())
+        raise ValueError(f"{files.label}: looked for {wanted}; found {'both' if found else 'neither'}")
+    return found[0]
+
+
+def _parse_ratings(raw: bytes, dataset: Dataset, dropped: dict[str, int]) -> pd.DataFrame:
+    table = raw.replace(dataset.separator, b"\t")
+    n_lines = table.count(b"\n") + (not table.endswith(b"\n"))
+    # The C parser refuses short lines but cuts surplus fields off; the number of separators gives those away.
+    if table.count(b"\t") == 3 * n_lines == raw.count(dataset.separator):
+        try:
+            frame = _ratings_frame(table)
+        except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
+            frame = None
+        if frame is not None and frame["rating"].between(1, 5).all() and frame.min().min() >= 0:
+            return frame
+    pattern = dataset.separator.join([rb"\d{1,18}", rb"\d{1,18}", rb"[1-5]", rb"\d{1,12}"])
+    lines = _matching_lines(raw, re.compile(pattern), dataset.ratings, dropped)
+    return _ratings_frame(b"\n".join(match[0] for match in lines).replace(dataset.separator, b"\t"))
+
+
+def _ratings_frame(table: bytes) -> pd.DataFrame:
+    names = ["user_id", "item_id", "rating", "timestamp"]
+    if not table.strip():
+        return pd.DataFrame({name: pd.Series(dtype="int64") for name in names})
+    return pd.read_csv(io.BytesIO(table), sep="\t", names=names, dtype="int64", index_col=False, na_filter=False, quoting=3, engine="c")
+
+
+def _parse_genres(raw: bytes) -> list[str]:
+    rows = [line.rsplit("|", 1) for line in raw.decode("latin-1").splitlines() if line.strip()]
+    if not rows or any(len(row) != 2 or row[1] != str(index) for index, row in enumerate(rows)):
+        raise ValueError("u.genre: every line must be name|number, numbered from 0")
+    return [row[0] for row in rows]
+
+
+def _parse_items_100k(raw: bytes, genres: list[str], dropped: dict[str, int]) -> pd.DataFrame:
+    # id | title | release date | video release date | address | one 0/1 flag per genre
+    pattern = re.compile(rb"(\d{1,18})\|([^|]+)\|[^|]*\|[^|]*\|[^|]*((?:\|[01]){%d})" % len(genres))
+    rows = []
+    for match in _matching_lines(raw, pattern, "u.item", dropped):
+        flags = match[3][1::2]
+        names = [genre for genre, flag in zip(genres, flags, strict=True) if flag == ord("1")]
+        rows.append((int(match[1]), match[2].decode("latin-1").strip(), "|".join(names)))
+    return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
+
+
+def _parse_items_1m(raw: bytes, dropped: dict[str, int]) -> pd.DataFrame:
+    pattern = re.compile(rb"(\d{1,18})::(.+)::([^:]*)")
+    rows = [
+        (int(match[1]), match[2].decode("latin-1").strip(), match[3].decode("latin-1").strip())
+        for match in _matching_lines(raw, pattern, "movies.dat", dropped)
+    ]
+    return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
+
+
+def _matching_lines(raw: bytes, pattern: re.Pattern[bytes], member: str, dropped: dict[str, int]) -> list[re.Match[bytes]]:
+    matches, n_lines, n_bad, first_bad = [], 0, 0, 0
+    for number, line in enumerate(raw.split(b"\n"), start=1):
+        text = line.rstrip(b"\r")
+        if not text:
+            continue
+        n_lines += 1
+        if match := pattern.fullmatch(text):
+            matches.append(match)
+        else:
+            n_bad += 1
+            first_bad = first_bad or number
+    if n_bad > MAX_MALFORMED_SHARE * n_lines:
+        share = f"{MAX_MALFORMED_SHARE:.0%}"
+        raise ValueError(f"{member}: {n_bad:,} of {n_lines:,} lines are malformed (at most {share} may be), the first at line {first_bad}")
+    if n_bad:
+        dropped[f"malformed lines in {member}"] = n_bad
+    return matches

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pooch
+import pytest
+
+from sparcode.data import archive, movielens
+from sparcode.data.movielens import DATASETS, TERMS, cached_archive, download, read_movielens
+
+GENRES = ["unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy"]
+GENRES += ["Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"]
+# user, item, rating, time: users 1 and 2, in another order than time
+RATINGS = [(1, 3, 5, 300), (1, 1, 2, 100), (2, 1, 4, 50), (1, 2, 3, 200), (2, 3, 1, 50)]
+
+
+def flags(*names: str) -> str:
+    return "|".join("1" if genre in names else "0" for genre in GENRES)
+
+
+def files_100k(ratings=RATINGS) -> dict[str, bytes]:
+    items = [
+        f"1|Toy Story (1995)|01-Jan-1995||http://example.org/?Toy%20Story|{flags('Animation', 'Comedy')}",
+        f"2|Misérables, Les (1995)|01-Jan-1995||http://example.org/?Mis|{flags('Drama')}",
+        f"3|unknown||||{flags('unknown')}",
+        f"4|Never Rated (1996)|01-Jan-1996|||{flags('Drama')}",
+    ]
+    genres = "\n".join(f"{genre}|{number}" for number, genre in enumerate(GENRES)) + "\n\n"
+    return {
+        "u.data": "".join("\t".join(map(str, row)) + "\n" for row in ratings).encode(),
+        "u.item": ("\n".join(items) + "\n").encode("latin-1"),
+        "u.genre": genres.encode(),
+    }
+
+
+def files_1m(ratings=RATINGS) -> dict[str, bytes]:
+    items = ["1::Toy Story (1995)::Animation|Children's|Comedy", "2::Star Wars: Misérables (1995)::Drama", "3::Odd:: Title (1995)::Sci-Fi"]
+    return {
+        "ratings.dat": "".join("::".join(map(str, row)) + "\n" for row in ratings).encode(),
+        "movies.dat": ("\n".join(items) + "\n").encode("latin-1"),
+    }
+
+
+def write_zip(path: Path, files: dict[str, bytes], folder: str = "ml") -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        for name, content in files.items():
+            out.writestr(f"{folder}/{name}" if folder else name, content)
+    return path
+
+
+def write_folder(path: Path, files: dict[str, bytes]) -> Path:
+    path.mkdir(parents=True)
+    for name, content in files.items():
+        (path / name).write_bytes(content)
+    return path
+
+
+def many(n: int = 300) -> list[tuple[int, int, int, int]]:
+    return [(1 + row % 30, 1 + row // 30 % 3, 1 + row % 5, row) for row in range(n)]
+
+
+def test_100k_zip_is_read_in_time_order(tmp_path):
+    data = read_movielens(write_zip(tmp_path / "any name.zip", files_100k()))
+    assert data.name == "MovieLens 100K"
+    assert data.has_time
+    assert not data.synthetic
+    assert data.dropped == {}
+    np.testing.assert_array_equal(data.user_ids, [1, 2])
+    np.testing.assert_array_equal(data.item_ids, [1, 2, 3])
+    np.testing.assert_array_equal(data.histories[0], [0, 1, 2])
+    np.testing.assert_array_equal(data.histories[1], [0, 2])  # equal times keep the file's order
+    assert list(data.items["title"]) == ["Toy Story (1995)", "Misérables, Les (1995)", "unknown"]
+    assert list(data.items["genres"]) == ["Animation|Comedy", "Drama", "unknown"]
+
+
+def test_1m_zip_is_read(tmp_path):
+    data = read_movielens(write_zip(tmp_path / "x.zip", files_1m()))
+    assert data.name == "MovieLens 1M"
+    np.testing.assert_array_equal(data.histories[0], [0, 1, 2])
+    assert list(data.items["title"]) == ["Toy Story (1995)", "Star Wars: Misérables (1995)", "Odd:: Title (1995)"]
+    assert list(data.items["genres"]) == ["Animation|Children's|Comedy", "Drama", "Sci-Fi"]
+
+
+@pytest.mark.parametrize("make", [files_100k, files_1m])
+def test_zip_folder_and_open_file_agree(tmp_path, make):
+    path = write_zip(tmp_path / "a.zip", make())
+    wanted = read_movielens(path).content_hash()
+    assert read_movielens(str(path)).content_hash() == wanted
+    assert read_movielens(io.BytesIO(path.read_bytes())).content_hash() == wanted
+    assert read_movielens(write_zip(tmp_path / "flat.zip", make(), folder="")).content_hash() == wanted
+    assert read_movielens(write_folder(tmp_path / "plain", make())).content_hash() == wanted
+    subfolder = "ml-100k" if make is files_100k else "ml-1m"
+    write_folder(tmp_path / "parent" / subfolder, make())
+    assert read_movielens(tmp_path / "parent").content_hash() == wanted
+
+
+@pytest.mark.parametrize("make", [files_100k, files_1m])
+def test_windows_line_ends_change_nothing(tmp_path, make):
+    crlf = {name: content.replace(b"\n", b"\r\n") for name, content in make().items()}
+    data = read_movielens(write_folder(tmp_path / "crlf", crlf))
+    assert data.content_hash() == read_movielens(write_folder(tmp_path / "lf", make())).content_hash()
+    assert data.items["title"].iloc[0] == "Toy Story (1995)"
+    assert data.items["genres"].iloc[0].endswith("Comedy")
+
+
+def test_min_rating_drops_and_counts(tmp_path):
+    data = read_movielens(write_zip(tmp_path / "a.zip", files_100k()), min_rating=3)
+    assert data.n_interactions == 3
+    assert data.dropped == {"ratings below 3": 2}
+
+
+@pytest.mark.parametrize("value", [0.5, 6, float("nan")])
+def test_min_rating_out_of_range_is_refused(tmp_path, value):
+    with pytest.raises(ValueError, match=r"min_rating must lie in \[1, 5\]"):
+        read_movielens(write_zip(tmp_path / "a.zip", files_100k()), min_rating=value)
+
+
+def test_min_rating_that_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="no usable rows"):
+        read_movielens(write_zip(tmp_path / "a.zip", files_100k([(1, 1, 2, 3)])), min_rating=5)
+
+
+BAD_ROWS = [
+    "1{s}2{s}3",
+    "1{s}2{s}3{s}4{s}5",
+    "x{s}2{s}3{s}4",
+    "1{s}2{s}9{s}4",
+    "-1{s}2{s}3{s}4",
+    "1{s}2{s}3.5{s}4",
+    "1{s}99999999999999999999{s}3{s}4",
+    "noise",
+]
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+@pytest.mark.parametrize(("make", "name", "separator"), [(files_100k, "u.data", "\t"), (files_1m, "ratings.dat", "::")])
+def test_a_few_malformed_ratings_are_dropped_and_counted(tmp_path, make, name, separator, row):
+    files = make(many())
+    wanted = read_movielens(write_zip(tmp_path / "good.zip", files))
+    files[name] = files[name].replace(b"\n", ("\n" + row.format(s=separator) + "\n").encode(), 1)
+    data = read_movielens(write_zip(tmp_path / "a.zip", files))
+    assert data.content_hash() == wanted.content_hash()
+    assert data.dropped == {f"malformed lines in {name}": 1, **wanted.dropped}
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+@pytest.mark.parametrize(("make", "name", "separator"), [(files_100k, "u.data", "\t"), (files_1m, "ratings.dat", "::")])
+def test_many_malformed_ratings_are_refused_by_line(tmp_path, make, name, separator, row):
+    files = make()
+    files[name] = files[name].replace(b"\n", ("\n\n" + row.format(s=separator) + "\n").encode(), 1)
+    with pytest.raises(ValueError, match=rf"{name}: 1 of 6 lines are malformed \(at most 1% may be\), the first at line 3$"):
+        read_movielens(write_zip(tmp_path / "a.zip", files))
+
+
+def test_a_long_and_a_short_line_do_not_cancel_out(tmp_path):
+    files = files_100k()
+    files["u.data"] += b"1\t2\t3\n1\t2\t3\t4\t5\n"
+    with pytest.raises(ValueError, match="2 of 7 lines"):
+        read_movielens(write_zip(tmp_path / "a.zip", files))
+
+
+def test_tabs_in_1m_ratings_are_malformed(tmp_path):
+    files = files_1m()
+    files["ratings.dat"] = files["ratings.dat"].replace(b"::", b"\t")
+    with pytest.raises(ValueError, match=r"ratings\.dat: 5 of 5"):
+        read_movielens(write_zip(tmp_path / "a.zip", files))
+
+
+@pytest.mark.parametrize(("make", "name"), [(files_100k, "u.item"), (files_1m, "movies.dat")])
+def test_malformed_item_lines(tmp_path, make, name):
+    files = make()
+    files[name] += b"no item at all\n"
+    with pytest.raises(ValueError, match=rf"{name}: 1 of {len(files[name].splitlines())} lines are malformed"):
+        read_movielens(write_zip(tmp_path / "a.zip", files))
+
+
+def test_item_line_with_a_missing_flag_is_malformed(tmp_path):
+    files = files_100k()
+    files["u.item"] = files["u.item"].replace(b"|0\n", b"\n")
+    with pytest.raises(ValueError, match=r"u\.item: 4 of 4 lines"):
+        read_movielens(write_zip(tmp_path / "a.zip", files))
+
+
+@pytest.mark.parametrize("content", [b"", b"Action\n", b"unknown|0\nAction|2\n"])
+def test_bad_genre_list_is_refused(tmp_path, content):
+    with pytest.raises(ValueError, match=r"u\.genre: every line must be"):
+        read_movielens(write_zip(tmp_path / "a.zip", files_100k() | {"u.genre": content}))
+
+
+@pytest.mark.parametrize(("make", "name"), [(files_100k, "u.item"), (files_100k, "u.genre"), (files_1m, "movies.dat")])
+def test_missing_member_is_named(tmp_path, make, name):
+    files = {key: content for key, content in make().items() if key != name}
+    with pytest.raises(ValueError, match=rf"looked for {name}, which is missing"):
+        read_movielens(write_zip(tmp_path / "a.zip", files))
+    with pytest.raises(ValueError, match=rf"looked for {name}, which is missing"):
+        read_movielens(write_folder(tmp_path / "folder", files))
+
+
+def test_neither_or_both_data_sets(tmp_path):
+    with pytest.raises(ValueError, match=r"looked for u\.data \(MovieLens 100K\) or ratings\.dat \(MovieLens 1M\); found neither"):
+        read_movielens(write_zip(tmp_path / "a.zip", {"ratings.csv": b"userId,movieId\n"}))
+    with pytest.raises(ValueError, match="found both"):
+        read_movielens(write_folder(tmp_path / "both", files_100k() | files_1m()))
+
+
+@pytest.mark.parametrize("make", [files_100k, files_1m])
+def test_empty_ratings(tmp_path, make):
+    with pytest.raises(ValueError, match="no usable rows"):
+        read_movielens(write_zip(tmp_path / "a.zip", make(ratings=[])))
+
+
+def test_missing_path_and_other_files(tmp_path):
+    with pytest.raises(ValueError, match=r"no archive or folder at .*nowhere"):
+        read_movielens(tmp_path / "nowhere.zip")
+    (tmp_path / "noise.zip").write_bytes(bytes(range(256)) * 9)
+    with pytest.raises(ValueError, match=r"noise\.zip is not a readable \.zip archive"):
+        read_movielens(tmp_path / "noise.zip")
+    with pytest.raises(ValueError, match=r"is not a readable \.zip archive"):
+        read_movielens(io.BytesIO(b""))
+
+
+def test_damaged_member_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as out:
+        for name, content in files_100k().items():
+            out.writestr(name, content)
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"1\t3\t5\t300", b"1\t3\t4\t300"))
+    with pytest.raises(ValueError, match=r"cannot read u\.data: .*CRC"):
+        read_movielens(path)
+
+
+def test_absurd_sizes_are_refused(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "bomb.zip", files_100k() | {"u.data": b"0" * 100_000})
+    monkeypatch.setattr(movielens, "MAX_FILE_BYTES", 50_000)
+    assert path.stat().st_size < 50_000
+    with pytest.raises(ValueError, match=r"u\.data is larger than 50,000 bytes"):
+        read_movielens(path)
+    with pytest.raises(ValueError, match=r"u\.data is larger than 50,000 bytes"):
+        read_movielens(write_folder(tmp_path / "folder", {"u.data": b"0" * 50_001}))
+
+
+def test_a_size_that_lies_is_refused():
+    with pytest.raises(ValueError, match="larger than 10 bytes"):
+        archive._bounded(io.BytesIO(b"0" * 11), 5, 10, "x")
+
+
+def test_nothing_is_extracted_whatever_the_member_is_called(tmp_path):
+    path = write_zip(tmp_path / "a.zip", files_100k(), folder="../../outside")
+    assert read_movielens(path).n_interactions == 5
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.zip"]
+
+
+def test_macos_shadow_files_and_deeper_copies_are_ignored(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        out.writestr("__MACOSX/u.data", b"\x00shadow")
+        for name, content in files_100k().items():
+            out.writestr(f"ml-100k/{name}", content)
+        out.writestr("ml-100k/old/u.data", b"other")
+    assert read_movielens(path).n_interactions == 5
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A tiny archive at http://127.0.0.1:<port>/ml-100k.zip, and a cache folder of the test's own."""
+    content = write_zip(tmp_path / "served.zip", files_100k()).read_bytes()
+    requests = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            requests.append(self.path)
+            found = self.path == "/ml-100k.zip"
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Length", str(len(content) if found else 0))
+            self.end_headers()
+            if found:
+                self.wfile.write(content)
+
+        def log_message(self, *args):
+            pass
+
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        checksum = "sha256:" + hashlib.sha256(content).hexdigest()
+        yield f"http://127.0.0.1:{httpd.server_port}", checksum, requests
+        httpd.shutdown()
+        thread.join()
+
+
+def test_download_then_cache(server, capfd):
+    base, checksum, requests = server
+    assert cached_archive("ml-100k") is None
+    path = download("ml-100k", accept_terms=True, url=f"{base}/ml-100k.zip", expected_checksum=checksum)
+    assert "100%" in capfd.readouterr().err
+    assert read_movielens(path).n_interactions == 5
+    assert cached_archive("ml-100k") == path
+    assert download("ml-100k", accept_terms=True, url=f"{base}/ml-100k.zip", expected_checksum=checksum, progress=False) == path
+    assert requests == ["/ml-100k.zip"]
+
+
+def test_download_asks_for_the_terms_before_anything_else(server):
+    base, checksum, requests = server
+    with pytest.raises(ValueError, match="terms are accepted") as error:
+        download("ml-100k", url=f"{base}/ml-100k.zip", expected_checksum=checksum)
+    assert TERMS in str(error.value)
+    assert "Harper" in TERMS
+    assert requests == []
+    assert cached_archive("ml-100k") is None
+
+
+def test_download_refuses_another_file(server):
+    base, _, requests = server
+    with pytest.raises(ValueError, match="is not the expected MovieLens 100K archive"):
+        download("ml-100k", accept_terms=True, url=f"{base}/ml-100k.zip", progress=False)
+    assert requests == ["/ml-100k.zip"]
+    assert cached_archive("ml-100k") is None
+
+
+def test_download_failures_are_told(server):
+    base, checksum, _ = server
+    with pytest.raises(OSError, match=r"could not download MovieLens 100K from http://127.*404"):
+        download("ml-100k", accept_terms=True, url=f"{base}/gone.zip", expected_checksum=checksum, progress=False)
+
+
+def test_unknown_data_set():
+    with pytest.raises(ValueError, match="unknown MovieLens data set 'ml-7'; known: ml-100k, ml-1m"):
+        download("ml-7", accept_terms=True)
+    with pytest.raises(ValueError, match="unknown MovieLens data set"):
+        cached_archive("ml-7")
+
+
+def test_addresses_are_the_publishers():
+    assert {name: dataset.url for name, dataset in DATASETS.items()} == {
+        name: f"https://files.grouplens.org/datasets/movielens/{name}.zip" for name in ("ml-100k", "ml-1m")
+    }
