@@ -44,7 +44,8 @@ TEXT_DARK: Final = "#E6EAF0"
 GRID_LIGHT: Final = "#D5DCE4"
 GRID_DARK: Final = "#333C4A"
 PRIMARY_LIGHT: Final = "#0072B2"
-PRIMARY_DARK: Final = "#56B4E9"
+# White button text stands on it at 4.5:1, so it is darker than the first series colour.
+PRIMARY_DARK: Final = "#1F7AC0"
 
 FONT_FAMILY: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Helvetica Neue', Arial, sans-serif"
 
