@@ -1,15 +1,31 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# No sandbox, because continuous integration runs as root; no calls home.
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 # Thread pools read these when their library is first imported; small tests are slower on many threads than on two.
@@ -27,13 +43,45 @@ def repository() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """Path of an installed Chromium; the test is skipped where there is none."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The installed Chromium, headless; the test is skipped where there is none.
+
+    One per test module: while it is open its event loop runs, and `asyncio.run` cannot be called beside it.
+    """
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
         pytest.skip(f"no browser on PATH (looked for {', '.join(BROWSERS)})")
-    return found
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=BROWSER_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def studio_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a running studio, started once for all tests; ends without a slash."""
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", "0", "--server.headless", "true"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "HOME": str(tmp_path_factory.mktemp("home"))}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        lines = []
+        for line in server.stdout:
+            lines.append(line)
+            if found := re.search(r"URL: (http://\S+)", line):
+                break
+        else:
+            pytest.fail(f"the studio did not start:\n{''.join(lines)}")
+        # A full pipe would stop the server.
+        threading.Thread(target=server.stdout.read, daemon=True).start()
+        yield found[1].rstrip("/")
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 @pytest.fixture(autouse=True)
