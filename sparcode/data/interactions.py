@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equality of arrays has no single truth value; compare the arrays
 class Histories:
     """Ragged rows of item indices, oldest first: the queries (or the targets) of a set of users.
 
@@ -29,19 +29,26 @@ class Histories:
     n_items: int
 
     def __post_init__(self) -> None:
-        if self.indptr.ndim != 1 or len(self.indptr) == 0 or self.indptr[0] != 0 or self.indptr[-1] != len(self.items):
+        for name, array in (("indptr", self.indptr), ("items", self.items)):
+            if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+                raise ValueError(f"{name} must be a one-dimensional array of integers; got shape {array.shape}, dtype {array.dtype}")
+        if not 0 <= self.n_items <= np.iinfo(np.int32).max:
+            raise ValueError(f"n_items must lie in [0, {np.iinfo(np.int32).max}]; got {self.n_items}")
+        object.__setattr__(self, "indptr", self.indptr.astype(np.int64, copy=False))
+        if len(self.indptr) == 0 or self.indptr[0] != 0 or self.indptr[-1] != len(self.items):
             raise ValueError(f"indptr must run from 0 to {len(self.items)} (the number of items); got {self.indptr!r}")
         if np.any(np.diff(self.indptr) < 0):
             raise ValueError("indptr must not decrease")
         if len(self.items) and (self.items.min() < 0 or self.items.max() >= self.n_items):
             raise ValueError(f"item indices must lie in [0, {self.n_items}); got {self.items.min()} to {self.items.max()}")
+        object.__setattr__(self, "items", self.items.astype(np.int32, copy=False))
 
     @classmethod
     def from_lists(cls, rows: list[list[int]], n_items: int) -> Histories:
         """Build from Python lists, one per row."""
         indptr = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum([len(row) for row in rows], out=indptr[1:])
-        items = np.array([item for row in rows for item in row], dtype=np.int32)
+        items = np.array([item for row in rows for item in row], dtype=np.int64)
         return cls(indptr, items, n_items)
 
     def __len__(self) -> int:
@@ -70,8 +77,18 @@ class Histories:
         ----------
         rows
             (n,) integers in ``[0, B)``; repeats are allowed.
+
+        Raises
+        ------
+        ValueError
+            If a row is outside, or `rows` is not a list of integers (a mask is not).
         """
-        rows = np.asarray(rows, dtype=np.int64)
+        rows = np.asarray(rows)
+        if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
+            raise ValueError(f"rows must be a one-dimensional array of integers; got shape {rows.shape}, dtype {rows.dtype}")
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
+            raise ValueError(f"rows must lie in [0, {len(self)}); got {rows.min()} to {rows.max()}")
+        rows = rows.astype(np.int64)
         lengths = self.lengths[rows]
         indptr = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(lengths, out=indptr[1:])
@@ -85,12 +102,20 @@ class Histories:
         ----------
         keep
             (n_interactions,) bool.
+
+        Raises
+        ------
+        ValueError
+            If `keep` has another shape or type.
         """
+        keep = np.asarray(keep)
+        if keep.shape != self.items.shape or keep.dtype != bool:
+            raise ValueError(f"keep must be ({len(self.items)},) bool; got shape {keep.shape}, dtype {keep.dtype}")
         counts = np.concatenate([[0], np.cumsum(keep)])
         return Histories(counts[self.indptr].astype(np.int64), self.items[keep], self.n_items)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compare `content_hash`
 class Interactions:
     """A data set: every user's history over a catalogue, with original ids and item texts.
 
@@ -130,6 +155,10 @@ class Interactions:
             raise ValueError(f"items needs a 'title' column; got {list(self.items.columns)}")
         if self.n_interactions == 0:
             raise ValueError(f"data set {self.name!r} has no interactions")
+        pairs = np.sort(self.histories.rows * np.int64(self.n_items) + self.histories.items)
+        if len(repeats := pairs[1:][pairs[1:] == pairs[:-1]]):
+            row, item = divmod(int(repeats[0]), self.n_items)
+            raise ValueError(f"no item may be twice in a history; user row {row} has item {item} twice")
 
     @classmethod
     def from_frame(
@@ -233,6 +262,8 @@ def _item_table(item_ids: np.ndarray, items: pd.DataFrame | None) -> pd.DataFram
         return pd.DataFrame({"title": [str(item_id) for item_id in item_ids]})
     if missing := [column for column in ("item_id", "title") if column not in items.columns]:
         raise ValueError(f"missing item column(s) {missing}; the item file has {list(items.columns)}")
-    table = items.drop_duplicates("item_id").set_index("item_id").reindex(item_ids).reset_index()
-    table["title"] = table["title"].where(table["title"].notna(), table["item_id"].astype(str))
-    return table.drop(columns="item_id")
+    # Text before reindexing: a gap would turn whole-number titles such as 1984 into 1984.0.
+    titles = pd.Series([None if pd.isna(title) else str(title) for title in items["title"]], index=items.index, dtype=object)
+    table = items.assign(title=titles).drop_duplicates("item_id").set_index("item_id").reindex(item_ids).reset_index(drop=True)
+    table["title"] = [str(item_id) if pd.isna(title) else title for item_id, title in zip(item_ids, table["title"], strict=True)]
+    return table
