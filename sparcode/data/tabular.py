@@ -1,0 +1,276 @@
+"""A user's own interactions from CSV, TSV or Parquet, with a mapping of column names."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
+from sparcode.config import Config
+from sparcode.data.interactions import Interactions
+from sparcode.data.table_file import MAX_MALFORMED_SHARE, TableFile
+
+logger = logging.getLogger(__name__)
+
+# Names in use, letters and digits only; of several in one file the one listed first is taken.
+COMMON_NAMES = {
+    "user": ("userid", "user", "uid", "useridx", "userindex", "customerid", "customer", "visitorid", "memberid", "accountid"),
+    "item": (
+        "itemid",
+        "item",
+        "iid",
+        "itemidx",
+        "itemindex",
+        "movieid",
+        "movie",
+        "productid",
+        "product",
+        "asin",
+        "bookid",
+        "songid",
+        "trackid",
+    ),
+    "timestamp": ("timestamp", "ts", "unixtime", "time", "datetime", "date", "createdat", "eventtime", "unixreviewtime"),
+    "rating": ("rating", "stars", "overall", "score"),
+    "title": ("title", "itemtitle", "movietitle", "producttitle", "booktitle", "itemname", "productname", "name"),
+    "genres": ("genres", "genre", "categories", "category", "tags"),
+}
+
+
+class ColumnMapping(Config):
+    """Which column of a table holds what; None means the table has no such column."""
+
+    user: str = Field("user_id", min_length=1, description="Column of user ids.")
+    item: str = Field("item_id", min_length=1, description="Column of item ids.")
+    timestamp: str | None = Field(
+        None, min_length=1, description="Column of times: numbers, or ISO 8601 texts. Without it order is arbitrary."
+    )
+    rating: str | None = Field(None, min_length=1, description="Column of ratings, numbers; needed for a minimum rating.")
+    title: str | None = Field(None, min_length=1, description="Column of item titles, in the item table where there is one.")
+    genres: str | None = Field(None, min_length=1, description="Column of item genres, separated by '|', beside the titles.")
+
+    @model_validator(mode="after")
+    def _no_column_twice(self) -> ColumnMapping:
+        names = [name for name in self.model_dump().values() if name is not None]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"every field needs a column of its own; {repeated} is mapped more than once")
+        return self
+
+
+def table_columns(source: str | Path | BinaryIO, name: str | None = None) -> list[str]:
+    """Column names of a table, for instance to offer them in a form next to `guess_columns`.
+
+    Raises
+    ------
+    ValueError
+        As `read_table`.
+    """
+    return TableFile(source, name).columns
+
+
+def guess_columns(names: Sequence[str]) -> ColumnMapping:
+    """Map columns by their names, such as ``userId``, ``movie_id`` or ``ts``; case and punctuation do not matter.
+
+    Raises
+    ------
+    ValueError
+        If there is no column that looks like user ids or item ids.
+    """
+    guesses = {field: _guess(names, field) for field in COMMON_NAMES}
+    if missing := [field for field in ("user", "item") if guesses[field] is None]:
+        raise ValueError(
+            f"cannot tell which column holds the {' and the '.join(missing)} ids; name it (columns=...). Present: {list(names)}"
+        )
+    return ColumnMapping(**guesses)
+
+
+def read_table(
+    source: str | Path | BinaryIO,
+    columns: ColumnMapping | None = None,
+    items_path: str | Path | BinaryIO | None = None,
+    min_rating: float | None = None,
+    name: str | None = None,
+) -> Interactions:
+    """Read (user, item) rows from a ``.csv``, ``.tsv`` or ``.parquet`` file.
+
+    Ids are kept as text, so that ``007`` stays ``007``. Rows with an empty or unreadable cell where one is needed are left out and
+    counted in `dropped`. Text files are UTF-8 with a header line; a ``.csv`` may be separated by comma, semicolon or tab.
+
+    Parameters
+    ----------
+    source
+        A path, or an open binary file such as an upload.
+    columns
+        Which column holds what. By default guessed from the names (`guess_columns`); the guess is logged at level INFO.
+    items_path
+        Optional second table of the same formats with item ids, titles and optionally genres. Its columns are those named in
+        `columns`, else guessed; the item column may have another name here. Without it, titles and genres come from the first table.
+    min_rating
+        Keep rows rated at least this. By default every row counts as a positive interaction.
+    name
+        File name, for an open file that has none of its own.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing, empty, too large, of another format or damaged; if a column is missing; if more than 1% of rows are
+        malformed or of times or ratings are unreadable; or if nothing is left.
+    """
+    if min_rating is not None and not math.isfinite(min_rating):
+        raise ValueError(f"min_rating must be a finite number; got {min_rating}")
+    file = TableFile(source, name)
+    if columns is None:
+        columns = guess_columns(file.columns)
+        if items_path is not None:
+            columns = columns.model_copy(update={"title": None, "genres": None})
+        logger.info("%s: columns taken by their names: %s", file.label, columns.model_dump(exclude_none=True))
+    if min_rating is not None and columns.rating is None:
+        raise ValueError(f"min_rating={min_rating} needs a rating column; {file.label} has {file.columns}")
+    fields = columns.model_dump(exclude_none=True)
+    if items_path is not None:
+        fields = {field: column for field, column in fields.items() if field not in ("title", "genres")}
+    table, n_malformed = file.read(list(fields.values()))
+    if len(table) == 0:
+        raise ValueError(f"{file.label} has a header but no rows")
+    dropped = {"malformed rows": n_malformed} if n_malformed else {}
+    frame = _interaction_frame(table, columns, min_rating, file.label, dropped)
+    items = _item_frame(table, fields, file.label) if items_path is None else _read_items(items_path, columns, frame["item_id"], dropped)
+    return Interactions.from_frame(frame, Path(file.label).stem, items=items, dropped=dropped)
+
+
+def _guess(names: Sequence[str], field: str) -> str | None:
+    plain = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
+    return next((names[plain.index(common)] for common in COMMON_NAMES[field] if common in plain), None)
+
+
+def _interaction_frame(
+    table: pa.Table, columns: ColumnMapping, min_rating: float | None, label: str, dropped: dict[str, int]
+) -> pd.DataFrame:
+    frame = pd.DataFrame({"user_id": _ids(table, columns.user, label), "item_id": _ids(table, columns.item, label)})
+    keep = np.ones(len(frame), dtype=bool)
+    if columns.timestamp is not None:
+        frame["timestamp"], unreadable = _times(table, columns.timestamp, label)
+        _drop(keep, unreadable, "rows with an unreadable time", dropped)
+    if columns.rating is not None:
+        ratings, unreadable = _numbers(table, columns.rating, label)
+        _drop(keep, unreadable, "rows with an unreadable rating", dropped)
+        if min_rating is not None:
+            _drop(keep, ratings.isna().to_numpy(), "rows with an empty rating", dropped)
+            _drop(keep, (ratings < min_rating).to_numpy(), f"ratings below {min_rating:g}", dropped)
+    return frame[keep]
+
+
+def _drop(keep: np.ndarray, unwanted: np.ndarray, reason: str, dropped: dict[str, int]) -> None:
+    if n := int(np.count_nonzero(keep & unwanted)):
+        dropped[reason] = n
+    keep &= ~unwanted
+
+
+def _item_frame(table: pa.Table, fields: dict[str, str], label: str) -> pd.DataFrame | None:
+    if "title" not in fields and "genres" not in fields:
+        return None
+    item_ids = _ids(table, fields["item"], label)
+    titles = _texts(table, fields["title"], label) if "title" in fields else pd.Series([None] * len(item_ids), dtype=object)
+    items = pd.DataFrame({"item_id": item_ids, "title": titles})
+    if "genres" in fields:
+        items["genres"] = _texts(table, fields["genres"], label)
+    return items
+
+
+def _read_items(source: str | Path | BinaryIO, columns: ColumnMapping, item_ids: pd.Series, dropped: dict[str, int]) -> pd.DataFrame:
+    file = TableFile(source)
+    fields = {
+        "item": columns.item if columns.item in file.columns else _guess(file.columns, "item"),
+        "title": columns.title or _guess(file.columns, "title"),
+        "genres": columns.genres or _guess(file.columns, "genres"),
+    }
+    if missing := [field for field in ("item", "title") if fields[field] is None]:
+        raise ValueError(f"item table {file.label}: cannot tell which column holds the {' and the '.join(missing)}; it has {file.columns}")
+    found = {field: column for field, column in fields.items() if column is not None}
+    table, n_malformed = file.read(list(found.values()))
+    if n_malformed:
+        dropped["malformed rows in the item table"] = n_malformed
+    items = _item_frame(table, found, file.label)
+    assert items is not None
+    if not item_ids.isin(items["item_id"]).any():
+        ours, theirs = (next(iter(ids.dropna()), None) for ids in (item_ids, items["item_id"]))
+        raise ValueError(f"item table {file.label}: column {found['item']!r} ({theirs!r}, ...) has none of the item ids ({ours!r}, ...)")
+    return items.dropna(subset=["item_id"])
+
+
+def _ids(table: pa.Table, column: str, label: str) -> pd.Series:
+    values = table[column]
+    if pa.types.is_floating(values.type):
+        # Whole numbers with gaps are often stored as floats.
+        try:
+            values = pc.cast(values, pa.int64())
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{label}: ids in column {column!r} must be whole numbers or text: {error}") from error
+    elif not (_is_text(values.type) or pa.types.is_integer(values.type)):
+        raise ValueError(f"{label}: ids in column {column!r} must be integers or text; its type is {values.type}")
+    return _texts(pa.table({column: values}), column, label)
+
+
+def _texts(table: pa.Table, column: str, label: str) -> pd.Series:
+    values = table[column]
+    if pa.types.is_list(values.type) and _is_text(values.type.value_type):
+        values = pc.binary_join(values, "|")
+    try:
+        values = pc.cast(values, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(f"{label}: column {column!r} of type {table[column].type} cannot be read as text: {error}") from error
+    return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values).to_pandas()
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _numbers(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.ndarray]:
+    values = table[column]
+    if not (_is_text(values.type) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        raise ValueError(f"{label}: column {column!r} must hold numbers; its type is {values.type}")
+    given = _texts(table, column, label) if _is_text(values.type) else values.to_pandas()
+    numbers = _finite(given)
+    return numbers, _unreadable(given, numbers, f"{label}: column {column!r}", "numbers")
+
+
+def _times(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.ndarray]:
+    kind = table[column].type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return pd.to_datetime(table[column].to_pandas()), np.zeros(len(table), dtype=bool)
+    if not _is_text(kind):
+        return _numbers(table, column, label)
+    given = _texts(table, column, label)
+    times = _finite(given)
+    if times.count() < given.count():
+        as_dates = pd.to_datetime(given, format="ISO8601", utc=True, errors="coerce")
+        times = as_dates if as_dates.count() > times.count() else times
+    return times, _unreadable(given, times, f"{label}: column {column!r}", "numbers or ISO 8601 times")
+
+
+def _finite(given: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(given, errors="coerce")
+    return numbers.where(np.isfinite(numbers.to_numpy(dtype=float, na_value=np.nan)))
+
+
+def _unreadable(given: pd.Series, values: pd.Series, place: str, wanted: str) -> np.ndarray:
+    unreadable = (given.notna() & values.isna()).to_numpy()
+    n = int(np.count_nonzero(unreadable))
+    if n > MAX_MALFORMED_SHARE * given.count():
+        first = int(np.argmax(unreadable))
+        raise ValueError(
+            f"{place}: {n:,} of {given.count():,} values are not {wanted} (at most {MAX_MALFORMED_SHARE:.0%} may be); "
+            f"the first is {given.iloc[first]!r} in data row {first + 1}"
+        )
+    return unreadable

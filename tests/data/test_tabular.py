@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import datetime
+import io
+import logging
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparcode.data import table_file
+from sparcode.data.tabular import ColumnMapping, guess_columns, read_table, table_columns
+
+CSV = """user_id,item_id,timestamp,rating
+ann,007,30,5
+ann,8,10,2
+bob,007,5,4
+ann,9,20,3
+"""
+
+
+def write(path, text: str):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def histories(data) -> dict[str, list[str]]:
+    return {user: data.item_ids[items].tolist() for user, items in zip(data.user_ids, data.histories, strict=True)}
+
+
+EXPECTED = {"ann": ["8", "9", "007"], "bob": ["007"]}
+
+
+@pytest.mark.parametrize(("name", "separator"), [("a.csv", ","), ("a.csv", ";"), ("a.csv", "\t"), ("a.tsv", "\t"), ("A.CSV", ",")])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_text_tables(tmp_path, name, separator, line_end, start):
+    path = tmp_path / name
+    path.write_bytes((start + CSV).replace(",", separator).replace("\n", line_end).encode())
+    data = read_table(path)
+    assert histories(data) == EXPECTED
+    assert data.name.lower() == "a"
+    assert data.has_time
+    assert not data.synthetic
+    assert data.dropped == {}
+    assert data.items["title"].tolist() == ["007", "8", "9"]
+
+
+def test_parquet_tables(tmp_path):
+    frame = pd.read_csv(io.StringIO(CSV), dtype={"item_id": str})
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert histories(read_table(tmp_path / "a.parquet")) == EXPECTED
+
+
+def test_open_files_and_uploads(tmp_path):
+    upload = io.BytesIO(CSV.encode())
+    assert histories(read_table(upload, name="upload.csv")) == EXPECTED
+    assert table_columns(upload, name="upload.csv") == ["user_id", "item_id", "timestamp", "rating"]  # read again from its start
+    with write(tmp_path / "a.csv", CSV).open("rb") as file:
+        assert histories(read_table(file)) == EXPECTED
+    with pytest.raises(ValueError, match=r"\(unnamed file\): unsupported extension ''"):
+        read_table(io.BytesIO(CSV.encode()))
+
+
+def test_common_names_are_guessed_and_reported(tmp_path, caplog):
+    path = write(tmp_path / "a.csv", "userId,movieId,rating,ts,noise\nann,8,5,2,\nann,9,4,1,x\n")
+    with caplog.at_level(logging.INFO, logger="sparcode.data.tabular"):
+        data = read_table(path)
+    assert histories(data) == {"ann": ["9", "8"]}
+    assert "'user': 'userId', 'item': 'movieId', 'timestamp': 'ts', 'rating': 'rating'" in caplog.text
+
+
+def test_guess():
+    wanted = ColumnMapping(user="User", item="Product ID", timestamp="time", title="name", genres="category")
+    assert guess_columns(["Product ID", "category", "name", "time", "User"]) == wanted
+    assert guess_columns(["user", "user_id", "item"]).user == "user_id"
+    with pytest.raises(ValueError, match=r"cannot tell which column holds the user and the item ids.*Present: \['a', 'b'\]"):
+        guess_columns(["a", "b"])
+
+
+def test_mapping_names_the_columns(tmp_path):
+    path = write(tmp_path / "a.csv", "who,what,when,user_id\nann,x,2,1\nann,y,1,1\n")
+    assert histories(read_table(path, ColumnMapping(user="who", item="what", timestamp="when"))) == {"ann": ["y", "x"]}
+    untimed = read_table(path, ColumnMapping(user="who", item="what"))
+    assert histories(untimed) == {"ann": ["x", "y"]}
+    assert not untimed.has_time
+    with pytest.raises(ValueError, match=r"no column\(s\) \['then'\]; it has \['who', 'what', 'when', 'user_id'\]"):
+        read_table(path, ColumnMapping(user="who", item="what", timestamp="then"))
+
+
+def test_mapping_is_validated_and_survives_json():
+    mapping = ColumnMapping(user="who", genres="tags")
+    assert ColumnMapping.model_validate_json(mapping.model_dump_json()) == mapping
+    with pytest.raises(ValueError, match=r"\['x'\] is mapped more than once"):
+        ColumnMapping(user="x", item="x")
+    with pytest.raises(ValueError, match="at least 1 character"):
+        ColumnMapping(user="")
+
+
+def test_min_rating(tmp_path):
+    path = write(tmp_path / "a.csv", CSV + "bob,8,1,\n")
+    data = read_table(path, min_rating=3.5)
+    assert histories(data) == {"ann": ["007"], "bob": ["007"]}
+    assert data.dropped == {"rows with an empty rating": 1, "ratings below 3.5": 2}
+    assert read_table(path).n_interactions == 5  # without a minimum an empty rating does not matter
+    with pytest.raises(ValueError, match="min_rating=3 needs a rating column"):
+        read_table(path, ColumnMapping(), min_rating=3)
+    with pytest.raises(ValueError, match="min_rating must be a finite number; got nan"):
+        read_table(path, min_rating=float("nan"))
+    with pytest.raises(ValueError, match="no usable rows"):
+        read_table(path, min_rating=9)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["1.5", "1e3", "200"],
+        ["2024-01-31", "2024-02-02", "2024-02-01"],
+        ["2024-01-01T10:00:00Z", "2024-01-01T10:00:00-02:00", "2024-01-01 10:30"],
+        ["1700000000000000000", "1700000000900000000", "1700000000500000000"],
+    ],
+)
+def test_times_are_numbers_or_iso_texts(tmp_path, times):
+    rows = "".join(f"ann,{item},{time}\n" for item, time in zip("abc", times, strict=True))
+    assert histories(read_table(write(tmp_path / "a.csv", "user,item,time\n" + rows))) == {"ann": ["a", "c", "b"]}
+
+
+@pytest.mark.parametrize("column", ["timestamp", "rating"])
+def test_unreadable_values_are_refused_by_row(tmp_path, column):
+    values = {"timestamp": "1", "rating": "1"} | {column: "soon"}
+    path = write(tmp_path / "a.csv", CSV + f"bob,8,{values['timestamp']},{values['rating']}\n")
+    with pytest.raises(ValueError, match=rf"a\.csv: column '{column}': 1 of 5 values are not numbers.*the first is 'soon' in data row 5"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"), [("timestamp", "rows with an unreadable time"), ("rating", "rows with an unreadable rating")]
+)
+@pytest.mark.parametrize("value", ["soon", "inf", "nan"])
+def test_a_few_unreadable_values_are_dropped_and_counted(tmp_path, column, reason, value):
+    frame = pd.DataFrame({"user_id": np.arange(200) % 9, "item_id": np.arange(200), "timestamp": np.arange(200), "rating": 3}).astype(str)
+    frame.loc[7, column] = value
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    data = read_table(tmp_path / "a.csv")
+    assert data.dropped == {reason: 1}
+    assert data.n_interactions == 199
+    assert "7" not in data.item_ids
+
+
+def test_empty_cells_are_dropped_and_counted(tmp_path):
+    data = read_table(write(tmp_path / "a.csv", CSV + ",8,1,1\nbob,,1,1\nbob,8,,1\n"))
+    assert histories(data) == EXPECTED
+    assert data.dropped == {"rows with an empty user, item or time": 3}
+
+
+def test_ids_such_as_na_are_texts(tmp_path):
+    data = read_table(write(tmp_path / "a.csv", "user,item\nNA,null\nNA,NaN\n"))
+    assert histories(data) == {"NA": ["null", "NaN"]}
+
+
+@pytest.mark.parametrize("row", ["ann,8", "ann,8,1,2,3"])
+def test_malformed_rows(tmp_path, row):
+    with pytest.raises(ValueError, match=r"a\.csv: 1 of 5 rows are malformed.*the first is row 6.*it has [25] cells, the header 4"):
+        read_table(write(tmp_path / "a.csv", CSV + row + "\n"))
+    many = "".join(f"u{number},{number},1,1\n" for number in range(200))
+    data = read_table(write(tmp_path / "a.csv", CSV + row + "\n" + many))
+    assert data.n_interactions == 204
+    assert data.dropped == {"malformed rows": 1}
+
+
+def test_quoted_cells(tmp_path):
+    path = write(tmp_path / "a.csv", 'user,item,title\nann,"x,1","A ""good"" one\nin two lines"\nann,y,plain\n')
+    data = read_table(path)
+    assert histories(data) == {"ann": ["x,1", "y"]}
+    assert data.items["title"].tolist() == ['A "good" one\nin two lines', "plain"]
+    with pytest.raises(ValueError, match="odd number of double quotes"):
+        read_table(write(tmp_path / "b.csv", 'user,item\nann,"x\nbob,y\n'))
+
+
+def test_titles_and_genres_of_the_same_table(tmp_path):
+    text = "user,item,title,genres\nann,2,Two,A|B\nbob,2,Deux,C\nbob,1,,\n"
+    data = read_table(write(tmp_path / "a.csv", text))
+    assert data.items["title"].tolist() == ["1", "Two"]
+    assert data.items["genres"].iloc[1] == "A|B"
+
+
+def test_item_table(tmp_path):
+    path = write(tmp_path / "a.csv", "user,item,title\nann,07,wrong\nann,8,wrong\nann,9,wrong\n")
+    items = write(tmp_path / "movies.csv", "movieId,title,genres\n8,Eight,A|B\n07,Seven,\n7,Other,C\n,None,\n")
+    data = read_table(path, items_path=items)
+    assert data.items["title"].tolist() == ["Seven", "Eight", "9"]
+    assert data.items["genres"].iloc[1] == "A|B"
+    named = write(tmp_path / "named.tsv", "what\tcalled\n8\tEight\n")
+    mapping = ColumnMapping(user="user", item="item", title="called")
+    with pytest.raises(ValueError, match=r"named\.tsv: cannot tell which column holds the item; it has \['what', 'called'\]"):
+        read_table(path, mapping, items_path=named)
+    named.write_text("item\tcalled\n8\tEight\n")
+    assert read_table(path, mapping, items_path=named).items["title"].tolist() == ["07", "Eight", "9"]
+
+
+def test_item_table_that_does_not_fit(tmp_path):
+    path = write(tmp_path / "a.csv", CSV)
+    with pytest.raises(ValueError, match=r"item table i\.csv: cannot tell which column holds the title; it has \['item', 'x'\]"):
+        read_table(path, items_path=write(tmp_path / "i.csv", "item,x\n8,1\n"))
+    with pytest.raises(ValueError, match=r"item table j\.csv: column 'item' \('7', ...\) has none of the item ids \('007', ...\)"):
+        read_table(path, items_path=write(tmp_path / "j.csv", "item,title\n7,Seven\n"))
+    with pytest.raises(ValueError, match=r"k\.csv: no column\(s\) \['label'\]; it has \['item', 'title'\]"):
+        read_table(path, ColumnMapping(title="label"), items_path=write(tmp_path / "k.csv", "item,title\n8,Eight\n"))
+
+
+def parquet(path, **columns):
+    pyarrow.parquet.write_table(pa.table(columns), path)
+    return path
+
+
+def test_parquet_column_types(tmp_path):
+    times = [datetime.datetime(2024, 1, day, tzinfo=datetime.UTC) for day in (3, 1, 2)]
+    path = parquet(
+        tmp_path / "a.parquet",
+        user=pa.array(["ann", "ann", "bob"]).dictionary_encode(),
+        item=pa.array([7.0, 8.0, None]),
+        time=pa.array(times),
+        rating=pa.array([4, None, 5]),
+        genres=pa.array([["A", "B"], None, []]),
+    )
+    data = read_table(path)
+    assert histories(data) == {"ann": ["8", "7"]}
+    assert data.items["genres"].tolist()[0] == "A|B"
+    assert data.dropped == {"rows with an empty user, item or time": 1}
+    path = parquet(tmp_path / "b.parquet", user=[1, 1], item=[70, 8], date=[datetime.date(2024, 1, 2), datetime.date(2024, 1, 1)])
+    assert histories(read_table(path)) == {"1": ["8", "70"]}
+    path = parquet(tmp_path / "c.parquet", user=[1, 1], item=[70, 8], time=pa.array(["2024-01-02", "2024-01-01"]).dictionary_encode())
+    assert histories(read_table(path)) == {"1": ["8", "70"]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"user": [1.5], "item": [1]}, "ids in column 'user' must be whole numbers or text"),
+        ({"user": [[1]], "item": [1]}, r"ids in column 'user' must be integers or text; its type is list"),
+        ({"user": [True], "item": [1]}, r"ids in column 'user' must be integers or text; its type is bool"),
+        ({"user": [1], "item": [1], "rating": [True]}, "column 'rating' must hold numbers; its type is bool"),
+        ({"user": [1], "item": [1], "rating": ["good"]}, "column 'rating': 1 of 1 values are not numbers.*'good' in data row 1"),
+        ({"user": [1], "item": [1], "time": [{"a": 1}]}, "column 'time' must hold numbers; its type is struct"),
+        ({"user": [1], "item": [1], "title": [{"a": 1}]}, "column 'title' of type struct.* cannot be read as text"),
+    ],
+)
+def test_parquet_columns_of_other_types(tmp_path, columns, message):
+    with pytest.raises(ValueError, match=message):
+        read_table(parquet(tmp_path / "a.parquet", **columns))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.xlsx", b"PK", r"a\.xlsx: unsupported extension '\.xlsx'; allowed are \.csv, \.tsv, \.parquet"),
+        ("a.csv", b"", r"a\.csv is empty"),
+        ("a.csv", b"\n \n", r"a\.csv is empty"),
+        ("a.parquet", b"", r"a\.parquet is empty"),
+        ("a.csv", b"user,item\n", "has a header but no rows"),
+        ("a.csv", b"user,item\n,\n", "no usable rows"),
+        ("a.csv", bytes(range(256)), r"a\.csv is not UTF-8 text \(it holds zero bytes"),
+        ("a.csv", b"user,item\nJos\xe9,1\n", r"a\.csv is not UTF-8 text \(byte 13\)"),
+        ("a.csv", "user,item\nann,1\n".encode("utf-16"), "saved as UTF-16"),
+        ("a.csv", b"user,item,user\nann,1,2\n", r"repeated column name\(s\) \['user'\]"),
+        ("a.csv", b"x" * 200_000, r"a\.csv: the header line cannot be read: field larger than field limit"),
+        ("a.parquet", b"user,item\nann,1\n", r"a\.parquet is not a readable Parquet file"),
+        ("a.parquet", b"PAR1" + bytes(100) + b"PAR1", r"a\.parquet is not a readable Parquet file"),
+    ],
+)
+def test_unusable_files(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_table(tmp_path / name)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ValueError, match=r"no file at .*nowhere\.csv"):
+        read_table(tmp_path / "nowhere.csv")
+    with pytest.raises(ValueError, match=r"no file at .*nowhere\.csv"):
+        read_table(write(tmp_path / "a.csv", CSV), items_path=tmp_path / "nowhere.csv")
+
+
+def test_damaged_parquet_content(tmp_path):
+    path = parquet(tmp_path / "a.parquet", user=[f"u{number}" for number in range(999)], item=list(range(999)))
+    raw = bytearray(path.read_bytes())
+    raw[4:600] = bytes(596)
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=r"a\.parquet is a damaged Parquet file"):
+        read_table(path)
+
+
+def test_absurd_sizes_are_refused(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.csv", CSV)
+    small = parquet(tmp_path / "a.parquet", user=["x" * 9000] * 2, item=["y", "z"])
+    monkeypatch.setattr(table_file, "MAX_PARQUET_BYTES", 10)
+    with pytest.raises(ValueError, match=r"a\.parquet unpacks to [\d,]+ bytes; at most 10 are read"):
+        read_table(small)
+    monkeypatch.setattr(table_file, "MAX_BYTES", 20)
+    with pytest.raises(ValueError, match=r"a\.csv is larger than 20 bytes"):
+        read_table(path)
+
+
+plain_text = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), exclude_characters='"'), min_size=1, max_size=5)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(plain_text, plain_text), min_size=1, max_size=20))
+def test_any_text_ids_survive(rows):
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id"])
+    wanted: dict[str, list[str]] = {}
+    for user, item in rows:
+        if item not in wanted.setdefault(user, []):
+            wanted[user].append(item)
+    written = io.BytesIO()
+    frame.to_csv(written, index=False, quoting=1, encoding="utf-8")
+    assert histories(read_table(written, name="a.csv")) == wanted
+    written = io.BytesIO()
+    frame.to_parquet(written)
+    assert histories(read_table(written, name="a.parquet")) == wanted
