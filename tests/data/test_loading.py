@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pooch
+import pytest
+
+from sparcode.config import SyntheticConfig
+from sparcode.data import movielens
+from sparcode.data.loading import load
+from sparcode.data.tabular import ColumnMapping
+
+SMALL = SyntheticConfig(n_users=50, n_items=50)
+FILES = {"ratings.dat": b"1::7::5::20\n1::8::2::10\n", "movies.dat": b"7::Seven (1995)::Crime\n8::Eight (1999)::Drama\n"}
+
+
+@pytest.fixture
+def archive(tmp_path):
+    path = tmp_path / "movies.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        for name, content in FILES.items():
+            out.writestr(f"ml-1m/{name}", content)
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "visits.csv"
+    path.write_text("user,item,stars\nann,x,5\nann,y,1\n")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setattr(pooch, "os_cache", lambda project: folder)
+    return folder
+
+
+def test_synthetic_by_settings_by_name_and_by_default():
+    data = load(SMALL)
+    assert data.synthetic
+    assert (data.n_users, data.n_items) == (50, 50)
+    assert load(SMALL).content_hash() == data.content_hash()
+    named, default = load("synthetic"), load()
+    assert named.n_users == SyntheticConfig().n_users
+    assert named.content_hash() == default.content_hash() != data.content_hash()
+
+
+def test_movielens_by_content(archive, tmp_path):
+    renamed = tmp_path / "renamed.bin"
+    renamed.write_bytes(archive.read_bytes())
+    for source in (archive, str(archive), io.BytesIO(archive.read_bytes()), renamed):
+        data = load(source)
+        assert data.name == "MovieLens 1M"
+        assert data.histories[0].tolist() == [1, 0]
+    assert load(io.BytesIO(archive.read_bytes()), name="upload.zip").n_interactions == 2
+    folder = tmp_path / "extracted"
+    folder.mkdir()
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    assert load(folder, min_rating=4).n_interactions == 1
+
+
+def test_tables(table):
+    assert load(table).name == "visits"
+    assert load(str(table), min_rating=4).n_interactions == 1
+    assert load(io.BytesIO(table.read_bytes()), name="upload.csv").name == "upload"
+    assert load(table, columns=ColumnMapping(user="item", item="user")).n_users == 2
+    items = table.with_name("items.csv")
+    items.write_text("item,title\nx,The X\n")
+    assert load(table, items_path=items).items["title"].tolist() == ["The X", "y"]
+
+
+def test_movielens_by_name_comes_from_the_cache(archive, cache):
+    archive.rename(cache / "ml-1m.zip")
+    assert load("ml-1m").n_interactions == 2
+    assert load("ml-1m", min_rating=4).n_interactions == 1
+
+
+def test_movielens_by_name_is_never_downloaded_unasked(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("nobody asked for a download")
+
+    monkeypatch.setattr(pooch, "retrieve", refuse)
+    with pytest.raises(
+        ValueError, match=r"MovieLens 100K is not on this computer yet.*download=True, accept_terms=True; 4\.9 MB from https://files"
+    ) as error:
+        load("ml-100k")
+    assert movielens.TERMS in str(error.value)
+    with pytest.raises(ValueError, match="after its terms are accepted"):
+        load("ml-100k", download=True)
+    with pytest.raises(ValueError, match="is not on this computer yet"):
+        load("ml-100k", accept_terms=True)
+
+
+def test_movielens_by_name_is_downloaded_when_asked(archive, monkeypatch):
+    asked = []
+
+    def retrieve(url, known_hash, fname, **kwargs):
+        asked.append((url, known_hash, fname))
+        return str(archive)
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    assert load("ml-1m", download=True, accept_terms=True).n_interactions == 2
+    dataset = movielens.DATASETS["ml-1m"]
+    assert asked == [(dataset.url, dataset.checksum, "ml-1m.zip")]
+
+
+@pytest.mark.parametrize("source", ["ml-20m", "nowhere.csv", "nowhere/at/all"])
+def test_unknown_sources_are_refused_with_what_is_allowed(source):
+    with pytest.raises(
+        ValueError, match=rf"unknown data '{source}'.*allowed are 'synthetic', 'ml-100k', 'ml-1m', .*\.csv, \.tsv, \.parquet"
+    ):
+        load(source)
+
+
+def test_files_of_other_kinds_are_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(ValueError, match=r"notes\.txt: unsupported extension '\.txt'; allowed are"):
+        load(tmp_path / "notes.txt")
+    (tmp_path / "fake.zip").write_text("hello")
+    with pytest.raises(ValueError, match=r"fake\.zip is not a readable \.zip archive"):
+        load(tmp_path / "fake.zip")
+    with pytest.raises(ValueError, match=r"is not a readable \.zip archive"):
+        load(io.BytesIO(b"hello"), name="fake.zip")
+    with pytest.raises(ValueError, match=r"looked for u\.data"):
+        load(tmp_path)
+    with pytest.raises(ValueError, match="unknown data 3; allowed are"):
+        load(3)
+
+
+def test_settings_that_do_not_apply_are_refused(archive, cache):
+    with pytest.raises(ValueError, match="columns, min_rating cannot be used with synthetic data"):
+        load(SMALL, columns=ColumnMapping(), min_rating=3)
+    with pytest.raises(ValueError, match="items_path cannot be used with MovieLens"):
+        load(archive, items_path="items.csv")
+    with pytest.raises(ValueError, match="columns cannot be used with MovieLens"):
+        load("ml-1m", columns=ColumnMapping())
