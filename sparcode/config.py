@@ -64,9 +64,14 @@ class ModelConfig(Config):
     encoder: Literal["mean"] = Field("mean", description="Query encoder: mean (pooled history, then a DNN).")
     interaction: Literal["mlp"] = Field("mlp", description="Interaction network that scores a (token, item) pair.")
     n_tokens: int = Field(4, ge=1, le=16, description="T: tokens per query.")
-    token_dim: int = Field(32, ge=4, le=512, description="D: dimensions of a token.")
+    token_dim: int = Field(16, ge=4, le=512, description="D: dimensions of a token.")
     hidden_dim: int = Field(256, ge=8, le=2048, description="Width of the query encoder.")
-    interaction_dim: int = Field(32, ge=4, le=512, description="Hidden width of the interaction network.")
+    interaction_dim: int = Field(8, ge=1, le=512, description="Hidden width of the interaction network.")
+    link: Literal["exp", "linear"] = Field(
+        "exp",
+        description="Output activation of the interaction network: exp makes every code a mixture component, so pruning small scores "
+        "costs little; linear is the raw network output.",
+    )
 
 
 class QuantizerConfig(Config):
@@ -74,34 +79,62 @@ class QuantizerConfig(Config):
 
     n_codebooks: int = Field(2, ge=1, le=8, description="M: codebooks, one per sub-vector of a token.")
     codebook_size: int = Field(64, ge=2, le=1024, description="K: codewords per codebook.")
-    n_nearest: int = Field(1, ge=1, le=16, description="Nearest codes a token is sent to, with softmax weights; 1 is the paper's hard assignment.")
-    ema_decay: float = Field(0.99, ge=0.5, lt=1, description="Decay of the moving average that updates the codebooks.")
-    commitment_weight: float = Field(0.25, ge=0, le=10, description="beta: weight of the commitment loss.")
-    revive_below: float = Field(0.05, ge=0, le=1, description="A codeword used less than this share of the average is re-seeded; 0 switches revival off.")
+    n_nearest: int = Field(
+        8, ge=1, le=32, description="Nearest codes a token is sent to, with softmax weights; 1 is the paper's hard assignment."
+    )
+    codebook_update: Literal["gradient", "ema"] = Field(
+        "gradient", description="How codewords learn: by the loss's gradient, or by the moving average of the tokens they stand for."
+    )
+    ema_decay: float = Field(0.95, ge=0.5, lt=1, description="Decay of the moving averages of codeword usage and position.")
+    commitment_weight: float = Field(0.0, ge=0, le=10, description="beta: weight of the commitment loss.")
+    revive_below: float = Field(
+        0.05, ge=0, le=1, description="A codeword used less than this share of the average is re-seeded from the batch; 0 switches it off."
+    )
     kmeans_iterations: int = Field(12, ge=1, le=100, description="Lloyd iterations of the k-means start.")
+
+    @model_validator(mode="after")
+    def _codes_fit(self) -> QuantizerConfig:
+        if self.codebook_size**self.n_codebooks >= 2**62:
+            raise ValueError(f"codebook_size**n_codebooks must stay below 2**62; got {self.codebook_size}**{self.n_codebooks}")
+        return self
 
 
 class TrainingConfig(Config):
     """One training run; the caller loops over epochs."""
 
-    epochs: int = Field(60, ge=1, le=1000, description="Epochs of the continuous backbone (and of each baseline), at most.")
+    epochs: int = Field(80, ge=1, le=1000, description="Epochs of the continuous backbone (and of each baseline), at most.")
     joint_epochs: int = Field(20, ge=0, le=1000, description="Epochs of joint training with the quantizer, at most.")
-    patience: int = Field(8, ge=1, le=1000, description="Epochs without a better validation recall before training stops.")
+    patience: int = Field(10, ge=1, le=1000, description="Epochs without a better validation recall before training stops.")
     batch_size: int = Field(128, ge=8, le=8192, description="B: queries in a batch.")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's step size.")
-    joint_learning_rate: float = Field(3e-4, gt=0, le=1, description="Adam's step size in joint training.")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="Adam's step size.")
+    joint_learning_rate: float = Field(2e-3, gt=0, le=1, description="Adam's first step size in joint training; it falls along a cosine.")
+    codebook_learning_rate: float = Field(1e-2, gt=0, le=1, description="The same for codewords that learn by gradient.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's decoupled weight decay.")
-    dropout: float = Field(0.3, ge=0, lt=1, description="Dropout on the pooled history.")
-    n_negatives: int = Field(0, ge=0, le=1_000_000, description="Shared negatives per batch; 0 scores every item (full softmax).")
-    density: float = Field(0.2, gt=0, le=1, description="Share of (code, item) scores above the threshold that training aims at; sets tau.")
+    dropout: float = Field(0.3, ge=0, lt=1, description="Dropout in the query encoder.")
+    keep_least: float = Field(
+        0.4, gt=0, le=1, description="Least share of a training history shown as the query; the whole history is the target."
+    )
+    keep_most: float = Field(0.9, gt=0, le=1, description="Largest share of a training history shown as the query.")
+    n_negatives: int = Field(0, ge=0, le=1_000_000, description="Shared negatives per batch (sampled softmax); 0 scores every item.")
+    density: float = Field(0.2, gt=0, le=1, description="Share of (code, item) scores above the threshold; sets tau.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, batches and negatives.")
+
+    @model_validator(mode="after")
+    def _keep_is_a_range(self) -> TrainingConfig:
+        if self.keep_least > self.keep_most:
+            raise ValueError(f"keep_least={self.keep_least} must not exceed keep_most={self.keep_most}")
+        return self
 
 
 class IndexConfig(Config):
     """The sparse inverted index."""
 
-    floor_density: float = Field(0.5, gt=0, le=1, description="Share of scores kept in the index, so that the threshold can move down to there without a rebuild.")
-    unseen: Literal["compute", "nearest"] = Field("compute", description="A code no training query used: compute its list and keep it, or go to the nearest stored code.")
+    floor_density: float = Field(
+        0.5, gt=0, le=1, description="Share of scores kept in the index, so that the threshold can move down to there without a rebuild."
+    )
+    unseen: Literal["compute", "nearest"] = Field(
+        "compute", description="A code no training query used: compute its list and keep it, or go to the nearest stored code."
+    )
     block_codes: int = Field(64, ge=1, le=65536, description="Codes scored at a time while the index is built.")
 
 

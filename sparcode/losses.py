@@ -1,0 +1,52 @@
+"""Losses: pure functions of logits."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Full softmax over all candidates: mean over queries of ``-sum over targets log p(target)``.
+
+    Parameters
+    ----------
+    logits
+        (B, C) float32.
+    rows, columns
+        (n,) int64: query and candidate of every target.
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    log_probability = logits[rows, columns] - torch.logsumexp(logits, dim=1)[rows]
+    return -log_probability.sum() / len(logits)
+
+
+def sampled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, n_negatives: int, n_items: int) -> Tensor:
+    """Softmax over each target and the shared negatives, which stand for the whole catalogue (paper equation 9).
+
+    The negatives are drawn uniformly, so each stands for ``n_items / n_negatives`` items: its logit is shifted by the logarithm (the
+    sampling correction of Bengio and Senecal).
+
+    Parameters
+    ----------
+    logits
+        (B, C) float32; the first `n_negatives` columns are the shared negatives, the rest are targets of the batch.
+    rows, columns
+        (n,) int64: query and candidate of every target; columns at or past `n_negatives`.
+    n_negatives, n_items
+        Shared negatives, catalogue size.
+
+    Returns
+    -------
+    Tensor
+        Scalar: mean over queries of the sum over targets.
+    """
+    negatives = torch.logsumexp(logits[:, :n_negatives], dim=1) + math.log(n_items / n_negatives)
+    positives = logits[rows, columns]
+    return -(positives - torch.logaddexp(positives, negatives[rows])).sum() / len(logits)

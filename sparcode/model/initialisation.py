@@ -1,0 +1,57 @@
+"""Seeded weights and seeded dropout: nothing in a model draws from the global generator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def initialise(model: nn.Module, seed: int) -> None:
+    """Redraw every linear and embedding weight from a seed, in the order of the module tree.
+
+    Linear weights get a normal of variance 1 / fan-in, biases zero, embeddings a normal of variance 1 / width.
+
+    Parameters
+    ----------
+    model
+        Changed in place.
+    seed
+        Same architecture and seed, same weights.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Linear):
+                module.weight.normal_(std=module.in_features**-0.5, generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()
+            elif isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+                module.weight.normal_(std=module.embedding_dim**-0.5, generator=generator)
+
+
+class SeededDropout(nn.Module):
+    """Dropout whose masks come from a generator of its own, so that two trainings in one process do not disturb each other.
+
+    Parameters
+    ----------
+    share
+        Share of entries set to zero while training; the rest is scaled up to keep the mean.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.generator = torch.Generator()
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop entries in training mode; pass through otherwise. Any shape."""
+        if not self.training or self.share == 0:
+            return values
+        kept = torch.rand(values.shape, generator=self.generator) >= self.share
+        return values * kept.to(values.device) / (1 - self.share)
+
+
+def seed_dropout(model: nn.Module, seed: int) -> None:
+    """Restart the masks of every `SeededDropout` in a model from a seed."""
+    for number, module in enumerate(m for m in model.modules() if isinstance(m, SeededDropout)):
+        module.generator.manual_seed(seed + 7919 * number)

@@ -1,0 +1,169 @@
+"""The SparCode model: an all-to-all backbone whose tokens are quantized, scored sparsely (paper section 3, figure 2)."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sparcode.config import QuantizerConfig
+from sparcode.data.interactions import Histories
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.batching import query_blocks
+from sparcode.model.quantizer import ProductQuantizer
+from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
+from sparcode.model.tokenizer import QueryBatch
+
+CODE_SAMPLE = 2048
+
+
+class SparCodeModel(nn.Module):
+    """Backbone and product quantizer; the threshold tau is a buffer.
+
+    Parameters
+    ----------
+    backbone
+        Tokenizer and interaction network; owned by this model from here on.
+    config
+        The quantizer's settings.
+    """
+
+    def __init__(self, backbone: AllToAllModel, config: QuantizerConfig) -> None:
+        super().__init__()
+        self.n_items, self.link = backbone.n_items, backbone.config.link
+        self.backbone = backbone
+        self.quantizer = ProductQuantizer(backbone.config.token_dim, config)
+        self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
+
+    @classmethod
+    def from_backbone(
+        cls, backbone: AllToAllModel, config: QuantizerConfig, queries: Histories, density: float, seed: int
+    ) -> SparCodeModel:
+        """Quantize a trained backbone without training: codebooks by k-means on its tokens (the preview).
+
+        Parameters
+        ----------
+        backbone
+            Copied, so that it can start other previews.
+        config
+            The quantizer's settings.
+        queries
+            Training queries whose tokens the codebooks are fitted to.
+        density
+            Share of scores the threshold keeps.
+        seed
+            Seed of k-means.
+        """
+        model = cls(copy.deepcopy(backbone), config)
+        model.quantizer.fit(backbone.tokens(queries).flatten(0, 1), seed)
+        model.set_density(queries, density, seed)
+        model.eval()
+        return model
+
+    @property
+    def threshold(self) -> float:
+        """Tau, in units of E."""
+        return float(self.tau)
+
+    def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits of a batch and the weighted commitment loss.
+
+        With one nearest code every token is scored through its straight-through quantized vector. With several, each distinct code of the
+        batch is scored once and the gradient reaches the tokens through the weights.
+
+        Parameters
+        ----------
+        queries
+            B queries.
+        candidates
+            (C,) int64 items to score; None scores all.
+
+        Returns
+        -------
+        tuple of Tensor
+            (B, C) logits, scalar loss.
+        """
+        tokens = self.backbone.tokenizer(queries)  # (B, T, D)
+        batch, n_tokens = tokens.shape[:2]
+        quantized = self.quantizer(tokens.flatten(0, 1))
+        if quantized.codes.shape[1] == 1:
+            vectors = quantized.quantized  # (B * T, D)
+            columns = torch.arange(batch * n_tokens, device=tokens.device).view(batch, n_tokens)
+        else:
+            distinct, columns = quantized.codes.unique(return_inverse=True)
+            vectors = self.quantizer.vectors(distinct)  # (U, D)
+        mixing = _mixing(columns.view(batch, -1), quantized.weights.view(batch, -1), len(vectors))
+        raw = self.backbone.interaction(vectors, candidates)
+        commitment = self.quantizer.config.commitment_weight * quantized.commit_loss
+        return mixture_logits(raw, mixing, self.tau.to(raw.dtype), self.link), commitment
+
+    @torch.no_grad()
+    def encode(self, queries: Histories) -> tuple[np.ndarray, np.ndarray]:
+        """Codes and weights of queries: what the index is asked for.
+
+        Returns
+        -------
+        tuple of ndarray
+            (B, T * P) int64 composite codes and (B, T * P) float32 weights. A code may stand in a row more than once.
+        """
+        self.eval()
+        codes, weights = [], []
+        for block in query_blocks(queries):
+            tokens = self.backbone.tokenizer(QueryBatch.from_histories(block))
+            quantized = self.quantizer(tokens.flatten(0, 1))
+            codes.append(quantized.codes.reshape(len(block), -1))
+            weights.append(quantized.weights.reshape(len(block), -1))
+        return torch.cat(codes).numpy(), torch.cat(weights).numpy()
+
+    @torch.no_grad()
+    def score_codes(self, codes: np.ndarray) -> np.ndarray:
+        """Scores E of (n,) int64 codes against every item: (n, I) float32, before the threshold."""
+        raw = self.backbone.interaction(self.quantizer.vectors(torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64))))
+        return apply_link(raw, self.link).numpy()
+
+    @torch.no_grad()
+    def code_vectors(self, codes: np.ndarray) -> np.ndarray:
+        """Quantized tokens of (n,) int64 codes: (n, D) float32."""
+        return self.quantizer.vectors(torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64))).numpy()
+
+    @torch.no_grad()
+    def score(self, queries: Histories) -> np.ndarray:
+        """Direct scoring of the thresholded model, no index: (B, I) float32; 0 where no code's score passes tau."""
+        self.eval()
+        scores = []
+        for block in query_blocks(queries):
+            codes, weights = self.encode(block)
+            distinct, columns = np.unique(codes, return_inverse=True)
+            mixing = _mixing(torch.from_numpy(columns.reshape(codes.shape)), torch.from_numpy(weights), len(distinct))
+            raw = self.backbone.interaction(self.quantizer.vectors(torch.from_numpy(distinct)))
+            scores.append(sparse_score(raw, mixing, self.threshold, self.link))
+        return torch.cat(scores).numpy()
+
+    def set_density(self, queries: Histories, density: float, seed: int) -> None:
+        """Set tau so that about a share of the (code, item) scores of the queries' codes lies above it.
+
+        Parameters
+        ----------
+        queries
+            Queries whose codes count, each distinct code once; of more than `CODE_SAMPLE` codes a seeded sample.
+        density
+            Share in (0, 1]; 1 keeps every score.
+        seed
+            Seed of the sample.
+        """
+        codes = np.unique(self.encode(queries)[0])
+        if len(codes) > CODE_SAMPLE:
+            codes = np.sort(np.random.default_rng(seed).choice(codes, CODE_SAMPLE, replace=False))
+        scores = self.score_codes(codes).ravel()
+        keep = max(1, int(density * len(scores)))
+        lowest = float(np.partition(scores, len(scores) - keep)[len(scores) - keep]) if keep < len(scores) else float(scores.min())
+        self.tau.fill_(np.nextafter(np.float32(lowest), np.float32(-np.inf)))
+
+
+def _mixing(columns: Tensor, weights: Tensor, n_columns: int) -> Tensor:
+    """(B, U) weights of distinct codes from (B, S) columns and weights; repeats add up."""
+    rows = torch.arange(len(columns), device=columns.device)[:, None].expand_as(columns)
+    mixing = weights.new_zeros(len(columns), n_columns)
+    return mixing.index_put((rows.reshape(-1), columns.reshape(-1)), weights.reshape(-1), accumulate=True)

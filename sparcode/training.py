@@ -1,0 +1,253 @@
+"""Training: `Trainer.train_epoch() -> EpochRecord`; `fit` loops, validates and keeps the best checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sparcode.config import TrainingConfig
+from sparcode.data.interactions import Histories
+from sparcode.data.split import EvaluationSet
+from sparcode.index.top_k import top_k
+from sparcode.losses import sampled_softmax_loss, softmax_loss
+from sparcode.metrics.codes import dead_share, perplexity
+from sparcode.metrics.ranking import recall_at_k
+from sparcode.model.initialisation import seed_dropout
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.tokenizer import QueryBatch
+
+VALIDATION_K = 50
+STATISTICS_QUERIES = 1024
+
+
+class EpochRecord(NamedTuple):
+    """What one epoch did, as plain numbers.
+
+    Attributes
+    ----------
+    epoch
+        1 for the first epoch; 0 is the state before training.
+    loss, commit_loss
+        Means over the epoch's batches (NaN for epoch 0): the softmax loss, the weighted commitment loss.
+    recall
+        Mean Recall@50 on the validation users; NaN until `fit` has measured it.
+    perplexity, dead_share
+        Means over codebooks of the codes of training queries; NaN for models without codes.
+    codes_in_use
+        Distinct composite codes of those queries; 0 without codes.
+    revived
+        Codewords re-seeded in the epoch.
+    train_seconds
+        Wall time of the epoch, without validation.
+    stopped
+        Whether `should_stop` cut it short.
+    """
+
+    epoch: int
+    loss: float
+    commit_loss: float
+    recall: float
+    perplexity: float
+    dead_share: float
+    codes_in_use: int
+    revived: int
+    train_seconds: float
+    stopped: bool
+
+
+class DivergenceError(RuntimeError):
+    """The loss is no longer a finite number."""
+
+
+def never_stop() -> bool:
+    """The default `should_stop`."""
+    return False
+
+
+class Trainer:
+    """Trains one model on histories; the model is usable after every epoch.
+
+    A training history is both query and target: a random part of it (between `keep_least` and `keep_most`) is shown, all of it is to be
+    predicted.
+
+    Parameters
+    ----------
+    model
+        Two-tower, all-to-all or SparCode: ``model(queries, candidates) -> (logits, auxiliary loss)``.
+    histories
+        Training users' histories.
+    config
+        Rates, sizes, seed.
+    total_epochs
+        Length of the cosine along which a SparCode model's step size falls. Other models keep a constant step size.
+    """
+
+    def __init__(self, model: nn.Module, histories: Histories, config: TrainingConfig, total_epochs: int | None = None) -> None:
+        if len(histories) == 0:
+            raise ValueError("training needs at least one user's history; got none")
+        self.model, self.histories, self.config = model, histories, config
+        self.coded = isinstance(model, SparCodeModel)
+        self.total_epochs = total_epochs or (config.joint_epochs if self.coded else config.epochs)
+        self.epoch = 0
+        self._rng = np.random.default_rng([config.seed, int(self.coded)])
+        self._generator = torch.Generator().manual_seed(config.seed)
+        seed_dropout(model, config.seed)
+        self._optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay)
+        self._first_rates = [group["lr"] for group in self._optimizer.param_groups]
+
+    def train_epoch(self, should_stop: Callable[[], bool] = never_stop) -> EpochRecord:
+        """Go once through all users.
+
+        Parameters
+        ----------
+        should_stop
+            Asked between batches; true ends the epoch early.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss is not finite; the message names the epoch and what to try.
+        """
+        started = time.perf_counter()
+        self.model.train()
+        self.epoch += 1
+        loss_sum, commit_sum, n_batches, revived, stopped = 0.0, 0.0, 0, 0, False
+        batches = list(self._batches())
+        for number, rows in enumerate(batches):
+            if should_stop():
+                stopped = True
+                break
+            self._set_rate(self.epoch - 1 + number / len(batches))
+            loss, commit, count = self._train_batch(self.histories.take(rows))
+            loss_sum, commit_sum, n_batches, revived = loss_sum + loss, commit_sum + commit, n_batches + 1, revived + count
+        self.model.eval()
+        seconds = time.perf_counter() - started
+        mean = max(1, n_batches)
+        return self._record(loss_sum / mean, commit_sum / mean, revived, seconds, stopped)
+
+    def initial_record(self) -> EpochRecord:
+        """Epoch 0: the state before training (for a SparCode model, the preview)."""
+        self.model.eval()
+        return self._record(math.nan, math.nan, 0, 0.0, False)
+
+    def _groups(self) -> list[dict]:
+        config = self.config
+        if not self.coded:
+            return [{"params": list(self.model.parameters()), "lr": config.learning_rate}]
+        quantizer = [parameter for parameter in self.model.quantizer.parameters() if parameter.requires_grad]
+        return [
+            {"params": list(self.model.backbone.parameters()), "lr": config.joint_learning_rate},
+            # Decay would pull codewords away from the tokens they stand for.
+            {"params": quantizer, "lr": config.codebook_learning_rate, "weight_decay": 0.0},
+        ]
+
+    def _set_rate(self, position: float) -> None:
+        if not self.coded:
+            return
+        factor = 0.5 * (1 + math.cos(math.pi * min(1.0, position / self.total_epochs)))
+        for group, rate in zip(self._optimizer.param_groups, self._first_rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _batches(self) -> Iterator[np.ndarray]:
+        order = self._rng.permutation(len(self.histories))
+        for start in range(0, len(order), self.config.batch_size):
+            yield order[start : start + self.config.batch_size]
+
+    def _train_batch(self, targets: Histories) -> tuple[float, float, int]:
+        shown = self._rng.uniform(self.config.keep_least, self.config.keep_most, len(targets))[targets.rows]
+        queries = QueryBatch.from_histories(targets.select(self._rng.random(len(shown)) < shown))
+        loss, commit = self._loss(queries, targets)
+        if not torch.isfinite(loss + commit):
+            raise DivergenceError(
+                f"the loss became {float(loss + commit)} in epoch {self.epoch}; the model was left as it was before that batch. "
+                f"Try a smaller learning rate (now {self._optimizer.param_groups[0]['lr']:g}) or a larger batch."
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+        (loss + commit).backward()
+        self._optimizer.step()
+        revived = 0
+        if self.coded:
+            with torch.no_grad():
+                tokens = self.model.backbone.tokenizer(queries).flatten(0, 1)
+            revived = self.model.quantizer.update(tokens, self._generator)
+        return float(loss.detach()), float(commit.detach()), revived
+
+    def _loss(self, queries: QueryBatch, targets: Histories) -> tuple[Tensor, Tensor]:
+        rows = torch.from_numpy(targets.rows)
+        n_items, n_negatives = targets.n_items, self.config.n_negatives
+        if not 0 < n_negatives < n_items:
+            logits, commit = self.model(queries)
+            return softmax_loss(logits, rows, torch.from_numpy(targets.items.astype(np.int64))), commit
+        distinct, columns = np.unique(targets.items, return_inverse=True)
+        negatives = self._rng.integers(n_items, size=n_negatives)
+        logits, commit = self.model(queries, torch.from_numpy(np.concatenate([negatives, distinct]).astype(np.int64)))
+        return sampled_softmax_loss(logits, rows, torch.from_numpy(columns + n_negatives), n_negatives, n_items), commit
+
+    def _record(self, loss: float, commit_loss: float, revived: int, seconds: float, stopped: bool) -> EpochRecord:
+        spread, dead, in_use = math.nan, math.nan, 0
+        if self.coded:
+            queries = self.histories.take(np.arange(min(STATISTICS_QUERIES, len(self.histories))))
+            codes, config = self.model.encode(queries)[0], self.model.quantizer.config
+            spread = float(np.mean(perplexity(codes, config.codebook_size, config.n_codebooks)))
+            dead = float(np.mean(dead_share(codes, config.codebook_size, config.n_codebooks)))
+            in_use = len(np.unique(codes))
+        return EpochRecord(self.epoch, loss, commit_loss, math.nan, spread, dead, in_use, revived, seconds, stopped)
+
+
+def validation_recall(model: nn.Module, validation: EvaluationSet) -> float:
+    """Mean Recall@50 over validation users, by scoring every item."""
+    top = top_k(model.score(validation.queries), VALIDATION_K, validation.queries)
+    return float(np.nanmean(recall_at_k(top.item_ids, validation.targets, VALIDATION_K)))
+
+
+def fit(
+    trainer: Trainer,
+    validation: EvaluationSet,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    should_stop: Callable[[], bool] = never_stop,
+) -> list[EpochRecord]:
+    """Train up to the trainer's epochs and leave the model at its best checkpoint by validation recall.
+
+    A SparCode model's start (the preview) counts as a checkpoint, so training never ends below where it began on the validation users; its
+    threshold is set anew after every epoch.
+
+    Parameters
+    ----------
+    trainer
+        The model and its training data.
+    validation
+        Chooses the checkpoint; training stops after `patience` epochs without a better one.
+    on_epoch
+        Called with every record, recall filled in.
+    should_stop
+        Asked between batches.
+
+    Returns
+    -------
+    list of EpochRecord
+        Epoch 0 first for a SparCode model.
+    """
+    model, config = trainer.model, trainer.config
+    records: list[EpochRecord] = []
+    best_recall, best_epoch, best_state = -1.0, 0, None
+    while trainer.epoch <= trainer.total_epochs:
+        record = trainer.initial_record() if trainer.coded and not records else trainer.train_epoch(should_stop)
+        if trainer.coded:
+            model.set_density(trainer.histories, config.density, config.seed)
+        record = record._replace(recall=validation_recall(model, validation))
+        records.append(record)
+        on_epoch(record)
+        if record.recall > best_recall:
+            best_recall, best_epoch, best_state = record.recall, record.epoch, copy.deepcopy(model.state_dict())
+        if record.stopped or should_stop() or trainer.epoch == trainer.total_epochs or record.epoch - best_epoch >= config.patience:
+            break
+    model.load_state_dict(best_state)
+    model.eval()
+    return records
