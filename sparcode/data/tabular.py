@@ -104,6 +104,7 @@ def read_table(
 
     Ids are kept as text, so that ``007`` stays ``007``. Rows with an empty or unreadable cell where one is needed are left out and
     counted in `dropped`. Text files are UTF-8 with a header line; a ``.csv`` may be separated by comma, semicolon or tab.
+    Times without an offset are taken as UTC.
 
     Parameters
     ----------
@@ -254,7 +255,12 @@ def _times(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.ndar
     given = _texts(table, column, label)
     times = _finite(given)
     if times.count() < given.count():
-        as_dates = pd.to_datetime(given, format="ISO8601", utc=True, errors="coerce")
+        # Apart, because pandas 2 lends a time without an offset the offset of the row before it.
+        has_offset = given.str.contains(r"(?:Z|[+-]\d\d:?\d\d|:.*[+-]\d\d)$", na=False)
+        with_offset, without = (
+            pd.to_datetime(given.where(rows), format="ISO8601", utc=True, errors="coerce") for rows in (has_offset, ~has_offset)
+        )
+        as_dates = with_offset.fillna(without)
         times = as_dates if as_dates.count() > times.count() else times
     return times, _unreadable(given, times, f"{label}: column {column!r}", "numbers or ISO 8601 times")
 
