@@ -24,7 +24,7 @@ def apply_link(raw: Tensor, link: Link) -> Tensor:
 
 
 def sparse_score(raw: Tensor, mixing: Tensor, threshold: float | Tensor, link: Link) -> Tensor:
-    """y of a batch.
+    """Sparse scores of a batch.
 
     Parameters
     ----------

@@ -1,0 +1,121 @@
+"""The stages of a run, one function each: backbone -> preview -> joint fine-tuning -> index; and the baselines beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from torch import nn
+
+from sparcode.baselines import EASE, Popularity
+from sparcode.config import IndexConfig, RunConfig
+from sparcode.data.interactions import Histories
+from sparcode.data.split import Split
+from sparcode.index.inverted_index import InvertedIndex, build_index, floor_for_density
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.initialisation import initialise
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.two_tower import TwoTowerModel
+from sparcode.training import EpochRecord, Trainer, fit, never_stop
+
+OnEpoch = Callable[[EpochRecord], None]
+ShouldStop = Callable[[], bool]
+
+
+def ignore_record(record: EpochRecord) -> None:
+    """The default `on_epoch`: nobody watches."""
+
+
+def train_backbone(
+    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
+) -> tuple[AllToAllModel, list[EpochRecord]]:
+    """Train the continuous all-to-all model, to its best validation recall.
+
+    Parameters
+    ----------
+    split
+        Training and validation users.
+    config
+        The run's settings; `quantizer` and `index` play no part.
+    on_epoch, should_stop
+        See `sparcode.training.fit`.
+    """
+    return _train(AllToAllModel(split.train.n_items, config.model, config.training.dropout), split, config, on_epoch, should_stop)
+
+
+def train_two_tower(
+    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
+) -> tuple[TwoTowerModel, list[EpochRecord]]:
+    """Train the two-tower baseline on the same users, loss and epoch budget; arguments as for `train_backbone`.
+
+    Its budget includes SparCode's joint epochs, so neither model sees the data more often than the other may.
+    """
+    model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout)
+    budget = config.training.epochs + config.training.joint_epochs
+    return _train(model, split, config, on_epoch, should_stop, budget)
+
+
+def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
+    """Quantize a trained backbone by k-means, without training; the backbone is left as it was."""
+    training = config.training
+    return SparCodeModel.from_backbone(backbone, config.quantizer, split.train, training.density, training.seed)
+
+
+def fine_tune(
+    model: SparCodeModel, split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
+) -> list[EpochRecord]:
+    """Train encoder, codebooks and interaction network jointly, in place; ends at the best validation recall, the start included."""
+    if config.training.joint_epochs == 0:
+        return []
+    return fit(Trainer(model, split.train, config.training), split.validation, on_epoch, should_stop)
+
+
+def train_sparcode(
+    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
+) -> tuple[SparCodeModel, AllToAllModel, list[EpochRecord]]:
+    """From scratch: backbone, preview and joint training.
+
+    Returns
+    -------
+    tuple
+        The SparCode model, the all-to-all backbone it started from, and the records of both stages, one after the other.
+    """
+    backbone, records = train_backbone(split, config, on_epoch, should_stop)
+    model = preview(backbone, split, config)
+    if not should_stop():
+        records = records + fine_tune(model, split, config, on_epoch, should_stop)
+    return model, backbone, records
+
+
+def fit_floors(train: Histories) -> tuple[EASE, Popularity]:
+    """The two honest floors: EASE in closed form, and popularity."""
+    return EASE().fit(train), Popularity().fit(train)
+
+
+def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig, should_stop: ShouldStop = never_stop) -> InvertedIndex:
+    """Index every code that a training query uses.
+
+    Scores down to the floor are stored, the share `floor_density` of all or down to the model's own threshold if that is lower, so that
+    the threshold can move without a rebuild.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    train
+        Training queries.
+    config
+        Floor and block size.
+    should_stop
+        Asked between blocks.
+    """
+    codes = np.unique(model.encode(train)[0])
+    floor = min(floor_for_density(model, codes, config.floor_density, config.block_codes), model.threshold)
+    return build_index(model, codes, floor, config.block_codes, should_stop)
+
+
+def _train(
+    model: nn.Module, split: Split, config: RunConfig, on_epoch: OnEpoch, should_stop: ShouldStop, epochs: int | None = None
+) -> tuple[nn.Module, list[EpochRecord]]:
+    initialise(model, config.training.seed)
+    return model, fit(Trainer(model, split.train, config.training, epochs), split.validation, on_epoch, should_stop)

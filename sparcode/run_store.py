@@ -1,0 +1,217 @@
+"""Run folders: settings and history as JSON, weights as safetensors, the index as plain arrays. Versioned, atomic, nothing unpickled."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+
+from sparcode.config import FORMAT_VERSION, RunConfig
+from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.storage import load_index, save_index
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.training import EpochRecord
+
+_FILES = ("run.json", "model.safetensors", "items.json", "index")
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Which data a run was made from.
+
+    Attributes
+    ----------
+    name, content_hash
+        Shown name, and hash of the histories.
+    synthetic
+        Whether the project made it up.
+    n_users, n_items, n_interactions
+        Sizes.
+    """
+
+    name: str
+    content_hash: str
+    synthetic: bool
+    n_users: int
+    n_items: int
+    n_interactions: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with its index and everything that says where it came from.
+
+    Attributes
+    ----------
+    config, data
+        Settings and data facts: together they decide `run_id`.
+    model, index
+        What serves.
+    item_ids, items
+        Original ids as text, and texts, in index order.
+    records
+        Training history.
+    results
+        Measured figures: row per model, plain numbers.
+    machine
+        What it was measured on, in words.
+    """
+
+    config: RunConfig
+    data: DataFacts
+    model: SparCodeModel
+    index: InvertedIndex
+    item_ids: list[str]
+    items: pd.DataFrame
+    records: list[EpochRecord]
+    results: list[dict[str, Any]]
+    machine: str
+
+    @property
+    def run_id(self) -> str:
+        """Content address: hash of data and settings."""
+        return f"{self.data.content_hash[:8]}-{self.config.content_hash()[:8]}"
+
+
+def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
+    """Write a run folder; it appears complete or not at all.
+
+    Parameters
+    ----------
+    run
+        What to write.
+    folder
+        Must not exist, unless `overwrite` is true and it holds a run.
+    overwrite
+        Replace an earlier run.
+
+    Raises
+    ------
+    ValueError
+        If the folder is there and may not be replaced.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (overwrite and ((folder / "run.json").is_file() or not any(folder.iterdir()))):
+        raise ValueError(f"{folder} exists{'; it is not a run and is left alone' if overwrite else '; give another folder or overwrite'}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        (temporary / "run.json").write_text(json.dumps(_description(run), indent=1, allow_nan=False), encoding="utf-8")
+        safetensors.torch.save_file(
+            {name: value.contiguous() for name, value in run.model.state_dict().items()}, temporary / "model.safetensors"
+        )
+        catalogue = {"item_ids": run.item_ids, "columns": json.loads(run.items.to_json(orient="split", index=False))}
+        (temporary / "items.json").write_text(json.dumps(catalogue), encoding="utf-8")
+        save_index(run.index, temporary / "index")
+        temporary.chmod(0o755)
+        _swap(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def load_run(folder: Path | str) -> Run:
+    """Read a run folder and check it.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or damaged, the version is another one, or parts do not fit together; names the file and the problem.
+    """
+    folder = Path(folder)
+    if missing := [name for name in _FILES if not (folder / name).exists()]:
+        raise ValueError(f"{folder} is not a run folder: it lacks {', '.join(missing)}")
+    described = _read_json(folder / "run.json")
+    version = described.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ValueError(f"{folder / 'run.json'} has format version {version!r}; this version of sparcode reads {FORMAT_VERSION}")
+    try:
+        config = RunConfig.model_validate(described["config"])
+        data = DataFacts(**described["data"])
+        records = [
+            EpochRecord(**{name: math.nan if value is None else value for name, value in row.items()}) for row in described["records"]
+        ]
+        results, machine = list(described["results"]), str(described["machine"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ValueError(f"{folder / 'run.json'} is damaged: {error}") from error
+    model = _load_model(folder / "model.safetensors", config, data.n_items)
+    index = load_index(folder / "index")
+    catalogue = _read_json(folder / "items.json")
+    try:
+        item_ids = [str(item_id) for item_id in catalogue["item_ids"]]
+        items = pd.DataFrame(catalogue["columns"]["data"], columns=catalogue["columns"]["columns"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder / 'items.json'} is damaged: {error}") from error
+    if not len(item_ids) == len(items) == index.n_items == data.n_items:
+        raise ValueError(
+            f"{folder}: {len(item_ids)} item ids, {len(items)} item rows and an index over {index.n_items} items "
+            f"for data of {data.n_items} items"
+        )
+    return Run(config, data, model, index, item_ids, items, records, results, machine)
+
+
+def _description(run: Run) -> dict[str, Any]:
+    records = [
+        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record._asdict().items()}
+        for record in run.records
+    ]
+    return {
+        "format_version": FORMAT_VERSION,
+        "run_id": run.run_id,
+        "config": run.config.model_dump(mode="json"),
+        "data": vars(run.data),
+        "machine": run.machine,
+        "records": records,
+        "results": run.results,
+    }
+
+
+def _load_model(path: Path, config: RunConfig, n_items: int) -> SparCodeModel:
+    model = SparCodeModel(AllToAllModel(n_items, config.model, config.training.dropout), config.quantizer)
+    try:
+        weights = safetensors.torch.load_file(path)
+        model.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise ValueError(f"{path} is damaged or does not fit the run's settings: {str(error).splitlines()[0]}") from error
+    if bad := [name for name, value in weights.items() if not torch.isfinite(value).all()]:
+        raise ValueError(f"{path} holds numbers that are not finite in {bad[0]}")
+    model.eval()
+    return model
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a JSON object; got {type(content).__name__}")
+    return content
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    """Put the finished folder in place; an earlier one is moved aside first and comes back if that fails."""
+    if not folder.exists():
+        os.replace(temporary, folder)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)) / "run"
+    os.replace(folder, aside)
+    try:
+        os.replace(temporary, folder)
+    except OSError:
+        os.replace(aside, folder)
+        raise
+    finally:
+        shutil.rmtree(aside.parent, ignore_errors=True)
