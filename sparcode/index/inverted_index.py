@@ -1,0 +1,289 @@
+"""The sparse inverted index: for every code its items above a floor, ordered by score (SparCode, arXiv 2311.18213).
+
+Order makes a higher threshold a prefix of every list, so that moving the threshold costs a binary search per list and no rebuild.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sparcode.index import kernels
+from sparcode.index.ordering import posting_keys, postings_of_keys
+from sparcode.index.score_table import distinct_code_list, iter_score_blocks
+from sparcode.index.top_k import plain
+
+if TYPE_CHECKING:
+    from sparcode.retrieval import CodedModel
+
+ARRAY_DTYPES = {"codes": np.int64, "indptr": np.int64, "item_ids": np.int32, "scores": np.float32}
+
+
+class BuildStopped(Exception):
+    """The caller asked a build to stop; nothing was built."""
+
+
+@dataclass(frozen=True, eq=False)  # equality of arrays has no single truth value; compare the arrays
+class InvertedIndex:
+    """Posting lists of every stored code, as flat arrays.
+
+    Attributes
+    ----------
+    codes
+        (n_lists,) int64, ascending: the code of each list.
+    indptr
+        (n_lists + 1,) int64; list r is ``[indptr[r], indptr[r + 1])`` of the two arrays below.
+    item_ids
+        (n_postings,) int32.
+    scores
+        (n_postings,) float32, raw E before the threshold; within a list descending, ties by ascending item id.
+    n_items
+        Catalogue size I.
+    floor
+        Every stored score is above it; -inf stores every finite score. Rounded to float32.
+    """
+
+    codes: np.ndarray
+    indptr: np.ndarray
+    item_ids: np.ndarray
+    scores: np.ndarray
+    n_items: int
+    floor: float
+
+    def __post_init__(self) -> None:
+        for name, dtype in ARRAY_DTYPES.items():
+            array = getattr(self, name)
+            if array.ndim != 1 or array.dtype != dtype:
+                raise ValueError(
+                    f"{name} must be a one-dimensional array of {dtype.__name__}; got shape {array.shape}, dtype {array.dtype}"
+                )
+            object.__setattr__(self, name, plain(array, dtype))
+        if len(self.indptr) != len(self.codes) + 1:
+            raise ValueError(f"indptr must have {len(self.codes) + 1} entries, one more than codes; got {len(self.indptr)}")
+        if not self.indptr[0] == 0 or not self.indptr[-1] == len(self.item_ids) == len(self.scores):
+            raise ValueError(
+                f"indptr must run from 0 to the number of postings; got {self.indptr[0]} to {self.indptr[-1]} "
+                f"for {len(self.item_ids)} item_ids and {len(self.scores)} scores"
+            )
+        if np.any(np.diff(self.indptr) < 0):
+            raise ValueError("indptr must not decrease")
+        if len(self.codes) and (self.codes[0] < 0 or np.any(np.diff(self.codes) <= 0)):
+            raise ValueError("codes must not be negative, and ascend without repeats")
+        if not 0 <= self.n_items <= np.iinfo(np.int32).max:
+            raise ValueError(f"n_items must lie in [0, {np.iinfo(np.int32).max}]; got {self.n_items}")
+        object.__setattr__(self, "floor", float(_threshold32(self.floor, "floor")))
+
+    def check_postings(self) -> None:
+        """Look at every posting: ids in range, scores above the floor, lists in order.
+
+        Raises
+        ------
+        ValueError
+            If an entry breaks the rules; the index would return wrong items.
+        """
+        if len(self.item_ids) == 0:
+            return
+        if self.item_ids.min() < 0 or self.item_ids.max() >= self.n_items:
+            raise ValueError(f"item_ids must lie in [0, {self.n_items}); got {self.item_ids.min()} to {self.item_ids.max()}")
+        if not (self.scores.min() > self.floor and self.scores.max() < np.inf):
+            raise ValueError(f"scores must be numbers above the floor {self.floor}; got {self.scores.min()} to {self.scores.max()}")
+        out_of_order = (self.scores[1:] > self.scores[:-1]) | (
+            (self.scores[1:] == self.scores[:-1]) & (self.item_ids[1:] <= self.item_ids[:-1])
+        )
+        starts = self.indptr[1:-1]
+        out_of_order[starts[(starts > 0) & (starts < len(self.scores))] - 1] = False
+        if out_of_order.any():
+            at = int(np.argmax(out_of_order))
+            raise ValueError(f"scores must descend within a list, ties by ascending item id; postings {at} and {at + 1} do not")
+
+    @property
+    def n_lists(self) -> int:
+        """Codes with a list (which may be empty)."""
+        return len(self.codes)
+
+    def rows_of(self, codes: np.ndarray) -> np.ndarray:
+        """List numbers of codes, -1 for a code without a list.
+
+        Parameters
+        ----------
+        codes
+            Integers of any shape.
+
+        Returns
+        -------
+        np.ndarray
+            int64, same shape.
+        """
+        codes = np.asarray(codes)
+        if self.n_lists == 0:
+            return np.full(codes.shape, -1, dtype=np.int64)
+        rows = np.minimum(np.searchsorted(self.codes, codes), self.n_lists - 1)
+        return np.where(self.codes[rows] == codes, rows, -1)
+
+    def threshold_ends(self, threshold: float) -> np.ndarray:
+        """End of each list's prefix with ``score > threshold``.
+
+        Parameters
+        ----------
+        threshold
+            tau; compared in float32.
+
+        Returns
+        -------
+        np.ndarray
+            (n_lists,) int64, positions in `item_ids` and `scores`.
+
+        Raises
+        ------
+        ValueError
+            If `threshold` is below the floor (those postings were not stored) or NaN.
+        """
+        tau = _threshold32(threshold, "threshold")
+        if tau < np.float32(self.floor):
+            raise ValueError(f"threshold must be at least the index's floor {self.floor}; got {threshold}")
+        ends = np.empty(self.n_lists, dtype=np.int64)
+        kernels.list_ends(self.indptr, self.scores, tau, ends)
+        return ends
+
+    def list_lengths(self, threshold: float) -> np.ndarray:
+        """(n_lists,) int64, postings of each list above the threshold."""
+        return self.threshold_ends(threshold) - self.indptr[:-1]
+
+    def kept_postings(self, threshold: float) -> int:
+        """Postings above the threshold, over all lists."""
+        return int(self.list_lengths(threshold).sum())
+
+    def density(self, threshold: float) -> float:
+        """Share of (stored code, item) pairs above the threshold; 0 for an index without lists."""
+        pairs = self.n_lists * self.n_items
+        return self.kept_postings(threshold) / pairs if pairs else 0.0
+
+    def size_bytes(self, threshold: float) -> dict[str, int]:
+        """Bytes of the arrays that serving at this threshold needs, by part."""
+        return size_of_parts(self.n_lists, self.kept_postings(threshold))
+
+    def add_lists(self, model: CodedModel, codes: np.ndarray, block_codes: int) -> InvertedIndex:
+        """A new index with lists for more codes, under the same floor; codes that have a list keep it.
+
+        Parameters
+        ----------
+        model
+            The model this index was built from.
+        codes
+            Integers of any shape.
+        block_codes
+            Codes scored at a time.
+
+        Raises
+        ------
+        ValueError
+            If the model has another catalogue, or as in `build_index`.
+        """
+        if model.n_items != self.n_items:
+            raise ValueError(f"the index is over {self.n_items} items; the model has {model.n_items}")
+        codes = distinct_code_list(codes)
+        missing = codes[self.rows_of(codes) < 0]
+        return merged(self, build_index(model, missing, self.floor, block_codes)) if len(missing) else self
+
+
+def size_of_parts(n_lists: int, n_postings: int) -> dict[str, int]:
+    """Bytes of an index's arrays, by part."""
+    lengths = {"codes": n_lists, "indptr": n_lists + 1, "item_ids": n_postings, "scores": n_postings}
+    return {name: length * np.dtype(ARRAY_DTYPES[name]).itemsize for name, length in lengths.items()}
+
+
+def build_index(
+    model: CodedModel,
+    codes_in_use: np.ndarray,
+    floor: float,
+    block_codes: int,
+    should_stop: Callable[[], bool] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> InvertedIndex:
+    """Score the codes in use and keep what lies above the floor.
+
+    Parameters
+    ----------
+    model
+        Scores codes.
+    codes_in_use
+        Integers of any shape; repeats count once.
+    floor
+        The lowest threshold the index can serve; -inf keeps everything.
+    block_codes
+        Codes scored at a time: only their scores are held beside the postings.
+    should_stop
+        Asked before every block.
+    on_progress
+        Told ``(codes done, codes in all)`` after every block.
+
+    Returns
+    -------
+    InvertedIndex
+        One list per code, empty where nothing is above the floor.
+
+    Raises
+    ------
+    BuildStopped
+        If `should_stop` said so.
+    ValueError
+        If the floor is NaN or +inf, codes are negative or the model's scores are not finite.
+    """
+    floor32 = _threshold32(floor, "floor")
+    codes = distinct_code_list(codes_in_use)
+    lengths = np.zeros(len(codes), dtype=np.int64)
+    blocks: list[tuple[np.ndarray, np.ndarray]] = []
+    done = 0
+    score_blocks = iter_score_blocks(model, codes, block_codes)
+    while done < len(codes):
+        if should_stop is not None and should_stop():
+            raise BuildStopped(f"stopped after {done} of {len(codes)} codes")
+        block, scores = next(score_blocks)
+        keys, lengths[done : done + len(block)] = _sorted_keys(scores, floor32)
+        blocks.append(postings_of_keys(keys))
+        done += len(block)
+        if on_progress is not None:
+            on_progress(done, len(codes))
+    item_ids, scores = _joined(blocks)
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return InvertedIndex(codes, indptr, item_ids, scores, model.n_items, float(floor32))
+
+
+def merged(one: InvertedIndex, other: InvertedIndex) -> InvertedIndex:
+    """One index with the lists of two that share no code; floor and catalogue are those of the first."""
+    codes = np.concatenate([one.codes, other.codes])
+    order = np.argsort(codes, kind="stable")
+    lengths = np.concatenate([np.diff(one.indptr), np.diff(other.indptr)])[order]
+    starts = np.concatenate([one.indptr[:-1], other.indptr[:-1] + len(one.item_ids)])[order]
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    source = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
+    item_ids = np.concatenate([one.item_ids, other.item_ids])[source]
+    scores = np.concatenate([one.scores, other.scores])[source]
+    return InvertedIndex(codes[order], indptr, item_ids, scores, one.n_items, one.floor)
+
+
+def _threshold32(value: float, name: str) -> np.float32:
+    if not value < np.inf:
+        raise ValueError(f"{name} must be a number below +inf; got {value}")
+    with np.errstate(over="ignore"):
+        return np.float32(value)
+
+
+def _sorted_keys(scores: np.ndarray, floor: np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Keys of the kept postings of a block, each list sorted, and the lists' lengths."""
+    kept = scores > floor
+    rows, item_ids = np.nonzero(kept)
+    keys = posting_keys(scores[kept], item_ids)
+    lengths = np.bincount(rows, minlength=len(scores))
+    ends = np.cumsum(lengths)
+    for start, end in zip(ends - lengths, ends, strict=True):
+        keys[start:end].sort()
+    return keys, lengths
+
+
+def _joined(blocks: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    empty = (np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))
+    return tuple(np.concatenate(parts) for parts in zip(empty, *blocks, strict=True))

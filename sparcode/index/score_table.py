@@ -1,0 +1,103 @@
+"""The score table E(code, item), scored block by block and never held as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sparcode.retrieval import CodedModel
+
+# A block is cut down to this many scores (128 MiB), however many codes were asked for.
+MAX_BLOCK_SCORES = 1 << 25
+
+
+def distinct_code_list(codes: np.ndarray) -> np.ndarray:
+    """The distinct codes, sorted.
+
+    Parameters
+    ----------
+    codes
+        Integers of any shape, not negative.
+
+    Returns
+    -------
+    np.ndarray
+        (n,) int64.
+
+    Raises
+    ------
+    ValueError
+        If they are no integers, or one is negative.
+    """
+    codes = np.asarray(codes)
+    if codes.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if codes.dtype.kind not in "iu":
+        raise ValueError(f"codes must be integers; got dtype {codes.dtype}")
+    distinct = np.unique(codes).astype(np.int64)
+    if distinct[0] < 0:
+        raise ValueError(f"codes must not be negative; got {distinct[0]}")
+    return distinct
+
+
+def iter_score_blocks(model: CodedModel, codes: np.ndarray, block_codes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Score blocks of codes against every item.
+
+    Parameters
+    ----------
+    model
+        Scores codes.
+    codes
+        (n,) integers, kept in this order.
+    block_codes
+        Codes scored at a time, at least 1; fewer where a block would grow beyond 2**25 scores.
+
+    Yields
+    ------
+    tuple
+        The block's codes, (n,) int64, and their scores, (n, I) float32, before the threshold.
+
+    Raises
+    ------
+    ValueError
+        If `block_codes` is below 1, or the model returns another shape, NaN or +inf.
+    """
+    if block_codes < 1:
+        raise ValueError(f"block_codes must be at least 1; got {block_codes}")
+    codes = np.asarray(codes, dtype=np.int64)
+    step = max(1, min(block_codes, MAX_BLOCK_SCORES // max(model.n_items, 1)))
+    for start in range(0, len(codes), step):
+        block = codes[start : start + step]
+        yield block, code_scores(model, block)
+
+
+def code_scores(model: CodedModel, codes: np.ndarray) -> np.ndarray:
+    """Scores of the given codes against every item, checked.
+
+    Parameters
+    ----------
+    model
+        Scores codes.
+    codes
+        (n,) int64.
+
+    Returns
+    -------
+    np.ndarray
+        (n, I) float32.
+
+    Raises
+    ------
+    ValueError
+        If the model returns another shape, NaN or +inf.
+    """
+    scores = np.asarray(model.score_codes(codes), dtype=np.float32)
+    if scores.shape != (len(codes), model.n_items):
+        raise ValueError(f"score_codes must return {(len(codes), model.n_items)} scores for {len(codes)} codes; got {scores.shape}")
+    # The largest score is NaN if any is, so one pass finds both.
+    if scores.size and not np.max(scores) < np.inf:
+        raise ValueError("score_codes returned NaN or +inf; scores must be finite (or -inf)")
+    return scores

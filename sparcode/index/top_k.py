@@ -1,0 +1,103 @@
+"""The best k unseen items of every row of a dense score matrix, and the result type of every retrieval."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sparcode.data.interactions import Histories
+from sparcode.index import kernels
+
+PADDING_ID = -1
+PADDING_SCORE = -np.inf
+
+
+class Retrieved(NamedTuple):
+    """Items per query, best first: ordered by score, then lower item id.
+
+    Attributes
+    ----------
+    item_ids
+        (B, k) int32; -1 where a query has fewer than k items.
+    scores
+        (B, k) float32; -inf there.
+    """
+
+    item_ids: np.ndarray
+    scores: np.ndarray
+
+
+def check_k(k: int) -> int:
+    """`k` as an int.
+
+    Raises
+    ------
+    ValueError
+        If `k` is not a whole number of at least 1.
+    """
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1; got {k!r}")
+    return int(k)
+
+
+def plain(array: np.ndarray, dtype: type) -> np.ndarray:
+    """The array as the compiled loops expect it: of that type, contiguous and writeable, since any other kind would be compiled anew."""
+    return np.require(array, dtype=dtype, requirements=["C", "W", "A", "E"])
+
+
+def seen_arrays(seen: Histories | None, n_rows: int, n_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """``(indptr, items)`` of what each row must not return; `None` is nothing.
+
+    Raises
+    ------
+    ValueError
+        If `seen` has another number of rows or another catalogue.
+    """
+    if seen is None:
+        return np.zeros(n_rows + 1, dtype=np.int64), np.zeros(0, dtype=np.int32)
+    if len(seen) != n_rows:
+        raise ValueError(f"seen must have one row per query, {n_rows}; got {len(seen)}")
+    if seen.n_items != n_items:
+        raise ValueError(f"seen is over a catalogue of {seen.n_items} items; the scores are over {n_items}")
+    return plain(seen.indptr, np.int64), plain(seen.items, np.int32)
+
+
+def empty_result(n_rows: int, k: int) -> Retrieved:
+    """Unwritten arrays for `n_rows` results."""
+    return Retrieved(np.empty((n_rows, k), dtype=np.int32), np.empty((n_rows, k), dtype=np.float32))
+
+
+def top_k(scores: np.ndarray, k: int, seen: Histories | None = None) -> Retrieved:
+    """The k best items of every row, without those it has seen.
+
+    Parameters
+    ----------
+    scores
+        (B, I) float32, higher is better. A score of -inf is never returned.
+    k
+        Items per row, at least 1; more than there are is padded.
+    seen
+        B rows of items to leave out.
+
+    Returns
+    -------
+    Retrieved
+        Ordered by score, then lower item id; padded with -1 and -inf.
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN, `k` is below 1 or the shapes do not fit.
+    """
+    k = check_k(k)
+    scores = np.asarray(scores)
+    if scores.ndim != 2 or scores.dtype.kind != "f":
+        raise ValueError(f"scores must be a (B, I) array of floats; got shape {scores.shape}, dtype {scores.dtype}")
+    n_rows, n_items = scores.shape
+    indptr, items = seen_arrays(seen, n_rows, n_items)
+    result = empty_result(n_rows, k)
+    bad_row = kernels.dense_top_k(plain(scores, np.float32), indptr, items, np.zeros(n_items, dtype=bool), *result)
+    if bad_row >= 0:
+        raise ValueError(f"scores must be numbers; row {bad_row} holds NaN")
+    return result

@@ -1,0 +1,181 @@
+"""Ranking metrics: one value per query, the caller averages.
+
+All take ``item_ids`` (B, k') int32 best first, with distinct items per row and -1 as padding, ``targets`` (B rows; repeats count once) and
+``k <= k'``. Order is taken as it comes: ties were settled by the retriever. A query without targets gives NaN, so that it cannot slip into
+an average unnoticed (``np.nanmean`` leaves it out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sparcode.data.interactions import Histories
+from sparcode.index.top_k import check_k
+
+
+def recall_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
+    """Recall@k = hits in the first k / number of targets (all of them, also where there are more than k).
+
+    Parameters
+    ----------
+    item_ids
+        (B, k') int32, best first.
+    targets
+        B rows.
+    k
+        Cut, at most k'.
+
+    Returns
+    -------
+    np.ndarray
+        (B,) float64 in [0, 1]; NaN without targets.
+
+    Raises
+    ------
+    ValueError
+        If the rows do not match or `k` is outside [1, k'].
+    """
+    hits, n_targets = hit_matrix(item_ids, targets)
+    return _recall(hits, n_targets, _checked_cut(k, hits))
+
+
+def precision_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
+    """Precision@k = hits in the first k / k (also where fewer than k items came back).
+
+    Parameters
+    ----------
+    item_ids
+        (B, k') int32, best first.
+    targets
+        B rows.
+    k
+        Cut, at most k'.
+
+    Returns
+    -------
+    np.ndarray
+        (B,) float64 in [0, 1]; NaN without targets.
+
+    Raises
+    ------
+    ValueError
+        If the rows do not match or `k` is outside [1, k'].
+    """
+    hits, n_targets = hit_matrix(item_ids, targets)
+    return _precision(hits, n_targets, _checked_cut(k, hits))
+
+
+def ndcg_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
+    """NDCG@k = DCG / ideal DCG, DCG = sum over hits at rank r (from 1) of 1 / log2(r + 1); ideal: min(k, number of targets) hits on top.
+
+    Parameters
+    ----------
+    item_ids
+        (B, k') int32, best first.
+    targets
+        B rows.
+    k
+        Cut, at most k'.
+
+    Returns
+    -------
+    np.ndarray
+        (B,) float64 in [0, 1]; NaN without targets.
+
+    Raises
+    ------
+    ValueError
+        If the rows do not match or `k` is outside [1, k'].
+    """
+    hits, n_targets = hit_matrix(item_ids, targets)
+    return _ndcg(hits, n_targets, _checked_cut(k, hits))
+
+
+def ranking_metrics(item_ids: np.ndarray, targets: Histories, ks: Sequence[int]) -> dict[str, np.ndarray]:
+    """Recall, precision and NDCG at several cuts, with the hits looked up once.
+
+    Parameters
+    ----------
+    item_ids
+        (B, k') int32, best first.
+    targets
+        B rows.
+    ks
+        Cuts, each at most k'.
+
+    Returns
+    -------
+    dict
+        ``"recall@50"`` and so on to (B,) float64.
+
+    Raises
+    ------
+    ValueError
+        If the rows do not match or a cut is outside [1, k'].
+    """
+    hits, n_targets = hit_matrix(item_ids, targets)
+    metrics = {"recall": _recall, "precision": _precision, "ndcg": _ndcg}
+    return {f"{name}@{k}": metric(hits, n_targets, _checked_cut(k, hits)) for name, metric in metrics.items() for k in ks}
+
+
+def hit_matrix(item_ids: np.ndarray, targets: Histories) -> tuple[np.ndarray, np.ndarray]:
+    """Which retrieved items are targets, and how many targets each query has.
+
+    Parameters
+    ----------
+    item_ids
+        (B, k') integers; -1 is never a hit.
+    targets
+        B rows.
+
+    Returns
+    -------
+    tuple
+        (B, k') bool and (B,) int64, the number of distinct targets.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match or an item is outside the catalogue.
+    """
+    item_ids = np.asarray(item_ids)
+    if item_ids.ndim != 2 or item_ids.dtype.kind not in "iu" or len(item_ids) != len(targets):
+        raise ValueError(
+            f"item_ids must be ({len(targets)}, k) integers, a row per query; got shape {item_ids.shape}, dtype {item_ids.dtype}"
+        )
+    if item_ids.size and (item_ids.min() < -1 or item_ids.max() >= targets.n_items):
+        raise ValueError(f"item_ids must lie in [-1, {targets.n_items}); got {item_ids.min()} to {item_ids.max()}")
+    n_items = np.int64(max(targets.n_items, 1))
+    keys = np.unique(targets.rows * n_items + targets.items)  # (query, item) as one number
+    n_targets = np.bincount(keys // n_items, minlength=len(targets))
+    if len(keys) == 0:
+        return np.zeros(item_ids.shape, dtype=bool), n_targets
+    wanted = np.arange(len(item_ids))[:, None] * n_items + item_ids  # (B, k')
+    found = keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
+    return found & (item_ids >= 0), n_targets
+
+
+def _checked_cut(k: int, hits: np.ndarray) -> int:
+    if check_k(k) > hits.shape[1]:
+        raise ValueError(f"k must be at most {hits.shape[1]}, the items retrieved per query; got {k}")
+    return int(k)
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+
+
+def _recall(hits: np.ndarray, n_targets: np.ndarray, k: int) -> np.ndarray:
+    return _share(hits[:, :k].sum(axis=1), n_targets)
+
+
+def _precision(hits: np.ndarray, n_targets: np.ndarray, k: int) -> np.ndarray:
+    return np.where(n_targets > 0, hits[:, :k].sum(axis=1) / k, np.nan)
+
+
+def _ndcg(hits: np.ndarray, n_targets: np.ndarray, k: int) -> np.ndarray:
+    gains = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[0], np.cumsum(gains)])[np.minimum(n_targets, k)]
+    return _share(hits[:, :k] @ gains, ideal)

@@ -1,0 +1,92 @@
+"""What every reported number is called, its unit, which way is better and how it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a number is shown.
+
+    Attributes
+    ----------
+    name
+        Key in records.
+    label
+        For people.
+    unit
+        Empty for a plain ratio or count.
+    direction
+        Which way is better.
+    number_format
+        Format specification for `format`, applied to the value times `scale`.
+    scale
+        What a stored value is multiplied by before it is shown (bytes to MB, share to percent).
+    """
+
+    name: str
+    label: str
+    unit: str
+    direction: Literal["higher", "lower"]
+    number_format: str
+    scale: float = 1.0
+
+    @property
+    def axis_label(self) -> str:
+        """Label and unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def text(self, value: float) -> str:
+        """The value as people read it, with its unit."""
+        number = format(value * self.scale, self.number_format)
+        return f"{number} {self.unit}" if self.unit else number
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Whether `value` is strictly better than `other`."""
+        return value > other if self.direction == "higher" else value < other
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("recall", "Recall", "", "higher", ".3f"),
+        Metric("precision", "Precision", "", "higher", ".3f"),
+        Metric("ndcg", "NDCG", "", "higher", ".3f"),
+        Metric("perplexity", "Codebook perplexity", "", "higher", ".1f"),
+        Metric("dead_share", "Unused codewords", "%", "lower", ".1f", 100),
+        Metric("distinct_codes", "Distinct codes", "", "higher", ",.0f"),
+        Metric("density", "Scores kept", "%", "lower", ".1f", 100),
+        Metric("size_bytes", "Size", "MB", "lower", ",.2f", 1e-6),
+        Metric("p50_ms", "Latency, median", "ms", "lower", ".3f"),
+        Metric("p95_ms", "Latency, 95th percentile", "ms", "lower", ".3f"),
+        Metric("p99_ms", "Latency, 99th percentile", "ms", "lower", ".3f"),
+        Metric("mean_ms", "Latency, mean", "ms", "lower", ".3f"),
+        Metric("train_seconds", "Training time", "s", "lower", ",.1f"),
+        Metric("unseen_queries", "Queries with an unseen code", "", "lower", ",.0f"),
+        Metric("unseen_codes", "Unseen codes", "", "lower", ",.0f"),
+    )
+}
+
+
+def metric_of(name: str) -> Metric:
+    """Look a metric up.
+
+    Parameters
+    ----------
+    name
+        A key of `METRICS`, or one with a cut, such as ``"recall@50"``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such metric.
+    """
+    base, at, cut = name.partition("@")
+    if base not in METRICS or (at and (base not in ("recall", "precision", "ndcg") or not cut.isdecimal())):
+        raise ValueError(
+            f"unknown metric {name!r}; known are {', '.join(METRICS)}, and recall, precision and ndcg with a cut such as recall@50"
+        )
+    known = METRICS[base]
+    return Metric(name, f"{known.label}@{cut}", known.unit, known.direction, known.number_format, known.scale) if at else known

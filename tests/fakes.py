@@ -1,0 +1,69 @@
+"""Small stand-ins for trained models: everything they answer is written down in a table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparcode.data.interactions import Histories
+
+
+class TableModel:
+    """A coded model whose scores are a table; a query's codes are its items (modulo the number of codes), each of weight 1.
+
+    Queries of different lengths are filled up with code 0 of weight 0.
+    """
+
+    def __init__(self, table: np.ndarray, vectors: np.ndarray | None = None) -> None:
+        self.table = np.asarray(table, dtype=np.float32)
+        self.vectors = np.arange(len(self.table), dtype=np.float32)[:, None] if vectors is None else vectors
+        self.n_items = self.table.shape[1]
+        self.scored: list[np.ndarray] = []
+
+    def encode(self, queries: Histories) -> tuple[np.ndarray, np.ndarray]:
+        width = int(max(queries.lengths, default=0))
+        codes = np.zeros((len(queries), width), dtype=np.int64)
+        weights = np.zeros((len(queries), width), dtype=np.float32)
+        for row in range(len(queries)):
+            items = queries[row]
+            codes[row, : len(items)] = items % len(self.table)
+            weights[row, : len(items)] = 1
+        return codes, weights
+
+    def score_codes(self, codes: np.ndarray) -> np.ndarray:
+        self.scored.append(codes)
+        return self.table[codes]
+
+    def code_vectors(self, codes: np.ndarray) -> np.ndarray:
+        return self.vectors[codes]
+
+
+class VectorTable:
+    """A vector model: a query is the mean of its items' vectors, the zero vector if it has none."""
+
+    def __init__(self, items: np.ndarray) -> None:
+        self.items = np.asarray(items, dtype=np.float32)
+        self.n_items = len(items)
+
+    def query_vectors(self, queries: Histories) -> np.ndarray:
+        rows = [
+            self.items[queries[row]].mean(axis=0) if len(queries[row]) else np.zeros(self.items.shape[1]) for row in range(len(queries))
+        ]
+        return np.array(rows, dtype=np.float32).reshape(len(queries), self.items.shape[1])
+
+    def item_vectors(self) -> np.ndarray:
+        return self.items
+
+    def score(self, queries: Histories) -> np.ndarray:
+        return self.query_vectors(queries) @ self.items.T
+
+
+def checkerboard(n_items: int) -> np.ndarray:
+    """(I, I) float32: 1 where both items are even or both are odd, else -1."""
+    sides = 1 - 2 * (np.arange(n_items) % 2)
+    return np.outer(sides, sides).astype(np.float32)
+
+
+def checkerboard_queries(n_items: int) -> tuple[Histories, np.ndarray]:
+    """For every item a user who has all others of its colour: the one item that is left is certain."""
+    rows = [[other for other in range(item % 2, n_items, 2) if other != item] for item in range(n_items)]
+    return Histories.from_lists(rows, n_items), np.arange(n_items)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparcode.index import pruning
+from sparcode.index.inverted_index import build_index
+from sparcode.index.pruning import FitBytes, KeepDensity, floor_for_density, threshold_for_postings
+from tests.fakes import TableModel
+
+
+def model_with(seed: int, spread: int) -> TableModel:
+    table = np.random.default_rng(seed).integers(-spread, spread + 1, size=(5, 8)) / 8
+    return TableModel(table)
+
+
+seeds, spreads = st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 4, 10_000])
+
+
+@given(seed=seeds, spread=spreads, n_kept=st.integers(0, 45), floor=st.sampled_from([-np.inf, -0.2, 0.0, 1e9]))
+def test_it_is_the_lowest_threshold_that_keeps_so_few(seed: int, spread: int, n_kept: int, floor: float) -> None:
+    index = build_index(model_with(seed, spread), np.arange(5), floor, 2)
+    threshold = threshold_for_postings(index, n_kept)
+    assert np.isfinite(threshold)
+    assert threshold == float(np.float32(threshold))
+    kept = int((index.scores > threshold).sum())
+    assert index.kept_postings(threshold) == kept <= n_kept
+    below = float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))
+    if kept < len(index.scores):
+        assert (index.scores > below).sum() > n_kept
+    elif np.isfinite(floor):
+        assert threshold == index.floor
+
+
+def test_density_and_bytes_of_distinct_scores_are_met_exactly() -> None:
+    model = TableModel(np.random.default_rng(0).normal(size=(10, 100)))
+    index = build_index(model, np.arange(10), -np.inf, 4)
+    for density in (0.0, 0.05, 0.2, 0.731, 1.0):
+        assert index.density(KeepDensity(density).threshold(index)) == pytest.approx(density, abs=5e-4)
+    for max_bytes in (168, 175, 176, 1000, 4321, 10**6):
+        size = sum(index.size_bytes(FitBytes(max_bytes).threshold(index)).values())
+        assert size <= max_bytes
+        assert size + 8 > min(max_bytes, 168 + 8 * 1000)
+
+
+def test_a_denser_wish_than_the_index_holds_gives_its_floor() -> None:
+    index = build_index(model_with(0, 4), np.arange(5), 0.25, 2)
+    assert KeepDensity(1.0).threshold(index) == 0.25
+
+
+def test_an_index_without_postings_has_a_threshold() -> None:
+    assert KeepDensity(0.5).threshold(build_index(model_with(0, 4), np.arange(5), 77.0, 2)) == 77.0
+    assert KeepDensity(0.5).threshold(build_index(model_with(0, 4), [], -np.inf, 2)) == 0.0
+
+
+@pytest.mark.parametrize("density", [-0.1, 1.1, np.nan])
+def test_impossible_densities_are_refused(density: float) -> None:
+    with pytest.raises(ValueError, match="density must lie in"):
+        KeepDensity(density)
+    with pytest.raises(ValueError, match="density must lie in"):
+        floor_for_density(model_with(0, 4), np.arange(5), density, 2)
+
+
+def test_a_budget_below_the_empty_lists_is_refused() -> None:
+    index = build_index(model_with(0, 4), np.arange(5), 0.0, 2)
+    with pytest.raises(ValueError, match="at least 88, what 5 empty lists take; got 87"):
+        FitBytes(87).threshold(index)
+    assert index.kept_postings(FitBytes(88).threshold(index)) == 0
+
+
+@given(seed=seeds, spread=spreads, density=st.floats(0.01, 1), with_gaps=st.booleans())
+def test_a_floor_keeps_the_share_but_for_ties(seed: int, spread: int, density: float, with_gaps: bool) -> None:
+    model = model_with(seed, spread)
+    if with_gaps:
+        model.table[:, ::3] = -np.inf
+    floor = floor_for_density(model, [0, 1, 4, 1], density, 2)
+    scores = model.table[[0, 1, 4]]
+    n_kept = round(density * scores.size)
+    assert np.isfinite(floor)
+    assert (scores > floor).sum() <= n_kept
+    below = np.nextafter(np.float32(floor), np.float32(-np.inf))
+    assert (scores > below).sum() > n_kept or (scores > floor).sum() == np.isfinite(scores).sum()
+
+
+def test_a_large_table_is_sampled_with_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = TableModel(np.random.default_rng(0).normal(size=(400, 50)))
+    exact = floor_for_density(model, np.arange(400), 0.2, 64)
+    model.scored.clear()
+    monkeypatch.setattr(pruning, "MAX_SAMPLED_SCORES", 100 * 50)
+    sampled = floor_for_density(model, np.arange(400), 0.2, 64, seed=3)
+    assert sum(map(len, model.scored)) == 100
+    assert sampled == floor_for_density(model, np.arange(400), 0.2, 64, seed=3)
+    assert sampled != floor_for_density(model, np.arange(400), 0.2, 64, seed=4)
+    assert sampled == pytest.approx(exact, abs=0.1)
+
+
+def test_a_floor_needs_scores() -> None:
+    with pytest.raises(ValueError, match="no finite score"):
+        floor_for_density(model_with(0, 4), [], 0.5, 2)
+    with pytest.raises(ValueError, match="no finite score"):
+        floor_for_density(TableModel(np.full((2, 3), -np.inf)), [0, 1], 0.5, 2)
