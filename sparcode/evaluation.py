@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
 from sparcode.index.inverted_index import InvertedIndex
-from sparcode.metrics.codes import code_counts, dead_share, perplexity
+from sparcode.metrics.codes import dead_share, perplexity, usage_counts
 from sparcode.metrics.cost import Latency, measure_latency
 from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k
 from sparcode.model.sparcode_model import SparCodeModel
@@ -121,12 +122,12 @@ def evaluate(retriever: Retriever, evaluation: EvaluationSet, k: int = 50, n_tim
     k
         Items per query, at least 1.
     n_timed
-        Queries timed one by one, drawn with the seed.
+        Queries timed one by one, drawn with the seed; all of them if there are fewer.
     seed
         Seed of that draw.
     """
     recall, ndcg, precision = accuracy(retriever, evaluation, k)
-    latency = measure_latency(lambda query: retriever.retrieve(query, k), evaluation.queries, n_calls=n_timed, seed=seed)
+    latency = _timed(retriever, evaluation.queries, k, n_timed, seed)
     return Evaluation(recall, ndcg, precision, k, len(evaluation.queries), latency, retriever.size_bytes())
 
 
@@ -195,22 +196,28 @@ class Explorer:
 
     def latency(self, tau: float, n_calls: int = 200, seed: int = 0) -> Latency:
         """Single-query retrieval at one threshold, encoding included."""
-        retriever = self._retriever.with_threshold(tau)
-        return measure_latency(lambda query: retriever.retrieve(query, self.k), self.evaluation.queries, n_calls=n_calls, seed=seed)
+        return _timed(self._retriever.with_threshold(tau), self.evaluation.queries, self.k, n_calls, seed)
 
     @cached_property
     def usage(self) -> CodeUsage:
         """Code usage of the training queries."""
         config = self.model.quantizer.config
-        codes, size = self.model.encode(self._train)[0], (config.codebook_size, config.n_codebooks)
+        codes, size = self.model.encode(self._train)[0], (config.n_codebooks, config.codebook_size)
         return CodeUsage(
-            counts=code_counts(codes, *size),
+            counts=usage_counts(codes, *size),
             perplexity=perplexity(codes, *size),
             dead_share=dead_share(codes, *size),
             codes_in_use=len(np.unique(codes)),
             possible_codes=config.codebook_size**config.n_codebooks,
             n_lists=self.index.n_lists,
         )
+
+
+def _timed(retriever: Retriever, queries: Histories, k: int, n_calls: int, seed: int) -> Latency:
+    rows = np.random.default_rng(seed).permutation(len(queries))[:n_calls]
+    return measure_latency(
+        lambda query: retriever.retrieve(query, k), queries.take(rows), repeats=1, seed=seed, threads=torch.get_num_threads()
+    )
 
 
 def _mean_accuracy(item_ids: np.ndarray, targets: Histories, k: int) -> tuple[float, float, float]:

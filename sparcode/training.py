@@ -195,8 +195,8 @@ class Trainer:
         if self.coded:
             queries = self.histories.take(np.arange(min(STATISTICS_QUERIES, len(self.histories))))
             codes, config = self.model.encode(queries)[0], self.model.quantizer.config
-            spread = float(np.mean(perplexity(codes, config.codebook_size, config.n_codebooks)))
-            dead = float(np.mean(dead_share(codes, config.codebook_size, config.n_codebooks)))
+            spread = float(np.mean(perplexity(codes, config.n_codebooks, config.codebook_size)))
+            dead = float(np.mean(dead_share(codes, config.n_codebooks, config.codebook_size)))
             in_use = len(np.unique(codes))
         return EpochRecord(self.epoch, loss, commit_loss, math.nan, spread, dead, in_use, revived, seconds, stopped)
 
