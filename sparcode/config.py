@@ -75,7 +75,7 @@ class ModelConfig(Config):
 
 
 class QuantizerConfig(Config):
-    """The product quantizer (paper section 3.2)."""
+    """The product quantizer."""
 
     n_codebooks: int = Field(2, ge=1, le=8, description="M: codebooks, one per sub-vector of a token.")
     codebook_size: int = Field(64, ge=2, le=1024, description="K: codewords per codebook.")

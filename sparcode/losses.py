@@ -28,7 +28,7 @@ def softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def sampled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, n_negatives: int, n_items: int) -> Tensor:
-    """Softmax over each target and the shared negatives, which stand for the whole catalogue (paper equation 9).
+    """Softmax over each target and the shared negatives, which stand for the whole catalogue.
 
     The negatives are drawn uniformly, so each stands for ``n_items / n_negatives`` items: its logit is shifted by the logarithm (the
     sampling correction of Bengio and Senecal).

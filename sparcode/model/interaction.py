@@ -1,4 +1,4 @@
-"""All-to-all interaction encoder ``E(token, item)`` (paper section 3.3): any network may score a (token, item) pair."""
+"""All-to-all interaction encoder ``E(token, item)``: any network may score a (token, item) pair."""
 
 from __future__ import annotations
 

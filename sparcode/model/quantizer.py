@@ -1,4 +1,4 @@
-"""Product quantizer: tokens become discrete codes (paper section 3.2, equations 3 to 6).
+"""Product quantizer: tokens become discrete codes (SparCode, arXiv 2311.18213).
 
 A token is cut into M sub-vectors; each goes to the nearest of K codewords, and the composite code is ``sum(index[m] * K**m)``. Besides the
 nearest code a token may take its several nearest ones with softmax weights, which gives the encoder a smooth gradient through the weights.

@@ -1,4 +1,4 @@
-"""The SparCode model: an all-to-all backbone whose tokens are quantized, scored sparsely (paper section 3, figure 2)."""
+"""The SparCode model: an all-to-all backbone whose tokens are quantized, scored sparsely (arXiv 2311.18213)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokenizer: a query (an interaction history) becomes T tokens of D dimensions (paper section 3.1)."""
+"""Tokenizer: a query (an interaction history) becomes T tokens of D dimensions (SparCode, arXiv 2311.18213)."""
 
 from __future__ import annotations
 
