@@ -1,4 +1,4 @@
-"""Sparse score ``y(query, item) = sum_t w_t * ReLU(E(z_t, item) - tau)`` (SparCode, arXiv 2311.18213) and the link that makes E of a raw output.
+"""Sparse score ``y = sum_t w_t * ReLU(E(z_t, item) - tau)`` (SparCode, arXiv 2311.18213) and the link that makes E of a raw output.
 
 With the ``exp`` link ``E = exp(raw)`` is positive and y is a mixture: a query's tokens (or nearest codes) each propose items, and an item
 that fits any one of them scores. Most of a mixture's mass lies in few items, so cutting small scores costs little accuracy. Training then
