@@ -190,6 +190,18 @@ def test_search_equals_a_plain_loop(search: tuple[TableModel, np.ndarray, np.nda
         assert found.scores[row].tolist() == [-total for total, _ in expected] + [-np.inf] * (k - n_found)
 
 
+def test_ties_go_to_the_lower_item_whatever_list_it_is_in() -> None:
+    table = np.full((3, N_ITEMS), -1.0)
+    table[[0, 1, 2], [30, 20, 10]] = 2.0
+    found = sparse(TableModel(table)).retrieve_codes(np.array([[0, 1, 2], [2, 0, 1]]), np.ones((2, 3)), None, 2)
+    assert found.item_ids.tolist() == [[10, 20], [10, 20]]
+
+
+def test_a_catalogue_without_items_returns_nothing() -> None:
+    found = sparse(TableModel(np.zeros((2, 0)))).retrieve_codes(np.array([[0, 1]]), np.ones((1, 2)), None, 2)
+    assert found.item_ids.tolist() == [[-1, -1]]
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_the_number_of_threads_changes_nothing(n_threads: int) -> None:
     model, queries = random_model(), some_queries(sparse_search.MIN_ROWS_PER_THREAD * 4 + 3)

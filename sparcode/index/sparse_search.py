@@ -155,7 +155,7 @@ def checked_rows(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np
     if codes.size and codes.min() < 0:
         raise ValueError(f"codes must not be negative; got {codes.min()}")
     weights = plain(weights, np.float32)
-    if not np.all((weights >= 0) & (weights < np.inf)):
+    if weights.size and not (weights.min() >= 0 and weights.max() < np.inf):
         raise ValueError("weights must be finite and not negative")
     return codes.astype(np.int64, copy=False), weights
 

@@ -43,6 +43,8 @@ def check_k(k: int) -> int:
 
 def plain(array: np.ndarray, dtype: type) -> np.ndarray:
     """The array as the compiled loops expect it: of that type, contiguous and writeable, since any other kind would be compiled anew."""
+    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
+        return array
     return np.require(array, dtype=dtype, requirements=["C", "W", "A", "E"])
 
 

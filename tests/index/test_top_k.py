@@ -31,6 +31,10 @@ def test_ties_go_to_the_lower_item() -> None:
     assert top_k(np.zeros((1, 100), dtype=np.float32), 4).item_ids.tolist() == [[0, 1, 2, 3]]
 
 
+def test_negative_zero_ties_with_zero() -> None:
+    assert top_k(np.array([[-0.0, 0.0, -0.0]], dtype=np.float32), 3).item_ids.tolist() == [[0, 1, 2]]
+
+
 def test_scores_are_left_alone() -> None:
     scores = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
     scores.flags.writeable = False
