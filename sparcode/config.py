@@ -78,7 +78,7 @@ class QuantizerConfig(Config):
     """The product quantizer."""
 
     n_codebooks: int = Field(2, ge=1, le=8, description="M: codebooks, one per sub-vector of a token.")
-    codebook_size: int = Field(64, ge=2, le=1024, description="K: codewords per codebook.")
+    codebook_size: int = Field(128, ge=2, le=1024, description="K: codewords per codebook.")
     n_nearest: int = Field(
         8, ge=1, le=32, description="Nearest codes a token is sent to, with softmax weights; 1 is the paper's hard assignment."
     )
@@ -103,13 +103,13 @@ class TrainingConfig(Config):
     """One training run; the caller loops over epochs."""
 
     epochs: int = Field(80, ge=1, le=1000, description="Epochs of the continuous backbone (and of each baseline), at most.")
-    joint_epochs: int = Field(20, ge=0, le=1000, description="Epochs of joint training with the quantizer, at most.")
+    joint_epochs: int = Field(30, ge=0, le=1000, description="Epochs of joint training with the quantizer, at most.")
     patience: int = Field(10, ge=1, le=1000, description="Epochs without a better validation recall before training stops.")
     batch_size: int = Field(128, ge=8, le=8192, description="B: queries in a batch.")
     learning_rate: float = Field(3e-3, gt=0, le=1, description="Adam's step size.")
     joint_learning_rate: float = Field(2e-3, gt=0, le=1, description="Adam's first step size in joint training; it falls along a cosine.")
-    codebook_learning_rate: float = Field(1e-2, gt=0, le=1, description="The same for codewords that learn by gradient.")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's decoupled weight decay.")
+    codebook_learning_rate: float = Field(3e-2, gt=0, le=1, description="The same for codewords that learn by gradient.")
+    weight_decay: float = Field(0.1, ge=0, le=1, description="Adam's decoupled weight decay.")
     dropout: float = Field(0.3, ge=0, lt=1, description="Dropout in the query encoder.")
     keep_least: float = Field(
         0.4, gt=0, le=1, description="Least share of a training history shown as the query; the whole history is the target."
