@@ -15,7 +15,8 @@ def multi_hot(histories: Histories) -> np.ndarray:
     return dense
 
 
-def test_ease_solves_the_constrained_regression() -> None:
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_ease_solves_the_constrained_regression(precision: str) -> None:
     """Column j of B is the ridge regression of item j on all other items."""
     x, l2 = multi_hot(HISTORIES), 2.0
     expected = np.zeros((6, 6))
@@ -23,7 +24,7 @@ def test_ease_solves_the_constrained_regression() -> None:
         others = np.delete(np.arange(6), item)
         gram = x[:, others].T @ x[:, others] + l2 * np.eye(5)
         expected[others, item] = np.linalg.solve(gram, x[:, others].T @ x[:, item])
-    ease = EASE(l2).fit(HISTORIES)
+    ease = EASE(l2, precision).fit(HISTORIES)
     np.testing.assert_allclose(ease.weights_, expected, atol=1e-6)
     np.testing.assert_allclose(ease.score(HISTORIES), x @ expected, atol=1e-6)
     assert ease.score(HISTORIES).dtype == np.float32
@@ -61,8 +62,17 @@ def test_ease_needs_a_penalty(l2: float) -> None:
         EASE(l2).fit(HISTORIES)
 
 
+def test_ease_names_a_penalty_too_small_for_its_precision() -> None:
+    twins = Histories.from_lists([list(range(6))] * 1000, 6)
+    with pytest.raises(ValueError, match=r"l2=1e-06 is too small to invert co-occurrence counts in float32"):
+        EASE(1e-6).fit(twins)
+    assert np.isfinite(EASE(1e-6, "float64").fit(twins).weights_).all()
+    with pytest.raises(ValueError, match="'float32' or 'float64'; got 'half'"):
+        EASE(1.0, "half").fit(twins)
+
+
 def test_ease_refuses_what_would_not_fit_in_memory() -> None:
-    with pytest.raises(ValueError, match=r"100000 items takes a matrix of 74\.5 GiB; max_bytes allows 4\.0"):
+    with pytest.raises(ValueError, match=r"100000 items takes a matrix of 37\.3 GiB; max_bytes allows 4\.0"):
         EASE().fit(Histories.from_lists([[0]], 100_000))
     with pytest.raises(ValueError, match="at least one item"):
         EASE().fit(Histories.from_lists([[]], 0))
