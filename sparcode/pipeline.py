@@ -11,7 +11,8 @@ from sparcode.baselines import EASE, Popularity
 from sparcode.config import IndexConfig, RunConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
-from sparcode.index.inverted_index import InvertedIndex, build_index, floor_for_density
+from sparcode.index.inverted_index import InvertedIndex, build_index
+from sparcode.index.pruning import floor_for_density
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
