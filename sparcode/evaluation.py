@@ -11,6 +11,7 @@ import torch
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
 from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.sparse_search import Unseen
 from sparcode.metrics.codes import dead_share, perplexity, usage_counts
 from sparcode.metrics.cost import Latency, measure_latency
 from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k
@@ -146,12 +147,22 @@ class Explorer:
         Training queries, for code usage.
     k
         Items per query.
+    unseen
+        What to do with a code that has no list; see `SparseRetriever`.
     """
 
-    def __init__(self, model: SparCodeModel, index: InvertedIndex, evaluation: EvaluationSet, train: Histories, k: int = 50) -> None:
+    def __init__(
+        self,
+        model: SparCodeModel,
+        index: InvertedIndex,
+        evaluation: EvaluationSet,
+        train: Histories,
+        k: int = 50,
+        unseen: Unseen = "compute",
+    ) -> None:
         self.model, self.index, self.evaluation, self.k = model, index, evaluation, k
         self._train = train
-        self._retriever = SparseRetriever(model, index, max(model.threshold, index.floor))
+        self._retriever = SparseRetriever(model, index, max(model.threshold, index.floor), unseen)
         self._codes, self._weights = model.encode(evaluation.queries)
 
     @cached_property
@@ -159,14 +170,14 @@ class Explorer:
         """(n,) float64 ascending: about `N_THRESHOLDS` stops at even steps of the logarithm of the share kept, tau among them."""
         scores = self.index.scores
         if len(scores) == 0:
-            return np.array([self.index.floor])
+            return np.array([self.default_threshold])
         sample = scores if len(scores) <= MAX_SORTED_SCORES else scores[:: -(-len(scores) // MAX_SORTED_SCORES)]
         ordered = np.sort(sample)[::-1]
         share_stored = len(scores) / (self.index.n_lists * self.index.n_items)
         shares = np.geomspace(1.0, min(1.0, LEAST_DENSITY / share_stored), N_THRESHOLDS)
         positions = np.minimum((shares * len(ordered)).astype(np.int64), len(ordered) - 1)
         stops = np.unique(np.concatenate([ordered[positions].astype(np.float64), [self.index.floor, self.default_threshold]]))
-        return stops[stops >= self.index.floor]
+        return stops[(stops >= self.index.floor) & np.isfinite(stops)]
 
     @property
     def default_threshold(self) -> float:

@@ -16,15 +16,16 @@ def softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     logits
         (B, C) float32.
     rows, columns
-        (n,) int64: query and candidate of every target.
+        (n,) int64: query and candidate of every target, no pair twice.
 
     Returns
     -------
     Tensor
         Scalar.
     """
-    log_probability = logits[rows, columns] - torch.logsumexp(logits, dim=1)[rows]
-    return -log_probability.sum() / len(logits)
+    # Normalisers are counted rather than gathered per target: gradients of repeated gathers add up in no fixed order.
+    counts = torch.bincount(rows, minlength=len(logits))
+    return ((counts * torch.logsumexp(logits, dim=1)).sum() - logits[rows, columns].sum()) / len(logits)
 
 
 def sampled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, n_negatives: int, n_items: int) -> Tensor:
@@ -38,7 +39,7 @@ def sampled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, n_negati
     logits
         (B, C) float32; the first `n_negatives` columns are the shared negatives, the rest are targets of the batch.
     rows, columns
-        (n,) int64: query and candidate of every target; columns at or past `n_negatives`.
+        (n,) int64: query and candidate of every target, no pair twice; columns at or past `n_negatives`.
     n_negatives, n_items
         Shared negatives, catalogue size.
 
@@ -49,4 +50,5 @@ def sampled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, n_negati
     """
     negatives = torch.logsumexp(logits[:, :n_negatives], dim=1) + math.log(n_items / n_negatives)
     positives = logits[rows, columns]
-    return -(positives - torch.logaddexp(positives, negatives[rows])).sum() / len(logits)
+    normalisers = torch.logaddexp(positives, negatives.index_select(0, rows))
+    return (normalisers - positives).sum() / len(logits)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import safetensors.torch
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from sparcode.config import FORMAT_VERSION, RunConfig
@@ -85,6 +85,9 @@ class Run:
         return f"{self.data.content_hash[:8]}-{self.config.content_hash()[:8]}"
 
 
+_DATA, _RECORD, _ROWS = TypeAdapter(DataFacts), TypeAdapter(EpochRecord), TypeAdapter(list[dict[str, Any]])
+
+
 def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
     """Write a run folder; it appears complete or not at all.
 
@@ -103,7 +106,8 @@ def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
         If the folder is there and may not be replaced.
     """
     folder = Path(folder)
-    if folder.exists() and not (overwrite and ((folder / "run.json").is_file() or not any(folder.iterdir()))):
+    is_run = folder.is_dir() and ((folder / "run.json").is_file() or not any(folder.iterdir()))
+    if folder.exists() and not (overwrite and is_run):
         raise ValueError(f"{folder} exists{'; it is not a run and is left alone' if overwrite else '; give another folder or overwrite'}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -139,26 +143,28 @@ def load_run(folder: Path | str) -> Run:
         raise ValueError(f"{folder / 'run.json'} has format version {version!r}; this version of sparcode reads {FORMAT_VERSION}")
     try:
         config = RunConfig.model_validate(described["config"])
-        data = DataFacts(**described["data"])
-        records = [
-            EpochRecord(**{name: math.nan if value is None else value for name, value in row.items()}) for row in described["records"]
+        data = _DATA.validate_python(described["data"])
+        # JSON has no NaN; in a record only numbers that do not apply are null.
+        rows = [
+            {name: math.nan if value is None else value for name, value in row.items()}
+            for row in _ROWS.validate_python(described["records"])
         ]
-        results, machine = list(described["results"]), str(described["machine"])
+        records = [_RECORD.validate_python(row) for row in rows]
+        results, machine = _ROWS.validate_python(described["results"]), str(described["machine"])
     except (KeyError, TypeError, ValidationError) as error:
         raise ValueError(f"{folder / 'run.json'} is damaged: {error}") from error
-    model = _load_model(folder / "model.safetensors", config, data.n_items)
     index = load_index(folder / "index")
-    catalogue = _read_json(folder / "items.json")
-    try:
-        item_ids = [str(item_id) for item_id in catalogue["item_ids"]]
-        items = pd.DataFrame(catalogue["columns"]["data"], columns=catalogue["columns"]["columns"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / 'items.json'} is damaged: {error}") from error
+    item_ids, items = _load_items(folder / "items.json")
+    # Before the model: a damaged number of items must not decide how much memory is asked for.
     if not len(item_ids) == len(items) == index.n_items == data.n_items:
         raise ValueError(
             f"{folder}: {len(item_ids)} item ids, {len(items)} item rows and an index over {index.n_items} items "
-            f"for data of {data.n_items} items"
+            f"for data of {data.n_items} items in run.json"
         )
+    n_codes = config.quantizer.codebook_size**config.quantizer.n_codebooks
+    if index.n_lists and index.codes[-1] >= n_codes:
+        raise ValueError(f"{folder / 'index'} has a list for code {index.codes[-1]}; the run's settings allow codes below {n_codes}")
+    model = _load_model(folder / "model.safetensors", config, data.n_items)
     return Run(config, data, model, index, item_ids, items, records, results, machine)
 
 
@@ -176,6 +182,18 @@ def _description(run: Run) -> dict[str, Any]:
         "records": records,
         "results": run.results,
     }
+
+
+def _load_items(path: Path) -> tuple[list[str], pd.DataFrame]:
+    catalogue = _read_json(path)
+    try:
+        item_ids = [str(item_id) for item_id in catalogue["item_ids"]]
+        items = pd.DataFrame(catalogue["columns"]["data"], columns=catalogue["columns"]["columns"])
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise ValueError(f"{path} is damaged: {error!r}") from error
+    if "title" not in items.columns:
+        raise ValueError(f"{path} is damaged: items need a title; got the columns {list(items.columns)}")
+    return item_ids, items
 
 
 def _load_model(path: Path, config: RunConfig, n_items: int) -> SparCodeModel:

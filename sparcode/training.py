@@ -19,6 +19,7 @@ from sparcode.index.top_k import top_k
 from sparcode.losses import sampled_softmax_loss, softmax_loss
 from sparcode.metrics.codes import dead_share, perplexity
 from sparcode.metrics.ranking import recall_at_k
+from sparcode.model.batching import query_blocks
 from sparcode.model.initialisation import seed_dropout
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.tokenizer import QueryBatch
@@ -35,7 +36,7 @@ class EpochRecord(NamedTuple):
     epoch
         1 for the first epoch; 0 is the state before training.
     loss, commit_loss
-        Means over the epoch's batches (NaN for epoch 0): the softmax loss, the weighted commitment loss.
+        Means over the epoch's batches (NaN where none was trained on): the softmax loss, the weighted commitment loss.
     recall
         Mean Recall@50 on the validation users; NaN until `fit` has measured it.
     perplexity, dead_share
@@ -63,7 +64,7 @@ class EpochRecord(NamedTuple):
 
 
 class DivergenceError(RuntimeError):
-    """The loss is no longer a finite number."""
+    """The loss, or its gradient, is no longer finite."""
 
 
 def never_stop() -> bool:
@@ -94,7 +95,7 @@ class Trainer:
             raise ValueError("training needs at least one user's history; got none")
         self.model, self.histories, self.config = model, histories, config
         self.coded = isinstance(model, SparCodeModel)
-        self.total_epochs = total_epochs or (config.joint_epochs if self.coded else config.epochs)
+        self.total_epochs = (config.joint_epochs if self.coded else config.epochs) if total_epochs is None else total_epochs
         self.epoch = 0
         self._rng = np.random.default_rng([config.seed, int(self.coded)])
         self._generator = torch.Generator().manual_seed(config.seed)
@@ -113,7 +114,7 @@ class Trainer:
         Raises
         ------
         DivergenceError
-            If the loss is not finite; the message names the epoch and what to try.
+            If the loss or a gradient is not finite; the message names the epoch and what to try.
         """
         started = time.perf_counter()
         self.model.train()
@@ -129,8 +130,8 @@ class Trainer:
             loss_sum, commit_sum, n_batches, revived = loss_sum + loss, commit_sum + commit, n_batches + 1, revived + count
         self.model.eval()
         seconds = time.perf_counter() - started
-        mean = max(1, n_batches)
-        return self._record(loss_sum / mean, commit_sum / mean, revived, seconds, stopped)
+        losses = (loss_sum / n_batches, commit_sum / n_batches) if n_batches else (math.nan, math.nan)
+        return self._record(*losses, revived, seconds, stopped)
 
     def initial_record(self) -> EpochRecord:
         """Epoch 0: the state before training (for a SparCode model, the preview)."""
@@ -151,7 +152,7 @@ class Trainer:
     def _set_rate(self, position: float) -> None:
         if not self.coded:
             return
-        factor = 0.5 * (1 + math.cos(math.pi * min(1.0, position / self.total_epochs)))
+        factor = 0.5 * (1 + math.cos(math.pi * min(1.0, position / max(1, self.total_epochs))))
         for group, rate in zip(self._optimizer.param_groups, self._first_rates, strict=True):
             group["lr"] = rate * factor
 
@@ -164,13 +165,11 @@ class Trainer:
         shown = self._rng.uniform(self.config.keep_least, self.config.keep_most, len(targets))[targets.rows]
         queries = QueryBatch.from_histories(targets.select(self._rng.random(len(shown)) < shown))
         loss, commit = self._loss(queries, targets)
-        if not torch.isfinite(loss + commit):
-            raise DivergenceError(
-                f"the loss became {float(loss + commit)} in epoch {self.epoch}; the model was left as it was before that batch. "
-                f"Try a smaller learning rate (now {self._optimizer.param_groups[0]['lr']:g}) or a larger batch."
-            )
+        self._check_finite("loss", loss + commit)
         self._optimizer.zero_grad(set_to_none=True)
         (loss + commit).backward()
+        norms = [parameter.grad.norm() for parameter in self.model.parameters() if parameter.grad is not None]
+        self._check_finite("gradient's norm", torch.stack(norms).sum())
         self._optimizer.step()
         revived = 0
         if self.coded:
@@ -178,6 +177,13 @@ class Trainer:
                 tokens = self.model.backbone.tokenizer(queries).flatten(0, 1)
             revived = self.model.quantizer.update(tokens, self._generator)
         return float(loss.detach()), float(commit.detach()), revived
+
+    def _check_finite(self, name: str, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            raise DivergenceError(
+                f"the {name} became {float(value)} in epoch {self.epoch}; the model was left as it was before that batch. "
+                f"Try a smaller learning rate (now {self._optimizer.param_groups[0]['lr']:g}) or a larger batch."
+            )
 
     def _loss(self, queries: QueryBatch, targets: Histories) -> tuple[Tensor, Tensor]:
         rows = torch.from_numpy(targets.rows)
@@ -202,9 +208,19 @@ class Trainer:
 
 
 def validation_recall(model: nn.Module, validation: EvaluationSet) -> float:
-    """Mean Recall@50 over validation users, by scoring every item."""
-    top = top_k(model.score(validation.queries), VALIDATION_K, validation.queries)
-    return float(np.nanmean(recall_at_k(top.item_ids, validation.targets, VALIDATION_K)))
+    """Mean Recall@50 over validation users, by scoring every item.
+
+    A SparCode model's score of 0 means that no list holds the item: serving cannot return it, so it is not counted here either.
+    """
+    found = []
+    for block in query_blocks(validation.queries):
+        scores = model.score(block)
+        if np.isnan(scores).any():
+            raise DivergenceError("the model's scores are no longer numbers; try a smaller learning rate or a larger batch")
+        if isinstance(model, SparCodeModel):
+            scores[scores == 0] = -np.inf
+        found.append(top_k(scores, VALIDATION_K, block).item_ids)
+    return float(np.nanmean(recall_at_k(np.concatenate(found), validation.targets, VALIDATION_K)))
 
 
 def fit(
@@ -233,21 +249,30 @@ def fit(
     -------
     list of EpochRecord
         Epoch 0 first for a SparCode model.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss, a gradient or the scores are no longer finite; the model is left at the best epoch so far.
     """
     model, config = trainer.model, trainer.config
     records: list[EpochRecord] = []
     best_recall, best_epoch, best_state = -1.0, 0, None
-    while trainer.epoch <= trainer.total_epochs:
-        record = trainer.initial_record() if trainer.coded and not records else trainer.train_epoch(should_stop)
-        if trainer.coded:
-            model.set_density(trainer.histories, config.density, config.seed)
-        record = record._replace(recall=validation_recall(model, validation))
-        records.append(record)
-        on_epoch(record)
-        if record.recall > best_recall:
-            best_recall, best_epoch, best_state = record.recall, record.epoch, copy.deepcopy(model.state_dict())
-        if record.stopped or should_stop() or trainer.epoch == trainer.total_epochs or record.epoch - best_epoch >= config.patience:
-            break
-    model.load_state_dict(best_state)
-    model.eval()
+    try:
+        while trainer.epoch <= trainer.total_epochs:
+            record = trainer.initial_record() if trainer.coded and not records else trainer.train_epoch(should_stop)
+            if trainer.coded:
+                model.set_density(trainer.histories, config.density, config.seed)
+            record = record._replace(recall=validation_recall(model, validation))
+            records.append(record)
+            if record.recall > best_recall:
+                best_recall, best_epoch, best_state = record.recall, record.epoch, copy.deepcopy(model.state_dict())
+            on_epoch(record)
+            if record.stopped or should_stop() or trainer.epoch == trainer.total_epochs or record.epoch - best_epoch >= config.patience:
+                break
+    finally:
+        # Also when training fails or the caller breaks off: the model is left at the best epoch that was measured.
+        if best_state is not None:
+            model.load_state_dict(best_state)
+        model.eval()
     return records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sparcode.config import ModelConfig
 from sparcode.model.pair_kernel import pair_hidden
@@ -51,6 +52,7 @@ class MlpInteraction(nn.Module):
         """
         vectors, bias = self.items.weight, self.item_bias
         if candidates is not None:
-            vectors, bias = vectors[candidates], bias[candidates]
+            # Unlike plain indexing, these add gradients up in the same order every time.
+            vectors, bias = F.embedding(candidates, vectors), bias.index_select(0, candidates)
         dot = torch.addmm(bias, tokens, vectors.T)  # (N, C)
         return dot + pair_hidden(self.token_part(tokens), self.item_part(vectors).T, self.output)

@@ -124,7 +124,9 @@ class ProductQuantizer(nn.Module):
     def vectors(self, codes: Tensor) -> Tensor:
         """Vectors of composite codes: (...) int64 -> (..., D) float32."""
         indices = self.decompose(codes)
-        return torch.cat([self.codebooks[book][indices[..., book]] for book in range(self.config.n_codebooks)], dim=-1)
+        # Unlike plain indexing, an embedding adds gradients up in the same order every time.
+        books = [F.embedding(indices[..., book], self.codebooks[book]) for book in range(self.config.n_codebooks)]
+        return torch.cat(books, dim=-1)
 
     def decompose(self, codes: Tensor) -> Tensor:
         """Codeword indices of composite codes: (...) int64 -> (..., M) int64."""
@@ -166,9 +168,10 @@ class ProductQuantizer(nn.Module):
             dead = torch.nonzero(usage < config.revive_below * usage.mean()).flatten()
             if len(dead):
                 chosen = torch.randint(len(parts), (len(dead),), generator=generator).to(parts.device)
+                average = usage.mean()
                 self.codebooks[book, dead] = parts[chosen]
-                self.usage[book, dead] = usage.mean()
-                self.position_sum[book, dead] = parts[chosen] * usage.mean()
+                self.usage[book, dead] = average
+                self.position_sum[book, dead] = parts[chosen] * average
                 revived += len(dead)
         return revived
 

@@ -17,6 +17,8 @@ from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
 from sparcode.model.tokenizer import QueryBatch
 
 CODE_SAMPLE = 2048
+# 128 MiB of float32, however large the catalogue.
+MAX_SAMPLED_SCORES = 1 << 25
 
 
 class SparCodeModel(nn.Module):
@@ -147,15 +149,24 @@ class SparCodeModel(nn.Module):
         Parameters
         ----------
         queries
-            Queries whose codes count, each distinct code once; of more than `CODE_SAMPLE` codes a seeded sample.
+            Queries whose codes count, each distinct code once; of more than `CODE_SAMPLE` codes (fewer for a huge catalogue) a seeded
+            sample.
         density
             Share in (0, 1]; 1 keeps every score.
         seed
             Seed of the sample.
+
+        Raises
+        ------
+        ValueError
+            If `density` is outside.
         """
+        if not 0 < density <= 1:
+            raise ValueError(f"density must lie in (0, 1]; got {density}")
         codes = np.unique(self.encode(queries)[0])
-        if len(codes) > CODE_SAMPLE:
-            codes = np.sort(np.random.default_rng(seed).choice(codes, CODE_SAMPLE, replace=False))
+        n_sampled = max(1, min(CODE_SAMPLE, MAX_SAMPLED_SCORES // self.n_items))
+        if len(codes) > n_sampled:
+            codes = np.sort(np.random.default_rng(seed).choice(codes, n_sampled, replace=False))
         scores = self.score_codes(codes).ravel()
         keep = max(1, int(density * len(scores)))
         lowest = float(np.partition(scores, len(scores) - keep)[len(scores) - keep]) if keep < len(scores) else float(scores.min())
@@ -164,6 +175,4 @@ class SparCodeModel(nn.Module):
 
 def _mixing(columns: Tensor, weights: Tensor, n_columns: int) -> Tensor:
     """(B, U) weights of distinct codes from (B, S) columns and weights; repeats add up."""
-    rows = torch.arange(len(columns), device=columns.device)[:, None].expand_as(columns)
-    mixing = weights.new_zeros(len(columns), n_columns)
-    return mixing.index_put((rows.reshape(-1), columns.reshape(-1)), weights.reshape(-1), accumulate=True)
+    return weights.new_zeros(len(columns), n_columns).scatter_add(1, columns, weights)

@@ -63,5 +63,6 @@ def mixture_logits(raw: Tensor, mixing: Tensor, threshold: float | Tensor, link:
     """
     if link == "linear":
         return sparse_score(raw, mixing, threshold, link)
-    highest = raw.detach().amax()
+    # Per item, so that a score far below another item's largest one still has a logarithm and a gradient.
+    highest = raw.detach().amax(dim=0)  # (C,)
     return torch.log(mixing @ (raw - highest).exp() + 1e-30) + highest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
@@ -36,7 +37,8 @@ class TwoTowerModel(nn.Module):
         """Logits (B, C) of a batch over candidates (None: all items), and the auxiliary loss, a scalar zero."""
         vectors, bias = self.items.weight, self.item_bias
         if candidates is not None:
-            vectors, bias = vectors[candidates], bias[candidates]
+            # Unlike plain indexing, these add gradients up in the same order every time.
+            vectors, bias = F.embedding(candidates, vectors), bias.index_select(0, candidates)
         logits = torch.addmm(bias, self.tokenizer(queries)[:, 0], vectors.T)  # (B, C)
         return logits, logits.new_zeros(())
 
