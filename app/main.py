@@ -22,7 +22,10 @@ class PageRow(NamedTuple):
     url_path: str
 
 
-PAGES: Final = (PageRow("overview.py", "Overview", ""),)
+PAGES: Final = (
+    PageRow("overview.py", "Overview", ""),
+    PageRow("index_explorer.py", "Index Explorer", "explorer"),
+)
 
 
 def _page(row: PageRow) -> st.Page:
@@ -33,7 +36,9 @@ def _page(row: PageRow) -> st.Page:
     return st.Page(path, title=row.title, icon="", default=True)
 
 
-chosen = st.navigation([_page(row) for row in PAGES])
+# On top, so that charts get the whole width.
+chosen = st.navigation([_page(row) for row in PAGES], position="top")
 st.set_page_config(page_title=f"{chosen.title} · SparCode Studio", page_icon=ROOT / "assets" / "icon.png", layout="wide")
 st.logo(ROOT / "assets" / "logo.svg", icon_image=ROOT / "assets" / "icon.png", size="large")
+st.html(ROOT / "app" / "style.css")
 chosen.run()

@@ -1,0 +1,114 @@
+"""Accuracy against the threshold, with the current threshold marked."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.charts.frame import titled_figure, with_note
+from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
+
+TITLE = "Accuracy against threshold"
+TICKS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+
+
+class ThresholdCurveData(NamedTuple):
+    """Curve of one index over its thresholds.
+
+    Attributes
+    ----------
+    tau, percent_kept, recall, ndcg
+        (n,) float64, ascending by tau.
+    current
+        (percent kept, recall, NDCG) at the slider; None before it is measured.
+    ceiling
+        Recall of the all-to-all model without codes; None if unknown.
+    k
+        Items per query.
+    """
+
+    tau: np.ndarray
+    percent_kept: np.ndarray
+    recall: np.ndarray
+    ndcg: np.ndarray
+    current: tuple[float, float, float] | None
+    ceiling: float | None
+    k: int
+
+
+def threshold_curve_data(
+    columns: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    current: tuple[float, float, float] | None,
+    ceiling: float | None,
+    k: int,
+) -> ThresholdCurveData:
+    """Put a measured curve in order and shares in percent.
+
+    Parameters
+    ----------
+    columns
+        tau, share kept (0 to 1), recall, NDCG; each (n,).
+    current
+        Share kept (0 to 1), recall and NDCG at the slider, if known.
+    ceiling, k
+        See `ThresholdCurveData`.
+    """
+    tau, density, recall, ndcg = (np.asarray(column, dtype=np.float64) for column in columns)
+    # A share of 0 (an empty index) has no place on a logarithmic axis.
+    order = np.argsort(tau, kind="stable")
+    order = order[density[order] > 0]
+    marked = (100 * current[0], *current[1:]) if current is not None and current[0] > 0 else None
+    return ThresholdCurveData(tau[order], 100 * density[order], recall[order], ndcg[order], marked, ceiling, k)
+
+
+def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
+    """Recall and NDCG over the share of scores kept, from many (left) to few; tau stands in the hover text.
+
+    Parameters
+    ----------
+    data : ThresholdCurveData
+        What to draw; without points the figure says that the curve is being measured.
+    dark : bool
+        Whether it stands on the dark background.
+    """
+    figure = titled_figure(TITLE, "share of scores kept, and its threshold", "mean over test users", dark)
+    if len(data.tau) == 0 and data.current is None:
+        return with_note(figure, "Measuring ...")
+    for position, (name, values) in enumerate(((f"Recall@{data.k}", data.recall), (f"NDCG@{data.k}", data.ndcg))):
+        style = series_style(position, dark)
+        figure.add_scatter(
+            x=data.percent_kept,
+            y=values,
+            customdata=data.tau,
+            name=name,
+            mode="lines",
+            line={**style["line"], "width": 3},
+            hovertemplate=f"{name} %{{y:.3f}}<br>%{{x:.3g}} % kept<br>tau %{{customdata:.4g}}<extra></extra>",
+        )
+        if data.current is not None:
+            figure.add_scatter(
+                x=np.array([data.current[0]]),
+                y=np.array([data.current[1 + position]]),
+                mode="markers",
+                marker={**style["marker"], "size": 15, "line": {"width": 2, "color": TEXT_DARK if dark else TEXT_LIGHT}},
+                showlegend=False,
+                hovertemplate=f"now: {name} %{{y:.3f}}<extra></extra>",
+            )
+    if data.ceiling is not None:
+        line = {"dash": "dot", "width": 2, "color": TEXT_DARK if dark else TEXT_LIGHT}
+        figure.add_hline(y=data.ceiling, line=line, annotation_text="recall without codes")
+    percents = np.array(TICKS)
+    figure.update_xaxes(type="log", autorange="reversed", tickvals=percents, ticktext=[_tick(data, percent) for percent in TICKS])
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def _tick(data: ThresholdCurveData, percent: float) -> str:
+    """The share, and under it the tau of the measured point next to it (within a fifth)."""
+    if len(data.tau) == 0:
+        return f"{percent:g} %"
+    distance = np.abs(np.log(data.percent_kept / percent))
+    nearest = int(np.argmin(distance))
+    return f"{percent:g} %<br>\u03c4 {data.tau[nearest]:.2g}" if distance[nearest] < 0.2 else f"{percent:g} %"

@@ -1,0 +1,94 @@
+"""A training run, epoch by epoch: loss, validation recall and, for models with codes, perplexity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.charts.frame import titled_figure, with_note
+from app.theme import GRID_DARK, GRID_LIGHT, series_style
+from sparcode.training import EpochRecord
+
+
+class TrainingCurveData(NamedTuple):
+    """One run.
+
+    Attributes
+    ----------
+    title
+        What is being trained.
+    epochs
+        (n,) int64.
+    loss, recall, perplexity
+        (n,) float64, NaN where there is no value.
+    """
+
+    title: str
+    epochs: np.ndarray
+    loss: np.ndarray
+    recall: np.ndarray
+    perplexity: np.ndarray
+
+
+def training_curve_data(title: str, records: Sequence[EpochRecord]) -> TrainingCurveData:
+    """Columns from records.
+
+    Parameters
+    ----------
+    title
+        What is being trained.
+    records
+        In order of epochs; may be empty.
+    """
+    columns = [np.array([getattr(row, name) for row in records], dtype=np.float64) for name in ("loss", "recall", "perplexity")]
+    return TrainingCurveData(title, np.array([row.epoch for row in records], dtype=np.int64), *columns)
+
+
+def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
+    """Up to three panels above each other over the same epochs.
+
+    Parameters
+    ----------
+    data : TrainingCurveData
+        What to draw; without epochs the figure says so.
+    dark : bool
+        Whether it stands on the dark background.
+    """
+    figure = titled_figure(data.title, "epoch", "", dark)
+    if len(data.epochs) == 0:
+        return with_note(figure, "Waiting for the first epoch ...")
+    named = (("validation<br>Recall@50", data.recall), ("loss", data.loss), ("perplexity", data.perplexity))
+    panels = [(name, values) for name, values in named if np.isfinite(values).any()]
+    height = 1 / len(panels)
+    grid = GRID_DARK if dark else GRID_LIGHT
+    for position, (name, values) in enumerate(panels):
+        style = series_style(position, dark)
+        axis = "y" if position == 0 else f"y{position + 1}"
+        figure.add_scatter(
+            x=data.epochs,
+            y=values,
+            yaxis=axis,
+            mode="lines+markers",
+            line={**style["line"], "width": 2.5},
+            marker={**style["marker"], "size": 6},
+            showlegend=False,
+            hovertemplate=f"{name.replace('<br>', ' ')} %{{y:.4g}}<br>epoch %{{x}}<extra></extra>",
+        )
+        top = 1 - position * height
+        figure.update_layout(
+            {
+                f"yaxis{'' if position == 0 else position + 1}": {
+                    "domain": [max(0.0, top - height + 0.05), top],
+                    "title": {"text": name},
+                    "gridcolor": grid,
+                    "nticks": 4,
+                    "anchor": "x",
+                    "automargin": True,
+                }
+            }
+        )
+    figure.update_xaxes(anchor="y" if len(panels) == 1 else f"y{len(panels)}", rangemode="tozero")
+    return figure

@@ -1,0 +1,126 @@
+"""The Index Explorer: three sliders, four answers, charts, and the training behind them, live."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from app import loaders
+from app.components.answers import cards, show_latency, show_recall, show_size, show_usage
+from app.components.explorer_charts import numbers, stage_charts, training_chart
+from app.components.job_status import epochs_of, status_text
+from app.components.provenance import kind_badge, provenance
+from app.jobs import JobState
+from app.owner import owner_id
+from app.state import CODEBOOK_SIZE, CODEBOOKS, KEPT, quantizer_config, refused_settings, slider
+from app.studio import BACKBONE_KEY, Studio, View
+from app.threshold_stops import KEPT_PERCENTS
+from sparcode.evaluation import ExplorerPoint
+
+POLL_SECONDS: Final = 0.5
+WAIT_SECONDS: Final = 1.0
+_LIVE: Final = "explorer_live"
+
+
+def explorer() -> None:
+    """The whole panel. It reruns by itself while something is under way, without the rest of the page."""
+    for text in refused_settings():
+        st.warning(text)
+    studio = loaders.studio()
+    poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
+    st.fragment(_panel, run_every=poll)(studio)
+
+
+def _panel(studio: Studio) -> None:
+    columns = st.columns((2, 3, 5), gap="large")
+    values = []
+    for column, setting in zip(columns, (CODEBOOKS, CODEBOOK_SIZE, KEPT), strict=True):
+        with column:
+            values.append(slider(setting))
+    view = studio.view(quantizer_config(*values[:2]), owner_id(), WAIT_SECONDS)
+    if view.stage is None:
+        _first_visit(view, studio)
+    else:
+        _figures(view, studio, KEPT_PERCENTS.index(values[2]))
+    # The timer is set where the fragment is called, so a change of pace needs the whole page once.
+    if view.active != st.session_state.get(_LIVE, False):
+        st.session_state[_LIVE] = view.active
+        st.rerun()
+
+
+def _first_visit(view: View, studio: Studio) -> None:
+    job, total = view.waiting, studio.config.training.epochs
+    if job is None or (studio.backbone is not None and job.active):
+        st.info("The first figures of this setting are being measured.")
+        return
+    if job.state in (JobState.FAILED, JobState.CANCELLED):
+        st.error(status_text(job, total))
+        if st.button("Try again"):
+            studio.jobs.forget(job.key)
+            st.rerun()
+        return
+    if job.key == BACKBONE_KEY:
+        st.info(
+            "Nobody has looked at this data since the studio started, so its backbone is being trained first: the all-to-all model "
+            "that every index starts from. It takes some seconds, once. " + status_text(job, total)
+        )
+        training_chart("Training the backbone", epochs_of(job))
+
+
+def _figures(view: View, studio: Studio, stop: int) -> None:
+    stage = view.stage
+    point = stage.point(stop)
+    _status(view, studio)
+    _plain_words(view, point)
+    answer = cards()
+    before = view.preview.point(stop) if view.preview is not None and view.preview is not stage and view.preview.complete else None
+    show_recall(answer.recall, stage, point, before)
+    show_size(answer.size, stage, point)
+    show_usage(answer.usage, stage)
+    with st.grid(3, min_column_width=380):
+        records = stage.records if stage.kind == "fine-tuned" else epochs_of(view.tuning)
+        stage_charts(view, studio, point)
+        training_chart("Fine-tuning", records)
+    # Last, because it takes a tenth of a second: everything else is on the page by then.
+    show_latency(answer.latency, stage, stage.latency(stop, busy=view.active))
+    provenance(stage, studio)
+    with st.expander("The numbers behind the curves", on_change="rerun", key="explorer-numbers") as table:
+        if table.open:
+            numbers(stage)
+
+
+def _status(view: View, studio: Studio) -> None:
+    tuning, quantizer = view.tuning, view.config.quantizer
+    with st.container(horizontal=True, vertical_alignment="center", height=44, border=False):
+        kind_badge(view.stage.kind)
+        if view.waiting is not None and view.waiting.state is JobState.FAILED:
+            st.markdown(status_text(view.waiting, 0))
+            if st.button("Try again"):
+                studio.jobs.forget(view.waiting.key)
+                st.rerun()
+        elif view.stage.kind == "fine-tuned":
+            st.markdown(f"fine-tuned in {view.stage.seconds:.0f} s, best of {len(view.stage.records) - 1} epochs on validation users")
+        elif tuning is None:
+            st.markdown("measured straight after k-means" if not view.active else "being measured; fine-tuning follows")
+        elif tuning.active:
+            st.markdown(status_text(tuning, view.config.training.joint_epochs))
+            if owner_id() in tuning.owners and st.button("Cancel fine-tuning"):
+                studio.cancel_tuning(quantizer, owner_id())
+                st.rerun()
+        else:
+            st.markdown(status_text(tuning, view.config.training.joint_epochs))
+            if st.button("Fine-tune again"):
+                studio.retry_tuning(quantizer, owner_id())
+                st.rerun()
+
+
+def _plain_words(view: View, point: ExplorerPoint) -> None:
+    if point.kept_postings == 0:
+        st.warning("This threshold is above every score: the index is empty and no query gets an item. Move the threshold to the left.")
+    elif point.short_results:
+        n_queries = len(view.stage.explorer.evaluation.queries)
+        st.warning(
+            f"{point.short_results:,} of {n_queries:,} test queries get fewer than {view.stage.explorer.k} items here, because too few "
+            "scores are above the threshold."
+        )

@@ -1,0 +1,34 @@
+"""What a job is doing, as a line people read, and the way on when it failed."""
+
+from __future__ import annotations
+
+from app.jobs import JobSnapshot, JobState
+from sparcode.training import EpochRecord
+
+
+def epochs_of(job: JobSnapshot | None) -> list[EpochRecord]:
+    """The epochs a job has published, oldest first."""
+    return [] if job is None else [record for record in job.records if isinstance(record, EpochRecord)]
+
+
+def status_text(job: JobSnapshot, total_epochs: int) -> str:
+    """One sentence on where a job stands.
+
+    Parameters
+    ----------
+    job
+        Any job.
+    total_epochs
+        Most epochs it may train.
+    """
+    label = job.label[0].upper() + job.label[1:]
+    if job.state is JobState.QUEUED:
+        return f"Waiting for its turn, behind: {', '.join(job.ahead)}." if job.ahead else "About to start."
+    if job.state is JobState.FAILED:
+        return f"{label} ended with an error: {job.error}"
+    if job.state is JobState.CANCELLED:
+        return f"{label} was cancelled."
+    epochs = epochs_of(job)
+    if job.state is JobState.RUNNING and epochs and epochs[-1].epoch < total_epochs:
+        return f"{label}: epoch {epochs[-1].epoch} of at most {total_epochs}, {job.seconds:.0f} s."
+    return f"{label}: {job.seconds:.0f} s."

@@ -1,0 +1,78 @@
+"""A Plotly chart that is redrawn in place: new data moves what is there, zoom and focus stay."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.plotly_asset import PLOTLY_URL
+
+HEIGHT: Final = 320
+
+# Streamlit's own Plotly element is built anew whenever its figure changes; Plotly.react keeps the drawing and updates it.
+_JS: Final = """
+function library(url) {
+  if (!window.sparcodePlotly) {
+    window.sparcodePlotly = new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = url;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => { window.sparcodePlotly = undefined; reject(new Error("not served")); };
+      document.head.appendChild(script);
+    });
+  }
+  return window.sparcodePlotly;
+}
+
+export default function ({ data, parentElement }) {
+  const box = parentElement.querySelector(".sparcode-chart");
+  box.style.height = data.height + "px";
+  box.setAttribute("aria-label", data.alt);
+  box.sparcodeFigure = data.figure;
+  const config = { displayModeBar: false, responsive: false };
+  library(data.url).then((Plotly) => {
+    if (box.sparcodeFigure !== data.figure || box.sparcodeGone) return;
+    const figure = JSON.parse(data.figure);
+    Plotly.react(box, figure.data, figure.layout, config).then(() => { box.dataset.drawn = String(Number(box.dataset.drawn || 0) + 1); });
+    if (!box.sparcodeObserver) {
+      box.sparcodeObserver = new ResizeObserver(() => { if (box.offsetWidth > 0) Plotly.Plots.resize(box); });
+      box.sparcodeObserver.observe(box);
+    }
+  }, () => { box.textContent = "Charts need the studio's own server. Start it with: streamlit run streamlit_app.py"; });
+  return () => {
+    box.sparcodeGone = true;
+    if (box.sparcodeObserver) box.sparcodeObserver.disconnect();
+    if (window.Plotly) window.Plotly.purge(box);
+  };
+}
+"""
+
+_mount = st.components.v2.component(
+    "sparcode_live_chart",
+    html='<div class="sparcode-chart" role="img"></div>',
+    css=".sparcode-chart { width: 100%; }",
+    js=_JS,
+    # Plotly writes its styles into the document's head, where a shadow root does not see them.
+    isolate_styles=False,
+)
+
+
+def live_chart(figure: go.Figure, key: str, alt: str, height: int = HEIGHT) -> None:
+    """Draw a figure, or update the one that stands there under the same key.
+
+    Parameters
+    ----------
+    figure
+        What to draw; `layout.uirevision` keeps the reader's zoom.
+    key
+        Tells charts of a page apart.
+    alt
+        What the chart shows, for people who do not see it.
+    height
+        In pixels.
+    """
+    # As one string, so that the browser can tell without a look inside that nothing changed.
+    data = {"figure": figure.to_json(), "alt": alt, "height": height, "url": PLOTLY_URL}
+    _mount(key=key, data=data, width="stretch", height="content")

@@ -1,0 +1,40 @@
+"""Where figures come from, in words: kind, data, seed, machine."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from app.stage import Kind, Stage
+from app.studio import Studio
+
+_COLOURS: Final = {"preview": "orange", "fine-tuned": "green", "trained from scratch": "blue", "recorded": "violet"}
+_MEANINGS: Final = {
+    "preview": "codebooks by k-means on the trained backbone, nothing trained for them yet",
+    "fine-tuned": "encoder, codebooks and network trained together, from the preview on",
+    "trained from scratch": "the paper's own procedure",
+    "recorded": "measured earlier and stored with the studio",
+}
+
+
+def kind_badge(kind: Kind) -> None:
+    """The kind of the figures below, as a coloured word."""
+    st.badge(kind.upper(), color=_COLOURS[kind], help=_MEANINGS[kind])
+
+
+def data_line(studio: Studio) -> str:
+    """The data, its size, and that it is synthetic where it is."""
+    data = studio.interactions
+    made_up = "**synthetic data**, made up by this project" if data.synthetic else "real data"
+    return f"{data.name}: {made_up}. {data.n_users:,} users, {data.n_items:,} items, {data.n_interactions:,} interactions"
+
+
+def provenance(stage: Stage, studio: Studio) -> None:
+    """One line under the figures of a stage."""
+    seconds = f"first figures after {stage.seconds:.1f} s" if stage.kind == "preview" else f"trained in {stage.seconds:.0f} s"
+    st.caption(
+        f"All figures above: **{stage.kind}** ({_MEANINGS[stage.kind]}; {seconds}). {data_line(studio)}; figures are means over "
+        f"{len(studio.split.test.queries):,} test users the models never trained on. Seed {stage.config.training.seed}. "
+        f"Measured on this machine: {studio.machine}."
+    )

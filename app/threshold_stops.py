@@ -1,0 +1,96 @@
+"""The threshold slider's stops: fixed shares of scores kept, each the real tau of the index at hand.
+
+Shares are the same for every index, so a link or a change of codebooks keeps its meaning; tau is not, because every index has scores of
+its own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sparcode.config import TrainingConfig
+from sparcode.index.inverted_index import InvertedIndex
+
+MOST_KEPT: Final = 0.5
+LEAST_KEPT: Final = 0.001
+N_STOPS: Final = 100
+# Stops of a huge index are placed by a sample of its scores; sorting all of them takes seconds.
+MAX_SORTED_SCORES: Final = 2_000_000
+
+
+def percent_text(share: float) -> str:
+    """A share in percent with three digits, as the slider and the address show it.
+
+    Parameters
+    ----------
+    share : float
+        From 0 to 1.
+    """
+    return f"{100 * share:.3g}"
+
+
+DEFAULT_PERCENT: Final = percent_text(TrainingConfig().density)
+
+
+def _kept_percents() -> tuple[str, ...]:
+    shares = np.concatenate([np.geomspace(MOST_KEPT, LEAST_KEPT, N_STOPS), [TrainingConfig().density]])
+    return tuple(dict.fromkeys(percent_text(share) for share in np.sort(shares)[::-1]))
+
+
+# Most kept (lowest threshold) first.
+KEPT_PERCENTS: Final = _kept_percents()
+
+
+def threshold_stops(index: InvertedIndex, default_threshold: float) -> np.ndarray:
+    """The threshold of every entry of `KEPT_PERCENTS` in one index.
+
+    Parameters
+    ----------
+    index : InvertedIndex
+        Its floor bounds thresholds from below.
+    default_threshold : float
+        The tau the model was trained with; taken as it is for `DEFAULT_PERCENT`.
+
+    Returns
+    -------
+    np.ndarray
+        (len(KEPT_PERCENTS),) float64, ascending.
+    """
+    scores = index.scores
+    n_pairs = index.n_lists * index.n_items
+    if len(scores) == 0 or n_pairs == 0:
+        return np.full(len(KEPT_PERCENTS), index.floor)
+    sample = scores if len(scores) <= MAX_SORTED_SCORES else scores[:: -(-len(scores) // MAX_SORTED_SCORES)]
+    ordered = np.sort(sample)[::-1]
+    kept = np.array([float(text) / 100 for text in KEPT_PERCENTS]) * n_pairs * (len(ordered) / len(scores))
+    # Postings above tau are kept, so tau is the score that follows the last one to keep.
+    positions = np.rint(kept).astype(np.int64)
+    stops = np.where(positions < len(ordered), ordered[np.minimum(positions, len(ordered) - 1)].astype(np.float64), index.floor)
+    stops[KEPT_PERCENTS.index(DEFAULT_PERCENT)] = default_threshold
+    return np.maximum.accumulate(np.maximum(stops, index.floor))
+
+
+def coarse_to_fine(n_stops: int) -> list[np.ndarray]:
+    """Stops in the order a curve is measured: every 16th first, then what lies between.
+
+    Parameters
+    ----------
+    n_stops : int
+        At least 1.
+
+    Returns
+    -------
+    list of np.ndarray
+        int64 positions; together they name every stop once.
+    """
+    done = np.zeros(n_stops, dtype=bool)
+    rounds = []
+    for step in (16, 8, 4, 2, 1):
+        wanted = np.zeros(n_stops, dtype=bool)
+        wanted[::step] = True
+        wanted[-1] = True
+        rounds.append(np.flatnonzero(wanted & ~done))
+        done |= wanted
+    return [positions for positions in rounds if len(positions)]

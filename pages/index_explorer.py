@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components.explorer import explorer
+
+st.title("Index Explorer")
+st.markdown(
+    "Three choices make a SparCode index. Move them and see what they do to **recall**, **latency**, **index size** and **code usage**, "
+    "each computed by the real model on the real index."
+)
+explorer()
