@@ -49,7 +49,7 @@ CODEBOOK_SIZE: Final = Setting(
 )
 KEPT: Final = Setting(
     "keep",
-    "Sparsity threshold: % of scores kept",
+    "Sparsity threshold τ: % of scores kept",
     "Only scores above the threshold tau stay in the index. Each stop is the tau of this index that keeps that share of all scores. "
     "To the right the threshold rises: fewer scores, a smaller and faster index, in the end lower recall.",
     KEPT_PERCENTS,

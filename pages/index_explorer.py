@@ -6,7 +6,7 @@ from app.components.explorer import explorer
 
 st.title("Index Explorer")
 st.markdown(
-    "Three choices make a SparCode index. Move them and see what they do to **recall**, **latency**, **index size** and **code usage**, "
-    "each computed by the real model on the real index."
+    "Three choices make a SparCode index. Move them: **recall**, **latency**, **index size** and **code usage** follow, computed by the "
+    "real model on the real index."
 )
 explorer()

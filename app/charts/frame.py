@@ -27,9 +27,9 @@ def titled_figure(title: str, x_title: str, y_title: str, dark: bool) -> go.Figu
     figure = go.Figure(layout=figure_layout(dark, FONT_SIZE))
     figure.update_layout(
         title={"text": title, "x": 0.01, "xanchor": "left", "y": 0.97, "yanchor": "top", "font": {"size": FONT_SIZE + 2}},
-        xaxis_title={"text": x_title},
-        yaxis_title={"text": y_title},
-        margin={"l": 60, "r": 18, "t": 66, "b": 48},
+        xaxis_title={"text": x_title, "font": {"size": FONT_SIZE}},
+        yaxis_title={"text": y_title, "font": {"size": FONT_SIZE}},
+        margin={"l": 56, "r": 18, "t": 64, "b": 44},
         legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "font": {"size": FONT_SIZE - 2}},
         uirevision=title,
         autosize=True,

@@ -11,7 +11,7 @@ from app.charts.frame import titled_figure, with_note
 from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
 
 TITLE = "Accuracy against threshold"
-TICKS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+TICKS = (0.2, 1.0, 5.0, 20.0)
 
 
 class ThresholdCurveData(NamedTuple):
@@ -99,8 +99,8 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
     if data.ceiling is not None:
         line = {"dash": "dot", "width": 2, "color": TEXT_DARK if dark else TEXT_LIGHT}
         figure.add_hline(y=data.ceiling, line=line, annotation_text="recall without codes")
-    percents = np.array(TICKS)
-    figure.update_xaxes(type="log", autorange="reversed", tickvals=percents, ticktext=[_tick(data, percent) for percent in TICKS])
+    percents, ticks = np.array(TICKS), [_tick(data, percent) for percent in TICKS]
+    figure.update_xaxes(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
     figure.update_yaxes(rangemode="tozero")
     return figure
 
@@ -111,4 +111,4 @@ def _tick(data: ThresholdCurveData, percent: float) -> str:
         return f"{percent:g} %"
     distance = np.abs(np.log(data.percent_kept / percent))
     nearest = int(np.argmin(distance))
-    return f"{percent:g} %<br>\u03c4 {data.tau[nearest]:.2g}" if distance[nearest] < 0.2 else f"{percent:g} %"
+    return f"{percent:g} %<br>\u03c4 {data.tau[nearest]:.3g}" if distance[nearest] < 0.2 else f"{percent:g} %"

@@ -60,9 +60,9 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
     figure = titled_figure(data.title, "epoch", "", dark)
     if len(data.epochs) == 0:
         return with_note(figure, "Waiting for the first epoch ...")
-    named = (("validation<br>Recall@50", data.recall), ("loss", data.loss), ("perplexity", data.perplexity))
+    named = (("validation Recall@50", data.recall), ("loss", data.loss), ("perplexity", data.perplexity))
     panels = [(name, values) for name, values in named if np.isfinite(values).any()]
-    height = 1 / len(panels)
+    height = 0.94 / len(panels)
     grid = GRID_DARK if dark else GRID_LIGHT
     for position, (name, values) in enumerate(panels):
         style = series_style(position, dark)
@@ -75,20 +75,15 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
             line={**style["line"], "width": 2.5},
             marker={**style["marker"], "size": 6},
             showlegend=False,
-            hovertemplate=f"{name.replace('<br>', ' ')} %{{y:.4g}}<br>epoch %{{x}}<extra></extra>",
+            hovertemplate=f"{name} %{{y:.4g}}<br>epoch %{{x}}<extra></extra>",
         )
-        top = 1 - position * height
-        figure.update_layout(
-            {
-                f"yaxis{'' if position == 0 else position + 1}": {
-                    "domain": [max(0.0, top - height + 0.05), top],
-                    "title": {"text": name},
-                    "gridcolor": grid,
-                    "nticks": 4,
-                    "anchor": "x",
-                    "automargin": True,
-                }
-            }
-        )
+        top = 0.94 - position * height
+        domain = [max(0.0, top - height + 0.09), top]
+        panel = {"domain": domain, "gridcolor": grid, "nticks": 4, "anchor": "x", "automargin": True}
+        figure.update_layout({f"yaxis{'' if position == 0 else position + 1}": panel})
+        # Beside the panel's top there is no room for an upright title.
+        place = {"x": 0, "xanchor": "left", "xref": "paper", "y": top, "yanchor": "bottom", "yref": "paper"}
+        figure.add_annotation(text=name, showarrow=False, font={"color": style["line"]["color"]}, **place)
+    figure.update_layout(margin={"t": 56})
     figure.update_xaxes(anchor="y" if len(panels) == 1 else f"y{len(panels)}", rangemode="tozero")
     return figure

@@ -53,7 +53,7 @@ def show_size(card: DeltaGenerator, stage: Stage, point: ExplorerPoint) -> None:
         return
     card.metric(f"Index size · {stage.kind}", METRICS["size_bytes"].text(point.total_bytes))
     kept = METRICS["density"].text(point.density)
-    card.caption(f"{point.kept_postings:,} scores in {stage.usage.n_lists:,} lists: {kept} of all, threshold τ = {point.tau:.4g}")
+    card.caption(f"{point.kept_postings:,} scores in {stage.usage.n_lists:,} lists, {kept} of all")
 
 
 def show_usage(card: DeltaGenerator, stage: Stage) -> None:
@@ -72,4 +72,4 @@ def show_latency(card: DeltaGenerator, stage: Stage, timed: TimedLatency) -> Non
     card.metric(f"Latency, median · {stage.kind}", METRICS["p50_ms"].text(latency.p50_ms))
     threads = "1 thread" if latency.threads == 1 else f"{latency.threads} threads"
     beside = ", while jobs ran beside it" if timed.busy else ""
-    card.caption(f"p95 {METRICS['p95_ms'].text(latency.p95_ms)} · {latency.n_calls} single queries, encoding included, {threads}{beside}")
+    card.caption(f"p95 {METRICS['p95_ms'].text(latency.p95_ms)} · {latency.n_calls} single queries, {threads}{beside}")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import loaders
 from app.components.answers import cards, show_latency, show_recall, show_size, show_usage
-from app.components.explorer_charts import numbers, stage_charts, training_chart
+from app.components.explorer_charts import index_charts, numbers, trade_off_charts, training_chart
 from app.components.job_status import epochs_of, status_text
 from app.components.provenance import kind_badge, provenance
 from app.jobs import JobState
@@ -17,6 +17,7 @@ from app.state import CODEBOOK_SIZE, CODEBOOKS, KEPT, quantizer_config, refused_
 from app.studio import BACKBONE_KEY, Studio, View
 from app.threshold_stops import KEPT_PERCENTS
 from sparcode.evaluation import ExplorerPoint
+from sparcode.metrics.registry import METRICS
 
 POLL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 1.0
@@ -33,16 +34,17 @@ def explorer() -> None:
 
 
 def _panel(studio: Studio) -> None:
-    columns = st.columns((2, 3, 5), gap="large")
-    values = []
-    for column, setting in zip(columns, (CODEBOOKS, CODEBOOK_SIZE, KEPT), strict=True):
-        with column:
-            values.append(slider(setting))
-    view = studio.view(quantizer_config(*values[:2]), owner_id(), WAIT_SECONDS)
-    if view.stage is None:
-        _first_visit(view, studio)
-    else:
-        _figures(view, studio, KEPT_PERCENTS.index(values[2]))
+    with st.container(gap="xsmall"):
+        columns = st.columns((2, 3, 5), gap="large")
+        values = []
+        for column, setting in zip(columns, (CODEBOOKS, CODEBOOK_SIZE, KEPT), strict=True):
+            with column:
+                values.append(slider(setting))
+        view = studio.view(quantizer_config(*values[:2]), owner_id(), WAIT_SECONDS)
+        if view.stage is None:
+            _first_visit(view, studio)
+        else:
+            _figures(view, studio, KEPT_PERCENTS.index(values[2]))
     # The timer is set where the fragment is called, so a change of pace needs the whole page once.
     if view.active != st.session_state.get(_LIVE, False):
         st.session_state[_LIVE] = view.active
@@ -71,7 +73,7 @@ def _first_visit(view: View, studio: Studio) -> None:
 def _figures(view: View, studio: Studio, stop: int) -> None:
     stage = view.stage
     point = stage.point(stop)
-    _status(view, studio)
+    _status(view, studio, point)
     _plain_words(view, point)
     answer = cards()
     before = view.preview.point(stop) if view.preview is not None and view.preview is not stage and view.preview.complete else None
@@ -80,8 +82,9 @@ def _figures(view: View, studio: Studio, stop: int) -> None:
     show_usage(answer.usage, stage)
     with st.grid(3, min_column_width=380):
         records = stage.records if stage.kind == "fine-tuned" else epochs_of(view.tuning)
-        stage_charts(view, studio, point)
+        trade_off_charts(view, studio, point)
         training_chart("Fine-tuning", records)
+        index_charts(stage, point)
     # Last, because it takes a tenth of a second: everything else is on the page by then.
     show_latency(answer.latency, stage, stage.latency(stop, busy=view.active))
     provenance(stage, studio)
@@ -90,10 +93,13 @@ def _figures(view: View, studio: Studio, stop: int) -> None:
             numbers(stage)
 
 
-def _status(view: View, studio: Studio) -> None:
+def _status(view: View, studio: Studio, point: ExplorerPoint) -> None:
     tuning, quantizer = view.tuning, view.config.quantizer
-    with st.container(horizontal=True, vertical_alignment="center", height=44, border=False):
+    with st.container(horizontal=True, vertical_alignment="center", height=42, border=False):
         kind_badge(view.stage.kind)
+        tau = f"**τ = {point.tau:.4g}** keeps {METRICS['density'].text(point.density)} of all scores"
+        st.markdown(tau if view.stage.complete else f"**τ = {point.tau:.4g}**")
+        st.space("stretch")
         if view.waiting is not None and view.waiting.state is JobState.FAILED:
             st.markdown(status_text(view.waiting, 0))
             if st.button("Try again"):

@@ -34,8 +34,8 @@ def training_chart(title: str, records: Sequence[EpochRecord]) -> None:
     live_chart(training_curve_figure(training_curve_data(title, records), is_dark()), "chart-training", alt)
 
 
-def stage_charts(view: View, studio: Studio, point: ExplorerPoint) -> None:
-    """The five charts that belong to an index, each a cell of the surrounding grid.
+def trade_off_charts(view: View, studio: Studio, point: ExplorerPoint) -> None:
+    """What the threshold trades: accuracy, and index size. Each a cell of the surrounding grid.
 
     Parameters
     ----------
@@ -63,7 +63,19 @@ def stage_charts(view: View, studio: Studio, point: ExplorerPoint) -> None:
         "chart-size",
         f"Recall against index size. Now: recall {point.recall:.3f} at {point.total_bytes / 1e6:.2f} MB.",
     )
-    usage = stage.usage
+
+
+def index_charts(stage: Stage, point: ExplorerPoint) -> None:
+    """What the index is made of: codewords, lists, bytes. Each a cell of the surrounding grid.
+
+    Parameters
+    ----------
+    stage
+        What is shown.
+    point
+        Figures at the slider.
+    """
+    usage, dark = stage.usage, is_dark()
     live_chart(
         code_usage_figure(code_usage_data(usage.counts, usage.perplexity), dark),
         "chart-usage",
