@@ -1,0 +1,29 @@
+"""The command line: `sparcode train`, `evaluate`, `retrieve`, `demo`; one file per command in `sparcode.commands`."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from sparcode.commands.demo import demo
+from sparcode.commands.errors import CommandGroup
+from sparcode.commands.evaluate import evaluate
+from sparcode.commands.retrieve import retrieve
+from sparcode.commands.train import train
+
+app = typer.Typer(
+    cls=CommandGroup,
+    help="SparCode: sparse codes for candidate retrieval.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (train, evaluate, retrieve, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    # Read when torch is loaded: threads that wait by spinning slow each other down many times over on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    app()

@@ -1,0 +1,175 @@
+"""The flags that say which data to use."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import ValidationError
+
+from sparcode.commands.option_groups import OptionGroup, config_options, option
+from sparcode.config import SyntheticConfig
+from sparcode.config_message import validation_message
+from sparcode.data import movielens
+from sparcode.data.interactions import Interactions
+from sparcode.data.loading import load
+from sparcode.data.table_file import EXTENSIONS
+from sparcode.data.tabular import COMMON_NAMES, ColumnMapping, guess_columns, table_columns
+
+SYNTHETIC = "synthetic"
+_COLUMN, _SYNTHETIC = "{}_column", "synthetic_{}"
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Which data, as the flags say it.
+
+    Attributes
+    ----------
+    data
+        ``synthetic``, ``ml-100k``, ``ml-1m`` or a path; None if not given.
+    items
+        Item table beside a table of interactions.
+    min_rating
+        Keep ratings of at least this.
+    download, accept_terms
+        Fetch MovieLens, and agreement with its terms.
+    columns
+        Field of `ColumnMapping` -> column, those given.
+    synthetic
+        Field of `SyntheticConfig` -> value, those given.
+    """
+
+    data: str | None
+    items: Path | None
+    min_rating: float | None
+    download: bool
+    accept_terms: bool
+    columns: Mapping[str, str]
+    synthetic: Mapping[str, Any]
+
+    def load(self, quiet: bool) -> Interactions:
+        """Load the data; the synthetic default if `data` is None.
+
+        Parameters
+        ----------
+        quiet
+            Say nothing on standard error about the columns taken or a download.
+
+        Raises
+        ------
+        ValueError
+            If the data is not there, cannot be read, or a flag does not apply to it.
+        OSError
+            If a download fails.
+        """
+        name = self.data or SYNTHETIC
+        self._check_flags_apply(name)
+        source: str | SyntheticConfig = self._synthetic_config() if name == SYNTHETIC else name
+        if name in movielens.DATASETS:
+            self._fetch(name, quiet)
+        columns = self._mapping(name) if self.columns else None
+        with _notes_on_stderr(quiet):
+            return load(source, columns=columns, items_path=self.items, min_rating=self.min_rating)
+
+    def _check_flags_apply(self, name: str) -> None:
+        is_table = Path(name).suffix.lower() in EXTENSIONS
+        kinds = {
+            "synthetic data": (name == SYNTHETIC, [_SYNTHETIC.format(field) for field in self.synthetic]),
+            "MovieLens and tables": (name != SYNTHETIC, ["min_rating"] if self.min_rating is not None else []),
+            f"tables ({', '.join(EXTENSIONS)})": (
+                is_table,
+                [*(_COLUMN.format(field) for field in self.columns), *(["items"] if self.items else [])],
+            ),
+            f"the downloads {' and '.join(movielens.DATASETS)}": (name in movielens.DATASETS, ["download"] if self.download else []),
+        }
+        for kind, (applies, flags) in kinds.items():
+            if flags and not applies:
+                given = ", ".join(f"--{flag.replace('_', '-')}" for flag in flags)
+                raise ValueError(f"{given} can only be used with {kind}; the data is {name!r}")
+
+    def _synthetic_config(self) -> SyntheticConfig:
+        try:
+            return SyntheticConfig(**self.synthetic)
+        except ValidationError as error:
+            raise ValueError(f"synthetic data: {validation_message(error)}") from error
+
+    def _fetch(self, name: str, quiet: bool) -> None:
+        if movielens.cached_archive(name):
+            return
+        dataset = movielens.DATASETS[name]
+        size = f"{dataset.size_bytes / 1e6:.1f} MB from {dataset.url}"
+        if not self.download:
+            raise ValueError(
+                f"{dataset.title} is not on this computer; add --download --accept-terms to fetch it ({size}), "
+                "or give the path of the archive"
+            )
+        if not self.accept_terms:
+            typer.echo(movielens.TERMS, err=True)
+            raise ValueError(f"{dataset.title} ({size}) is only downloaded after you accept these terms: add --accept-terms")
+        movielens.download(name, accept_terms=True, progress=not quiet)
+
+    def _mapping(self, path: str) -> ColumnMapping:
+        """Columns given by flags, the others by their names."""
+        others = [column for column in table_columns(path) if column not in self.columns.values()]
+        # A field given by a flag needs no guess; a name that is always recognised takes its place.
+        stand_ins = [COMMON_NAMES[field][0] for field in ("user", "item") if field in self.columns]
+        guessed = guess_columns([*stand_ins, *others]).model_dump()
+        if self.items is not None:
+            guessed |= {"title": None, "genres": None}
+        try:
+            return ColumnMapping(**{**guessed, **self.columns})
+        except ValidationError as error:
+            raise ValueError(validation_message(error)) from error
+
+
+def build_source(
+    data: str | None, items: Path | None, min_rating: float | None, download: bool, accept_terms: bool, **flags: Any
+) -> DataSource:
+    """The flags' values as a `DataSource`."""
+    columns, synthetic = (
+        {name: flags[pattern.format(name)] for name in model.model_fields if flags[pattern.format(name)] is not None}
+        for model, pattern in ((ColumnMapping, _COLUMN), (SyntheticConfig, _SYNTHETIC))
+    )
+    return DataSource(data, items, min_rating, download, accept_terms, columns, synthetic)
+
+
+@contextmanager
+def _notes_on_stderr(quiet: bool) -> Iterator[None]:
+    """Show what the readers log, such as the columns taken."""
+    logger, handler = logging.getLogger("sparcode.data"), logging.StreamHandler(sys.stderr)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+_PANEL = "Data"
+DATA = OptionGroup(
+    parameters=(
+        option(
+            "data",
+            str | None,
+            f"{SYNTHETIC} (the default), {', '.join(movielens.DATASETS)}, a MovieLens .zip or folder, "
+            f"or a table ({', '.join(EXTENSIONS)}).",
+            _PANEL,
+        ),
+        option("items", Path | None, "Table of item ids, titles and genres, beside a table of interactions.", _PANEL, metavar="FILE"),
+        option("min_rating", float | None, "Keep ratings of at least this; by default every row counts.", _PANEL),
+        option("download", bool, "Fetch the MovieLens data named by --data, if it is not here yet.", _PANEL, default=False),
+        option("accept_terms", bool, "You have read and accept the terms of the data that is fetched.", _PANEL, default=False),
+        *config_options(ColumnMapping, "Columns of a table; one that is not named here is told from its name", _COLUMN),
+        *config_options(SyntheticConfig, "Synthetic data", _SYNTHETIC),
+    ),
+    build=build_source,
+)

@@ -1,0 +1,135 @@
+"""`sparcode evaluate`: measure a kept run again, at any threshold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.option_groups import with_groups
+from sparcode.commands.threads import ThreadsOption, set_threads
+from sparcode.data.interactions import Interactions
+
+if TYPE_CHECKING:
+    from sparcode.index.inverted_index import InvertedIndex
+    from sparcode.run_store import Run
+
+
+@with_groups(source=DATA)
+def evaluate(
+    source: DataSource,
+    run: Annotated[Path, typer.Argument(help="Folder of a run, as written by `sparcode train --out`.")],
+    threshold: Annotated[float | None, typer.Option(help="Threshold to serve at; by default the trained one.")] = None,
+    density: Annotated[float | None, typer.Option(help="Share of scores to keep instead; sets the threshold.")] = None,
+    split: Annotated[Literal["validation", "test"], typer.Option(help="Users to measure on.")] = "test",
+    k: Annotated[int, typer.Option("--k", min=1, help="Items retrieved per query.")] = 50,
+    threads: ThreadsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
+    """Measure a run's accuracy, latency and size again, on the data it was trained with."""
+    if threshold is not None and density is not None:
+        raise typer.BadParameter("give --threshold or --density, not both")
+
+    # These take seconds to import; bad usage is answered before.
+    from sparcode.data.split import split_users
+    from sparcode.evaluation import accuracy
+    from sparcode.evaluation import evaluate as measure
+    from sparcode.reporting import without_nan
+    from sparcode.retrieval import ExactRetriever, SparseDirectScorer, SparseRetriever
+    from sparcode.run_store import load_run
+
+    set_threads(threads)
+    loaded = load_run(run)
+    tau = serving_threshold(loaded, threshold, density)
+    data = matching_data(loaded, run, source, as_json)
+    parts = split_users(data, loaded.config.split)
+    users = parts.test if split == "test" else parts.validation
+    retriever = SparseRetriever(loaded.model, loaded.index, tau, loaded.config.index.unseen)
+    result = measure(retriever, users, k)
+    direct, _, _ = accuracy(ExactRetriever(SparseDirectScorer(loaded.model, tau)), users, k)
+    record = {
+        "run_id": loaded.run_id,
+        "data": vars(loaded.data),
+        "split": split,
+        "threshold": retriever.threshold,
+        "density": loaded.index.density(retriever.threshold),
+        "codes_in_use": loaded.index.n_lists,
+        "unseen_codes": retriever.unseen_codes,
+        **result._asdict(),
+        "latency": result.latency._asdict(),
+        "check": {"recall_through_index": result.recall, "recall_by_direct_scoring": direct},
+    }
+    typer.echo(json.dumps(without_nan(record), allow_nan=False) if as_json else evaluation_text(loaded, record))
+
+
+def serving_threshold(run: Run, threshold: float | None, density: float | None) -> float:
+    """The threshold asked for, that of a density asked for, or the trained one.
+
+    Raises
+    ------
+    ValueError
+        If the index does not hold what would be needed.
+    """
+    from sparcode.index.pruning import KeepDensity
+
+    index: InvertedIndex = run.index
+    if density is not None:
+        stored = index.density(index.floor)
+        if not 0 < density <= 1:
+            raise ValueError(f"density={density}: must be above 0 and at most 1")
+        # Ties at the floor may leave the index a little short of the share it was built for.
+        if density > max(stored, run.config.index.floor_density):
+            raise ValueError(f"density={density}: the index stores {stored:.4f} of the scores and cannot serve more")
+        return KeepDensity(density).threshold(index)
+    if threshold is None:
+        return max(run.model.threshold, index.floor)
+    if not index.floor <= threshold < float("inf"):
+        raise ValueError(f"threshold={threshold}: the index stores scores above {index.floor:.6g} and cannot serve a lower threshold")
+    return threshold
+
+
+def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> Interactions:
+    """The data given, or the synthetic default for a run of synthetic data.
+
+    Raises
+    ------
+    ValueError
+        If it is not the data the run was trained on.
+    """
+    if source.data is None and not run.data.synthetic:
+        raise ValueError(f"{folder} was trained on {run.data.name!r}; give the same data with --data")
+    data = source.load(quiet)
+    if (given := data.content_hash()) != run.data.content_hash:
+        raise ValueError(
+            f"{folder} was trained on {run.data.name!r} (content {run.data.content_hash}), the data given is {data.name!r} "
+            f"(content {given}); give the same file, read in the same way"
+        )
+    return data
+
+
+def evaluation_text(run: Run, record: dict) -> str:
+    """The figures as a table, and below it what they were measured on."""
+    from sparcode.comparison import SPARCODE, machine_facts
+    from sparcode.reporting import check_line, data_line, readable_bytes, text_table
+
+    k, latency, check = record["k"], record["latency"], record["check"]
+    header = ("model", f"Recall@{k}", f"NDCG@{k}", f"Precision@{k}", "p50 latency", "p95 latency", "index size")
+    row = (
+        SPARCODE,
+        *(f"{record[name]:.4f}" for name in ("recall", "ndcg", "precision")),
+        *(f"{latency[name]:.3f} ms" for name in ("p50_ms", "p95_ms")),
+        readable_bytes(sum(record["size_bytes"].values())),
+    )
+    lines = [
+        text_table(header, [row]),
+        "",
+        data_line(run.data),
+        f"Measured on {record['n_queries']:,} {record['split']} users",
+        f"Index: {record['density']:.1%} of scores kept (threshold {record['threshold']:.4g}), {record['codes_in_use']:,} codes in use",
+        check_line(k, check["recall_through_index"], check["recall_by_direct_scoring"]),
+        f"Machine: {machine_facts()}",
+    ]
+    return "\n".join(lines)

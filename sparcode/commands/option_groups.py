@@ -1,0 +1,125 @@
+"""Flags made from settings: one per field of a pydantic model, and groups of flags that reach a command as one argument."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from sparcode.config import Config
+
+
+class OptionGroup(NamedTuple):
+    """Flags that belong together.
+
+    Attributes
+    ----------
+    parameters
+        Keyword parameters with typer annotations.
+    build
+        Makes the command's argument of the flags' values, given by keyword.
+    """
+
+    parameters: tuple[inspect.Parameter, ...]
+    build: Callable[..., Any]
+
+
+def with_groups(**groups: OptionGroup) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the flags of option groups.
+
+    Parameters
+    ----------
+    **groups
+        Command parameter -> group whose built value it receives.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [parameter for parameter in inspect.signature(command, eval_str=True).parameters.values() if parameter.name not in groups]
+        flags = [parameter for group in groups.values() for parameter in group.parameters]
+
+        @functools.wraps(command)
+        def with_flags(**given: Any) -> None:
+            built = {
+                name: group.build(**{parameter.name: given.pop(parameter.name) for parameter in group.parameters})
+                for name, group in groups.items()
+            }
+            command(**given, **built)
+
+        positional = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        with_flags.__signature__ = inspect.Signature([*positional, *flags])
+        with_flags.__annotations__ = {parameter.name: parameter.annotation for parameter in (*positional, *flags)}
+        return with_flags
+
+    return decorate
+
+
+def option(name: str, kind: Any, help_text: str, panel: str | None = None, default: Any = None, **more: Any) -> inspect.Parameter:
+    """One flag.
+
+    Parameters
+    ----------
+    name
+        Parameter name; the flag is the same with dashes.
+    kind
+        Python type of the value.
+    help_text
+        Shown by ``--help``.
+    panel
+        Heading it stands under in ``--help``.
+    default
+        Value where the flag is not given.
+    **more
+        Further settings of `typer.Option`.
+    """
+    # Spelled out, because a bool without a name of its own would get a second flag that switches it off.
+    info = typer.Option(f"--{name.replace('_', '-')}", help=help_text, rich_help_panel=panel, **more)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
+
+
+def config_options(
+    model: type[Config], panel: str, name_pattern: str = "{}", without: Collection[str] = ()
+) -> tuple[inspect.Parameter, ...]:
+    """One flag per field of a settings model; a flag that is not given is None.
+
+    Bounds are shown in the help and checked by the model, not by the parser: one rule, one message.
+
+    Parameters
+    ----------
+    model
+        Names, types, bounds, defaults and help texts come from here.
+    panel
+        Heading in ``--help``.
+    name_pattern
+        Flag name of a field, for instance ``"{}_column"``.
+    without
+        Fields that get no flag.
+    """
+    return tuple(
+        _field_option(name_pattern.format(name), field, panel) for name, field in model.model_fields.items() if name not in without
+    )
+
+
+def _field_option(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
+    choices = [arg for arg in get_args(field.annotation) if arg is not type(None)]
+    metavar, kind = None, field.annotation
+    if get_origin(field.annotation) is Literal:
+        kind, metavar = str, "|".join(choices)
+    elif choices:
+        (kind,) = choices
+    if kind not in (int, float, str):
+        raise TypeError(f"{name}: no flag can be made of {field.annotation}")
+    notes = [note for note in (_bounds(field), "" if field.default is None else f"default {field.default}") if note]
+    help_text = f"{field.description} ({'; '.join(notes)})" if notes else str(field.description)
+    return option(name, kind | None, help_text, panel, metavar=metavar)
+
+
+def _bounds(field: FieldInfo) -> str:
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    found = {rule: getattr(entry, rule) for entry in field.metadata for rule in words if getattr(entry, rule, None) is not None}
+    if set(found) == {"ge", "le"}:
+        return f"{found['ge']:g} to {found['le']:g}" if isinstance(found["ge"], float) else f"{found['ge']} to {found['le']}"
+    return ", ".join(f"{words[rule]} {bound}" for rule, bound in found.items())

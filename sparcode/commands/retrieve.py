@@ -1,0 +1,154 @@
+"""`sparcode retrieve`: items for a history, by their original ids."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sparcode.run_store import Run
+
+N_EXAMPLES = 3
+
+
+def retrieve(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, as written by `sparcode train --out`.")],
+    items: Annotated[list[str] | None, typer.Option(metavar="ID", help="An item of the history, oldest first; repeat the flag.")] = None,
+    history: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File with a JSON list of item ids per line; each line is a history.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="Items retrieved per history.")] = 10,
+    explain: Annotated[bool, typer.Option("--explain", help="Take every score apart into its codes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
+    """Retrieve items for one history or a file of them; items of the history itself are never returned."""
+    if (items is None) == (history is None):
+        raise typer.BadParameter("give the history either by --items (repeated) or by --history FILE")
+    rows = [("", items)] if items is not None else read_histories(history)
+
+    # Takes seconds to import; bad usage is answered before.
+    from sparcode.run_store import load_run
+
+    records = retrieve_records(load_run(run), rows, k, explain)
+    if as_json:
+        typer.echo(json.dumps({"queries": records}, allow_nan=False))
+        return
+    typer.echo("\n\n".join(query_text(number, record) for number, record in enumerate(records, start=1)))
+
+
+def read_histories(path: Path) -> list[tuple[str, list[str]]]:
+    """Histories of a JSON Lines file, each with its place for messages; empty lines are skipped.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, has no history, or a line is not a list of ids.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text file in UTF-8") from error
+    rows = [(f"{path}, line {number}: ", line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not rows:
+        raise ValueError(f"{path} has no history")
+    return [(place, _parse_line(place, line)) for place, line in rows]
+
+
+def retrieve_records(run: Run, rows: list[tuple[str, list[str]]], k: int, explain: bool) -> list[dict[str, Any]]:
+    """Retrieve for histories of original ids.
+
+    Parameters
+    ----------
+    run
+        A kept run.
+    rows
+        Place (for messages) and item ids of each history.
+    k
+        Items per history.
+    explain
+        Add the contributions to every score.
+
+    Returns
+    -------
+    list of dict
+        Per history its items and its results, best first.
+
+    Raises
+    ------
+    ValueError
+        If an item id is unknown.
+    """
+    import numpy as np
+
+    from sparcode.data.interactions import Histories
+    from sparcode.retrieval import SparseRetriever
+
+    index_of = {item_id: number for number, item_id in enumerate(run.item_ids)}
+    for place, row in rows:
+        if unknown := next((item_id for item_id in row if item_id not in index_of), None):
+            examples = ", ".join(repr(item_id) for item_id in run.item_ids[:N_EXAMPLES])
+            raise ValueError(f"{place}unknown item id {unknown!r}; the run knows {len(index_of):,} items, such as {examples}")
+    # An item counts once in a history, as in training.
+    queries = Histories.from_lists([[index_of[item_id] for item_id in dict.fromkeys(row)] for _, row in rows], len(index_of))
+    retriever = SparseRetriever(run.model, run.index, max(run.model.threshold, run.index.floor), run.config.index.unseen)
+    found = retriever.retrieve(queries, min(k, len(index_of)))
+    titles = [str(title) for title in run.items["title"]]
+    records = []
+    for number, (_, row) in enumerate(rows):
+        pairs = [(int(item), float(score)) for item, score in zip(*(part[number] for part in found), strict=True) if item >= 0]
+        results = [
+            {"rank": rank, "item_id": run.item_ids[item], "title": titles[item], "score": score}
+            for rank, (item, score) in enumerate(pairs, start=1)
+        ]
+        if explain:
+            query = queries.take(np.array([number]))
+            for result, (item, _) in zip(results, pairs, strict=True):
+                result["contributions"] = _contributions(retriever.explain(query, item).contributions)
+        records.append({"items": [{"item_id": item_id, "title": titles[index_of[item_id]]} for item_id in row], "results": results})
+    return records
+
+
+def query_text(number: int, record: dict[str, Any]) -> str:
+    """One history and its results as text."""
+    from sparcode.reporting import text_table
+
+    titles = "; ".join(item["title"] for item in record["items"])
+    lines = [f"History {number}: {titles}"]
+    if not record["results"]:
+        return "\n".join([*lines, "No item scores above the threshold."])
+    rows = [(str(result["rank"]), result["item_id"], f"{result['score']:.4f}", f" {result['title']}") for result in record["results"]]
+    table = text_table(("rank", "id", "score", " title"), rows).split("\n")
+    # The last column is text, so it starts where its heading starts.
+    start = table[0].index("title")
+    lines += [table[0], table[1]]
+    for row, line, result in zip(rows, table[2:], record["results"], strict=True):
+        lines.append(line[: start - 1].ljust(start) + row[3].strip())
+        lines += [
+            f"      code {part['code']}: {part['contribution']:.4f} (weight {part['weight']:.4f}, E {part['raw_score']:.4f})"
+            + (f", by the list of code {part['served_by']}" if part["served_by"] != part["code"] else "")
+            for part in result.get("contributions", [])
+        ]
+    return "\n".join(lines)
+
+
+def _parse_line(place: str, line: str) -> list[str]:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{place}not valid JSON: {error}") from error
+    if not isinstance(row, list) or not all(isinstance(item_id, str | int) and not isinstance(item_id, bool) for item_id in row):
+        raise ValueError(f'{place}must be a list of item ids, such as [12, 7] or ["b-12", "b-7"]')
+    if not row:
+        raise ValueError(f"{place}the history is empty")
+    return [str(item_id) for item_id in row]
+
+
+def _contributions(contributions: tuple) -> list[dict[str, Any]]:
+    """The lists that add something, largest first."""
+    adding = [part._asdict() for part in contributions if part.contribution > 0]
+    return sorted(adding, key=lambda part: -part["contribution"])

@@ -1,0 +1,83 @@
+"""`sparcode train`: train everything, end with one table, keep the run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.option_groups import with_groups
+from sparcode.commands.settings import SETTINGS
+from sparcode.commands.threads import ThreadsOption, set_threads
+from sparcode.config import RunConfig
+
+
+@with_groups(source=DATA, settings=SETTINGS)
+def train(
+    source: DataSource,
+    settings: RunConfig,
+    out: Annotated[Path | None, typer.Option(help="Folder to keep the run in; without it nothing is kept.", metavar="RUN")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    k: Annotated[int, typer.Option("--k", min=1, help="Items retrieved per query.")] = 50,
+    threads: ThreadsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+) -> None:
+    """Train SparCode and its peers on the same split, and print one table of all of them on the test users."""
+    if out is not None:
+        check_target(out, overwrite)
+    elif overwrite:
+        raise typer.BadParameter("--overwrite needs --out")
+    data = source.load(quiet or as_json)
+
+    # These take seconds to import; bad input is answered before.
+    from sparcode.commands.progress import Progress
+    from sparcode.comparison import compare
+    from sparcode.reporting import comparison_record, comparison_text
+    from sparcode.run_store import save_run
+
+    set_threads(threads)
+    with Progress(quiet or as_json) as progress:
+        comparison = compare(data, settings, k, progress.on_stage, progress.on_epoch)
+    if out is not None:
+        save_run(comparison.run, out, overwrite)
+    if as_json:
+        typer.echo(json.dumps({**comparison_record(comparison), "saved_to": None if out is None else str(out)}, allow_nan=False))
+        return
+    kept = "Not kept: give --out to keep the run" if out is None else f"Kept in {out} as run {comparison.run.run_id}"
+    typer.echo(f"{comparison_text(comparison)}\n{kept}")
+
+
+def check_target(folder: Path, overwrite: bool) -> None:
+    """Find out before hours of training whether a run can be written to a folder.
+
+    Parameters
+    ----------
+    folder
+        Where the run is to go.
+    overwrite
+        Whether a run that is there may be replaced.
+
+    Raises
+    ------
+    ValueError
+        If something is there that may not be replaced, or the place cannot be written to.
+    """
+    try:
+        if folder.exists():
+            if not folder.is_dir():
+                raise ValueError(f"--out {folder} is a file; name a folder")
+            if not overwrite:
+                raise ValueError(f"--out {folder} exists; name another folder, or add --overwrite")
+            if any(folder.iterdir()) and not (folder / "run.json").is_file():
+                raise ValueError(f"--out {folder} is not a run and is left alone; name another folder")
+        parent = next(parent for parent in folder.absolute().parents if parent.exists())
+        # Trying is the one sure way to know.
+        with tempfile.TemporaryDirectory(prefix=".sparcode-", dir=parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error

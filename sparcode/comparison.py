@@ -1,0 +1,295 @@
+"""The one-table comparison: SparCode through its index beside its peers, on the same data, split, loss and epochs budget."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from sparcode.baselines import EASE, Popularity
+from sparcode.config import RunConfig
+from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.split import Split, split_users
+from sparcode.evaluation import accuracy, evaluate
+from sparcode.index.top_k import check_k
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.two_tower import TwoTowerModel
+from sparcode.pipeline import OnEpoch, ShouldStop, build_run_index, fine_tune, ignore_record, preview, train_backbone, train_two_tower
+from sparcode.retrieval import ExactRetriever, Retriever, SparseDirectScorer, SparseRetriever
+from sparcode.run_store import DataFacts, Run
+from sparcode.training import never_stop
+
+SPARCODE, TWO_TOWER, ALL_TO_ALL, EASE_NAME, POPULARITY = "SparCode (index)", "two-tower", "all-to-all", "EASE", "popularity"
+
+
+class ComparisonStopped(Exception):
+    """`should_stop` said so; there is no table."""
+
+
+class Stage(NamedTuple):
+    """What a comparison is doing.
+
+    Attributes
+    ----------
+    name
+        In words.
+    epochs
+        Epochs it takes at most; 0 where the work is not counted in epochs.
+    """
+
+    name: str
+    epochs: int = 0
+
+
+class ModelRow(NamedTuple):
+    """One model's figures on the test users.
+
+    Attributes
+    ----------
+    name
+        What it is.
+    recall, ndcg, precision
+        Means over queries, at k.
+    p50_ms, p95_ms
+        Single-query retrieval, encoding included.
+    size_bytes
+        Arrays that hold what is known of items (and codes). The query encoder, which the first three models share in kind, comes on top.
+    train_seconds
+        Wall time of everything between the split data and a model that can serve: training and validation, for SparCode with backbone and
+        index.
+    epochs
+        Epochs trained, all stages; 0 for closed forms.
+    """
+
+    name: str
+    recall: float
+    ndcg: float
+    precision: float
+    p50_ms: float
+    p95_ms: float
+    size_bytes: int
+    train_seconds: float
+    epochs: int
+
+
+class Comparison(NamedTuple):
+    """The table and what belongs beside it.
+
+    Attributes
+    ----------
+    rows
+        SparCode, two-tower, all-to-all, EASE, popularity; without those in `left_out`.
+    k
+        Items per query.
+    direct_recall
+        SparCode's recall at k by scoring every item with the thresholded model, no index: must be that of its row.
+    threshold, density
+        tau, and the share of (stored code, item) scores above it.
+    codes_in_use
+        Codes that training queries use: the index's lists.
+    unseen_codes
+        Codes that only test queries use.
+    n_train, n_validation, n_test
+        Users per part.
+    dropped
+        Reason -> rows or users left out while reading and splitting.
+    left_out
+        Model -> why it has no row.
+    run
+        Settings, data facts, model, index, records and the rows as plain numbers, ready for `sparcode.run_store.save_run`.
+    """
+
+    rows: list[ModelRow]
+    k: int
+    direct_recall: float
+    threshold: float
+    density: float
+    codes_in_use: int
+    unseen_codes: int
+    n_train: int
+    n_validation: int
+    n_test: int
+    dropped: Mapping[str, int]
+    left_out: Mapping[str, str]
+    run: Run
+
+
+class _Candidate(NamedTuple):
+    name: str
+    retriever: Retriever
+    train_seconds: float
+    epochs: int
+
+
+def compare(
+    data: Interactions,
+    config: RunConfig,
+    k: int = 50,
+    on_stage: Callable[[Stage], None] = lambda stage: None,
+    on_epoch: OnEpoch = ignore_record,
+    should_stop: ShouldStop = never_stop,
+) -> Comparison:
+    """Train SparCode and its peers on one split and measure all of them on the test users, once.
+
+    Every network keeps its best checkpoint by validation recall. The two-tower model may train for as many epochs as SparCode's stages
+    together.
+
+    Parameters
+    ----------
+    data
+        The data set.
+    config
+        Settings of all networks.
+    k
+        Items per query.
+    on_stage
+        Told what starts.
+    on_epoch
+        Told every epoch of every network.
+    should_stop
+        Asked between batches and stages.
+
+    Raises
+    ------
+    ComparisonStopped
+        If `should_stop` said so.
+    ValueError
+        If `k` is below 1, or there are too few users to split.
+    DivergenceError
+        If a loss is no longer finite.
+    """
+    check_k(k)
+    split = split_users(data, config.split)
+
+    def start(name: str, epochs: int = 0) -> float:
+        if should_stop():
+            raise ComparisonStopped(f"stopped before: {name}")
+        on_stage(Stage(name, epochs))
+        return time.perf_counter()
+
+    started = start("fitting EASE and popularity")
+    floors, left_out = _floors(split.train)
+    budget = config.training
+    started = start("training the backbone", budget.epochs)
+    backbone, records = train_backbone(split, config, on_epoch, should_stop)
+    n_backbone, backbone_seconds = len(records), time.perf_counter() - started
+    start("joint training", budget.joint_epochs)
+    model = preview(backbone, split, config)
+    records = records + fine_tune(model, split, config, on_epoch, should_stop)
+    start("building the index")
+    index = build_run_index(model, split.train, config.index)
+    sparcode_seconds = time.perf_counter() - started
+    started = start("training two-tower", budget.epochs + budget.joint_epochs)
+    two_tower, two_tower_records = train_two_tower(split, config, on_epoch, should_stop)
+    two_tower_seconds = time.perf_counter() - started
+
+    start("measuring on the test users")
+    sparse = SparseRetriever(model, index, model.threshold, config.index.unseen, torch.get_num_threads())
+    candidates = [
+        # Epoch 0 of the joint stage is the preview, no training.
+        _Candidate(SPARCODE, sparse, sparcode_seconds, sum(record.epoch > 0 for record in records)),
+        _Candidate(TWO_TOWER, two_tower_retriever(two_tower), two_tower_seconds, len(two_tower_records)),
+        _Candidate(ALL_TO_ALL, all_to_all_retriever(backbone), backbone_seconds, n_backbone),
+        *floors,
+    ]
+    rows = [_row(candidate, split, k) for candidate in candidates]
+    results = [{**row._asdict(), "k": k} for row in rows]
+    item_ids = [str(item_id) for item_id in data.item_ids]
+    run = Run(config, data_facts(data), model, index, item_ids, data.items, records, results, machine_facts())
+    return Comparison(
+        rows=rows,
+        k=k,
+        direct_recall=direct_recall(run, split, k),
+        threshold=sparse.threshold,
+        density=index.density(sparse.threshold),
+        codes_in_use=index.n_lists,
+        unseen_codes=sparse.unseen_codes,
+        n_train=len(split.train),
+        n_validation=len(split.validation.users),
+        n_test=len(split.test.users),
+        dropped={**data.dropped, **split.dropped},
+        left_out=left_out,
+        run=run,
+    )
+
+
+def direct_recall(run: Run, split: Split, k: int) -> float:
+    """Mean recall at k on the test users by scoring every item with the thresholded model, without the index."""
+    return accuracy(ExactRetriever(SparseDirectScorer(run.model, run.model.threshold)), split.test, k)[0]
+
+
+def two_tower_retriever(model: TwoTowerModel) -> ExactRetriever:
+    """The two-tower model served exactly: item vectors are taken out once, as a service would."""
+    scorer = _DotProductScorer(model)
+    return ExactRetriever(scorer, {"item vectors": scorer.item_vectors.nbytes})
+
+
+def all_to_all_retriever(model: AllToAllModel) -> ExactRetriever:
+    """The all-to-all model, scoring every item; its size is that of the interaction network."""
+    return ExactRetriever(model, {"interaction network": sum(value.nbytes for value in model.interaction.state_dict().values())})
+
+
+def data_facts(data: Interactions) -> DataFacts:
+    """Which data it is, as a run keeps it."""
+    return DataFacts(data.name, data.content_hash(), data.synthetic, data.n_users, data.n_items, data.n_interactions)
+
+
+def machine_facts() -> str:
+    """Processor, cores, threads in use and versions, in words; nothing that names the machine."""
+    return (
+        f"{_processor()}, {os.cpu_count() or 1} cores, {torch.get_num_threads()} threads used, "
+        f"Python {platform.python_version()}, PyTorch {torch.__version__}"
+    )
+
+
+class _DotProductScorer:
+    def __init__(self, model: TwoTowerModel) -> None:
+        self.n_items = model.n_items
+        self.item_vectors = model.item_vectors()
+        self._model = model
+
+    def score(self, queries: Histories) -> np.ndarray:
+        return self._model.query_vectors(queries) @ self.item_vectors.T
+
+
+def _floors(train: Histories) -> tuple[list[_Candidate], dict[str, str]]:
+    """EASE and popularity; EASE is left out, with the reason, where its matrix would be too large."""
+    floors, left_out = [], {}
+    for name, floor in ((EASE_NAME, EASE()), (POPULARITY, Popularity())):
+        started = time.perf_counter()
+        try:
+            scorer = floor.fit(train)
+        except ValueError as error:
+            left_out[name] = str(error)
+            continue
+        floors.append(_Candidate(name, ExactRetriever(scorer), time.perf_counter() - started, 0))
+    return floors, left_out
+
+
+def _row(candidate: _Candidate, split: Split, k: int) -> ModelRow:
+    result = evaluate(candidate.retriever, split.test, k)
+    return ModelRow(
+        name=candidate.name,
+        recall=result.recall,
+        ndcg=result.ndcg,
+        precision=result.precision,
+        p50_ms=result.latency.p50_ms,
+        p95_ms=result.latency.p95_ms,
+        size_bytes=sum(result.size_bytes.values()),
+        train_seconds=candidate.train_seconds,
+        epochs=candidate.epochs,
+    )
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            found: Any = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    except OSError:
+        found = ""
+    return found or platform.processor() or platform.machine()
