@@ -1,0 +1,116 @@
+"""SparCode beside its peers, as a table that fills while the models are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from app import loaders
+from app.comparison import ModelRow, Step
+from app.components.job_status import status_text
+from app.jobs import JobSnapshot, JobState
+from app.owner import owner_id
+from app.studio import BACKBONE_KEY, COMPARISON_KEY, Studio
+from sparcode.metrics.registry import METRICS
+
+POLL_SECONDS: Final = 1.0
+_LIVE: Final = "comparison_live"
+
+
+def comparison() -> None:
+    """The table, or the button that starts it. It reruns by itself while models are being trained."""
+    studio = loaders.studio()
+    poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
+    st.fragment(_panel, run_every=poll)(studio)
+
+
+def table_of(rows: Sequence[ModelRow]) -> pd.DataFrame:
+    """Rows as people read them.
+
+    Parameters
+    ----------
+    rows
+        In the order to show.
+    """
+    k = rows[0].result.k if rows else 50
+    return pd.DataFrame(
+        [
+            {
+                "model": row.name,
+                "served by": row.note,
+                f"Recall@{k}": METRICS["recall"].text(row.result.recall),
+                f"NDCG@{k}": METRICS["ndcg"].text(row.result.ndcg),
+                "median (ms)": f"{row.result.latency.p50_ms:.2f}",
+                "p95 (ms)": f"{row.result.latency.p95_ms:.2f}",
+                "search data (MB)": f"{sum(row.result.size_bytes.values()) / 1e6:,.2f}",
+                "training (s)": f"{row.train_seconds:.0f}",
+            }
+            for row in rows
+        ]
+    )
+
+
+def _panel(studio: Studio) -> None:
+    job = studio.jobs.get(COMPARISON_KEY)
+    rows = studio.comparison.rows if studio.comparison else _rows_of(job)
+    if rows:
+        st.table(table_of(rows), hide_index=True, border="horizontal", alt="Figures of SparCode and its peers")
+        _reading(rows, studio)
+    active = job is not None and job.active
+    if active:
+        _progress(job, studio)
+    elif studio.comparison is None:
+        _start(job, studio)
+    if active != st.session_state.get(_LIVE, False):
+        st.session_state[_LIVE] = active
+        st.rerun()
+
+
+def _start(job: JobSnapshot | None, studio: Studio) -> None:
+    if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
+        st.error(status_text(job, 0))
+    st.markdown("SparCode, all-to-all, two-tower, EASE and popularity, trained and measured here and now on the same users.")
+    if st.button("Train and compare the models", type="primary"):
+        # A backbone whose training failed or was cancelled is tried again with the rest.
+        studio.jobs.forget(BACKBONE_KEY)
+        studio.start_comparison(owner_id())
+        st.rerun()
+
+
+def _progress(job: JobSnapshot, studio: Studio) -> None:
+    steps = [record for record in job.records if isinstance(record, Step)]
+    text = status_text(job, 0)
+    if steps and job.state is JobState.RUNNING:
+        last = steps[-1]
+        text = (
+            f"{last.name[0].upper()}{last.name[1:]}" + (f", epoch {last.record.epoch}" if last.record else "") + f" ({job.seconds:.0f} s)"
+        )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{text} ...")
+        if owner_id() in job.owners and st.button("Cancel"):
+            studio.jobs.cancel(job.key, owner_id())
+            st.rerun()
+
+
+def _rows_of(job: JobSnapshot | None) -> list[ModelRow]:
+    return [] if job is None else [record for record in job.records if isinstance(record, ModelRow)]
+
+
+def _reading(rows: Sequence[ModelRow], studio: Studio) -> None:
+    recall = {row.name: row.result.recall for row in rows}
+    if {"SparCode", "two-tower", "all-to-all"} <= recall.keys():
+        st.markdown(
+            f"SparCode reaches **{recall['SparCode'] / recall['all-to-all']:.0%}** of the recall of the all-to-all model it stands for, and "
+            f"**{recall['SparCode'] / recall['two-tower']:.0%}** of two-tower's."
+        )
+    latency = rows[0].result.latency
+    st.caption(
+        f"**Trained from scratch** on {studio.interactions.name}{' (synthetic data)' if studio.interactions.synthetic else ''}, one seed "
+        f"({studio.config.training.seed}), means over {rows[0].result.n_queries:,} test users: differences of a few thousandths are chance. "
+        f"Latency: {latency.n_calls} single queries, encoding included. Search data: the index, item vectors or network that a query is "
+        f"matched with. The catalogue is small ({studio.interactions.n_items:,} items); scoring every item gets slower with its size, "
+        f"looking up lists does not. Measured on this machine: {studio.machine}."
+    )
