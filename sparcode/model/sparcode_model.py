@@ -96,10 +96,10 @@ class SparCodeModel(nn.Module):
         else:
             distinct, columns = quantized.codes.unique(return_inverse=True)
             vectors = self.quantizer.vectors(distinct)  # (U, D)
-        mixing = _mixing(columns.view(batch, -1), quantized.weights.view(batch, -1), len(vectors))
         raw = self.backbone.interaction(vectors, candidates)
         commitment = self.quantizer.config.commitment_weight * quantized.commit_loss
-        return mixture_logits(raw, mixing, self.tau.to(raw.dtype), self.link), commitment
+        logits = mixture_logits(raw, columns.view(batch, -1), quantized.weights.view(batch, -1), self.tau.to(raw.dtype), self.link)
+        return logits, commitment
 
     @torch.no_grad()
     def encode(self, queries: Histories) -> tuple[np.ndarray, np.ndarray]:
@@ -138,9 +138,9 @@ class SparCodeModel(nn.Module):
         for block in query_blocks(queries):
             codes, weights = self.encode(block)
             distinct, columns = np.unique(codes, return_inverse=True)
-            mixing = _mixing(torch.from_numpy(columns.reshape(codes.shape)), torch.from_numpy(weights), len(distinct))
             raw = self.backbone.interaction(self.quantizer.vectors(torch.from_numpy(distinct)))
-            scores.append(sparse_score(raw, mixing, self.threshold, self.link))
+            columns = torch.from_numpy(columns.reshape(codes.shape))
+            scores.append(sparse_score(raw, columns, torch.from_numpy(weights), self.threshold, self.link))
         return torch.cat(scores).numpy()
 
     def set_density(self, queries: Histories, density: float, seed: int) -> None:
@@ -171,8 +171,3 @@ class SparCodeModel(nn.Module):
         keep = max(1, int(density * len(scores)))
         lowest = float(np.partition(scores, len(scores) - keep)[len(scores) - keep]) if keep < len(scores) else float(scores.min())
         self.tau.fill_(np.nextafter(np.float32(lowest), np.float32(-np.inf)))
-
-
-def _mixing(columns: Tensor, weights: Tensor, n_columns: int) -> Tensor:
-    """(B, U) weights of distinct codes from (B, S) columns and weights; repeats add up."""
-    return weights.new_zeros(len(columns), n_columns).scatter_add(1, columns, weights)

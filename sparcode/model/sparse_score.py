@@ -23,15 +23,17 @@ def apply_link(raw: Tensor, link: Link) -> Tensor:
     return raw.clamp(max=LARGEST_RAW).exp() if link == "exp" else raw
 
 
-def sparse_score(raw: Tensor, mixing: Tensor, threshold: float | Tensor, link: Link) -> Tensor:
+def sparse_score(raw: Tensor, columns: Tensor, weights: Tensor, threshold: float | Tensor, link: Link) -> Tensor:
     """Sparse scores of a batch.
 
     Parameters
     ----------
     raw
         (U, C) raw outputs of U distinct tokens or codes.
-    mixing
-        (B, U) weights w; zero where a query does not use a code.
+    columns
+        (B, S) int64: which tokens or codes a query uses; a repeated one counts as often as it stands there.
+    weights
+        (B, S) float32 weights w.
     threshold
         tau, in units of E.
     link
@@ -42,10 +44,10 @@ def sparse_score(raw: Tensor, mixing: Tensor, threshold: float | Tensor, link: L
     Tensor
         (B, C) float32, not negative.
     """
-    return mixing @ F.relu(apply_link(raw, link) - threshold)
+    return _mix(F.relu(apply_link(raw, link) - threshold), columns, weights)
 
 
-def mixture_logits(raw: Tensor, mixing: Tensor, threshold: float | Tensor, link: Link) -> Tensor:
+def mixture_logits(raw: Tensor, columns: Tensor, weights: Tensor, threshold: float | Tensor, link: Link) -> Tensor:
     """Logits for the softmax loss: y for the linear link, log y for the exp link (computed without overflow).
 
     The exp link is trained with every score kept (tau = 0): gradients reach items below the threshold too, and the threshold that is set
@@ -53,7 +55,7 @@ def mixture_logits(raw: Tensor, mixing: Tensor, threshold: float | Tensor, link:
 
     Parameters
     ----------
-    raw, mixing, threshold, link
+    raw, columns, weights, threshold, link
         As for `sparse_score`.
 
     Returns
@@ -62,7 +64,12 @@ def mixture_logits(raw: Tensor, mixing: Tensor, threshold: float | Tensor, link:
         (B, C) float32.
     """
     if link == "linear":
-        return sparse_score(raw, mixing, threshold, link)
+        return sparse_score(raw, columns, weights, threshold, link)
     # Per item, so that a score far below another item's largest one still has a logarithm and a gradient.
     highest = raw.detach().amax(dim=0)  # (C,)
-    return torch.log(mixing @ (raw - highest).exp() + 1e-30) + highest
+    return torch.log(_mix((raw - highest).exp(), columns, weights) + 1e-30) + highest
+
+
+def _mix(scores: Tensor, columns: Tensor, weights: Tensor) -> Tensor:
+    """(B, C) weighted sums of S rows of (U, C) scores each; reads only the rows in use, unlike a product with a (B, U) matrix."""
+    return F.embedding_bag(columns, scores, per_sample_weights=weights, mode="sum")
