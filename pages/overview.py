@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from app.components.comparison_table import comparison
@@ -24,7 +26,11 @@ st.markdown(
     "and the rest is kept in a **sparse inverted index**. Serving a user means adding up a few posting lists."
 )
 st.mermaid_chart(FLOW, alt="From a user's history to tokens, codes, scores, the sparse index and the top items")
-st.page_link("pages/index_explorer.py", label="Open the Index Explorer: move codebooks and threshold, watch recall, latency and size")
+# Streamlit looks relative paths up from the entry script's folder, which is not this one.
+st.page_link(
+    Path(__file__).with_name("index_explorer.py"),
+    label="Open the Index Explorer: move codebooks and threshold, watch recall, latency and size",
+)
 st.header("Is it any good?")
 comparison()
 st.header("The data")

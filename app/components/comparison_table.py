@@ -103,14 +103,14 @@ def _reading(rows: Sequence[ModelRow], studio: Studio) -> None:
     recall = {row.name: row.result.recall for row in rows}
     if {"SparCode", "two-tower", "all-to-all"} <= recall.keys():
         st.markdown(
-            f"SparCode reaches **{recall['SparCode'] / recall['all-to-all']:.0%}** of the recall of the all-to-all model it stands for, and "
-            f"**{recall['SparCode'] / recall['two-tower']:.0%}** of two-tower's."
+            f"SparCode reaches **{recall['SparCode'] / recall['all-to-all']:.0%}** of the recall of the all-to-all model it stands for, "
+            f"and **{recall['SparCode'] / recall['two-tower']:.0%}** of two-tower's."
         )
     latency = rows[0].result.latency
     st.caption(
-        f"**Trained from scratch** on {studio.interactions.name}{' (synthetic data)' if studio.interactions.synthetic else ''}, one seed "
-        f"({studio.config.training.seed}), means over {rows[0].result.n_queries:,} test users: differences of a few thousandths are chance. "
-        f"Latency: {latency.n_calls} single queries, encoding included. Search data: the index, item vectors or network that a query is "
+        f"**Trained from scratch** on {studio.interactions.name}{' (synthetic data)' if studio.interactions.synthetic else ''}, one "
+        f"seed ({studio.config.training.seed}), means over {rows[0].result.n_queries:,} test users: differences of a few thousandths are "
+        f"chance. Latency: {latency.n_calls} single queries, encoding included. Search data: the index, item vectors or network that a query is "
         f"matched with. The catalogue is small ({studio.interactions.n_items:,} items); scoring every item gets slower with its size, "
         f"looking up lists does not. Measured on this machine: {studio.machine}."
     )
