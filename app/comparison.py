@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
-
-from torch import nn
+from typing import Final, NamedTuple
 
 from app.jobs import JobHandle
+from app.trained_models import Backbone, Tuned
+from sparcode.baselines import EASE, Popularity
+from sparcode.comparison import ALL_TO_ALL, EASE_NAME, POPULARITY, TWO_TOWER, all_to_all_retriever, two_tower_retriever
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.evaluation import Evaluation, evaluate
-from sparcode.pipeline import build_run_index, fit_floors, train_two_tower
+from sparcode.pipeline import build_run_index, train_two_tower
 from sparcode.retrieval import ExactRetriever, Retriever, SparseRetriever
 from sparcode.training import EpochRecord
 
-if TYPE_CHECKING:
-    from app.studio import Backbone, Tuned
+# The index is in the column beside it.
+SPARCODE: Final = "SparCode"
 
 
 class ModelRow(NamedTuple):
@@ -39,10 +40,18 @@ class ModelRow(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Rows in the order they are shown, and the settings behind them."""
+    """The finished table.
+
+    Attributes
+    ----------
+    rows
+        In the order they are shown.
+    left_out
+        Why there is no row for a model, one sentence each.
+    """
 
     rows: tuple[ModelRow, ...]
-    config: RunConfig
+    left_out: tuple[str, ...]
 
 
 class Step(NamedTuple):
@@ -75,24 +84,26 @@ def compare(split: Split, config: RunConfig, backbone: Backbone, tuned: Tuned, h
 
     handle.publish(Step("measuring SparCode", None))
     index = build_run_index(tuned.model, split.train, config.index, handle.should_stop)
-    sparse = SparseRetriever(tuned.model, index, tuned.model.threshold)
-    add("SparCode", "sparse inverted index", sparse, backbone.seconds + tuned.seconds)
-    all_to_all = ExactRetriever(backbone.model, {"network": _bytes(backbone.model.interaction)})
-    add("all-to-all", "the same network without codes, scores every item", all_to_all, backbone.seconds)
+    sparse = SparseRetriever(tuned.model, index, tuned.model.threshold, config.index.unseen)
+    add(SPARCODE, "sparse inverted index", sparse, backbone.seconds + tuned.seconds)
+    add(ALL_TO_ALL, "the same network without codes, scores every item", all_to_all_retriever(backbone.model), backbone.seconds)
 
     started = time.perf_counter()
     two_tower, _ = train_two_tower(split, config, lambda record: handle.publish(Step("training two-tower", record)), handle.should_stop)
-    seconds = time.perf_counter() - started
-    add("two-tower", "dot product with every item", ExactRetriever(two_tower, {"items": two_tower.item_vectors().nbytes}), seconds)
+    add(TWO_TOWER, "dot product with every item", two_tower_retriever(two_tower), time.perf_counter() - started)
 
     handle.publish(Step("fitting EASE and popularity", None))
-    started = time.perf_counter()
-    ease, popularity = fit_floors(split.train)
-    seconds = time.perf_counter() - started
-    add("EASE", "item-to-item weights, closed form", ExactRetriever(ease), seconds)
-    add("popularity", "the same items for everyone", ExactRetriever(popularity), 0.0)
-    return Comparison(tuple(rows), config)
-
-
-def _bytes(module: nn.Module) -> int:
-    return sum(value.nbytes for value in module.state_dict().values())
+    left_out = []
+    for name, note, floor in (
+        (EASE_NAME, "item-to-item weights, closed form", EASE()),
+        (POPULARITY, "the same items for everyone", Popularity()),
+    ):
+        started = time.perf_counter()
+        try:
+            scorer = floor.fit(split.train)
+        except ValueError as error:
+            # A catalogue too large for EASE's matrix leaves the others.
+            left_out.append(f"{name} is left out: {error}")
+            continue
+        add(name, note, ExactRetriever(scorer), time.perf_counter() - started)
+    return Comparison(tuple(rows), tuple(left_out))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
@@ -54,12 +54,22 @@ class Curve(NamedTuple):
     size_bytes: np.ndarray
 
     @classmethod
-    def of(cls, points: dict[int, ExplorerPoint]) -> Curve:
-        """The curve of some measured stops."""
-        stops = np.array(sorted(points), dtype=np.int64)
-        rows = [points[stop] for stop in stops.tolist()]
-        columns = [np.array([getattr(row, name) for row in rows], dtype=np.float64) for name in ("tau", "density", "recall", "ndcg")]
-        return cls(stops, *columns, np.array([row.total_bytes for row in rows], dtype=np.int64))
+    def empty(cls) -> Curve:
+        """Nothing is measured yet."""
+        return cls(np.zeros(0, dtype=np.int64), *(np.zeros(0) for _ in range(4)), np.zeros(0, dtype=np.int64))
+
+    def with_points(self, points: Mapping[int, ExplorerPoint]) -> Curve:
+        """The curve with more stops; none of them may be in it already.
+
+        Parameters
+        ----------
+        points
+            Position in `KEPT_PERCENTS` -> figures.
+        """
+        rows = [(stop, row.tau, row.density, row.recall, row.ndcg, row.total_bytes) for stop, row in points.items()]
+        columns = [np.append(old, np.array(new, dtype=old.dtype)) for old, new in zip(self, zip(*rows, strict=True), strict=True)]
+        order = np.argsort(columns[0])
+        return Curve(*(column[order] for column in columns))
 
 
 class TimedLatency(NamedTuple):
@@ -93,6 +103,8 @@ class Stage:
         Epochs of the training behind it.
     seconds
         What it took: until the first figures for a preview, the training for a trained model.
+    cut_short
+        Whether the clock ended the training before the settings did.
     """
 
     kind: Kind
@@ -104,7 +116,13 @@ class Stage:
     curve: Curve
     records: tuple[EpochRecord, ...]
     seconds: float
+    cut_short: bool
     _points: BoundedCache = field(default_factory=lambda: BoundedCache(_POINT_BYTES), repr=False)
+
+    @property
+    def presentable(self) -> bool:
+        """Whether its whole index is measured at some stops at least."""
+        return self.complete and len(self.curve.stops) > 0
 
     @property
     def finished(self) -> bool:
@@ -157,10 +175,11 @@ class Origin(NamedTuple):
     config: RunConfig
     records: tuple[EpochRecord, ...]
     seconds: Callable[[], float]
+    cut_short: bool
 
 
 def measure(model: SparCodeModel, origin: Origin, split: Split, keep: Callable[[Stage], None], check: Callable[[], None]) -> Stage:
-    """Index a model and measure it: first figures as soon as they exist, then the whole index, then the curve.
+    """Index a model and measure it: first figures as soon as they exist, then the whole index, then a coarse curve.
 
     Parameters
     ----------
@@ -178,7 +197,7 @@ def measure(model: SparCodeModel, origin: Origin, split: Split, keep: Callable[[
     Returns
     -------
     Stage
-        The last one.
+        The last one; `refine` measures what is left of its curve.
     """
     codes = np.unique(model.encode(split.train)[0])
     if len(codes) > FIRST_LOOK_CODES:
@@ -187,13 +206,31 @@ def measure(model: SparCodeModel, origin: Origin, split: Split, keep: Callable[[
     index = build_run_index(model, split.train, origin.config.index, lambda: _asked(check))
     stage = _stage(origin, Explorer(model, index, split.test, split.train), complete=True)
     keep(stage)
+    return refine(stage, keep, check, rounds=1)
+
+
+def refine(stage: Stage, keep: Callable[[Stage], None], check: Callable[[], None], rounds: int | None = None) -> Stage:
+    """Measure more stops of a stage's curve.
+
+    Parameters
+    ----------
+    stage
+        A complete one.
+    keep, check
+        As for `measure`.
+    rounds
+        How many rounds of `coarse_to_fine` to do at most, those that are done already included; None does all.
+    """
     points: dict[int, ExplorerPoint] = {}
-    for positions in coarse_to_fine(len(stage.stops)):
-        for stop in positions.tolist():
+    for positions in coarse_to_fine(len(stage.stops))[:rounds]:
+        left = [stop for stop in positions.tolist() if stop not in stage.curve.stops]
+        for stop in left:
             check()
-            points[stop] = stage.explorer.at(float(stage.stops[stop]))._replace(list_lengths=np.zeros(0, dtype=np.int64))
-        stage = replace(stage, curve=Curve.of(points))
-        keep(stage)
+            points[stop] = stage.explorer.at(float(stage.stops[stop]))
+        if left:
+            stage = replace(stage, curve=stage.curve.with_points(points))
+            points.clear()
+            keep(stage)
     return stage
 
 
@@ -221,7 +258,8 @@ def _stage(origin: Origin, explorer: Explorer, complete: bool) -> Stage:
         usage=explorer.usage,
         stops=threshold_stops(explorer.index, explorer.default_threshold),
         complete=complete,
-        curve=Curve.of({}),
+        curve=Curve.empty(),
         records=origin.records,
         seconds=origin.seconds(),
+        cut_short=origin.cut_short,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import math
 import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -12,15 +11,16 @@ import torch
 
 from app.bounded_cache import BoundedCache
 from app.comparison import Comparison, Step, compare
-from app.jobs import JobHandle, JobManager, JobSnapshot, JobState
-from app.stage import Origin, Stage, measure
+from app.jobs import JobHandle, JobManager, JobSnapshot, JobState, Work
+from app.live_tuning import fine_tune_within
+from app.stage import Kind, Origin, Stage, measure, refine
+from app.trained_models import Backbone, Tuned
+from sparcode.comparison import machine_facts
 from sparcode.config import QuantizerConfig, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import split_users
 from sparcode.evaluation import accuracy
-from sparcode.model.all_to_all import AllToAllModel
-from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.pipeline import fine_tune, preview, train_backbone
+from sparcode.pipeline import preview, train_backbone
 from sparcode.retrieval import ExactRetriever
 from sparcode.training import EpochRecord
 
@@ -32,37 +32,11 @@ PREVIEWS: Final = "previews"
 BACKBONE_KEY: Final = "backbone"
 COMPARISON_KEY: Final = "comparison"
 FIRST_FIGURES: Final = "first figures"
-_TUNING_PREFIX: Final = "fine-tuning/"
-
-
-class Backbone(NamedTuple):
-    """The continuous all-to-all model that every preview starts from.
-
-    Attributes
-    ----------
-    model
-        Trained.
-    records
-        Its epochs.
-    recall, ndcg
-        At 50 on the test users, scoring every item: what codes can reach at best.
-    seconds
-        Training time.
-    """
-
-    model: AllToAllModel
-    records: tuple[EpochRecord, ...]
-    recall: float
-    ndcg: float
-    seconds: float
-
-
-class Tuned(NamedTuple):
-    """A fine-tuned model and its epochs."""
-
-    model: SparCodeModel
-    records: tuple[EpochRecord, ...]
-    seconds: float
+MEASURED_KINDS: Final[tuple[Kind, ...]] = ("preview", "fine-tuned")
+# From a change of codebooks to the end of its fine-tuning, the preview included; measuring takes the figures to 10 s.
+LIVE_SECONDS: Final = 8.0
+# Where the preview alone takes long.
+LEAST_TUNING_SECONDS: Final = 4.0
 
 
 class View(NamedTuple):
@@ -117,7 +91,7 @@ class Studio:
     @property
     def machine(self) -> str:
         """What figures are measured on, in words."""
-        return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, 1 thread used"
+        return machine_facts()
 
     def run_config(self, quantizer: QuantizerConfig) -> RunConfig:
         """The studio's settings with another quantizer."""
@@ -137,17 +111,22 @@ class Studio:
             self.start_backbone(owner)
         return self.jobs.submit(COMPARISON_KEY, "comparison of models", self._compare, owner, TRAINING)
 
-    def start_tuning(self, quantizer: QuantizerConfig, owner: str) -> JobSnapshot:
-        """Fine-tune the preview of a setting in the background, or join the training under way."""
+    def start_tuning(self, quantizer: QuantizerConfig, owner: str, full: bool = False) -> JobSnapshot:
+        """Fine-tune the preview of a setting in the background, or join the training under way.
+
+        With `full` for all epochs of the settings, else for those that fit into the time of a live demonstration.
+        """
         config = self.run_config(quantizer)
-        label = f"fine-tuning M = {quantizer.n_codebooks}, K = {quantizer.codebook_size}"
-        return self.jobs.submit(tuning_key(config), label, lambda handle: self._fine_tune(config, handle), owner, TRAINING)
+        previewing = self.jobs.get(_measuring_key("preview", config))
+        spent = 0.0 if previewing is None else previewing.seconds
+        seconds = math.inf if full else max(LEAST_TUNING_SECONDS, LIVE_SECONDS - spent)
+        label = f"fine-tuning {_setting(config)} " + (f"for all {config.training.joint_epochs} epochs" if full else f"for {seconds:.0f} s")
+        return self.jobs.submit(tuning_key(config), label, lambda handle: self._fine_tune(config, seconds, handle), owner, TRAINING)
 
     def view(self, quantizer: QuantizerConfig, owner: str, wait_seconds: float = 0.0) -> View:
         """What there is for one setting; starts what is missing: backbone, then preview, then fine-tuning.
 
-        A failed job, or fine-tuning that this owner cancelled, is not started again by itself. Fine-tuning of other settings that only
-        this owner asked for is cancelled: the last choice counts.
+        A failed job, or fine-tuning that this owner cancelled, is not started again by itself.
 
         Parameters
         ----------
@@ -159,21 +138,29 @@ class Studio:
             How long to wait at most for the first figures.
         """
         config = self.run_config(quantizer)
-        self._leave_others(config, owner)
         if self.backbone is None:
             job = self.jobs.get(BACKBONE_KEY)
             job = self.start_backbone(owner) if job is None or job.state is JobState.DONE else job
             return View(config, None, None, job, None, job.active)
         tuning = self.jobs.get(tuning_key(config))
         previewed = self._stages.get(("preview", config.content_hash()))
-        tuned = self._measured(config, "fine-tuned", owner, wait_seconds)
+        tuned = self._ask_tuned(config, owner, wait_seconds)
         if tuned.stage is not None:
             return View(config, tuned.stage, previewed, tuned.job, tuning, _is_active(tuning) or _is_active(tuned.job))
-        found = self._measured(config, "preview", owner, wait_seconds)
+        found = self._ask_preview(config, owner, wait_seconds, whole_curve=False)
         if found.job is None and self._wants_tuning(config, tuning, owner):
             tuning = self.start_tuning(quantizer, owner)
+        if found.job is None and not _is_active(tuning) and tuned.job is None:
+            # There is time for the rest of the curve: no fine-tuned figures are about to take its place.
+            found = self._ask_preview(config, owner, wait_seconds, whole_curve=True)
         jobs = (found.job, tuned.job, tuning)
         return View(config, found.stage, found.stage, found.job or tuned.job, tuning, any(map(_is_active, jobs)))
+
+    def leave(self, quantizer: QuantizerConfig, owner: str) -> None:
+        """Stop what is under way for a setting this owner looks at no more, unless others wait for it: the last choice counts."""
+        config = self.run_config(quantizer)
+        for key in (tuning_key(config), *(_measuring_key(kind, config) for kind in MEASURED_KINDS)):
+            self.jobs.cancel(key, owner)
 
     def cancel_tuning(self, quantizer: QuantizerConfig, owner: str) -> bool:
         """Stop the fine-tuning of a setting for this owner, until `retry_tuning`; it goes on if others want it too."""
@@ -191,11 +178,6 @@ class Studio:
         """Stop all jobs."""
         self.jobs.close()
 
-    def _leave_others(self, config: RunConfig, owner: str) -> None:
-        for job in self.jobs.of_owner(owner):
-            if job.active and job.key.startswith(_TUNING_PREFIX) and job.key != tuning_key(config):
-                self.jobs.cancel(job.key, owner)
-
     def _wants_tuning(self, config: RunConfig, tuning: JobSnapshot | None, owner: str) -> bool:
         if config.training.joint_epochs == 0 or (tuning_key(config), owner) in self._refused:
             return False
@@ -203,30 +185,38 @@ class Studio:
             return self._models.get(config.content_hash()) is None
         return tuning.active and owner not in tuning.owners
 
-    def _measured(self, config: RunConfig, kind: str, owner: str, wait_seconds: float) -> _Measured:
-        """The stage of a kind, and the job that it still waits for; starts that job if there is a model to measure."""
-        run = config.content_hash()
-        stage = self._stages.get((kind, run))
-        tuning = self.jobs.get(tuning_key(config))
-        measured_there = kind == "fine-tuned" and _is_active(tuning)
-        if measured_there or (stage is not None and stage.finished):
+    def _ask_preview(self, config: RunConfig, owner: str, wait_seconds: float, whole_curve: bool) -> _Measured:
+        """The preview's stage, and the job it still waits for; starts that job."""
+        stage = self._stages.get(("preview", config.content_hash()))
+        if stage is not None and (stage.finished if whole_curve else stage.presentable):
             return _Measured(stage, None)
-        if kind == "fine-tuned" and self._models.get(run) is None:
-            return _Measured(None, None)
-        key = f"{kind}/{run}"
-        job = self.jobs.get(key)
-        if job is None or job.state in (JobState.DONE, JobState.CANCELLED):
-            work = self._preview if kind == "preview" else self._measure_tuned
-            label = f"{kind} of M = {config.quantizer.n_codebooks}, K = {config.quantizer.codebook_size}"
-            job = self.jobs.submit(key, label, lambda handle: work(config, handle), owner, PREVIEWS)
-        if stage is None:
-            job = self.jobs.wait(key, lambda snapshot: FIRST_FIGURES in snapshot.records, wait_seconds)
-            stage = self._stages.get((kind, run))
-        return _Measured(stage, None if job is None or job.state is JobState.DONE else job)
+        return self._ask("preview", config, lambda handle: self._preview(config, handle, whole_curve), owner, wait_seconds)
 
-    def _keep(self, stage: Stage, handle: JobHandle) -> None:
-        self._stages.put((stage.kind, stage.config.content_hash()), stage, stage.n_bytes)
-        handle.publish(FIRST_FIGURES)
+    def _ask_tuned(self, config: RunConfig, owner: str, wait_seconds: float) -> _Measured:
+        """The fine-tuned stage, if there is a model, and the job it still waits for; starts that job."""
+        run = config.content_hash()
+        stage, tuned = self._stages.get(("fine-tuned", run)), self._models.get(run)
+        # Fine-tuning that is under way measures its model itself.
+        if tuned is None or _is_active(self.jobs.get(tuning_key(config))) or (stage is not None and stage.finished):
+            return _Measured(stage, None)
+        return self._ask("fine-tuned", config, lambda handle: self._measure_tuned(config, tuned, handle), owner, wait_seconds)
+
+    def _ask(self, kind: Kind, config: RunConfig, work: Work, owner: str, wait_seconds: float) -> _Measured:
+        key = _measuring_key(kind, config)
+        job = self.jobs.get(key)
+        if job is None or job.state in (JobState.DONE, JobState.CANCELLED) or (job.active and owner not in job.owners):
+            job = self.jobs.submit(key, f"{kind} of {_setting(config)}", work, owner, PREVIEWS)
+        shown = (kind, config.content_hash())
+        if self._stages.get(shown) is None:
+            job = self.jobs.wait(key, lambda snapshot: FIRST_FIGURES in snapshot.records, wait_seconds)
+        return _Measured(self._stages.get(shown), None if job is None or job.state is JobState.DONE else job)
+
+    def _keeper(self, handle: JobHandle) -> Callable[[Stage], None]:
+        def keep(stage: Stage) -> None:
+            self._stages.put((stage.kind, stage.config.content_hash()), stage, stage.n_bytes)
+            handle.publish(FIRST_FIGURES)
+
+        return keep
 
     def _train_backbone(self, handle: JobHandle) -> None:
         if self.backbone is not None:
@@ -238,40 +228,47 @@ class Studio:
         recall, ndcg, _ = accuracy(ExactRetriever(model), self.split.test, K)
         self.backbone = Backbone(model, tuple(records), recall, ndcg, seconds)
 
-    def _preview(self, config: RunConfig, handle: JobHandle) -> None:
-        started = time.perf_counter()
-        model = preview(self.backbone.model, self.split, config)
-        handle.check()
-        origin = Origin("preview", config, (), lambda: time.perf_counter() - started)
-        measure(model, origin, self.split, lambda stage: self._keep(stage, handle), handle.check)
+    def _preview(self, config: RunConfig, handle: JobHandle, whole_curve: bool) -> None:
+        stage, keep = self._stages.get(("preview", config.content_hash())), self._keeper(handle)
+        if stage is None or not stage.presentable:
+            started = time.perf_counter()
+            model = preview(self.backbone.model, self.split, config)
+            handle.check()
+            origin = Origin("preview", config, (), lambda: time.perf_counter() - started, cut_short=False)
+            stage = measure(model, origin, self.split, keep, handle.check)
+        if whole_curve:
+            refine(stage, keep, handle.check)
 
-    def _fine_tune(self, config: RunConfig, handle: JobHandle) -> None:
-        tuned = self._tuned(config, handle.publish, handle)
-        self._measure(config, tuned, handle)
+    def _fine_tune(self, config: RunConfig, seconds: float, handle: JobHandle) -> None:
+        self._measure_tuned(config, self._tuned(config, seconds, handle.publish, handle), handle)
 
-    def _measure_tuned(self, config: RunConfig, handle: JobHandle) -> None:
-        self._measure(config, self._models.get(config.content_hash()), handle)
+    def _measure_tuned(self, config: RunConfig, tuned: Tuned, handle: JobHandle) -> None:
+        origin = Origin("fine-tuned", config, tuned.records, lambda: tuned.seconds, tuned.cut_short)
+        keep = self._keeper(handle)
+        refine(measure(tuned.model, origin, self.split, keep, handle.check), keep, handle.check)
 
-    def _measure(self, config: RunConfig, tuned: Tuned, handle: JobHandle) -> None:
-        origin = Origin("fine-tuned", config, tuned.records, lambda: tuned.seconds)
-        measure(tuned.model, origin, self.split, lambda stage: self._keep(stage, handle), handle.check)
-
-    def _tuned(self, config: RunConfig, on_epoch: Callable[[EpochRecord], None], handle: JobHandle) -> Tuned:
-        known = self._models.get(config.content_hash())
-        if known is not None:
+    def _tuned(self, config: RunConfig, seconds: float, on_epoch: Callable[[EpochRecord], None], handle: JobHandle) -> Tuned:
+        run = config.content_hash()
+        known = self._models.get(run)
+        if known is not None and not (known.cut_short and math.isinf(seconds)):
             return known
         started = time.perf_counter()
         model = preview(self.backbone.model, self.split, config)
-        records = fine_tune(model, self.split, config, on_epoch, handle.should_stop)
+        records, cut_short = fine_tune_within(model, self.split, config, seconds, on_epoch, handle.should_stop)
         handle.check()
-        tuned = Tuned(model, tuple(records), time.perf_counter() - started)
-        self._models.put(config.content_hash(), tuned, sum(value.nbytes for value in model.state_dict().values()))
+        tuned = Tuned(model, tuple(records), time.perf_counter() - started, cut_short)
+        self._models.put(run, tuned, sum(value.nbytes for value in model.state_dict().values()))
         return tuned
 
     def _compare(self, handle: JobHandle) -> None:
         if self.backbone is None:
             raise ValueError("the backbone was not trained, so there is nothing to compare")
-        tuned = self._tuned(self.config, lambda record: handle.publish(Step("fine-tuning SparCode", record)), handle)
+        # All epochs, because its peers get all of theirs.
+        tuned = self._tuned(self.config, math.inf, lambda record: handle.publish(Step("fine-tuning SparCode", record)), handle)
+        shown = ("fine-tuned", self.config.content_hash())
+        if (stage := self._stages.get(shown)) is not None and stage.cut_short:
+            # The explorer measures the better model when it is looked at again.
+            self._stages.discard(shown)
         self.comparison = compare(self.split, self.config, self.backbone, tuned, handle)
 
 
@@ -284,6 +281,14 @@ def _is_active(job: JobSnapshot | None) -> bool:
     return job is not None and job.active
 
 
+def _setting(config: RunConfig) -> str:
+    return f"M = {config.quantizer.n_codebooks}, K = {config.quantizer.codebook_size}"
+
+
 def tuning_key(config: RunConfig) -> str:
     """Key of the job that fine-tunes a setting."""
-    return f"{_TUNING_PREFIX}{config.content_hash()}"
+    return f"fine-tuning/{config.content_hash()}"
+
+
+def _measuring_key(kind: Kind, config: RunConfig) -> str:
+    return f"{kind}/{config.content_hash()}"

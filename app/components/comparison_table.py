@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app import loaders
-from app.comparison import ModelRow, Step
+from app.comparison import ALL_TO_ALL, SPARCODE, TWO_TOWER, ModelRow, Step
 from app.components.job_status import status_text
 from app.jobs import JobSnapshot, JobState
 from app.owner import owner_id
@@ -71,7 +71,7 @@ def _panel(studio: Studio) -> None:
 
 def _start(job: JobSnapshot | None, studio: Studio) -> None:
     if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
-        st.error(status_text(job, 0))
+        st.error(status_text(job))
     st.markdown("SparCode, all-to-all, two-tower, EASE and popularity, trained and measured here and now on the same users.")
     if st.button("Train and compare the models", type="primary"):
         # A backbone whose training failed or was cancelled is tried again with the rest.
@@ -82,7 +82,7 @@ def _start(job: JobSnapshot | None, studio: Studio) -> None:
 
 def _progress(job: JobSnapshot, studio: Studio) -> None:
     steps = [record for record in job.records if isinstance(record, Step)]
-    text = status_text(job, 0)
+    text = status_text(job)
     if steps and job.state is JobState.RUNNING:
         last = steps[-1]
         text = (
@@ -101,16 +101,18 @@ def _rows_of(job: JobSnapshot | None) -> list[ModelRow]:
 
 def _reading(rows: Sequence[ModelRow], studio: Studio) -> None:
     recall = {row.name: row.result.recall for row in rows}
-    if {"SparCode", "two-tower", "all-to-all"} <= recall.keys():
+    if {SPARCODE, TWO_TOWER, ALL_TO_ALL} <= recall.keys():
         st.markdown(
-            f"SparCode reaches **{recall['SparCode'] / recall['all-to-all']:.0%}** of the recall of the all-to-all model it stands for, "
-            f"and **{recall['SparCode'] / recall['two-tower']:.0%}** of two-tower's."
+            f"SparCode reaches **{recall[SPARCODE] / recall[ALL_TO_ALL]:.0%}** of the recall of the all-to-all model it stands for, "
+            f"and **{recall[SPARCODE] / recall[TWO_TOWER]:.0%}** of two-tower's."
         )
+    for reason in studio.comparison.left_out if studio.comparison else ():
+        st.markdown(reason)
     latency = rows[0].result.latency
     st.caption(
-        f"**Trained from scratch** on {studio.interactions.name}{' (synthetic data)' if studio.interactions.synthetic else ''}, one "
-        f"seed ({studio.config.training.seed}), means over {rows[0].result.n_queries:,} test users: differences of a few thousandths are "
-        f"chance. Latency: {latency.n_calls} single queries, encoding included. Search data: the index, item vectors or network that a query is "
-        f"matched with. The catalogue is small ({studio.interactions.n_items:,} items); scoring every item gets slower with its size, "
-        f"looking up lists does not. Measured on this machine: {studio.machine}."
+        f"**Trained from scratch** on {studio.interactions.name}, one seed ({studio.config.training.seed}), means over "
+        f"{rows[0].result.n_queries:,} test users: differences of a few thousandths are chance. Latency: {latency.n_calls} single queries, "
+        "encoding included. Search data: the index, item vectors or network that a query is matched with. The catalogue is small "
+        f"({studio.interactions.n_items:,} items); scoring every item gets slower with its size, looking up lists does not. "
+        f"Measured on this machine: {studio.machine}."
     )

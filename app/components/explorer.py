@@ -22,6 +22,7 @@ from sparcode.metrics.registry import METRICS
 POLL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 1.0
 _LIVE: Final = "explorer_live"
+_SHOWN: Final = "explorer_shown"
 
 
 def explorer() -> None:
@@ -40,7 +41,12 @@ def _panel(studio: Studio) -> None:
         for column, setting in zip(columns, (CODEBOOKS, CODEBOOK_SIZE, KEPT), strict=True):
             with column:
                 values.append(slider(setting))
-        view = studio.view(quantizer_config(*values[:2]), owner_id(), WAIT_SECONDS)
+        quantizer = quantizer_config(*values[:2])
+        left = st.session_state.get(_SHOWN, quantizer)
+        if left != quantizer:
+            studio.leave(left, owner_id())
+        st.session_state[_SHOWN] = quantizer
+        view = studio.view(quantizer, owner_id(), WAIT_SECONDS)
         if view.stage is None:
             _first_visit(view, studio)
         else:
@@ -94,31 +100,42 @@ def _figures(view: View, studio: Studio, stop: int) -> None:
 
 
 def _status(view: View, studio: Studio, point: ExplorerPoint) -> None:
-    tuning, quantizer = view.tuning, view.config.quantizer
     with st.container(horizontal=True, vertical_alignment="center", height=42, border=False):
         kind_badge(view.stage.kind)
-        tau = f"**τ = {point.tau:.4g}** keeps {METRICS['density'].text(point.density)} of all scores"
-        st.markdown(tau if view.stage.complete else f"**τ = {point.tau:.4g}**")
+        tau = f"**τ = {point.tau:.4g}**"
+        st.markdown(f"{tau} keeps {METRICS['density'].text(point.density)} of all scores" if view.stage.complete else tau)
         st.space("stretch")
         if view.waiting is not None and view.waiting.state is JobState.FAILED:
-            st.markdown(status_text(view.waiting, 0))
+            st.markdown(status_text(view.waiting))
             if st.button("Try again"):
                 studio.jobs.forget(view.waiting.key)
                 st.rerun()
+        elif view.tuning is not None and (view.tuning.active or view.stage.kind != "fine-tuned"):
+            _tuning(view, studio)
         elif view.stage.kind == "fine-tuned":
-            st.markdown(f"fine-tuned in {view.stage.seconds:.0f} s, best of {len(view.stage.records) - 1} epochs on validation users")
-        elif tuning is None:
-            st.markdown("measured straight after k-means" if not view.active else "being measured; fine-tuning follows")
-        elif tuning.active:
-            st.markdown(status_text(tuning, view.config.training.joint_epochs))
-            if owner_id() in tuning.owners and st.button("Cancel fine-tuning"):
-                studio.cancel_tuning(quantizer, owner_id())
-                st.rerun()
+            _tuned(view, studio)
         else:
-            st.markdown(status_text(tuning, view.config.training.joint_epochs))
-            if st.button("Fine-tune again"):
-                studio.retry_tuning(quantizer, owner_id())
-                st.rerun()
+            st.markdown("being measured; fine-tuning follows" if view.active else "measured straight after k-means")
+
+
+def _tuning(view: View, studio: Studio) -> None:
+    """Fine-tuning that is under way, or ended without a model."""
+    job, quantizer = view.tuning, view.config.quantizer
+    st.markdown(status_text(job))
+    if job.active and owner_id() in job.owners and st.button("Cancel fine-tuning"):
+        studio.cancel_tuning(quantizer, owner_id())
+        st.rerun()
+    if not job.active and st.button("Fine-tune again"):
+        studio.retry_tuning(quantizer, owner_id())
+        st.rerun()
+
+
+def _tuned(view: View, studio: Studio) -> None:
+    stage, most = view.stage, view.config.training.joint_epochs
+    st.markdown(f"fine-tuned in {stage.seconds:.0f} s: best of {len(stage.records) - 1} epochs on validation users")
+    if stage.cut_short and st.button(f"Train all {most} epochs", help="More epochs did not fit into the time of a live demonstration."):
+        studio.start_tuning(view.config.quantizer, owner_id(), full=True)
+        st.rerun()
 
 
 def _plain_words(view: View, point: ExplorerPoint) -> None:

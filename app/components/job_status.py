@@ -11,7 +11,7 @@ def epochs_of(job: JobSnapshot | None) -> list[EpochRecord]:
     return [] if job is None else [record for record in job.records if isinstance(record, EpochRecord)]
 
 
-def status_text(job: JobSnapshot, total_epochs: int) -> str:
+def status_text(job: JobSnapshot, total_epochs: int | None = None) -> str:
     """One sentence on where a job stands.
 
     Parameters
@@ -19,7 +19,7 @@ def status_text(job: JobSnapshot, total_epochs: int) -> str:
     job
         Any job.
     total_epochs
-        Most epochs it may train.
+        Most epochs it may train; None where something else than epochs ends it.
     """
     label = job.label[0].upper() + job.label[1:]
     if job.state is JobState.QUEUED:
@@ -29,6 +29,7 @@ def status_text(job: JobSnapshot, total_epochs: int) -> str:
     if job.state is JobState.CANCELLED:
         return f"{label} was cancelled."
     epochs = epochs_of(job)
-    if job.state is JobState.RUNNING and epochs and epochs[-1].epoch < total_epochs:
-        return f"{label}: epoch {epochs[-1].epoch} of at most {total_epochs}, {job.seconds:.0f} s."
+    if job.state is JobState.RUNNING and epochs and (total_epochs is None or epochs[-1].epoch < total_epochs):
+        most = "" if total_epochs is None else f" of at most {total_epochs}"
+        return f"{label}: epoch {epochs[-1].epoch}{most}, {job.seconds:.0f} s."
     return f"{label}: {job.seconds:.0f} s."

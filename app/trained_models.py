@@ -1,0 +1,52 @@
+"""Trained models as the studio keeps them: with their epochs and what they took."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.training import EpochRecord
+
+
+class Backbone(NamedTuple):
+    """The continuous all-to-all model that every preview starts from.
+
+    Attributes
+    ----------
+    model
+        Trained.
+    records
+        Its epochs.
+    recall, ndcg
+        At 50 on the test users, scoring every item: what codes can reach at best.
+    seconds
+        Training time.
+    """
+
+    model: AllToAllModel
+    records: tuple[EpochRecord, ...]
+    recall: float
+    ndcg: float
+    seconds: float
+
+
+class Tuned(NamedTuple):
+    """A fine-tuned model.
+
+    Attributes
+    ----------
+    model
+        At its best epoch.
+    records
+        Its epochs, the preview's state first.
+    seconds
+        Training time, the preview included.
+    cut_short
+        Whether the clock ended the training, not the epochs or the patience of its settings.
+    """
+
+    model: SparCodeModel
+    records: tuple[EpochRecord, ...]
+    seconds: float
+    cut_short: bool
