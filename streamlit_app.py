@@ -24,7 +24,10 @@ PRELOADED: Final = ("numpy", "pandas", "torch", "numba", "plotly.graph_objects")
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Import the heavy libraries and compile the kernels, and keep the collector from walking their objects while the server runs."""
+    """Import the heavy libraries and compile the kernels, and keep the collector from walking their objects while the server runs.
+
+    Jobs end with the server.
+    """
     for name in PRELOADED:
         importlib.import_module(name)
     importlib.import_module("sparcode.index.kernels").warm_up()
@@ -33,6 +36,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        importlib.import_module("app.loaders").close_studio()
         gc.unfreeze()
 
 

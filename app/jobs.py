@@ -11,67 +11,14 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
+
+from app.job_snapshot import ACTIVE, JobSnapshot, JobState
 
 KEPT_JOBS = 64
+CLOSING_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-class JobState(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-ACTIVE = (JobState.QUEUED, JobState.RUNNING)
-
-
-class JobSnapshot(NamedTuple):
-    """A job at one moment.
-
-    Attributes
-    ----------
-    key, label
-        What tells it apart, and what people read.
-    state
-        Where it stands.
-    records
-        Everything published so far, oldest first.
-    result
-        What the work returned; None until it is done.
-    error
-        Text of the exception that ended it, empty otherwise.
-    version
-        Grows with every change.
-    owners
-        Who asked for it and still wants it.
-    seconds
-        Time at work so far; 0 while queued.
-    ahead
-        Jobs that this one waits for, none unless queued.
-    """
-
-    key: str
-    label: str
-    state: JobState
-    records: tuple[Any, ...]
-    result: Any
-    error: str
-    version: int
-    owners: frozenset[str]
-    seconds: float
-    ahead: tuple[str, ...]
-
-    @property
-    def active(self) -> bool:
-        """Whether it is queued or running."""
-        return self.state in ACTIVE
 
 
 class JobCancelled(Exception):
@@ -156,9 +103,13 @@ class JobManager:
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
         self._queues: dict[str, deque[_Job]] = {lane: deque() for lane in lanes}
         self._closed = False
-        for lane, n_workers in lanes.items():
-            for number in range(n_workers):
-                threading.Thread(target=self._serve, args=(lane,), name=f"sparcode-{lane}-{number}", daemon=True).start()
+        self._workers = [
+            threading.Thread(target=self._serve, args=(lane,), name=f"sparcode-{lane}-{number}", daemon=True)
+            for lane, n_workers in lanes.items()
+            for number in range(n_workers)
+        ]
+        for worker in self._workers:
+            worker.start()
 
     def submit(self, key: str, label: str, work: Work, owner: str, lane: str) -> JobSnapshot:
         """Queue a job, or join the one of that key that is queued or running. A finished job of that key is replaced.
@@ -265,14 +216,23 @@ class JobManager:
                 self._changed.wait(left)
             return None
 
-    def close(self) -> None:
-        """Cancel everything and let the workers end; further submits are refused."""
+    def close(self, timeout: float = CLOSING_SECONDS) -> None:
+        """Cancel everything, refuse further submits, and wait for the workers to end.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait for each worker at most; work that looks at its handle ends sooner.
+        """
         with self._changed:
             self._closed = True
             for job in self._jobs.values():
                 if job.state in ACTIVE:
                     self._stop(job)
             self._changed.notify_all()
+        # A thread inside compiled code when the interpreter goes down takes the process with it.
+        for worker in self._workers:
+            worker.join(timeout)
 
     def _stop(self, job: _Job) -> None:
         job.cancelled.set()
@@ -320,12 +280,12 @@ class JobManager:
         result, error, state = None, "", JobState.DONE
         try:
             result = job.work(JobHandle(publish, job.cancelled))
-        except JobCancelled:
-            state = JobState.CANCELLED
         except Exception as problem:
-            _log.exception("job %r failed", job.label)
-            state, error = JobState.FAILED, str(problem) or type(problem).__name__
-        if state is JobState.DONE and job.cancelled.is_set():
+            # Libraries have exceptions of their own for work that was asked to stop.
+            if not job.cancelled.is_set():
+                _log.exception("job %r failed", job.label)
+                state, error = JobState.FAILED, str(problem) or type(problem).__name__
+        if job.cancelled.is_set():
             state, result = JobState.CANCELLED, None
         with self._changed:
             job.result, job.error, job.state, job.ended = result, error, state, time.monotonic()

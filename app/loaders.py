@@ -42,6 +42,11 @@ def studio() -> Studio:
         st.stop()
 
 
+def close_studio() -> None:
+    """Stop all jobs of the studio, if there is one; the next visitor gets a new one."""
+    _opened.clear()
+
+
 @st.cache_resource(show_spinner="Reading the data ...", on_release=Studio.close)
 def _opened(source: str) -> Studio:
     opened = Studio(load(source), run_config())

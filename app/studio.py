@@ -11,7 +11,8 @@ import torch
 
 from app.bounded_cache import BoundedCache
 from app.comparison import Comparison, Step, compare
-from app.jobs import JobHandle, JobManager, JobSnapshot, JobState, Work
+from app.job_snapshot import JobSnapshot, JobState
+from app.jobs import JobHandle, JobManager, Work
 from app.live_tuning import fine_tune_within
 from app.stage import Kind, Origin, Stage, measure, refine
 from app.trained_models import Backbone, Tuned

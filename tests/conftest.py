@@ -59,10 +59,35 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def studio_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a running studio, started once for all tests; ends without a slash."""
+def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CSV file of `tests.tiny.tiny_data`."""
+    from tests.tiny import tiny_data
+
+    data = tiny_data()
+    path = tmp_path_factory.mktemp("data") / "tiny.csv"
+    rows = zip(data.histories.rows.tolist(), data.histories.items.tolist(), strict=True)
+    path.write_text("\n".join(["user_id,item_id", *(f"u{user},i{item}" for user, item in rows)]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pages run inside the test get a studio of their own, on tiny data with tiny settings."""
+    from app import loaders
+    from tests.tiny import CONFIG
+
+    monkeypatch.setenv(loaders.DATA_VARIABLE, str(tiny_table))
+    monkeypatch.setattr(loaders, "run_config", lambda: CONFIG)
+    loaders.close_studio()
+    yield
+    loaders.close_studio()
+
+
+@pytest.fixture(scope="session")
+def studio_url(tmp_path_factory: pytest.TempPathFactory, tiny_table: Path) -> Iterator[str]:
+    """Address of a running studio on tiny data, started once for all tests; ends without a slash."""
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", "0", "--server.headless", "true"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "HOME": str(tmp_path_factory.mktemp("home"))}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "HOME": str(tmp_path_factory.mktemp("home")), "SPARCODE_DATA": str(tiny_table)}
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         lines = []

@@ -11,7 +11,7 @@ import streamlit as st
 from app import loaders
 from app.comparison import ALL_TO_ALL, SPARCODE, TWO_TOWER, ModelRow, Step
 from app.components.job_status import status_text
-from app.jobs import JobSnapshot, JobState
+from app.job_snapshot import JobSnapshot, JobState
 from app.owner import owner_id
 from app.studio import BACKBONE_KEY, COMPARISON_KEY, Studio
 from sparcode.metrics.registry import METRICS

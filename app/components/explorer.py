@@ -11,7 +11,7 @@ from app.components.answers import cards, show_latency, show_recall, show_size, 
 from app.components.explorer_charts import index_charts, numbers, trade_off_charts, training_chart
 from app.components.job_status import epochs_of, status_text
 from app.components.provenance import kind_badge, provenance
-from app.jobs import JobState
+from app.job_snapshot import JobState
 from app.owner import owner_id
 from app.state import CODEBOOK_SIZE, CODEBOOKS, KEPT, quantizer_config, refused_settings, slider
 from app.studio import BACKBONE_KEY, Studio, View

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.jobs import JobSnapshot, JobState
+from app.job_snapshot import JobSnapshot, JobState
 from sparcode.training import EpochRecord
 
 

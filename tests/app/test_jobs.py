@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.jobs import JobHandle, JobManager, JobSnapshot, JobState
+from app.job_snapshot import JobSnapshot, JobState
+from app.jobs import JobHandle, JobManager
 
 # Only a broken manager lets a wait take this long.
 PATIENCE = 20
@@ -15,7 +16,8 @@ PATIENCE = 20
 def jobs() -> Iterator[JobManager]:
     manager = JobManager({"slow": 1, "quick": 1}, kept=2)
     yield manager
-    manager.close()
+    # A test may leave work behind that waits for something.
+    manager.close(timeout=0)
 
 
 class Gate:
@@ -97,19 +99,23 @@ def test_cancelled_work_sees_it_and_leaves_no_result(jobs: JobManager) -> None:
     assert (over.state, over.result) == (JobState.CANCELLED, None)
 
 
-def test_work_that_ignores_a_cancel_leaves_no_result_either(jobs: JobManager) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_cancelled_work_may_end_in_any_way(jobs: JobManager, fails: bool) -> None:
     started, opened = threading.Event(), threading.Event()
 
     def work(handle: JobHandle) -> str:
         started.set()
         assert opened.wait(PATIENCE)
+        if fails:
+            raise RuntimeError("stopped half way")
         return "too late"
 
     submit(jobs, "a", work)
     assert started.wait(PATIENCE)
     jobs.cancel("a", "ann")
     opened.set()
-    assert ended(jobs, "a")[2:5] == (JobState.CANCELLED, (), None)
+    over = ended(jobs, "a")
+    assert (over.state, over.result, over.error) == (JobState.CANCELLED, None, "")
 
 
 def test_a_queued_job_is_cancelled_without_ever_running(jobs: JobManager) -> None:
@@ -232,14 +238,21 @@ def test_a_wait_ends_with_its_time_and_unknown_jobs_are_none(jobs: JobManager) -
 
 
 def test_closing_cancels_everything_and_refuses_more() -> None:
-    manager, gate = JobManager({"only": 1}), Gate()
-    submit(manager, "a", gate, lane="only")
-    assert gate.started.wait(PATIENCE)
+    manager, started = JobManager({"only": 1}), threading.Event()
+
+    def work(handle: JobHandle) -> None:
+        started.set()
+        while not handle.should_stop():
+            pass
+
+    submit(manager, "a", work, lane="only")
+    assert started.wait(PATIENCE)
     submit(manager, "b", Gate(), lane="only")
-    manager.close()
-    gate.opened.set()
-    assert ended(manager, "a").state is JobState.CANCELLED
+    manager.close(PATIENCE)
+    # Not even the worker is left.
+    assert manager.get("a").state is JobState.CANCELLED
     assert manager.get("b").state is JobState.CANCELLED
+    assert "sparcode-only-0" not in {thread.name for thread in threading.enumerate()}
     with pytest.raises(RuntimeError, match="closed"):
         submit(manager, "c", Gate(), lane="only")
 

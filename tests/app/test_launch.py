@@ -3,9 +3,11 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 
+@pytest.mark.usefixtures("tiny_app")
 def test_the_entry_script_opens_the_start_page(repository: Path) -> None:
     studio = AppTest.from_file(repository / "app" / "main.py", default_timeout=60).run()
     assert not studio.exception

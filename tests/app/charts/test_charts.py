@@ -1,0 +1,184 @@
+"""Every chart: the figure holds the numbers given, and says so where there are none."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from app.charts.code_usage import code_usage_data, code_usage_figure
+from app.charts.list_lengths import N_BINS, list_lengths_data, list_lengths_figure
+from app.charts.memory_parts import memory_parts_data, memory_parts_figure
+from app.charts.recall_size import MOST_OTHERS, TradeOff, recall_size_data, recall_size_figure, trade_off
+from app.charts.threshold_curve import ThresholdCurveData, threshold_curve_data, threshold_curve_figure
+from app.charts.training_curve import training_curve_data, training_curve_figure
+from app.theme import BACKGROUND_DARK, BACKGROUND_LIGHT
+from sparcode.training import EpochRecord
+
+TAU, DENSITY = np.array([0.3, 0.1, 0.2]), np.array([0.01, 0.5, 0.1])
+RECALL, NDCG = np.array([0.2, 0.6, 0.5]), np.array([0.1, 0.4, 0.3])
+NOTHING = np.zeros(0)
+
+
+def record(epoch: int, loss: float, recall: float, perplexity: float = math.nan) -> EpochRecord:
+    return EpochRecord(epoch, loss, 0.0, recall, perplexity, 0.0, 5, 0, 1.0, False)
+
+
+def curve(current: tuple[float, float, float] | None = (0.1, 0.5, 0.3), ceiling: float | None = 0.7) -> ThresholdCurveData:
+    return threshold_curve_data((TAU, DENSITY, RECALL, NDCG), current, ceiling, k=50)
+
+
+def traces(figure: go.Figure) -> dict[str, go.Scatter]:
+    """Named traces."""
+    return {trace.name: trace for trace in figure.data if trace.name}
+
+
+def notes(figure: go.Figure) -> list[str]:
+    return [annotation.text for annotation in figure.layout.annotations]
+
+
+def every_figure(dark: bool) -> list[go.Figure]:
+    line = trade_off("M=2 K=128", np.array([2e6, 1e6]), np.array([0.6, 0.5]))
+    return [
+        code_usage_figure(code_usage_data(np.array([[3, 1]]), np.array([1.8])), dark),
+        list_lengths_figure(list_lengths_data(np.array([1, 5]), 10), dark),
+        memory_parts_figure(memory_parts_data({"codes": 8}), dark),
+        recall_size_figure(recall_size_data(line, [], None, 50), dark),
+        threshold_curve_figure(curve(), dark),
+        training_curve_figure(training_curve_data("Training", [record(1, 2.0, 0.5)]), dark),
+    ]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_chart_has_a_title_and_its_look_and_keeps_the_readers_zoom(dark: bool) -> None:
+    figures = every_figure(dark)
+    titles = [figure.layout.title.text for figure in figures]
+    assert len(set(titles)) == len(figures)
+    assert [figure.layout.uirevision for figure in figures] == titles
+    background = BACKGROUND_DARK if dark else BACKGROUND_LIGHT
+    assert {figure.layout.paper_bgcolor for figure in figures} == {background}
+    assert all(len(figure.data) > 0 for figure in figures)
+
+
+@pytest.mark.parametrize(
+    ("figure", "says"),
+    [
+        (code_usage_figure(code_usage_data(np.zeros((2, 4)), np.zeros(2)), False), "No code is in use"),
+        (list_lengths_figure(list_lengths_data(NOTHING, 10), False), "The index has no lists"),
+        (memory_parts_figure(memory_parts_data({}), False), "Building the whole index ..."),
+        (recall_size_figure(recall_size_data(TradeOff("a", NOTHING, NOTHING), [], None, 50), False), "Building the whole index ..."),
+        (threshold_curve_figure(threshold_curve_data((NOTHING,) * 4, None, None, 50), False), "Measuring ..."),
+        (training_curve_figure(training_curve_data("Training", []), False), "Waiting for the first epoch ..."),
+    ],
+    ids=["usage", "lengths", "memory", "size", "threshold", "training"],
+)
+def test_a_chart_without_data_says_why(figure: go.Figure, says: str) -> None:
+    assert notes(figure) == [says]
+    assert len(figure.data) == 0
+    assert figure.layout.title.text
+
+
+def test_codewords_are_shown_by_use_relative_to_an_even_share() -> None:
+    data = code_usage_data(np.array([[1, 0, 3, 0], [2, 2, 2, 2]]), np.array([1.75, 4.0]))
+    assert data.relative.tolist() == [[3, 1, 0, 0], [1, 1, 1, 1]]
+    figure = code_usage_figure(data, False)
+    assert [trace.y.tolist() for trace in figure.data] == data.relative.tolist()
+    assert figure.data[0].x.tolist() == [1, 2, 3, 4]
+    assert figure.data[0].line.dash != figure.data[1].line.dash
+
+
+def test_an_unused_codebook_is_flat_at_zero() -> None:
+    assert code_usage_data(np.array([[0, 0], [4, 0]]), np.zeros(2)).relative.tolist() == [[0, 0], [2, 0]]
+
+
+def test_lists_are_counted_by_length() -> None:
+    lengths = np.array([0, 1, 299, 300, 150])
+    data = list_lengths_data(lengths, 300)
+    assert data.counts.sum() == len(lengths)
+    assert (data.counts[0], data.counts[15], data.counts[-1]) == (2, 1, 2)
+    assert (data.width, data.median) == (300 / N_BINS, 150)
+    figure = list_lengths_figure(data, False)
+    assert figure.data[0].y.tolist() == data.counts.tolist()
+    assert notes(figure) == ["median 150"]
+
+
+def test_bins_stay_where_they_are_when_the_threshold_moves() -> None:
+    few, many = (list_lengths_data(np.array(lengths), 90) for lengths in ([1, 2], [60, 90]))
+    assert np.array_equal(few.centres, many.centres)
+
+
+def test_parts_are_shown_in_megabytes_largest_on_top() -> None:
+    data = memory_parts_data({"scores": 4_000_000, "item_ids": 8_000_000, "codes": 1_000})
+    assert data.labels == ("codes", "scores", "item ids")
+    figure = memory_parts_figure(data, False)
+    assert figure.data[0].x.tolist() == [0.001, 4, 8]
+    assert figure.data[0].y == data.labels
+
+
+def test_a_trade_off_is_in_megabytes_and_ascends() -> None:
+    line = trade_off("a", np.array([3_000_000, 1_000_000]), np.array([0.6, 0.2]))
+    assert (line.megabytes.tolist(), line.recall.tolist()) == ([1, 3], [0.2, 0.6])
+
+
+def test_the_slider_and_the_other_settings_stand_beside_the_line() -> None:
+    this, other = (trade_off(label, np.array([1e6, 2e6]), np.array([0.1, 0.5])) for label in ("this", "other"))
+    figure = recall_size_figure(recall_size_data(this, [other], (1.5e6, 0.3), 50), False)
+    named = traces(figure)
+    assert named["this"].y.tolist() == [0.1, 0.5]
+    assert named["this"].line.width > named["other"].line.width
+    assert (named["now"].x.tolist(), named["now"].y.tolist()) == ([1.5], [0.3])
+    assert figure.layout.yaxis.title.text == "Recall@50"
+
+
+def test_of_the_others_the_last_ones_with_points_and_another_name_are_shown() -> None:
+    empty = TradeOff("empty", NOTHING, NOTHING)
+    others = [trade_off(str(number), np.ones(1), np.ones(1)) for number in range(MOST_OTHERS + 2)]
+    data = recall_size_data(others[0], [*others, empty], None, 50)
+    assert [line.label for line in data.others] == [str(number) for number in range(2, MOST_OTHERS + 2)]
+
+
+def test_the_curve_is_in_order_of_the_threshold_with_the_slider_on_it() -> None:
+    figure = threshold_curve_figure(curve(), False)
+    recall, ndcg = traces(figure)["Recall@50"], traces(figure)["NDCG@50"]
+    assert recall.x.tolist() == [50, 10, 1]
+    assert recall.y.tolist() == [0.6, 0.5, 0.2]
+    assert ndcg.y.tolist() == [0.4, 0.3, 0.1]
+    assert recall.customdata.tolist() == [0.1, 0.2, 0.3]
+    marks = [(trace.x.tolist(), trace.y.tolist()) for trace in figure.data if trace.mode == "markers"]
+    assert marks == [([10], [0.5]), ([10], [0.3])]
+    assert figure.layout.shapes[0].y0 == 0.7
+
+
+def test_ticks_name_the_threshold_only_next_to_a_measured_point() -> None:
+    figure = threshold_curve_figure(threshold_curve_data((TAU, np.array([0.01, 0.5, 0.2]), RECALL, NDCG), None, None, 50), False)
+    assert figure.layout.xaxis.ticktext == ("0.2 %", "1 %<br>τ 0.3", "5 %", "20 %<br>τ 0.2")
+    assert not figure.layout.shapes
+
+
+def test_an_empty_index_has_no_place_on_the_curve() -> None:
+    data = threshold_curve_data((TAU, np.array([0.0, 0.5, 0.1]), RECALL, NDCG), (0.0, 0.0, 0.0), None, 50)
+    assert data.percent_kept.tolist() == [50, 10]
+    assert data.current is None
+
+
+def test_a_training_run_has_a_panel_for_every_value_it_has() -> None:
+    coded = [record(0, math.nan, 0.3, 20), record(1, 5.0, 0.4, 22), record(2, 4.5, 0.45, 25)]
+    figure = training_curve_figure(training_curve_data("Fine-tuning", coded), False)
+    assert notes(figure) == ["validation Recall@50", "loss", "perplexity"]
+    recall, loss, perplexity = figure.data
+    assert recall.x.tolist() == [0, 1, 2]
+    assert recall.y.tolist() == [0.3, 0.4, 0.45]
+    assert loss.y.tolist()[1:] == [5.0, 4.5]
+    assert math.isnan(loss.y[0])
+    assert perplexity.y.tolist() == [20, 22, 25]
+    domains = [figure.layout[axis].domain for axis in ("yaxis", "yaxis2", "yaxis3")]
+    assert all(low >= other_high for (low, _), (_, other_high) in pairwise(domains))
+
+
+def test_a_model_without_codes_has_no_perplexity() -> None:
+    figure = training_curve_figure(training_curve_data("Training", [record(1, 5.0, 0.4), record(2, 4.0, 0.5)]), True)
+    assert notes(figure) == ["validation Recall@50", "loss"]
+    assert len(figure.data) == 2

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.state import CODEBOOK_SIZE, CODEBOOKS, KEPT, SETTINGS, Setting, quantizer_config
+from sparcode.config import QuantizerConfig, RunConfig, TrainingConfig
+
+
+def page() -> None:
+    import streamlit as st
+
+    from app.state import SETTINGS, refused_settings, slider
+
+    for text in refused_settings():
+        st.warning(text)
+    for setting in SETTINGS:
+        slider(setting)
+
+
+def opened(**address: str | list[str]) -> AppTest:
+    app = AppTest.from_function(page)
+    for name, value in address.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def chosen(app: AppTest) -> dict[str, str]:
+    return {widget.key: widget.value for widget in app.select_slider}
+
+
+DEFAULTS = {setting.key: setting.default for setting in SETTINGS}
+
+
+def test_without_an_address_the_defaults_are_those_of_the_settings_file() -> None:
+    app = opened()
+    assert chosen(app) == DEFAULTS
+    assert quantizer_config(DEFAULTS["m"], DEFAULTS["k"]) == QuantizerConfig()
+    assert float(DEFAULTS["keep"]) == 100 * TrainingConfig().density
+    assert not app.warning
+
+
+def test_a_link_opens_with_its_values() -> None:
+    asked = {"m": "4", "k": "16", "keep": KEPT.options[40]}
+    app = opened(**asked)
+    assert chosen(app) == asked
+    assert not app.warning
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("m", "3", "m = 3"),
+        ("m", "", "m ="),
+        ("k", "abc", "k = abc"),
+        ("k", "1e2", "k = 1e2"),
+        ("keep", "999", "keep = 999"),
+        ("keep", "0", "keep = 0"),
+        ("m", ["4", "2"], "m = 4 and 2"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named_and_replaced(name: str, value: str | list[str], says: str) -> None:
+    app = opened(**{name: value})
+    (warning,) = app.warning
+    assert says in warning.value
+    assert f"{DEFAULTS[name]} is used" in warning.value
+    assert chosen(app) == DEFAULTS
+
+
+def test_the_allowed_values_are_listed_where_they_are_few() -> None:
+    assert "Allowed: 1, 2, 4." in opened(m="9").warning[0].value
+    assert f"from {KEPT.options[0]} to {KEPT.options[-1]}" in opened(keep="9999").warning[0].value
+
+
+def test_one_bad_value_leaves_the_good_ones() -> None:
+    app = opened(m="9", k="32")
+    assert chosen(app) == {**DEFAULTS, "k": "32"}
+    assert len(app.warning) == 1
+
+
+def test_text_of_the_address_is_not_rendered_as_markdown() -> None:
+    (warning,) = opened(k="[x](http://a.b)<b>*_`" + "y" * 100).warning
+    asked = warning.value.partition("k = ")[2].partition(", which")[0]
+    assert not set(asked) & set("[]()<>*_`:/")
+    assert len(asked) <= 40
+
+
+def test_the_note_stays_until_a_setting_is_changed() -> None:
+    app = opened(m="9").run()
+    assert app.warning
+    app.select_slider(key="k").set_value("64").run()
+    assert not app.warning
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_every_setting_has_help_and_a_default_that_is_allowed(setting: Setting) -> None:
+    assert setting.default in setting.options
+    assert setting.help
+    assert len(setting.options) == len(set(setting.options))
+
+
+def test_every_choice_makes_valid_settings() -> None:
+    for n_codebooks in CODEBOOKS.options:
+        for size in CODEBOOK_SIZE.options:
+            quantizer = RunConfig(quantizer=quantizer_config(n_codebooks, size)).quantizer
+            assert (quantizer.n_codebooks, quantizer.codebook_size) == (int(n_codebooks), int(size))
