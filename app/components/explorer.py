@@ -70,8 +70,8 @@ def _first_visit(view: View, studio: Studio) -> None:
         return
     if job.key == BACKBONE_KEY:
         st.info(
-            "Nobody has looked at this data since the studio started, so its backbone is being trained first: the all-to-all model "
-            "that every index starts from. It takes some seconds, once. " + status_text(job, total)
+            "The backbone is being trained: the all-to-all model that every index on this data starts from. It takes some seconds, "
+            "once. " + status_text(job, total)
         )
         training_chart("Training the backbone", epochs_of(job))
 

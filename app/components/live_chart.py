@@ -33,7 +33,7 @@ export default function ({ data, parentElement }) {
   box.sparcodeFigure = data.figure;
   const config = { displayModeBar: false, responsive: false };
   library(data.url).then((Plotly) => {
-    if (box.sparcodeFigure !== data.figure || box.sparcodeGone) return;
+    if (box.sparcodeFigure !== data.figure) return;
     const figure = JSON.parse(data.figure);
     Plotly.react(box, figure.data, figure.layout, config).then(() => { box.dataset.drawn = String(Number(box.dataset.drawn || 0) + 1); });
     if (!box.sparcodeObserver) {
@@ -42,9 +42,14 @@ export default function ({ data, parentElement }) {
     }
   }, () => { box.textContent = "Charts need the studio's own server. Start it with: streamlit run streamlit_app.py"; });
   return () => {
-    box.sparcodeGone = true;
-    if (box.sparcodeObserver) box.sparcodeObserver.disconnect();
-    if (window.Plotly) window.Plotly.purge(box);
+    box.sparcodeFigure = null;
+    // Streamlit may end a chart and bring it back in the same place at once, when elements above it come or go.
+    setTimeout(() => {
+      if (box.sparcodeFigure !== null) return;
+      if (box.sparcodeObserver) box.sparcodeObserver.disconnect();
+      box.sparcodeObserver = undefined;
+      if (window.Plotly) window.Plotly.purge(box);
+    });
   };
 }
 """

@@ -1,0 +1,75 @@
+"""Pages run inside the test, and what to wait for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from app import loaders
+from app.job_snapshot import JobSnapshot
+from app.studio import BACKBONE_KEY, Studio
+
+# Only a broken studio lets a wait take this long.
+PATIENCE = 30
+ENTRY = Path(__file__).resolve().parents[2] / "app" / "main.py"
+
+
+def studio() -> Studio:
+    """The studio behind the pages."""
+    return loaders.studio()
+
+
+def opened(file: str = "overview.py", **address: str) -> AppTest:
+    """A page of the studio, by its file, once the backbone is trained (or its training has failed)."""
+    studio()
+    ended(BACKBONE_KEY)
+    return visited(file, **address)
+
+
+def visited(file: str, **address: str) -> AppTest:
+    """A page as it stands, whatever goes on."""
+    app = AppTest.from_file(ENTRY, default_timeout=PATIENCE).run()
+    # Pages can only be switched to once the entry script has named them.
+    app.switch_page(f"../pages/{file}")
+    for name, value in address.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def ended(key: str) -> JobSnapshot:
+    """A job once it is over."""
+    job = studio().jobs.wait(key, lambda snapshot: False, PATIENCE)
+    assert job is not None
+    assert not job.active
+    return job
+
+
+def settled(app: AppTest) -> AppTest:
+    """The page once nothing that it waits for goes on; a browser would look again by its timer."""
+    for _ in range(20):
+        active = [job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.active]
+        if not active:
+            return app
+        for key in active:
+            ended(key)
+        app.run()
+    raise AssertionError("the page does not come to rest")
+
+
+def figures(app: AppTest) -> dict[str, str]:
+    """Label -> value of every figure card."""
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def charts(app: AppTest) -> dict[str, dict[str, Any]]:
+    """Title -> Plotly figure of every live chart."""
+    drawn = [json.loads(json.loads(element.proto.json)["figure"]) for element in app.get("bidi_component")]
+    return {figure["layout"]["title"]["text"]: figure for figure in drawn}
+
+
+def described(app: AppTest) -> list[str]:
+    """What every live chart tells people who do not see it."""
+    return [json.loads(element.proto.json)["alt"] for element in app.get("bidi_component")]
