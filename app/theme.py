@@ -124,7 +124,7 @@ def figure_layout(dark: bool, font_size: int = 14) -> dict[str, Any]:
     background, text, grid = (BACKGROUND_DARK, TEXT_DARK, GRID_DARK) if dark else (BACKGROUND_LIGHT, TEXT_LIGHT, GRID_LIGHT)
     axis = {"gridcolor": grid, "linecolor": grid, "zerolinecolor": grid, "automargin": True}
     return {
-        "template": "plotly_dark" if dark else "plotly_white",
+        "template": "none",
         "colorway": list(categorical(dark)),
         "colorscale": {"sequential": [[step / (len(SEQUENTIAL) - 1), colour] for step, colour in enumerate(SEQUENTIAL)]},
         "font": {"family": FONT_FAMILY, "size": font_size, "color": text},

@@ -6,7 +6,7 @@ from app.components.explorer import explorer
 
 st.title("Index Explorer")
 st.markdown(
-    "Three choices make a SparCode index. Move them: **recall**, **latency**, **index size** and **code usage** follow, computed by the "
-    "real model on the real index."
+    "Move the three choices: **recall**, **latency**, **index size** and **code usage** follow, computed by the real model on the real "
+    "index."
 )
 explorer()

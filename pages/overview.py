@@ -8,13 +8,14 @@ from app.components.comparison_table import comparison
 from app.components.facts import data_facts
 
 FLOW = """
+%%{init: {"flowchart": {"padding": 10, "nodeSpacing": 20, "rankSpacing": 28, "wrappingWidth": 160}, "themeVariables": {"fontSize": "20px"}}}%%
 flowchart LR
-    history[User history] --> tokens[T tokens]
-    tokens --> codes[Codes<br/>product quantization]
-    codes --> network[Network scores<br/>code and item]
-    network --> cut[Minus threshold, ReLU]
-    cut --> index[(Sparse inverted index)]
-    index --> top[Add posting lists,<br/>top-k items]
+    history[User<br/>history] --> tokens[T tokens]
+    tokens --> codes[Codes]
+    codes --> network[Network:<br/>code × item]
+    network --> cut[Cut at<br/>threshold]
+    cut --> index[(Sparse<br/>index)]
+    index --> top[Add lists,<br/>top k]
 """
 
 st.title("SparCode Studio")
@@ -29,9 +30,9 @@ st.mermaid_chart(FLOW, alt="From a user's history to tokens, codes, scores, the 
 # Streamlit looks relative paths up from the entry script's folder, which is not this one.
 st.page_link(
     Path(__file__).with_name("index_explorer.py"),
-    label="Open the Index Explorer: move codebooks and threshold, watch recall, latency and size",
+    label="**Open the Index Explorer →** Move codebooks and threshold, watch recall, latency and size",
 )
-st.header("Is it any good?")
+st.header("How good is it?")
 comparison()
 st.header("The data")
 data_facts()

@@ -241,8 +241,9 @@ def data_facts(data: Interactions) -> DataFacts:
 
 def machine_facts() -> str:
     """Processor, cores, threads in use and versions, in words; nothing that names the machine."""
+    threads = torch.get_num_threads()
     return (
-        f"{_processor()}, {os.cpu_count() or 1} cores, {torch.get_num_threads()} threads used, "
+        f"{_processor()}, {os.cpu_count() or 1} cores, {threads} thread{'' if threads == 1 else 's'} used, "
         f"Python {platform.python_version()}, PyTorch {torch.__version__}"
     )
 

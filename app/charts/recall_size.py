@@ -98,9 +98,7 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
     faint = GRID_DARK if dark else GRID_LIGHT
     for position, line in enumerate(data.others, start=2):
         style = series_style(position, dark)
-        figure.add_scatter(
-            x=line.megabytes, y=line.recall, name=line.label, mode="lines", line={**style["line"], "width": 1.5}, opacity=0.75
-        )
+        figure.add_scatter(x=line.megabytes, y=line.recall, name=line.label, mode="lines", line={**style["line"], "width": 2.5})
     style = series_style(0, dark)
     figure.add_scatter(x=data.this.megabytes, y=data.this.recall, name=data.this.label, mode="lines", line={**style["line"], "width": 3})
     if data.current is not None:
@@ -111,4 +109,9 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
     figure.update_traces(hovertemplate="%{x:.3g} MB<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
     figure.update_xaxes(type="log", gridcolor=faint, minor={"showgrid": False}, dtick=1)
     figure.update_yaxes(rangemode="tozero")
+    # Five lines of legend have no room above the plot; recall rises with size, so the lower right is free.
+    figure.update_layout(
+        legend={"orientation": "v", "x": 1, "xanchor": "right", "y": 0.02, "yanchor": "bottom", "bgcolor": "rgba(0, 0, 0, 0)"},
+        margin={"t": 44},
+    )
     return figure

@@ -40,7 +40,8 @@ def show_recall(card: DeltaGenerator, stage: Stage, point: ExplorerPoint, before
         The preview at the same stop, for a fine-tuned model.
     """
     k = stage.explorer.k
-    delta = None if before is None else f"{point.recall - before.recall:+.3f} against the preview"
+    change = 0.0 if before is None else round(point.recall - before.recall, 3)
+    delta = f"{change:+.3f} against the preview" if change else None
     card.metric(f"Recall@{k} · {stage.kind}", METRICS["recall"].text(point.recall), delta)
     card.caption(f"NDCG@{k} {METRICS['ndcg'].text(point.ndcg)} · {len(stage.explorer.evaluation.queries):,} test users")
 
@@ -53,7 +54,7 @@ def show_size(card: DeltaGenerator, stage: Stage, point: ExplorerPoint) -> None:
         return
     card.metric(f"Index size · {stage.kind}", METRICS["size_bytes"].text(point.total_bytes))
     kept = METRICS["density"].text(point.density)
-    card.caption(f"{point.kept_postings:,} scores in {stage.usage.n_lists:,} lists, {kept} of all")
+    card.caption(f"{point.kept_postings:,} scores, {kept} of all")
 
 
 def show_usage(card: DeltaGenerator, stage: Stage) -> None:
@@ -63,7 +64,7 @@ def show_usage(card: DeltaGenerator, stage: Stage) -> None:
     possible = f"{usage.possible_codes:,}" if usage.possible_codes < 10**9 else f"{usage.possible_codes:.1e}"
     perplexity = " / ".join(f"{value:.0f}" for value in usage.perplexity)
     dead = METRICS["dead_share"].text(float(usage.dead_share.mean()))
-    card.caption(f"of {possible} possible · perplexity {perplexity} of {size} · dead codewords {dead}")
+    card.caption(f"of {possible} possible · perplexity {perplexity} of {size} · dead {dead}")
 
 
 def show_latency(card: DeltaGenerator, stage: Stage, timed: TimedLatency) -> None:
@@ -72,4 +73,4 @@ def show_latency(card: DeltaGenerator, stage: Stage, timed: TimedLatency) -> Non
     card.metric(f"Latency, median · {stage.kind}", METRICS["p50_ms"].text(latency.p50_ms))
     threads = "1 thread" if latency.threads == 1 else f"{latency.threads} threads"
     beside = ", while jobs ran beside it" if timed.busy else ""
-    card.caption(f"p95 {METRICS['p95_ms'].text(latency.p95_ms)} · {latency.n_calls} single queries, {threads}{beside}")
+    card.caption(f"p95 {METRICS['p95_ms'].text(latency.p95_ms)} · {latency.n_calls} queries, {threads}{beside}")

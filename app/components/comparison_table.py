@@ -46,7 +46,7 @@ def table_of(rows: Sequence[ModelRow]) -> pd.DataFrame:
                 "median (ms)": f"{row.result.latency.p50_ms:.2f}",
                 "p95 (ms)": f"{row.result.latency.p95_ms:.2f}",
                 "search data (MB)": f"{sum(row.result.size_bytes.values()) / 1e6:,.2f}",
-                "training (s)": f"{row.train_seconds:.0f}",
+                "training (s)": f"{row.train_seconds:.1f}",
             }
             for row in rows
         ]
@@ -110,7 +110,7 @@ def _reading(rows: Sequence[ModelRow], studio: Studio) -> None:
         st.markdown(reason)
     latency = rows[0].result.latency
     st.caption(
-        f"**Trained from scratch** on {studio.interactions.name}, one seed ({studio.config.training.seed}), means over "
+        f"All trained here on **{studio.interactions.name}**, one seed ({studio.config.training.seed}), means over "
         f"{rows[0].result.n_queries:,} test users: differences of a few thousandths are chance. Latency: {latency.n_calls} single queries, "
         "encoding included. Search data: the index, item vectors or network that a query is matched with. The catalogue is small "
         f"({studio.interactions.n_items:,} items); scoring every item gets slower with its size, looking up lists does not. "

@@ -20,18 +20,13 @@ from sparcode.evaluation import ExplorerPoint
 from sparcode.training import EpochRecord
 
 
-def is_dark() -> bool:
-    """Whether the reader looks at the dark theme."""
-    return st.context.theme.type == "dark"
-
-
 def training_chart(title: str, records: Sequence[EpochRecord]) -> None:
     """Loss, validation recall and perplexity of a training run, live."""
     alt = f"{title}: no epoch yet"
     if records:
         last = records[-1]
         alt = f"{title}: epoch {last.epoch}, validation recall {last.recall:.3f}, started at {records[0].recall:.3f}"
-    live_chart(training_curve_figure(training_curve_data(title, records), is_dark()), "chart-training", alt)
+    live_chart(training_curve_figure, training_curve_data(title, records), "chart-training", alt)
 
 
 def trade_off_charts(view: View, studio: Studio, point: ExplorerPoint) -> None:
@@ -46,20 +41,22 @@ def trade_off_charts(view: View, studio: Studio, point: ExplorerPoint) -> None:
     point
         Figures at the slider.
     """
-    stage, dark = view.stage, is_dark()
+    stage = view.stage
     curve, k = stage.curve, stage.explorer.k
     columns = (curve.tau, curve.density, curve.recall, curve.ndcg)
     now = (point.density, point.recall, point.ndcg)
     ceiling = studio.backbone.recall if studio.backbone else None
     live_chart(
-        threshold_curve_figure(threshold_curve_data(columns, now, ceiling, k), dark),
+        threshold_curve_figure,
+        threshold_curve_data(columns, now, ceiling, k),
         "chart-threshold",
         f"Recall and NDCG against the threshold. Now: recall {point.recall:.3f} with {point.density:.1%} of scores kept.",
     )
     this, others = _lines(view, studio)
     current = (point.total_bytes, point.recall) if stage.complete else None
     live_chart(
-        recall_size_figure(recall_size_data(this, others, current, k), dark),
+        recall_size_figure,
+        recall_size_data(this, others, current, k),
         "chart-size",
         f"Recall against index size. Now: recall {point.recall:.3f} at {point.total_bytes / 1e6:.2f} MB.",
     )
@@ -75,21 +72,24 @@ def index_charts(stage: Stage, point: ExplorerPoint) -> None:
     point
         Figures at the slider.
     """
-    usage, dark = stage.usage, is_dark()
+    usage = stage.usage
     live_chart(
-        code_usage_figure(code_usage_data(usage.counts, usage.perplexity), dark),
+        code_usage_figure,
+        code_usage_data(usage.counts, usage.perplexity),
         "chart-usage",
         f"Use of codewords per codebook. Perplexity {', '.join(f'{value:.0f}' for value in usage.perplexity)}.",
     )
     lengths = list_lengths_data(point.list_lengths, stage.explorer.index.n_items)
     live_chart(
-        list_lengths_figure(lengths, dark),
+        list_lengths_figure,
+        lengths,
         "chart-lengths",
         f"Histogram of posting list lengths. The median list has {lengths.median:,.0f} items.",
     )
     parts = memory_parts_data(point.size_bytes if stage.complete else {})
     live_chart(
-        memory_parts_figure(parts, dark),
+        memory_parts_figure,
+        parts,
         "chart-memory",
         "Memory by part: " + ", ".join(f"{label} {size:.2f} MB" for label, size in zip(parts.labels, parts.megabytes, strict=True)),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.charts.figure_json import Data, figure_json
 from app.plotly_asset import PLOTLY_URL
 
 HEIGHT: Final = 320
@@ -33,7 +35,8 @@ export default function ({ data, parentElement }) {
   box.sparcodeFigure = data.figure;
   const config = { displayModeBar: false, responsive: false };
   library(data.url).then((Plotly) => {
-    if (box.sparcodeFigure !== data.figure) return;
+    if (box.sparcodeFigure !== data.figure || box.sparcodeDrawn === data.figure) return;
+    box.sparcodeDrawn = data.figure;
     const figure = JSON.parse(data.figure);
     Plotly.react(box, figure.data, figure.layout, config).then(() => { box.dataset.drawn = String(Number(box.dataset.drawn || 0) + 1); });
     if (!box.sparcodeObserver) {
@@ -47,7 +50,7 @@ export default function ({ data, parentElement }) {
     setTimeout(() => {
       if (box.sparcodeFigure !== null) return;
       if (box.sparcodeObserver) box.sparcodeObserver.disconnect();
-      box.sparcodeObserver = undefined;
+      box.sparcodeObserver = box.sparcodeDrawn = undefined;
       if (window.Plotly) window.Plotly.purge(box);
     });
   };
@@ -64,13 +67,13 @@ _mount = st.components.v2.component(
 )
 
 
-def live_chart(figure: go.Figure, key: str, alt: str, height: int = HEIGHT) -> None:
-    """Draw a figure, or update the one that stands there under the same key.
+def live_chart(make: Callable[[Data, bool], go.Figure], data: Data, key: str, alt: str, height: int = HEIGHT) -> None:
+    """Draw a figure in the reader's theme, or update the one that stands there under the same key.
 
     Parameters
     ----------
-    figure
-        What to draw; `layout.uirevision` keeps the reader's zoom.
+    make, data
+        A chart's figure function, and its data; `layout.uirevision` of the figure keeps the reader's zoom.
     key
         Tells charts of a page apart.
     alt
@@ -79,5 +82,5 @@ def live_chart(figure: go.Figure, key: str, alt: str, height: int = HEIGHT) -> N
         In pixels.
     """
     # As one string, so that the browser can tell without a look inside that nothing changed.
-    data = {"figure": figure.to_json(), "alt": alt, "height": height, "url": PLOTLY_URL}
-    _mount(key=key, data=data, width="stretch", height="content")
+    figure = figure_json(make, data, dark=st.context.theme.type == "dark")
+    _mount(key=key, data={"figure": figure, "alt": alt, "height": height, "url": PLOTLY_URL}, width="stretch", height="content")

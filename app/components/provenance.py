@@ -24,10 +24,10 @@ def kind_badge(kind: Kind) -> None:
 
 
 def data_line(studio: Studio) -> str:
-    """The data, its size, and that it is synthetic where it is."""
+    """The data, its size, and that it is made up where it is."""
     data = studio.interactions
-    made_up = "**synthetic data**, made up by this project" if data.synthetic else "real data"
-    return f"{data.name}: {made_up}. {data.n_users:,} users, {data.n_items:,} items, {data.n_interactions:,} interactions"
+    made_up = ", made up by this project" if data.synthetic else ""
+    return f"Data: **{data.name}**{made_up}: {data.n_users:,} users, {data.n_items:,} items, {data.n_interactions:,} interactions"
 
 
 def provenance(stage: Stage, studio: Studio) -> None:

@@ -1,0 +1,59 @@
+"""Figures as the browser takes them, kept: a page that looks for news twice a second mostly draws what it drew before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.bounded_cache import BoundedCache
+
+Data = TypeVar("Data", bound=tuple)
+
+_kept: Final = BoundedCache(32 * 2**20)
+
+
+def figure_json(make: Callable[[Data, bool], go.Figure], data: Data, dark: bool) -> str:
+    """The figure of some data as JSON, made anew only if it was not made before.
+
+    Parameters
+    ----------
+    make
+        A chart's figure function; depends on nothing but its arguments.
+    data
+        The chart's data: a tuple of numbers, texts, arrays, None and such tuples.
+    dark
+        Whether it stands on the dark background.
+
+    Raises
+    ------
+    TypeError
+        If the data holds anything else, whose content could change unseen.
+    """
+    content = hashlib.sha256()
+    _add(data, content)
+    key = (make.__module__, make.__qualname__, dark, content.digest())
+    text = _kept.get(key)
+    if text is None:
+        text = make(data, dark).to_json()
+        _kept.put(key, text, len(text))
+    return text
+
+
+def _add(value: Any, content: hashlib._Hash) -> None:
+    """Put a value into the hash, with its kind and length, so that no two contents run into one."""
+    if isinstance(value, np.ndarray):
+        content.update(f"array {value.dtype.str} {value.shape} ".encode())
+        content.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, tuple):
+        content.update(f"tuple {len(value)} ".encode())
+        for part in value:
+            _add(part, content)
+    elif value is None or isinstance(value, str | int | float | np.generic):
+        text = repr(value)
+        content.update(f"{type(value).__name__} {len(text)} {text} ".encode())
+    else:
+        raise TypeError(f"chart data may hold numbers, texts, arrays, None and tuples of them; got {type(value).__name__}")

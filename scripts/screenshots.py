@@ -1,0 +1,126 @@
+"""Pictures of every page for `docs/screenshots/`, taken from a studio started for it: `python scripts/screenshots.py`.
+
+Needs the packages of the `dev` extra and a Chromium on the PATH. Takes about two minutes, most of them for training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+PAGES: Final = {"overview": "", "explorer": "explorer"}
+WIDTHS: Final = (1280, 1920)
+LOOKS: Final = ("light", "dark")
+# The picture that the README shows, and what it is a copy of.
+README_PICTURE: Final = ("explorer", "explorer-1280-light")
+PATIENCE_MS: Final = 300_000
+COLOURS: Final = 128
+
+
+@contextmanager
+def running_studio() -> Iterator[str]:
+    """Start the studio on a free port; yields its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port), "--server.headless", "true"]
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True)
+    try:
+        if not any("URL:" in line for line in server.stdout):
+            raise RuntimeError("the studio did not start")
+        address = f"http://127.0.0.1:{port}"
+        urllib.request.urlopen(f"{address}/_stcore/health").close()
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def at_rest(page: Page) -> None:
+    """Wait until the script has ended and every chart is drawn."""
+    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=PATIENCE_MS)
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')", timeout=PATIENCE_MS)
+    page.wait_for_function("() => !document.querySelector('.sparcode-chart:not([data-drawn])')", timeout=PATIENCE_MS)
+    page.evaluate("() => document.fonts.ready.then(() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))))")
+
+
+def train_everything(browser: Browser, address: str) -> None:
+    """Fill the comparison table and the explorer once; all later visits find them ready."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{address}/explorer")
+    page.get_by_text("fine-tuned in").first.wait_for(timeout=PATIENCE_MS)
+    page.goto(address)
+    page.get_by_role("button", name="Train and compare the models").click(timeout=PATIENCE_MS)
+    page.get_by_text("popularity", exact=True).wait_for(timeout=PATIENCE_MS)
+    page.goto(f"{address}/explorer")
+    page.get_by_text("fine-tuned in").first.wait_for(timeout=PATIENCE_MS)
+    page.wait_for_function("() => document.querySelectorAll('.sparcode-chart[data-drawn]').length === 6", timeout=PATIENCE_MS)
+    page.close()
+
+
+def picture(browser: Browser, url: str, width: int, look: str) -> bytes:
+    """A page from top to bottom, as PNG."""
+    context = browser.new_context(viewport={"width": width, "height": width * 9 // 16}, color_scheme=look)
+    page = context.new_page()
+    page.goto(url)
+    # The caption under the figures or the table is what comes last.
+    page.get_by_text("Measured on this machine").wait_for(timeout=PATIENCE_MS)
+    at_rest(page)
+    # The page scrolls inside a container of its own, so the window is made as high as its content.
+    height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
+    page.set_viewport_size({"width": width, "height": height})
+    at_rest(page)
+    taken = page.screenshot()
+    context.close()
+    return taken
+
+
+def reduced(png: bytes) -> bytes:
+    """The picture with few colours: a quarter of the bytes, and no difference that the eye sees."""
+    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def main() -> None:
+    """Take every picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots", help="folder for the pictures")
+    out = parser.parse_args().out
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        parser.error(f"no browser on PATH (looked for {', '.join(BROWSERS)})")
+    out.mkdir(parents=True, exist_ok=True)
+    with running_studio() as address, sync_playwright() as playwright:
+        # No sandbox, because containers run as root.
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        train_everything(browser, address)
+        for name, path in PAGES.items():
+            for width in WIDTHS:
+                for look in LOOKS:
+                    file = out / f"{name}-{width}-{look}.png"
+                    file.write_bytes(reduced(picture(browser, f"{address}/{path}", width, look)))
+                    print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")
+        browser.close()
+    copy, original = README_PICTURE
+    shutil.copyfile(out / f"{original}.png", out / f"{copy}.png")
+
+
+if __name__ == "__main__":
+    main()
