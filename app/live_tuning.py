@@ -1,8 +1,7 @@
-"""Fine-tuning that fits a visitor's patience: as many epochs as the time allows, on a schedule that ends with them."""
+"""Fine-tuning that fits a visitor's patience: it ends after some seconds, at the best epoch so far."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
@@ -10,7 +9,7 @@ from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.pipeline import fine_tune
-from sparcode.training import EpochRecord, Trainer, fit
+from sparcode.training import EpochRecord
 
 
 def fine_tune_within(
@@ -22,10 +21,7 @@ def fine_tune_within(
     should_stop: Callable[[], bool],
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[list[EpochRecord], bool]:
-    """Fine-tune in place for at most about some seconds; the model ends at the best epoch measured, as without a limit.
-
-    After every epoch the number of epochs is set anew to those that fit, so that the cosine of the step size comes to its end in time
-    and no epoch is broken off. At least one epoch is trained.
+    """Fine-tune in place until the settings or the time end it; the model is left at the best epoch measured, the start included.
 
     Parameters
     ----------
@@ -41,25 +37,16 @@ def fine_tune_within(
     Returns
     -------
     tuple
-        The records, and whether fewer epochs were planned in the end than the settings allow.
+        The records, and whether the time ended the training. The last epoch may then be an incomplete one.
     """
-    if config.training.joint_epochs == 0 or math.isinf(seconds):
-        return fine_tune(model, split, config, on_epoch, should_stop), False
-    most = config.training.joint_epochs
-    trainer = Trainer(model, split.train, config.training)
     deadline = clock() + seconds
-    began = math.nan
+    late = False
 
-    def pace(record: EpochRecord) -> None:
-        nonlocal began
-        now = clock()
-        if record.epoch == 0:
-            began = now
-        else:
-            per_epoch = (now - began) / record.epoch
-            left = max(0.0, deadline - now)
-            trainer.total_epochs = min(most, record.epoch + int(left / per_epoch)) if per_epoch > 0 else most
-        on_epoch(record)
+    def stop() -> bool:
+        nonlocal late
+        late = late or clock() >= deadline
+        return late or should_stop()
 
-    records = fit(trainer, split.validation, pace, should_stop)
-    return records, trainer.epoch == trainer.total_epochs < most
+    records = fine_tune(model, split, config, on_epoch, stop)
+    incomplete = bool(records) and (records[-1].stopped or records[-1].epoch < config.training.joint_epochs)
+    return records, late and incomplete

@@ -35,7 +35,7 @@ COMPARISON_KEY: Final = "comparison"
 FIRST_FIGURES: Final = "first figures"
 MEASURED_KINDS: Final[tuple[Kind, ...]] = ("preview", "fine-tuned")
 # From a change of codebooks to the end of its fine-tuning, the preview included; measuring takes the figures to 10 s.
-LIVE_SECONDS: Final = 7.5
+LIVE_SECONDS: Final = 7.0
 # Where the preview alone takes long.
 LEAST_TUNING_SECONDS: Final = 4.0
 

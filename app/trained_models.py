@@ -43,7 +43,7 @@ class Tuned(NamedTuple):
     seconds
         Training time, the preview included.
     cut_short
-        Whether the clock ended the training, not the epochs or the patience of its settings.
+        Whether the time for it ended the training, not the epochs or the patience of its settings.
     """
 
     model: SparCodeModel

@@ -8,7 +8,7 @@ from app.components.comparison_table import comparison
 from app.components.facts import data_facts
 
 FLOW = """
-%%{init: {"flowchart": {"padding": 10, "nodeSpacing": 20, "rankSpacing": 28, "wrappingWidth": 160}, "themeVariables": {"fontSize": "20px"}}}%%
+%%{init: {"flowchart": {"padding": 10, "rankSpacing": 28, "wrappingWidth": 160}, "themeVariables": {"fontSize": "20px"}}}%%
 flowchart LR
     history[User<br/>history] --> tokens[T tokens]
     tokens --> codes[Codes]

@@ -115,6 +115,23 @@ class TrainingConfig(Config):
         0.4, gt=0, le=1, description="Least share of a training history shown as the query; the whole history is the target."
     )
     keep_most: float = Field(0.9, gt=0, le=1, description="Largest share of a training history shown as the query.")
+    first_part_share: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="Share of training queries that are the first part of a history, as at evaluation; the others are a random part. "
+        "Without times in the data every query is a random part.",
+    )
+    teacher_weight: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Weight of EASE's scores as soft targets beside the real ones, for every network alike; 0 trains without a teacher. "
+        "Not used on more than 10000 items or with sampled negatives.",
+    )
+    teacher_scale: float = Field(
+        5.0, gt=0, le=100, description="Factor on EASE's scores before the softmax that makes soft targets of them."
+    )
     n_negatives: int = Field(0, ge=0, le=1_000_000, description="Shared negatives per batch (sampled softmax); 0 scores every item.")
     density: float = Field(0.2, gt=0, le=1, description="Share of (code, item) scores above the threshold; sets tau.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, batches and negatives.")

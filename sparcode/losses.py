@@ -28,6 +28,33 @@ def softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return ((counts * torch.logsumexp(logits, dim=1)).sum() - logits[rows, columns].sum()) / len(logits)
 
 
+def distilled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, teacher: Tensor, weight: float) -> Tensor:
+    """Full softmax towards a mixture of the real targets and a teacher's distribution (Hinton et al., arXiv 1503.02531).
+
+    A query with n targets counts as n draws, of which the share `weight` follows the teacher.
+
+    Parameters
+    ----------
+    logits
+        (B, C) float32.
+    rows, columns
+        As for `softmax_loss`.
+    teacher
+        (B, C) float32, each row a distribution.
+    weight
+        Share of the teacher, in [0, 1]; 0 is `softmax_loss`.
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    counts = torch.bincount(rows, minlength=len(logits))
+    soft = (counts * (teacher * logits).sum(dim=1)).sum()
+    normalisers = (counts * torch.logsumexp(logits, dim=1)).sum()
+    return (normalisers - (1 - weight) * logits[rows, columns].sum() - weight * soft) / len(logits)
+
+
 def sampled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, n_negatives: int, n_items: int) -> Tensor:
     """Softmax over each target and the shared negatives, which stand for the whole catalogue.
 

@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from sparcode.baselines import EASE, Popularity
-from sparcode.config import IndexConfig, RunConfig
+from sparcode.config import IndexConfig, RunConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
 from sparcode.index.inverted_index import InvertedIndex, build_index
@@ -19,6 +19,7 @@ from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training import EpochRecord, Trainer, fit, never_stop
 
+TEACHER_MAX_ITEMS = 10_000
 OnEpoch = Callable[[EpochRecord], None]
 ShouldStop = Callable[[], bool]
 
@@ -68,7 +69,7 @@ def fine_tune(
     """Train encoder, codebooks and interaction network jointly, in place; ends at the best validation recall, the start included."""
     if config.training.joint_epochs == 0:
         return []
-    return fit(Trainer(model, split.train, config.training), split.validation, on_epoch, should_stop)
+    return fit(_trainer(model, split, config), split.validation, on_epoch, should_stop)
 
 
 def train_sparcode(
@@ -119,4 +120,15 @@ def _train(
     model: nn.Module, split: Split, config: RunConfig, on_epoch: OnEpoch, should_stop: ShouldStop, epochs: int | None = None
 ) -> tuple[nn.Module, list[EpochRecord]]:
     initialise(model, config.training.seed)
-    return model, fit(Trainer(model, split.train, config.training, epochs), split.validation, on_epoch, should_stop)
+    return model, fit(_trainer(model, split, config, epochs), split.validation, on_epoch, should_stop)
+
+
+def _trainer(model: nn.Module, split: Split, config: RunConfig, epochs: int | None = None) -> Trainer:
+    return Trainer(model, split.train, config.training, epochs, split.has_time, _teacher(split.train, config.training))
+
+
+def _teacher(train: Histories, config: TrainingConfig) -> np.ndarray | None:
+    """EASE's weights, from training users only; None where the settings or the size of the catalogue leave it out."""
+    if config.teacher_weight == 0 or train.n_items > TEACHER_MAX_ITEMS or 0 < config.n_negatives < train.n_items:
+        return None
+    return EASE().fit(train).weights_

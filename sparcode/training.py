@@ -11,12 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sparcode.config import TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
 from sparcode.index.top_k import top_k
-from sparcode.losses import sampled_softmax_loss, softmax_loss
+from sparcode.losses import distilled_softmax_loss, sampled_softmax_loss, softmax_loss
 from sparcode.metrics.codes import dead_share, perplexity
 from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.batching import query_blocks
@@ -75,8 +76,8 @@ def never_stop() -> bool:
 class Trainer:
     """Trains one model on histories; the model is usable after every epoch.
 
-    A training history is both query and target: a random part of it (between `keep_least` and `keep_most`) is shown, all of it is to be
-    predicted.
+    A training history is both query and target: a part of it (between `keep_least` and `keep_most`) is shown, all of it is to be
+    predicted. The part is the first one or a random one, see `first_part_share`.
 
     Parameters
     ----------
@@ -88,15 +89,29 @@ class Trainer:
         Rates, sizes, seed.
     total_epochs
         Length of the cosine along which a SparCode model's step size falls. Other models keep a constant step size.
+    in_time
+        Whether histories are ordered in time, so that their first part means something.
+    teacher
+        (I, I) float32 item-to-item weights; the sum of a query's rows is the teacher's score of every item. None: no teacher.
     """
 
-    def __init__(self, model: nn.Module, histories: Histories, config: TrainingConfig, total_epochs: int | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        histories: Histories,
+        config: TrainingConfig,
+        total_epochs: int | None = None,
+        in_time: bool = False,
+        teacher: np.ndarray | None = None,
+    ) -> None:
         if len(histories) == 0:
             raise ValueError("training needs at least one user's history; got none")
         self.model, self.histories, self.config = model, histories, config
         self.coded = isinstance(model, SparCodeModel)
         self.total_epochs = (config.joint_epochs if self.coded else config.epochs) if total_epochs is None else total_epochs
         self.epoch = 0
+        self._first_part_share = config.first_part_share if in_time else 0.0
+        self._teacher = None if teacher is None else torch.from_numpy(teacher)
         self._rng = np.random.default_rng([config.seed, int(self.coded)])
         self._generator = torch.Generator().manual_seed(config.seed)
         seed_dropout(model, config.seed)
@@ -162,8 +177,7 @@ class Trainer:
             yield order[start : start + self.config.batch_size]
 
     def _train_batch(self, targets: Histories) -> tuple[float, float, int]:
-        shown = self._rng.uniform(self.config.keep_least, self.config.keep_most, len(targets))[targets.rows]
-        queries = QueryBatch.from_histories(targets.select(self._rng.random(len(shown)) < shown))
+        queries = QueryBatch.from_histories(targets.select(self._shown(targets)))
         loss, commit = self._loss(queries, targets)
         self._check_finite("loss", loss + commit)
         self._optimizer.zero_grad(set_to_none=True)
@@ -178,6 +192,17 @@ class Trainer:
             revived = self.model.quantizer.update(tokens, self._generator)
         return float(loss.detach()), float(commit.detach()), revived
 
+    def _shown(self, histories: Histories) -> np.ndarray:
+        """(n,) bool: which interactions the queries show."""
+        rows = histories.rows
+        share = self._rng.uniform(self.config.keep_least, self.config.keep_most, len(histories))[rows]
+        place = self._rng.random(len(rows))
+        if self._first_part_share == 0:
+            return place < share
+        first_part = (self._rng.random(len(histories)) < self._first_part_share)[rows]
+        place_in_time = (np.arange(len(rows)) - histories.indptr[rows]) / histories.lengths[rows]
+        return np.where(first_part, place_in_time, place) < share
+
     def _check_finite(self, name: str, value: Tensor) -> None:
         if not torch.isfinite(value):
             raise DivergenceError(
@@ -190,7 +215,12 @@ class Trainer:
         n_items, n_negatives = targets.n_items, self.config.n_negatives
         if not 0 < n_negatives < n_items:
             logits, commit = self.model(queries)
-            return softmax_loss(logits, rows, torch.from_numpy(targets.items.astype(np.int64))), commit
+            columns = torch.from_numpy(targets.items.astype(np.int64))
+            if self._teacher is None:
+                return softmax_loss(logits, rows, columns), commit
+            taught = F.embedding_bag(queries.items, self._teacher, queries.offsets, mode="sum", include_last_offset=True)
+            soft_targets = F.softmax(self.config.teacher_scale * taught, dim=1)
+            return distilled_softmax_loss(logits, rows, columns, soft_targets, self.config.teacher_weight), commit
         distinct, columns = np.unique(targets.items, return_inverse=True)
         negatives = self._rng.integers(n_items, size=n_negatives)
         logits, commit = self.model(queries, torch.from_numpy(np.concatenate([negatives, distinct]).astype(np.int64)))

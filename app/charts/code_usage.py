@@ -70,6 +70,6 @@ def code_usage_figure(data: CodeUsageData, dark: bool) -> go.Figure:
             hovertemplate="codeword %{x}: %{y:.2f} x even<extra>%{fullData.name}</extra>",
         )
     figure.add_hline(y=1, line={"dash": "dot", "width": 1.5, "color": series_style(9, dark)["line"]["color"]})
-    figure.update_yaxes(rangemode="tozero")
-    figure.update_layout(showlegend=True)
+    figure.layout.yaxis.update(rangemode="tozero")
+    figure.layout.update(showlegend=True)
     return figure

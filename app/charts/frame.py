@@ -24,22 +24,24 @@ def titled_figure(title: str, x_title: str, y_title: str, dark: bool) -> go.Figu
     go.Figure
         Zoom survives new data as long as the title stays.
     """
-    figure = go.Figure(layout=figure_layout(dark, FONT_SIZE))
-    figure.update_layout(
-        title={"text": title, "x": 0.01, "xanchor": "left", "y": 0.97, "yanchor": "top", "font": {"size": FONT_SIZE + 2}},
-        xaxis_title={"text": x_title, "font": {"size": FONT_SIZE}},
-        yaxis_title={"text": y_title, "font": {"size": FONT_SIZE}},
-        margin={"l": 56, "r": 18, "t": 64, "b": 44},
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "font": {"size": FONT_SIZE - 2}},
-        uirevision=title,
-        autosize=True,
+    layout = figure_layout(dark, FONT_SIZE)
+    for axis, text in (("xaxis", x_title), ("yaxis", y_title)):
+        layout[axis]["title"] |= {"text": text, "font": {"size": FONT_SIZE}}
+    # All at once: Plotly takes ten times as long to change a layout as to check a new one.
+    return go.Figure(
+        layout={
+            **layout,
+            "title": {"text": title, "x": 0.01, "xanchor": "left", "y": 0.97, "yanchor": "top", "font": {"size": FONT_SIZE + 2}},
+            "margin": {"l": 56, "r": 18, "t": 64, "b": 44},
+            "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "font": {"size": FONT_SIZE - 2}},
+            "uirevision": title,
+            "autosize": True,
+        }
     )
-    return figure
 
 
 def with_note(figure: go.Figure, note: str) -> go.Figure:
     """The figure with a text in its middle, in place of data."""
     figure.add_annotation(text=note, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
+    figure.layout.xaxis.visible = figure.layout.yaxis.visible = False
     return figure

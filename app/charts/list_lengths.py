@@ -73,7 +73,7 @@ def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:
     accent = series_style(1, dark)["line"]
     figure.add_vline(x=data.median, line=accent, annotation_text=f"median {data.median:,.0f}")
     # Room above the highest bar for the median's label.
-    figure.update_yaxes(range=[0, 1.15 * float(data.counts.max())])
-    figure.update_xaxes(range=[0, float(data.centres[-1] + data.width / 2)])
-    figure.update_layout(showlegend=False, bargap=0.05)
+    figure.layout.yaxis.update(range=[0, 1.15 * float(data.counts.max())])
+    figure.layout.xaxis.update(range=[0, float(data.centres[-1] + data.width / 2)])
+    figure.layout.update(showlegend=False, bargap=0.05)
     return figure

@@ -66,6 +66,6 @@ def memory_parts_figure(data: MemoryPartsData, dark: bool) -> go.Figure:
         cliponaxis=False,
         hovertemplate="%{y}: %{x:.4~g} MB<extra></extra>",
     )
-    figure.update_layout(showlegend=False, bargap=0.35)
-    figure.update_xaxes(rangemode="tozero")
+    figure.layout.update(showlegend=False, bargap=0.35)
+    figure.layout.xaxis.update(rangemode="tozero")
     return figure

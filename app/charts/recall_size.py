@@ -107,10 +107,10 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
             x=np.array([data.current[0]]), y=np.array([data.current[1]]), mode="markers", marker=marker, showlegend=False, name="now"
         )
     figure.update_traces(hovertemplate="%{x:.3g} MB<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
-    figure.update_xaxes(type="log", gridcolor=faint, minor={"showgrid": False}, dtick=1)
-    figure.update_yaxes(rangemode="tozero")
+    figure.layout.xaxis.update(type="log", gridcolor=faint, minor={"showgrid": False}, dtick=1)
+    figure.layout.yaxis.update(rangemode="tozero")
     # Five lines of legend have no room above the plot; recall rises with size, so the lower right is free.
-    figure.update_layout(
+    figure.layout.update(
         legend={"orientation": "v", "x": 1, "xanchor": "right", "y": 0.02, "yanchor": "bottom", "bgcolor": "rgba(0, 0, 0, 0)"},
         margin={"t": 44},
     )

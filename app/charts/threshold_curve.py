@@ -100,8 +100,8 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
         line = {"dash": "dot", "width": 2, "color": TEXT_DARK if dark else TEXT_LIGHT}
         figure.add_hline(y=data.ceiling, line=line, annotation_text="recall without codes")
     percents, ticks = np.array(TICKS), [_tick(data, percent) for percent in TICKS]
-    figure.update_xaxes(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
-    figure.update_yaxes(rangemode="tozero")
+    figure.layout.xaxis.update(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
+    figure.layout.yaxis.update(rangemode="tozero")
     return figure
 
 

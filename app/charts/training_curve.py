@@ -80,10 +80,10 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
         top = 0.94 - position * height
         domain = [max(0.0, top - height + 0.11), top]
         panel = {"domain": domain, "gridcolor": grid, "nticks": 3, "anchor": "x", "automargin": True}
-        figure.update_layout({f"yaxis{'' if position == 0 else position + 1}": panel})
+        figure.layout.update({f"yaxis{'' if position == 0 else position + 1}": panel})
         # Beside the panel's top there is no room for an upright title.
         place = {"x": 0, "xanchor": "left", "xref": "paper", "y": top, "yanchor": "bottom", "yref": "paper"}
         figure.add_annotation(text=name, showarrow=False, **place)
-    figure.update_layout(margin={"t": 56})
-    figure.update_xaxes(anchor="y" if len(panels) == 1 else f"y{len(panels)}", rangemode="tozero")
+    figure.layout.update(margin={"t": 56})
+    figure.layout.xaxis.update(anchor="y" if len(panels) == 1 else f"y{len(panels)}", rangemode="tozero")
     return figure

@@ -110,12 +110,17 @@ def _status(view: View, studio: Studio, point: ExplorerPoint) -> None:
             if st.button("Try again"):
                 studio.jobs.forget(view.waiting.key)
                 st.rerun()
-        elif view.tuning is not None and (view.tuning.active or view.stage.kind != "fine-tuned"):
-            _tuning(view, studio)
-        elif view.stage.kind == "fine-tuned":
+        elif view.stage.kind == "fine-tuned" and (not _is_training(view) or view.stage.records == tuple(epochs_of(view.tuning))):
+            # The rest of its curve may still be on the way.
             _tuned(view, studio)
+        elif view.tuning is not None:
+            _tuning(view, studio)
         else:
             st.markdown("being measured; fine-tuning follows" if view.active else "measured straight after k-means")
+
+
+def _is_training(view: View) -> bool:
+    return view.tuning is not None and view.tuning.active
 
 
 def _tuning(view: View, studio: Studio) -> None:
@@ -132,7 +137,9 @@ def _tuning(view: View, studio: Studio) -> None:
 
 def _tuned(view: View, studio: Studio) -> None:
     stage, most = view.stage, view.config.training.joint_epochs
-    st.markdown(f"fine-tuned in {stage.seconds:.0f} s: best of {len(stage.records) - 1} epochs on validation users")
+    n_epochs = len(stage.records) - 1
+    best = f"best of the {n_epochs} epochs that fit" if stage.cut_short else f"best of {n_epochs} epochs"
+    st.markdown(f"fine-tuned in {stage.seconds:.0f} s: {best}, on validation users")
     if stage.cut_short and st.button(f"Train all {most} epochs", help="More epochs did not fit into the time of a live demonstration."):
         studio.start_tuning(view.config.quantizer, owner_id(), full=True)
         st.rerun()

@@ -39,6 +39,8 @@ class Split(NamedTuple):
         Held-out users. Every choice uses `validation`; `test` is for the numbers that are reported.
     dropped
         Reason -> number of users left out.
+    has_time
+        Whether the order inside a history is an order in time.
     """
 
     train: Histories
@@ -46,6 +48,7 @@ class Split(NamedTuple):
     validation: EvaluationSet
     test: EvaluationSet
     dropped: dict[str, int]
+    has_time: bool = False
 
 
 def split_users(interactions: Interactions, config: SplitConfig) -> Split:
@@ -91,6 +94,7 @@ def split_users(interactions: Interactions, config: SplitConfig) -> Split:
         validation=_cut(histories, validation_users, config.target_share),
         test=_cut(histories, test_users, config.target_share),
         dropped={f"users with fewer than {config.min_history} interactions": n_short} if n_short else {},
+        has_time=interactions.has_time,
     )
 
 

@@ -4,10 +4,11 @@ import threading
 
 import pytest
 
+from app import comparison as comparison_module
 from app.comparison import Comparison, ModelRow, Step, compare
 from app.jobs import JobHandle
 from app.trained_models import Backbone, Tuned
-from sparcode import baselines
+from sparcode.baselines import EASE
 from sparcode.evaluation import accuracy
 from sparcode.index.inverted_index import BuildStopped
 from sparcode.retrieval import ExactRetriever
@@ -43,10 +44,11 @@ def test_figures_are_those_of_the_models_given() -> None:
 
 
 def test_a_catalogue_too_large_for_ease_leaves_the_other_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: baselines.EASE, histories: object) -> None:
-        raise ValueError("the matrix would take 9 GiB")
+    class TooLarge(EASE):
+        def fit(self, histories: object) -> None:
+            raise ValueError("the matrix would take 9 GiB")
 
-    monkeypatch.setattr(baselines.EASE, "fit", refuse)
+    monkeypatch.setattr(comparison_module, "EASE", TooLarge)
     comparison, _ = compared()
     assert [row.name for row in comparison.rows] == ["SparCode", "all-to-all", "two-tower", "popularity"]
     assert comparison.left_out == ("EASE is left out: the matrix would take 9 GiB",)
