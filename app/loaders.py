@@ -24,9 +24,9 @@ def data_source() -> str:
     return os.environ.get(DATA_VARIABLE) or "synthetic"
 
 
-def run_config() -> RunConfig:
-    """Settings that visitors do not change on a page."""
-    return RunConfig(index=IndexConfig(block_codes=BLOCK_CODES))
+def run_config(synthetic: bool) -> RunConfig:
+    """Settings that visitors do not change on a page, for synthetic or other data."""
+    return RunConfig.for_data(synthetic, RunConfig(index=IndexConfig(block_codes=BLOCK_CODES)))
 
 
 def studio() -> Studio:
@@ -49,7 +49,8 @@ def close_studio() -> None:
 
 @st.cache_resource(show_spinner="Reading the data ...", on_release=Studio.close)
 def _opened(source: str) -> Studio:
-    opened = Studio(load(source), run_config())
+    data = load(source)
+    opened = Studio(data, run_config(data.synthetic))
     # Every page needs it sooner or later, and it takes the longest.
     opened.start_backbone(_SERVER)
     return opened

@@ -16,7 +16,7 @@ import time
 import numpy as np
 import torch
 
-from sparcode.config import RunConfig, SplitConfig, SyntheticConfig, TrainingConfig
+from sparcode.config import SYNTHETIC_TOKEN_DIM, RunConfig, SplitConfig, SyntheticConfig, TrainingConfig
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate, inexpressible_share, planted_truth
 from sparcode.evaluation import accuracy
@@ -52,7 +52,7 @@ def measure_share(share: float, n_seeds: int, quick: bool) -> dict[str, np.ndarr
     sizes = {"n_users": 400, "n_items": 300} if quick else {}
     data_config = SyntheticConfig(nonlinear_share=share, **sizes)
     data = generate(data_config)
-    dimension = RunConfig().model.token_dim
+    dimension = SYNTHETIC_TOKEN_DIM
     left_over = inexpressible_share(planted_truth(data_config), dimension)
     print(
         f"\nNonlinear share {share:g}: the best dot product of dimension {dimension} leaves {left_over:.1%} of the affinity's variance over"
@@ -63,7 +63,9 @@ def measure_share(share: float, n_seeds: int, quick: bool) -> dict[str, np.ndarr
     for seed in range(n_seeds):
         started = time.perf_counter()
         budget = {"epochs": 8, "joint_epochs": 4} if quick else {}
-        config = RunConfig(split=SplitConfig(seed=seed), training=TrainingConfig(seed=seed, **budget))
+        config = RunConfig.for_data(
+            synthetic=True, settings=RunConfig(split=SplitConfig(seed=seed), training=TrainingConfig(seed=seed, **budget))
+        )
         figures, density = measure_seed(split_users(data, config.split), config)
         densities.append(density)
         for name, row in figures.items():

@@ -13,6 +13,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FORMAT_VERSION = 1
+# A dot product of 32 or more dimensions expresses nearly all of the planted affinity: there would be nothing to show.
+SYNTHETIC_TOKEN_DIM = 16
 
 
 class Config(BaseModel):
@@ -64,7 +66,7 @@ class ModelConfig(Config):
     encoder: Literal["mean"] = Field("mean", description="Query encoder: mean (pooled history, then a DNN).")
     interaction: Literal["mlp"] = Field("mlp", description="Interaction network that scores a (token, item) pair.")
     n_tokens: int = Field(4, ge=1, le=16, description="T: tokens per query.")
-    token_dim: int = Field(16, ge=4, le=512, description="D: dimensions of a token.")
+    token_dim: int = Field(64, ge=4, le=512, description=f"D: dimensions of a token; {SYNTHETIC_TOKEN_DIM} on synthetic data.")
     hidden_dim: int = Field(256, ge=8, le=2048, description="Width of the query encoder.")
     interaction_dim: int = Field(8, ge=1, le=512, description="Hidden width of the interaction network.")
     link: Literal["exp", "linear"] = Field(
@@ -163,6 +165,30 @@ class RunConfig(Config):
     quantizer: QuantizerConfig = QuantizerConfig()
     training: TrainingConfig = TrainingConfig()
     index: IndexConfig = IndexConfig()
+
+    @classmethod
+    def for_data(cls, synthetic: bool, settings: RunConfig | None = None) -> RunConfig:
+        """Settings with the defaults that suit the data.
+
+        Parameters
+        ----------
+        synthetic
+            Whether the data is the planted catalogue (`sparcode.data.synthetic`): tokens have 16 dimensions there, 64 on other data.
+        settings
+            What was set on purpose stays; None: nothing was.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If what was set does not go with the other defaults.
+        """
+        values = cls().model_dump()
+        if synthetic:
+            values["model"]["token_dim"] = SYNTHETIC_TOKEN_DIM
+        given = {} if settings is None else settings.model_dump(exclude_unset=True)
+        for stage, fields in given.items():
+            values[stage] |= fields
+        return cls.model_validate(values)
 
     @model_validator(mode="after")
     def _token_splits_evenly(self) -> RunConfig:

@@ -77,7 +77,7 @@ def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     from tests.tiny import CONFIG
 
     monkeypatch.setenv(loaders.DATA_VARIABLE, str(tiny_table))
-    monkeypatch.setattr(loaders, "run_config", lambda: CONFIG)
+    monkeypatch.setattr(loaders, "run_config", lambda synthetic: CONFIG)
     loaders.close_studio()
     yield
     loaders.close_studio()

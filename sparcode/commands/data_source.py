@@ -54,6 +54,11 @@ class DataSource:
     columns: Mapping[str, str]
     synthetic: Mapping[str, Any]
 
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether this is the planted catalogue."""
+        return self.data in (None, SYNTHETIC)
+
     def load(self, quiet: bool) -> Interactions:
         """Load the data; the synthetic default if `data` is None.
 

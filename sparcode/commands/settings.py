@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,36 +18,54 @@ STAGES = {name: field.annotation for name, field in RunConfig.model_fields.items
 SEED_FIELD = "seed"
 
 
-def build_config(config: Path | None, seed: int | None, **flags: Any) -> RunConfig:
-    """Settings from a file (or the defaults) with flags on top.
+class SettingsFlags(NamedTuple):
+    """Settings as the command line gives them; what it leaves open depends on the data.
 
-    Parameters
+    Attributes
     ----------
-    config
+    file
         JSON file of a `RunConfig`, or a run's ``run.json``.
-    seed
-        Seed of split and training.
-    **flags
-        Field of a stage -> value; None was not given.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read, or a setting is unknown or out of bounds.
+    fields
+        Stage -> field -> value, those given by flags; they go before the file.
     """
-    content = {} if config is None else _read_settings(config)
-    try:
-        # Checked alone first, so that a complaint about the file names the file.
-        settings = RunConfig.model_validate(content).model_dump()
-    except ValidationError as error:
-        raise ValueError(f"{config}: {validation_message(error)}") from error
-    for stage, model in STAGES.items():
-        given = {**flags, SEED_FIELD: seed}
-        settings[stage] |= {name: given[name] for name in model.model_fields if given.get(name) is not None}
-    try:
-        return RunConfig.model_validate(settings)
-    except ValidationError as error:
-        raise ValueError(validation_message(error)) from error
+
+    file: Path | None
+    fields: Mapping[str, Mapping[str, Any]]
+
+    def run_config(self, synthetic: bool) -> RunConfig:
+        """All settings of a run.
+
+        Parameters
+        ----------
+        synthetic
+            Whether the data is the planted catalogue, see `RunConfig.for_data`.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read, or a setting is unknown or out of bounds.
+        """
+        content = {} if self.file is None else _read_settings(self.file)
+        try:
+            # Checked alone first, so that a complaint about the file names the file.
+            settings = RunConfig.model_validate(content).model_dump(exclude_unset=True)
+        except ValidationError as error:
+            raise ValueError(f"{self.file}: {validation_message(error)}") from error
+        for stage, fields in self.fields.items():
+            settings[stage] = {**settings.get(stage, {}), **fields}
+        try:
+            return RunConfig.for_data(synthetic, RunConfig.model_validate(settings))
+        except ValidationError as error:
+            raise ValueError(validation_message(error)) from error
+
+
+def build_settings(config: Path | None, seed: int | None, **flags: Any) -> SettingsFlags:
+    """The flags' values, None for those not given, as `SettingsFlags`."""
+    given = {**flags, SEED_FIELD: seed}
+    return SettingsFlags(
+        config,
+        {stage: {name: given[name] for name in model.model_fields if given.get(name) is not None} for stage, model in STAGES.items()},
+    )
 
 
 def _read_settings(path: Path) -> Any:
@@ -69,5 +88,5 @@ SETTINGS = OptionGroup(
         option("seed", int | None, "Seed of the split and of training (default 0)."),
         *(parameter for stage, model in STAGES.items() for parameter in config_options(model, stage.capitalize(), without={SEED_FIELD})),
     ),
-    build=build_config,
+    build=build_settings,
 )

@@ -11,15 +11,14 @@ import typer
 
 from sparcode.commands.data_source import DATA, DataSource
 from sparcode.commands.option_groups import with_groups
-from sparcode.commands.settings import SETTINGS
+from sparcode.commands.settings import SETTINGS, SettingsFlags
 from sparcode.commands.threads import ThreadsOption, set_threads
-from sparcode.config import RunConfig
 
 
 @with_groups(source=DATA, settings=SETTINGS)
 def train(
     source: DataSource,
-    settings: RunConfig,
+    settings: SettingsFlags,
     out: Annotated[Path | None, typer.Option(help="Folder to keep the run in; without it nothing is kept.", metavar="RUN")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     k: Annotated[int, typer.Option("--k", min=1, help="Items retrieved per query.")] = 50,
@@ -32,6 +31,7 @@ def train(
         check_target(out, overwrite)
     elif overwrite:
         raise typer.BadParameter("--overwrite needs --out")
+    config = settings.run_config(source.is_synthetic)
     data = source.load(quiet or as_json)
 
     # These take seconds to import; bad input is answered before.
@@ -42,7 +42,7 @@ def train(
 
     set_threads(threads)
     with Progress(quiet or as_json) as progress:
-        comparison = compare(data, settings, k, progress.on_stage, progress.on_epoch)
+        comparison = compare(data, config, k, progress.on_stage, progress.on_epoch)
     if out is not None:
         save_run(comparison.run, out, overwrite)
     if as_json:
