@@ -206,7 +206,7 @@ class Trainer:
     def _check_finite(self, name: str, value: Tensor) -> None:
         if not torch.isfinite(value):
             raise DivergenceError(
-                f"the {name} became {float(value)} in epoch {self.epoch}; the model was left as it was before that batch. "
+                f"the {name} became {float(value.detach())} in epoch {self.epoch}; the model was left as it was before that batch. "
                 f"Try a smaller learning rate (now {self._optimizer.param_groups[0]['lr']:g}) or a larger batch."
             )
 

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sparcode.config import ModelConfig, QuantizerConfig
+from sparcode.data.interactions import Histories
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.tokenizer import QueryBatch
+from tests.tiny import fresh_backbone, queries_of, tiny_backbone, tiny_model, tiny_split
+
+I = 9
+
+
+def model(n_nearest: int = 3, link: str = "exp", density: float = 0.5) -> tuple[SparCodeModel, Histories]:
+    backbone = fresh_backbone(I, ModelConfig(token_dim=6, hidden_dim=8, n_tokens=2, interaction_dim=4, link=link), seed=5)
+    queries = queries_of(I)
+    quantizer = QuantizerConfig(n_codebooks=2, codebook_size=3, n_nearest=n_nearest, commitment_weight=0.25)
+    return SparCodeModel.from_backbone(backbone, quantizer, queries, density, seed=1), queries
+
+
+@pytest.mark.parametrize("n_nearest", [1, 3])
+@pytest.mark.parametrize("link", ["exp", "linear"])
+def test_direct_scores_are_those_of_a_loop_over_codes(n_nearest: int, link: str) -> None:
+    network, queries = model(n_nearest, link)
+    codes, weights = network.encode(queries)
+    assert codes.shape == weights.shape == (len(queries), 2 * n_nearest)
+    expected = np.zeros((len(queries), I))
+    for query in range(len(queries)):
+        for code, weight in zip(codes[query], weights[query], strict=True):
+            expected[query] += weight * np.maximum(0, network.score_codes(np.array([code]))[0] - network.threshold)
+    np.testing.assert_allclose(network.score(queries), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_of_a_token_sum_to_one() -> None:
+    network, queries = model(n_nearest=3)
+    np.testing.assert_allclose(network.encode(queries)[1].reshape(len(queries), 2, 3).sum(2), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_nearest", [1, 3])
+def test_training_logits_are_the_logarithm_of_unpruned_scores(n_nearest: int) -> None:
+    network, queries = model(n_nearest)
+    logits, commitment = network(QueryBatch.from_histories(queries))
+    network.tau.fill_(0)
+    np.testing.assert_allclose(np.exp(logits.detach().numpy()), network.score(queries), rtol=1e-4)
+    assert float(commitment) > 0
+
+
+@pytest.mark.parametrize("n_nearest", [1, 3])
+def test_gradients_reach_encoder_codebooks_and_interaction(n_nearest: int) -> None:
+    network, queries = model(n_nearest)
+    logits, _ = network(QueryBatch.from_histories(queries))
+    logits[:, 0].sum().backward()
+    for name in ("backbone.tokenizer.", "backbone.interaction."):
+        grads = [value.grad for key, value in network.named_parameters() if key.startswith(name) and value.grad is not None]
+        assert sum(float(grad.abs().sum()) for grad in grads) > 0
+    assert float(network.quantizer.codebooks.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("density", [0.05, 0.2, 0.7, 1.0])
+def test_the_threshold_keeps_the_share_asked_for(density: float) -> None:
+    network, train = tiny_model(), tiny_split().train
+    network = SparCodeModel.from_backbone(tiny_backbone(), network.quantizer.config, train, density, seed=0)
+    scores = network.score_codes(np.unique(network.encode(train)[0]))
+    assert (scores > network.threshold).mean() == pytest.approx(density, abs=2 / scores.size)
+
+
+@pytest.mark.parametrize("density", [0.0, -1, 1.01, float("nan")])
+def test_a_density_outside_is_refused(density: float) -> None:
+    with pytest.raises(ValueError, match="density must lie in"):
+        tiny_model().set_density(tiny_split().train, density, seed=0)
+
+
+def test_a_preview_leaves_its_backbone_alone() -> None:
+    before = {name: value.clone() for name, value in tiny_backbone().state_dict().items()}
+    network = SparCodeModel.from_backbone(tiny_backbone(), QuantizerConfig(codebook_size=4), tiny_split().train, 0.2, seed=0)
+    with torch.no_grad():
+        next(network.backbone.parameters()).add_(1)
+    assert all(torch.equal(value, before[name]) for name, value in tiny_backbone().state_dict().items())
+
+
+def test_code_vectors_are_what_is_scored() -> None:
+    network, _ = model()
+    codes = np.array([0, 8, 4])
+    with torch.no_grad():
+        raw = network.backbone.interaction(torch.from_numpy(network.code_vectors(codes)))
+    np.testing.assert_allclose(network.score_codes(codes), raw.exp().numpy(), rtol=1e-6)

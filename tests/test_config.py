@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from sparcode.config import (
+    SYNTHETIC_TOKEN_DIM,
+    IndexConfig,
+    ModelConfig,
+    QuantizerConfig,
+    RunConfig,
+    SplitConfig,
+    SyntheticConfig,
+    TrainingConfig,
+)
+from tests.tiny import CONFIG
+
+STAGES = (SyntheticConfig, SplitConfig, ModelConfig, QuantizerConfig, TrainingConfig, IndexConfig)
+
+
+@pytest.mark.parametrize("config", [*(stage() for stage in STAGES), RunConfig(), CONFIG], ids=lambda config: type(config).__name__)
+def test_settings_survive_json(config: RunConfig) -> None:
+    again = type(config).model_validate_json(config.model_dump_json())
+    assert again == config
+    assert again.content_hash() == config.content_hash()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_field_is_described(stage: type) -> None:
+    assert all(field.description and field.description.endswith(".") for field in stage.model_fields.values())
+
+
+def test_the_hash_follows_the_content() -> None:
+    assert QuantizerConfig(codebook_size=64).content_hash() != QuantizerConfig(codebook_size=65).content_hash()
+    assert QuantizerConfig(codebook_size=128).content_hash() == QuantizerConfig().content_hash()
+    # Written down, so that a hash that differs from process to process is noticed.
+    assert IndexConfig().content_hash() == IndexConfig(floor_density=0.5).content_hash() == "79d20a3eaffe39ee"
+
+
+def test_settings_are_frozen_and_strict() -> None:
+    with pytest.raises(ValidationError):
+        QuantizerConfig().codebook_size = 3
+    with pytest.raises(ValidationError, match="codebooks"):
+        QuantizerConfig(codebooks=3)
+    with pytest.raises(ValidationError):
+        TrainingConfig(learning_rate=float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "fields", "message"),
+    [
+        (RunConfig, {"model": {"token_dim": 16}, "quantizer": {"n_codebooks": 3}}, "token_dim=16 must be a multiple of n_codebooks=3"),
+        (QuantizerConfig, {"n_codebooks": 7, "codebook_size": 512}, "512\\*\\*7"),
+        (TrainingConfig, {"keep_least": 0.9, "keep_most": 0.5}, "keep_least=0.9 must not exceed keep_most=0.5"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(stage: type, fields: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        stage.model_validate(fields)
+
+
+def test_defaults_follow_the_data() -> None:
+    assert RunConfig.for_data(synthetic=False) == RunConfig()
+    assert RunConfig.for_data(synthetic=True).model.token_dim == SYNTHETIC_TOKEN_DIM != RunConfig().model.token_dim
+
+
+def test_what_was_set_stays_on_any_data() -> None:
+    settings = RunConfig(model=ModelConfig(token_dim=64), quantizer=QuantizerConfig(codebook_size=32))
+    assert RunConfig.for_data(synthetic=True, settings=settings) == settings
+    others = RunConfig.for_data(synthetic=True, settings=RunConfig(model=ModelConfig(n_tokens=2)))
+    assert (others.model.n_tokens, others.model.token_dim) == (2, SYNTHETIC_TOKEN_DIM)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sparcode.baselines import EASE
+from sparcode.config import SyntheticConfig, TrainingConfig
+from sparcode.data.interactions import Histories
+from sparcode.data.split import split_users
+from sparcode.data.synthetic import generate
+from sparcode.evaluation import accuracy
+from sparcode.index.sparse_retriever import SparseRetriever
+from sparcode.pipeline import (
+    TEACHER_MAX_ITEMS,
+    _teacher,
+    build_run_index,
+    fine_tune,
+    fit_floors,
+    preview,
+    train_backbone,
+    train_sparcode,
+    train_two_tower,
+)
+from sparcode.retrieval import ExactRetriever, SparseDirectScorer
+from sparcode.training import validation_recall
+from tests.tiny import CONFIG, changed, tiny_backbone, tiny_index, tiny_model, tiny_split
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple:
+    return train_sparcode(tiny_split(), CONFIG)
+
+
+def test_fine_tuning_never_ends_below_the_preview(trained: tuple) -> None:
+    model, _, records = trained
+    joint = records[next(row for row, record in enumerate(records) if record.epoch == 0) :]
+    assert joint[0].recall == validation_recall(tiny_model(), tiny_split().validation)
+    assert validation_recall(model, tiny_split().validation) == max(record.recall for record in joint) >= joint[0].recall
+
+
+def test_the_planted_structure_is_found() -> None:
+    """Clean picks of users with one kind of taste: every network must find far more than popularity."""
+    data = generate(SyntheticConfig(n_users=500, n_items=150, difficulty=0.0, seed=1))
+    config = changed(
+        model={"token_dim": 16, "hidden_dim": 64},
+        quantizer={"codebook_size": 32},
+        training={"epochs": 30, "joint_epochs": 8, "batch_size": 64, "learning_rate": 5e-3},
+    )
+    split = split_users(data, config.split)
+    model, backbone, _ = train_sparcode(split, config)
+    index = build_run_index(model, split.train, config.index)
+    found = {
+        "SparCode": accuracy(SparseRetriever(model, index, model.threshold), split.test, 20)[0],
+        "all-to-all": accuracy(ExactRetriever(backbone), split.test, 20)[0],
+        "two-tower": accuracy(ExactRetriever(train_two_tower(split, config)[0]), split.test, 20)[0],
+        "popularity": accuracy(ExactRetriever(fit_floors(split.train)[1]), split.test, 20)[0],
+    }
+    assert min(found["SparCode"], found["all-to-all"], found["two-tower"]) > 2 * found["popularity"], found
+
+
+def test_the_same_config_data_and_seed_give_the_same_model(trained: tuple) -> None:
+    again, _, records = train_sparcode(tiny_split(), CONFIG)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in trained[0].state_dict().items())
+    np.testing.assert_array_equal([record.recall for record in records], [record.recall for record in trained[2]])
+
+
+def test_the_index_answers_like_the_thresholded_model(trained: tuple) -> None:
+    model, split = trained[0], tiny_split()
+    index = build_run_index(model, split.train, CONFIG.index)
+    through_index = SparseRetriever(model, index, model.threshold).retrieve(split.test.queries, 10)
+    direct = ExactRetriever(SparseDirectScorer(model, model.threshold)).retrieve(split.test.queries, 10)
+    np.testing.assert_array_equal(through_index.item_ids, direct.item_ids)
+
+
+def test_the_index_holds_a_list_for_every_training_code_and_the_floor_asked_for() -> None:
+    index, model = tiny_index(), tiny_model()
+    assert index.codes.tolist() == np.unique(model.encode(tiny_split().train)[0]).tolist()
+    assert index.floor <= model.threshold
+    assert index.density(index.floor) == pytest.approx(CONFIG.index.floor_density, abs=0.01)
+
+
+def test_two_tower_may_train_as_long_as_both_stages_together() -> None:
+    config = changed(training={"epochs": 2, "joint_epochs": 3, "patience": 100})
+    assert len(train_two_tower(tiny_split(), config)[1]) == 5
+    assert len(train_backbone(tiny_split(), config)[1]) == 2
+
+
+def test_no_joint_epochs_leave_the_preview() -> None:
+    model = preview(tiny_backbone(), tiny_split(), CONFIG)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert fine_tune(model, tiny_split(), changed(training={"joint_epochs": 0})) == []
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_stopping_during_the_backbone_still_leaves_a_model_that_serves() -> None:
+    seen: list = []
+    model, _, records = train_sparcode(tiny_split(), CONFIG, seen.append, lambda: len(seen) >= 1)
+    assert len(records) == 1
+    assert np.isfinite(model.score(tiny_split().test.queries)).all()
+
+
+def test_the_teacher_is_ease_of_the_training_users() -> None:
+    train = tiny_split().train
+    np.testing.assert_array_equal(_teacher(train, TrainingConfig()), EASE().fit(train).weights_)
+
+
+def test_there_is_no_teacher_where_the_settings_or_the_catalogue_leave_it_out() -> None:
+    train = tiny_split().train
+    assert _teacher(train, TrainingConfig(teacher_weight=0)) is None
+    assert _teacher(train, TrainingConfig(n_negatives=10)) is None
+    assert _teacher(Histories.from_lists([[0, 1]], TEACHER_MAX_ITEMS + 1), TrainingConfig()) is None
+    # As many negatives as items are no sample.
+    assert _teacher(train, TrainingConfig(n_negatives=train.n_items)) is not None
