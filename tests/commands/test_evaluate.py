@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparcode.run_store import load_run
+from tests.commands.conftest import TINY_DATA, Command
+
+
+def record(command: Command, *arguments: object) -> dict:
+    result = command("evaluate", *arguments, *TINY_DATA, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_kept_run_measures_as_it_did(command: Command, kept_run: Path) -> None:
+    measured, row = record(command, kept_run), load_run(kept_run).results[0]
+    assert (measured["recall"], measured["ndcg"], measured["precision"]) == (row["recall"], row["ndcg"], row["precision"])
+    assert sum(measured["size_bytes"].values()) == row["size_bytes"]
+    assert measured["check"]["recall_through_index"] == measured["check"]["recall_by_direct_scoring"]
+
+
+def test_a_smaller_density_serves_a_smaller_index(command: Command, kept_run: Path) -> None:
+    usual, small = record(command, kept_run), record(command, kept_run, "--density", 0.05)
+    assert small["density"] == pytest.approx(0.05, abs=0.01)
+    assert small["threshold"] > usual["threshold"]
+    assert sum(small["size_bytes"].values()) < sum(usual["size_bytes"].values())
+    again = record(command, kept_run, "--threshold", repr(small["threshold"]))
+    assert (again["recall"], again["density"]) == (small["recall"], small["density"])
+
+
+def test_validation_users_are_other_users(command: Command, kept_run: Path) -> None:
+    assert record(command, kept_run, "--split", "validation", "--k", 5)["split"] == "validation"
+
+
+def test_text_says_what_was_measured(command: Command, kept_run: Path) -> None:
+    result = command("evaluate", kept_run, *TINY_DATA, "--k", 5)
+    assert "Recall@5" in result.stdout
+    assert "Measured on 12 test users" in result.stdout
+    assert "SYNTHETIC" in result.stdout
+
+
+def test_other_data_is_refused(refused: Callable[..., str], kept_run: Path) -> None:
+    line = refused("evaluate", kept_run)
+    assert "was trained on" in line
+    assert "give the same file, read in the same way" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--threshold", "1", "--density", "0.1"], ["--threshold or --density, not both"]),
+        (["--density", "0"], ["density=0", "above 0"]),
+        (["--density", "0.99"], ["density=0.99", "cannot serve more"]),
+        (["--threshold", "-1"], ["threshold=-1", "cannot serve a lower threshold"]),
+        (["--threshold", "nan"], ["threshold=nan"]),
+        (["--split", "train"], ["train", "validation"]),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it(refused: Callable[..., str], kept_run: Path, flags: list[str], parts: list[str]) -> None:
+    line = refused("evaluate", kept_run, *TINY_DATA, *flags)
+    assert all(part in line for part in parts), line
+
+
+def test_a_folder_that_is_no_run_is_named(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert f"{tmp_path} is not a run folder: it lacks run.json" in refused("evaluate", tmp_path)
+    assert "is not a run folder" in refused("evaluate", tmp_path / "nowhere")

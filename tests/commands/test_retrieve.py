@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparcode.run_store import load_run
+from tests.commands.conftest import Command
+
+
+def queries(command: Command, *arguments: object) -> list[dict]:
+    result = command("retrieve", *arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)["queries"]
+
+
+def test_items_come_best_first_without_those_of_the_history(command: Command, kept_run: Path) -> None:
+    (query,) = queries(command, kept_run, "--items", 12, "--items", 7, "--k", 8)
+    results = query["results"]
+    assert [result["rank"] for result in results] == list(range(1, 9))
+    scores = [result["score"] for result in results]
+    assert scores == sorted(scores, reverse=True)
+    assert not {"12", "7"} & {result["item_id"] for result in results}
+    titles = load_run(kept_run).items["title"]
+    assert all(titles[int(result["item_id"])] == result["title"] for result in results)
+    assert [item["title"] for item in query["items"]] == [titles[12], titles[7]]
+
+
+def test_a_file_of_histories_gives_what_each_gives_alone(command: Command, kept_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "histories.jsonl"
+    path.write_text('[12, 7]\n\n["3"]\n')
+    together = queries(command, kept_run, "--history", path)
+    alone = [*queries(command, kept_run, "--items", 12, "--items", 7), *queries(command, kept_run, "--items", 3)]
+    assert [[result["item_id"] for result in query["results"]] for query in together] == [
+        [result["item_id"] for result in query["results"]] for query in alone
+    ]
+
+
+def test_contributions_add_up_to_the_score(command: Command, kept_run: Path) -> None:
+    (query,) = queries(command, kept_run, "--items", 5, "--explain", "--k", 4)
+    for result in query["results"]:
+        parts = [part["contribution"] for part in result["contributions"]]
+        assert parts == sorted(parts, reverse=True)
+        assert sum(parts) == pytest.approx(result["score"], rel=1e-5)
+
+
+def test_text_shows_titles_and_codes(command: Command, kept_run: Path) -> None:
+    result = command("retrieve", kept_run, "--items", 5, "--explain", "--k", 2)
+    titles = load_run(kept_run).items["title"]
+    assert result.stdout.startswith(f"History 1: {titles[5]}\n")
+    assert "code " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1]\n{\n", "line 2: not valid JSON"),
+        ("[1]\n[]\n", "line 2: the history is empty"),
+        ("[true]\n", "line 1: must be a list of item ids"),
+        ('[1]\n["nothing"]\n', "line 2: unknown item id 'nothing'; the run knows 80 items, such as '0'"),
+        ("\n\n", "has no history"),
+    ],
+)
+def test_a_bad_line_is_named(refused: Callable[..., str], kept_run: Path, tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "histories.jsonl"
+    path.write_text(content)
+    line = refused("retrieve", kept_run, "--history", path)
+    assert str(path) in line
+    assert message in line
+
+
+def test_bad_usage_is_refused(refused: Callable[..., str], kept_run: Path, tmp_path: Path) -> None:
+    assert "either by --items" in refused("retrieve", kept_run)
+    assert "unknown item id '9999'" in refused("retrieve", kept_run, "--items", 9999)
+    assert "cannot be read" in refused("retrieve", kept_run, "--history", tmp_path / "nowhere")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    assert "not a text file in UTF-8" in refused("retrieve", kept_run, "--history", tmp_path / "binary")
+    assert "is not a run folder" in refused("retrieve", tmp_path, "--items", 1)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparcode.run_store import load_run
+from tests.commands.conftest import TINY, TINY_DATA, Command
+
+RATINGS = "\n".join(f"{user},{item},{5 - (user + item) % 5},{100 * user + item}" for user in range(60) for item in range(user % 7, 40, 3))
+
+
+def test_it_ends_with_one_table(command: Command) -> None:
+    result = command("train", *TINY, "--k", 10, "--quiet")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines[2:7]] == ["SparCode (index)", "two-tower", "all-to-all", "EASE", "popularity"]
+    assert "Recall@10" in lines[0]
+    assert "SYNTHETIC" in result.stdout
+    assert lines[-1] == "Not kept: give --out to keep the run"
+
+
+def test_json_is_one_object_and_nothing_else(command: Command, tmp_path: Path) -> None:
+    result = command("train", *TINY, "--k", 10, "--json", "--out", tmp_path / "run")
+    record = json.loads(result.stdout)
+    assert result.stderr == ""
+    assert record["saved_to"] == str(tmp_path / "run")
+    assert len(record["rows"]) == 5
+    assert record["check"]["recall_through_index"] == record["check"]["recall_by_direct_scoring"]
+
+
+def test_flags_go_before_the_file_and_the_file_before_defaults(command: Command, kept_run: Path) -> None:
+    result = command("train", *TINY_DATA, "--config", kept_run / "run.json", "--n-nearest", 2, "--seed", 3, "--json")
+    config = json.loads(result.stdout)["config"]
+    assert config["quantizer"]["n_nearest"] == 2
+    assert config["quantizer"]["codebook_size"] == 6
+    assert config["split"]["seed"] == config["training"]["seed"] == 3
+    assert config["training"]["dropout"] == 0.3
+
+
+def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("user,item,rating,timestamp\n" + RATINGS)
+    flags = ("--hidden-dim", 16, "--codebook-size", 4, "--epochs", 1, "--joint-epochs", 1, "--batch-size", 16)
+    result = command("train", "--data", path, *flags, "--out", tmp_path / "run", "--json")
+    assert result.exit_code == 0, result.stderr
+    record = json.loads(result.stdout)
+    assert record["config"]["model"]["token_dim"] == 64
+    assert record["data"]["synthetic"] is False
+    assert load_run(tmp_path / "run").item_ids[0] in {str(item) for item in range(40)}
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--data", "nowhere.csv"], ["nowhere.csv"]),
+        (["--data", "nowhere"], ["nowhere"]),
+        (["--codebook-size", "1"], ["codebook_size=1", "at least 2"]),
+        (["--codebook-size", "many"], ["--codebook-size", "valid integer"]),
+        (["--token-dim", "10", "--n-codebooks", "4"], ["token_dim=10", "multiple of n_codebooks=4"]),
+        (["--link", "log"], ["link=log", "'exp' or 'linear'"]),
+        (["--density", "nan"], ["density=nan", "finite"]),
+        (["--seed", "-1"], ["seed=-1", "at least 0"]),
+        (["--k", "0"], ["--k"]),
+        (["--colour", "red"], ["--colour"]),
+        (["--synthetic-n-users", "2"], ["synthetic data", "n_users=2", "at least 50"]),
+        (["--data", "x.csv", "--synthetic-seed", "1"], ["--synthetic-seed", "synthetic data", "'x.csv'"]),
+        (["--min-rating", "3"], ["--min-rating", "MovieLens and tables"]),
+        (["--user-column", "who"], ["--user-column", "tables"]),
+        (["--download"], ["--download", "ml-100k"]),
+        (["--overwrite"], ["--overwrite needs --out"]),
+        (["--config", "nowhere.json"], ["nowhere.json cannot be read"]),
+        (["--threads", "0"], ["threads"]),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it(refused: Callable[..., str], flags: list[str], parts: list[str]) -> None:
+    line = refused("train", *flags)
+    assert all(part in line for part in parts), line
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not valid JSON"),
+        ("[1]", "must hold a JSON object of settings; got list"),
+        ('{"quantizer": {"codebooks": 2}}', "codebooks: there is no such setting"),
+        ('{"format_version": 1, "config": {"model": {"n_tokens": 0}}}', "n_tokens=0: must be at least 1"),
+    ],
+)
+def test_a_bad_settings_file_is_named(refused: Callable[..., str], tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(content)
+    line = refused("train", "--config", path)
+    assert str(path) in line
+    assert message in line
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(refused: Callable[..., str], kept_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("years of work")
+    assert "is a file" in refused("train", "--out", tmp_path / "file")
+    assert "exists; name another folder" in refused("train", "--out", kept_run)
+    assert "is not a run and is left alone" in refused("train", "--out", tmp_path / "full", "--overwrite")
+
+
+def test_bad_rows_and_missing_columns_are_named(refused: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("who,what\n1,2\n")
+    line = refused("train", "--data", path)
+    assert "who" in line
+    assert "what" in line
+    path.write_text("user,item\n1,2\n1,3\n")
+    assert "a split needs at least 3 users" in refused("train", "--data", path, "--quiet")
+    path.write_text("")
+    assert "ratings.csv" in refused("train", "--data", path)
+
+
+def test_movielens_is_not_fetched_without_being_asked(refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    line = refused("train", "--data", "ml-100k")
+    assert "add --download --accept-terms" in line
