@@ -37,7 +37,7 @@ MEASURED_KINDS: Final[tuple[Kind, ...]] = ("preview", "fine-tuned")
 # From a change of codebooks to the end of its fine-tuning, the preview included; measuring takes the figures to 10 s.
 LIVE_SECONDS: Final = 7.0
 # Where the preview alone takes long.
-LEAST_TUNING_SECONDS: Final = 4.0
+LEAST_TUNING_SECONDS: Final = 3.0
 
 
 class View(NamedTuple):
@@ -120,7 +120,8 @@ class Studio:
         config = self.run_config(quantizer)
         previewing = self.jobs.get(_measuring_key("preview", config))
         spent = 0.0 if previewing is None else previewing.seconds
-        seconds = math.inf if full else max(LEAST_TUNING_SECONDS, LIVE_SECONDS - spent)
+        # What the preview took, k-means and the index, fine-tuning needs again around its epochs, the index for sharper scores.
+        seconds = math.inf if full else max(LEAST_TUNING_SECONDS, LIVE_SECONDS - 3 * spent)
         label = f"fine-tuning {_setting(config)} " + (f"for all {config.training.joint_epochs} epochs" if full else f"for {seconds:.0f} s")
         return self.jobs.submit(tuning_key(config), label, lambda handle: self._fine_tune(config, seconds, handle), owner, TRAINING)
 

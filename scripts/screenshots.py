@@ -1,4 +1,4 @@
-"""Pictures of every page for `docs/screenshots/`, taken from a studio started for it: `python scripts/screenshots.py`.
+"""Pictures of every page for `docs/screenshots/`, taken from a studio started for it: `python -m scripts.screenshots`.
 
 Needs the packages of the `dev` extra and a Chromium on the PATH. Takes about two minutes, most of them for training.
 """
@@ -7,22 +7,16 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+
+from scripts.studio_in_browser import studio_in_browser
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 PAGES: Final = {"overview": "", "explorer": "explorer"}
 WIDTHS: Final = (1280, 1920)
 LOOKS: Final = ("light", "dark")
@@ -30,25 +24,6 @@ LOOKS: Final = ("light", "dark")
 README_PICTURE: Final = ("explorer", "explorer-1280-light")
 PATIENCE_MS: Final = 300_000
 COLOURS: Final = 128
-
-
-@contextmanager
-def running_studio() -> Iterator[str]:
-    """Start the studio on a free port; yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port), "--server.headless", "true"]
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True)
-    try:
-        if not any("URL:" in line for line in server.stdout):
-            raise RuntimeError("the studio did not start")
-        address = f"http://127.0.0.1:{port}"
-        urllib.request.urlopen(f"{address}/_stcore/health").close()
-        yield address
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def at_rest(page: Page) -> None:
@@ -103,13 +78,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots", help="folder for the pictures")
     out = parser.parse_args().out
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        parser.error(f"no browser on PATH (looked for {', '.join(BROWSERS)})")
     out.mkdir(parents=True, exist_ok=True)
-    with running_studio() as address, sync_playwright() as playwright:
-        # No sandbox, because containers run as root.
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+    with studio_in_browser() as (address, browser):
         train_everything(browser, address)
         for name, path in PAGES.items():
             for width in WIDTHS:
@@ -117,7 +87,6 @@ def main() -> None:
                     file = out / f"{name}-{width}-{look}.png"
                     file.write_bytes(reduced(picture(browser, f"{address}/{path}", width, look)))
                     print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")
-        browser.close()
     copy, original = README_PICTURE
     shutil.copyfile(out / f"{original}.png", out / f"{copy}.png")
 

@@ -113,6 +113,6 @@ def _reading(rows: Sequence[ModelRow], studio: Studio) -> None:
         f"All trained here on **{studio.interactions.name}**, one seed ({studio.config.training.seed}), means over "
         f"{rows[0].result.n_queries:,} test users: differences of a few thousandths are chance. Latency: {latency.n_calls} single queries, "
         "encoding included. Search data: the index, item vectors or network that a query is matched with. The catalogue is small "
-        f"({studio.interactions.n_items:,} items); scoring every item gets slower with its size, looking up lists does not. "
+        f"({studio.interactions.n_items:,} items); all of these times grow with its size, that of SparCode with the scores it keeps. "
         f"Measured on this machine: {studio.machine}."
     )
