@@ -75,7 +75,7 @@ def test_commitment_is_the_mean_squared_distance_and_moves_only_the_token() -> N
     quantizer, points = fitted(), tokens().requires_grad_()
     quantized = quantizer(points)
     nearest = quantizer.vectors(quantized.codes[:, 0]).detach()
-    assert float(quantized.commit_loss.detach()) == pytest.approx(float((points - nearest).square().sum(1).mean()), rel=1e-6)
+    assert float(quantized.commit_loss.detach()) == pytest.approx(float((points.detach() - nearest).square().sum(1).mean()), rel=1e-6)
     quantized.commit_loss.backward()
     torch.testing.assert_close(points.grad, 2 * (points - nearest).detach() / N)
     assert quantizer.codebooks.grad is None
