@@ -63,17 +63,35 @@ class SplitConfig(Config):
 class ModelConfig(Config):
     """Network shapes shared by SparCode, two-tower and all-to-all."""
 
-    encoder: Literal["mean"] = Field("mean", description="Query encoder: mean (pooled history, then a DNN).")
-    interaction: Literal["mlp"] = Field("mlp", description="Interaction network that scores a (token, item) pair.")
+    encoder: Literal["mean", "gru", "sasrec"] = Field(
+        "mean", description="Query encoder: mean (pooled history, then a DNN), gru (GRU4Rec) or sasrec (causal self-attention)."
+    )
+    interaction: Literal["dot", "mlp", "cross", "attention"] = Field(
+        "mlp",
+        description="Interaction network that scores a (token, item) pair: dot (product), mlp (DNN), cross (DCN-v2) or attention.",
+    )
     n_tokens: int = Field(4, ge=1, le=16, description="T: tokens per query.")
     token_dim: int = Field(64, ge=4, le=512, description=f"D: dimensions of a token; {SYNTHETIC_TOKEN_DIM} on synthetic data.")
     hidden_dim: int = Field(256, ge=8, le=2048, description="Width of the query encoder.")
-    interaction_dim: int = Field(8, ge=1, le=512, description="Hidden width of the interaction network.")
+    max_history: int = Field(100, ge=1, le=2000, description="Latest items that gru and sasrec read; mean reads them all.")
+    attention_blocks: int = Field(2, ge=1, le=8, description="Attention blocks of sasrec.")
+    attention_heads: int = Field(2, ge=1, le=16, description="Attention heads of sasrec; hidden_dim must be a multiple.")
+    interaction_dim: int = Field(8, ge=1, le=512, description="Width of the interaction network: hidden units, rank or head size.")
+    interaction_layers: int = Field(1, ge=1, le=8, description="Hidden layers of the mlp interaction.")
+    side_features: Literal["none", "items", "users", "both"] = Field(
+        "none", description="Side features the networks see, where the data has them: of items (genres), of users, or both."
+    )
     link: Literal["exp", "linear"] = Field(
         "exp",
         description="Output activation of the interaction network: exp makes every code a mixture component, so pruning small scores "
         "costs little; linear is the raw network output.",
     )
+
+    @model_validator(mode="after")
+    def _heads_split_evenly(self) -> ModelConfig:
+        if self.encoder == "sasrec" and self.hidden_dim % self.attention_heads:
+            raise ValueError(f"hidden_dim={self.hidden_dim} must be a multiple of attention_heads={self.attention_heads}")
+        return self
 
 
 class QuantizerConfig(Config):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from torch import nn
 
 from sparcode.baselines import EASE, Popularity
@@ -42,7 +43,13 @@ def train_backbone(
     on_epoch, should_stop
         See `sparcode.training.fit`.
     """
-    return _train(AllToAllModel(split.train.n_items, config.model, config.training.dropout), split, config, on_epoch, should_stop)
+    return _train(
+        AllToAllModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config)),
+        split,
+        config,
+        on_epoch,
+        should_stop,
+    )
 
 
 def train_two_tower(
@@ -52,7 +59,7 @@ def train_two_tower(
 
     Its budget includes SparCode's joint epochs, so neither model sees the data more often than the other may.
     """
-    model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout)
+    model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
     budget = config.training.epochs + config.training.joint_epochs
     return _train(model, split, config, on_epoch, should_stop, budget)
 
@@ -121,6 +128,14 @@ def _train(
 ) -> tuple[nn.Module, list[EpochRecord]]:
     initialise(model, config.training.seed)
     return model, fit(_trainer(model, split, config, epochs), split.validation, on_epoch, should_stop)
+
+
+def _side_features(split: Split, config: RunConfig) -> tuple[int, torch.Tensor | None]:
+    """What the networks see: features per user, and item features."""
+    chosen = config.model.side_features
+    n_features = split.train.n_features if chosen in ("users", "both") else 0
+    seen = split.item_features if chosen in ("items", "both") else None
+    return n_features, None if seen is None else torch.from_numpy(seen)
 
 
 def _trainer(model: nn.Module, split: Split, config: RunConfig, epochs: int | None = None) -> Trainer:

@@ -197,11 +197,16 @@ def _load_items(path: Path) -> tuple[list[str], pd.DataFrame]:
 
 
 def _load_model(path: Path, config: RunConfig, n_items: int) -> SparCodeModel:
-    model = SparCodeModel(AllToAllModel(n_items, config.model, config.training.dropout), config.quantizer)
     try:
         weights = safetensors.torch.load_file(path)
+        # Side features come with the data, so their number is read off the weights.
+        user_map = weights.get("backbone.tokenizer.encoder.features.weight")
+        item_features = weights.get("backbone.interaction.items.features")
+        n_features = 0 if user_map is None else user_map.shape[1]
+        backbone = AllToAllModel(n_items, config.model, config.training.dropout, n_features, item_features)
+        model = SparCodeModel(backbone, config.quantizer)
         model.load_state_dict(weights)
-    except (SafetensorError, RuntimeError, OSError) as error:
+    except (SafetensorError, RuntimeError, OSError, ValueError, IndexError) as error:
         raise ValueError(f"{path} is damaged or does not fit the run's settings: {str(error).splitlines()[0]}") from error
     if bad := [name for name, value in weights.items() if not torch.isfinite(value).all()]:
         raise ValueError(f"{path} holds numbers that are not finite in {bad[0]}")

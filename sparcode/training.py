@@ -22,8 +22,8 @@ from sparcode.metrics.codes import dead_share, perplexity
 from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.batching import query_blocks
 from sparcode.model.initialisation import seed_dropout
+from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.model.tokenizer import QueryBatch
 
 VALIDATION_K = 50
 STATISTICS_QUERIES = 1024

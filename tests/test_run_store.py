@@ -125,3 +125,13 @@ def edit(folder: Path, change: object) -> None:
     described = json.loads((folder / "run.json").read_text())
     change(described)
     (folder / "run.json").write_text(json.dumps(described))
+
+
+@pytest.mark.parametrize("encoder", ["gru", "sasrec"])
+def test_a_model_with_side_features_comes_back(encoder: str, tmp_path: Path) -> None:
+    config = changed(model={"encoder": encoder, "side_features": "items"}, training={"epochs": 1, "joint_epochs": 0})
+    comparison = compare(tiny_data(), config, k=5)
+    loaded = load_run(save_run(comparison.run, tmp_path / "run"))
+    queries = tiny_split().test.queries
+    assert loaded.model.backbone.interaction.items.features is not None
+    np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))

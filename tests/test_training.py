@@ -119,7 +119,7 @@ def test_codewords_have_a_rate_of_their_own_and_no_decay() -> None:
 def test_a_diverging_run_says_what_to_try_and_keeps_its_weights() -> None:
     runner = trainer()
     with torch.no_grad():
-        runner.model.interaction.item_bias[3] = float("nan")
+        runner.model.interaction.items.bias[3] = float("nan")
     before = {name: value.clone() for name, value in runner.model.state_dict().items()}
     with pytest.raises(DivergenceError, match=r"the loss became nan in epoch 1; .* smaller learning rate \(now 0.003\)"):
         runner.train_epoch()

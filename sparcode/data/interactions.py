@@ -22,11 +22,14 @@ class Histories:
         (n_interactions,) int32, item indices in ``[0, n_items)``.
     n_items
         Catalogue size I.
+    features
+        (B, F) float32 side features of the rows' users; None where nothing is known of them.
     """
 
     indptr: np.ndarray
     items: np.ndarray
     n_items: int
+    features: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name, array in (("indptr", self.indptr), ("items", self.items)):
@@ -42,6 +45,10 @@ class Histories:
         if len(self.items) and (self.items.min() < 0 or self.items.max() >= self.n_items):
             raise ValueError(f"item indices must lie in [0, {self.n_items}); got {self.items.min()} to {self.items.max()}")
         object.__setattr__(self, "items", self.items.astype(np.int32, copy=False))
+        if self.features is not None:
+            if self.features.ndim != 2 or len(self.features) != len(self):
+                raise ValueError(f"features must be ({len(self)}, F); got shape {self.features.shape}")
+            object.__setattr__(self, "features", self.features.astype(np.float32, copy=False))
 
     @classmethod
     def from_lists(cls, rows: list[list[int]], n_items: int) -> Histories:
@@ -93,7 +100,8 @@ class Histories:
         indptr = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(lengths, out=indptr[1:])
         offsets = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[rows], lengths)
-        return Histories(indptr, self.items[offsets], self.n_items)
+        features = None if self.features is None else self.features[rows]
+        return Histories(indptr, self.items[offsets], self.n_items, features)
 
     def select(self, keep: np.ndarray) -> Histories:
         """The entries where `keep` is true, rows kept in place (some may become empty).
@@ -112,7 +120,12 @@ class Histories:
         if keep.shape != self.items.shape or keep.dtype != bool:
             raise ValueError(f"keep must be ({len(self.items)},) bool; got shape {keep.shape}, dtype {keep.dtype}")
         counts = np.concatenate([[0], np.cumsum(keep)])
-        return Histories(counts[self.indptr].astype(np.int64), self.items[keep], self.n_items)
+        return Histories(counts[self.indptr].astype(np.int64), self.items[keep], self.n_items, self.features)
+
+    @property
+    def n_features(self) -> int:
+        """F, 0 without side features."""
+        return 0 if self.features is None else self.features.shape[1]
 
 
 @dataclass(frozen=True, eq=False)  # compare `content_hash`

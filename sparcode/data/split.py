@@ -8,6 +8,7 @@ import numpy as np
 
 from sparcode.config import SplitConfig
 from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.side_features import genre_features
 
 
 class EvaluationSet(NamedTuple):
@@ -41,6 +42,8 @@ class Split(NamedTuple):
         Reason -> number of users left out.
     has_time
         Whether the order inside a history is an order in time.
+    item_features
+        (I, F) float32 side features of items; None for none.
     """
 
     train: Histories
@@ -49,6 +52,7 @@ class Split(NamedTuple):
     test: EvaluationSet
     dropped: dict[str, int]
     has_time: bool = False
+    item_features: np.ndarray | None = None
 
 
 def split_users(interactions: Interactions, config: SplitConfig) -> Split:
@@ -95,6 +99,7 @@ def split_users(interactions: Interactions, config: SplitConfig) -> Split:
         test=_cut(histories, test_users, config.target_share),
         dropped={f"users with fewer than {config.min_history} interactions": n_short} if n_short else {},
         has_time=interactions.has_time,
+        item_features=genre_features(interactions.items),
     )
 
 
@@ -107,7 +112,7 @@ def _shuffled(histories: Histories, seed: int) -> Histories:
     # A stream of its own, so that who is held out does not depend on whether the data has times.
     keys = np.random.default_rng([seed, 1]).random(len(histories.items))
     order = np.lexsort((keys, histories.rows))
-    return Histories(histories.indptr, histories.items[order], histories.n_items)
+    return Histories(histories.indptr, histories.items[order], histories.n_items, histories.features)
 
 
 def _cut(histories: Histories, users: np.ndarray, target_share: float) -> EvaluationSet:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
 from sparcode.model.batching import QUERY_BLOCK, query_blocks
-from sparcode.model.interaction import MlpInteraction
-from sparcode.model.tokenizer import QueryBatch, Tokenizer
+from sparcode.model.interaction import INTERACTIONS
+from sparcode.model.query_batch import QueryBatch
+from sparcode.model.tokenizer import Tokenizer
 
 
 class AllToAllModel(nn.Module):
@@ -27,13 +28,19 @@ class AllToAllModel(nn.Module):
         Shapes.
     dropout
         Dropout of the query encoder.
+    n_features
+        Side features per user; 0 for none.
+    item_features
+        (I, F) float32 side features of items; None for none.
     """
 
-    def __init__(self, n_items: int, config: ModelConfig, dropout: float = 0.0) -> None:
+    def __init__(
+        self, n_items: int, config: ModelConfig, dropout: float = 0.0, n_features: int = 0, item_features: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.n_items, self.config = n_items, config
-        self.tokenizer = Tokenizer(n_items, config, dropout)
-        self.interaction = MlpInteraction(n_items, config)
+        self.tokenizer = Tokenizer(n_items, config, dropout, n_features)
+        self.interaction = INTERACTIONS[config.interaction](n_items, config, item_features)
 
     def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits of a batch.

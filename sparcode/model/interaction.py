@@ -1,20 +1,24 @@
-"""All-to-all interaction encoder ``E(token, item)``: any network may score a (token, item) pair."""
+"""All-to-all interaction encoders ``E(token, item)``: any network may score a (token, item) pair.
+
+Every network adds a learned correction to the dot product with an item bias, so training starts from a two-tower score and cannot do
+worse than one. No network builds the concatenated pair: what is linear in token or item is computed once per token and once per item.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sparcode.config import ModelConfig
+from sparcode.model.item_table import ItemTable
 from sparcode.model.pair_kernel import pair_hidden
 
+# A deep network's hidden layers are made for this many (pair, unit) values at a time: 128 MiB of float32.
+MAX_HIDDEN_VALUES = 1 << 25
 
-class MlpInteraction(nn.Module):
-    """A dot product with an item bias, and an MLP over the pair as a learned correction.
 
-    The MLP's first layer is linear in token and item, so it splits into a token part and an item part that are computed once each and
-    added per pair; the concatenated pair is never built. The correction starts near zero: training starts from a two-tower score.
+class DotInteraction(nn.Module):
+    """``E = token . item + bias``: two-tower's score, here per token.
 
     Parameters
     ----------
@@ -22,18 +26,14 @@ class MlpInteraction(nn.Module):
         I.
     config
         Sizes.
+    item_features
+        (I, F) float32 side features; None for none.
     """
 
-    def __init__(self, n_items: int, config: ModelConfig) -> None:
+    def __init__(self, n_items: int, config: ModelConfig, item_features: Tensor | None = None) -> None:
         super().__init__()
         self.n_items = n_items
-        self.items = nn.Embedding(n_items, config.token_dim)
-        self.item_bias = nn.Parameter(torch.zeros(n_items))
-        self.token_part = nn.Linear(config.token_dim, config.interaction_dim)
-        self.item_part = nn.Linear(config.token_dim, config.interaction_dim, bias=False)
-        signs = torch.ones(config.interaction_dim)
-        signs[1::2] = -1
-        self.output = nn.Parameter(0.1 * config.interaction_dim**-0.5 * signs)
+        self.items = ItemTable(n_items, config.token_dim, item_features)
 
     def forward(self, tokens: Tensor, candidates: Tensor | None = None) -> Tensor:
         """Score every (token, item) pair.
@@ -50,9 +50,140 @@ class MlpInteraction(nn.Module):
         Tensor
             (N, C) or (N, I) float32, before the link.
         """
-        vectors, bias = self.items.weight, self.item_bias
-        if candidates is not None:
-            # Unlike plain indexing, these add gradients up in the same order every time.
-            vectors, bias = F.embedding(candidates, vectors), bias.index_select(0, candidates)
+        vectors, bias = self.items(candidates)
         dot = torch.addmm(bias, tokens, vectors.T)  # (N, C)
-        return dot + pair_hidden(self.token_part(tokens), self.item_part(vectors).T, self.output)
+        correction = self.correction(tokens, vectors)
+        return dot if correction is None else dot + correction
+
+    def correction(self, tokens: Tensor, vectors: Tensor) -> Tensor | None:
+        """What the network adds to the dot product of (N, D) tokens and (C, D) item vectors: (N, C); None: nothing."""
+        return None
+
+
+class MlpInteraction(DotInteraction):
+    """A DNN over the pair. Its first layer splits into a token part and an item part that are added per pair."""
+
+    def __init__(self, n_items: int, config: ModelConfig, item_features: Tensor | None = None) -> None:
+        super().__init__(n_items, config, item_features)
+        width = config.interaction_dim
+        self.token_part = nn.Linear(config.token_dim, width)
+        self.item_part = nn.Linear(config.token_dim, width, bias=False)
+        self.deeper = nn.ModuleList(nn.Linear(width, width) for _ in range(config.interaction_layers - 1))
+        signs = torch.ones(width)
+        signs[1::2] = -1
+        # Near zero and balanced: the correction starts small.
+        self.output = nn.Parameter(0.1 * width**-0.5 * signs)
+
+    def correction(self, tokens: Tensor, vectors: Tensor) -> Tensor:
+        """See `DotInteraction.correction`."""
+        token, item = self.token_part(tokens), self.item_part(vectors)
+        if not len(self.deeper):
+            return pair_hidden(token, item.T, self.output)
+        rows = max(1, MAX_HIDDEN_VALUES // max(1, item.numel()))
+        return torch.cat([self._deep(block, item) for block in token.split(rows)])
+
+    def _deep(self, token: Tensor, item: Tensor) -> Tensor:
+        hidden = torch.relu(token[:, None] + item)  # (n, C, H)
+        for layer in self.deeper:
+            hidden = torch.relu(layer(hidden))
+        return hidden @ self.output
+
+
+class CrossInteraction(DotInteraction):
+    """Two cross layers over ``x = [token, item]``, the second of low rank (DCN-v2, Wang et al., arXiv 2008.13535, equations 1 and 5).
+
+    ``x1 = x * (W x + b) + x`` and ``x2 = x * (U V x1 + c) + x1``; the correction is ``w . x2``. Written out in token and item, every
+    term is one of the token alone, one of the item alone, or a bilinear form, so the pair itself is never built. The rank is
+    `interaction_dim`.
+    """
+
+    def __init__(self, n_items: int, config: ModelConfig, item_features: Tensor | None = None) -> None:
+        super().__init__(n_items, config, item_features)
+        dim, rank = config.token_dim, config.interaction_dim
+        self.first = nn.Linear(2 * dim, 2 * dim)
+        self.down = nn.Linear(2 * dim, rank, bias=False)
+        self.up = nn.Linear(rank, 2 * dim)
+        signs = torch.ones(2 * dim)
+        signs[1::2] = -1
+        self.output = nn.Parameter(0.1 * (2 * dim) ** -0.5 * signs)
+
+    def correction(self, tokens: Tensor, vectors: Tensor) -> Tensor:
+        """See `DotInteraction.correction`."""
+        # Readings of x1: each row of `down`, and the output, ask for a weighted sum of its entries.
+        readings = torch.cat([self.down.weight, self.output[None]])  # (R + 1, 2 D)
+        first = self._first_layer(tokens, vectors, readings)  # (R + 1) times (N, C)
+        dim = tokens.shape[1]
+        weighted = self.output[:, None] * self.up.weight  # (2 D, R)
+        token_factor, item_factor = tokens @ weighted[:dim], vectors @ weighted[dim:]  # (N, R), (C, R)
+        constant = self.output * self.up.bias
+        scores = first[-1] + (tokens @ constant[:dim])[:, None] + vectors @ constant[dim:]
+        for rank, reading in enumerate(first[:-1]):
+            scores = scores + reading * (token_factor[:, rank, None] + item_factor[:, rank])
+        return scores
+
+    def _first_layer(self, tokens: Tensor, vectors: Tensor, readings: Tensor) -> list[Tensor]:
+        dim = tokens.shape[1]
+        weight, bias = self.first.weight, self.first.bias
+        token_part = tokens @ weight[:, :dim].T  # (N, 2 D), W x without the item
+        item_part = vectors @ weight[:, dim:].T  # (C, 2 D)
+        token_alone = (tokens * (token_part[:, :dim] + bias[:dim] + 1)) @ readings[:, :dim].T  # (N, R + 1)
+        item_alone = (vectors * (item_part[:, dim:] + bias[dim:] + 1)) @ readings[:, dim:].T  # (C, R + 1)
+        scores = []
+        for number, reading in enumerate(readings):
+            # token * (item's part of W x) + item * (token's part of W x), read off with the weights: one bilinear form.
+            form = (tokens * reading[:dim]) @ weight[:dim, dim:] + token_part[:, dim:] * reading[dim:]  # (N, D)
+            scores.append(torch.addmm(item_alone[:, number], form, vectors.T) + token_alone[:, number, None])
+        return scores
+
+
+class AttentionInteraction(DotInteraction):
+    """Self-attention over the token and the item's own tokens, two linear heads of its vector.
+
+    With elements ``x_i`` the correction is ``sum_ij softmax_j(Q x_i . K x_j / sqrt(d)) (R x_i . V x_j)``: every element is compared with
+    what it attends to. d is `interaction_dim`.
+    """
+
+    n_item_tokens = 2
+
+    def __init__(self, n_items: int, config: ModelConfig, item_features: Tensor | None = None) -> None:
+        super().__init__(n_items, config, item_features)
+        dim, self.width = config.token_dim, config.interaction_dim
+        self.token_part = nn.Linear(dim, 4 * self.width)
+        self.item_part = nn.Linear(dim, self.n_item_tokens * 4 * self.width)
+        self.scale = nn.Parameter(torch.tensor(0.1))
+
+    def correction(self, tokens: Tensor, vectors: Tensor) -> Tensor:
+        """See `DotInteraction.correction`."""
+        token = self.token_part(tokens).chunk(4, dim=1)  # query, key, reader, value: (N, d) each
+        heads = self.item_part(vectors).chunk(self.n_item_tokens, dim=1)
+        items = [head.chunk(4, dim=1) for head in heads]  # (C, d) each
+        own = self._compare(token, token, alone=True)
+        total = _attended([tuple(part[:, None] for part in own), *(self._compare(token, item) for item in items)])
+        for asking in items:
+            # Rows of the item: what it sees of the token depends on the pair, what it sees of itself does not.
+            of_token = tuple(part.T for part in self._compare(asking, token))
+            total = total + _attended([of_token, *(self._compare(asking, item, alone=True) for item in items)])
+        return self.scale * total
+
+    def _compare(self, asking: tuple[Tensor, ...], seen: tuple[Tensor, ...], alone: bool = False) -> tuple[Tensor, Tensor]:
+        """Attention logits and comparisons of two elements: all pairs of rows, or row by row."""
+        factor = self.width**-0.5
+        if alone:
+            return (asking[0] * seen[1]).sum(1) * factor, (asking[2] * seen[3]).sum(1)
+        return asking[0] @ seen[1].T * factor, asking[2] @ seen[3].T
+
+
+def _attended(seen: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Sum of comparisons weighted by the softmax of the logits over the list; entries broadcast to (N, C)."""
+    highest = torch.stack(torch.broadcast_tensors(*(logit.detach() for logit, _ in seen))).amax(0)
+    exponentials = [(logit - highest).exp() for logit, _ in seen]
+    normaliser = torch.stack(exponentials).sum(0)
+    return sum(weight * value for weight, (_, value) in zip(exponentials, seen, strict=True)) / normaliser
+
+
+INTERACTIONS: dict[str, type[DotInteraction]] = {
+    "dot": DotInteraction,
+    "mlp": MlpInteraction,
+    "cross": CrossInteraction,
+    "attention": AttentionInteraction,
+}

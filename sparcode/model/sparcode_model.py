@@ -13,8 +13,8 @@ from sparcode.data.interactions import Histories
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.batching import query_blocks
 from sparcode.model.quantizer import ProductQuantizer
+from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
-from sparcode.model.tokenizer import QueryBatch
 
 CODE_SAMPLE = 2048
 # 128 MiB of float32, however large the catalogue.

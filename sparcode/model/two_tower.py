@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
 from sparcode.model.batching import query_blocks
-from sparcode.model.tokenizer import QueryBatch, Tokenizer
+from sparcode.model.item_table import ItemTable
+from sparcode.model.query_batch import QueryBatch
+from sparcode.model.tokenizer import Tokenizer
 
 
 class TwoTowerModel(nn.Module):
@@ -24,21 +25,23 @@ class TwoTowerModel(nn.Module):
         Shapes; `n_tokens` is not used, the query is one vector.
     dropout
         Dropout of the query encoder.
+    n_features
+        Side features per user; 0 for none.
+    item_features
+        (I, F) float32 side features of items; None for none.
     """
 
-    def __init__(self, n_items: int, config: ModelConfig, dropout: float = 0.0) -> None:
+    def __init__(
+        self, n_items: int, config: ModelConfig, dropout: float = 0.0, n_features: int = 0, item_features: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.n_items, self.config = n_items, config
-        self.tokenizer = Tokenizer(n_items, config.model_copy(update={"n_tokens": 1}), dropout)
-        self.items = nn.Embedding(n_items, config.token_dim)
-        self.item_bias = nn.Parameter(torch.zeros(n_items))
+        self.tokenizer = Tokenizer(n_items, config.model_copy(update={"n_tokens": 1}), dropout, n_features)
+        self.items = ItemTable(n_items, config.token_dim, item_features)
 
     def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits (B, C) of a batch over candidates (None: all items), and the auxiliary loss, a scalar zero."""
-        vectors, bias = self.items.weight, self.item_bias
-        if candidates is not None:
-            # Unlike plain indexing, these add gradients up in the same order every time.
-            vectors, bias = F.embedding(candidates, vectors), bias.index_select(0, candidates)
+        vectors, bias = self.items(candidates)
         logits = torch.addmm(bias, self.tokenizer(queries)[:, 0], vectors.T)  # (B, C)
         return logits, logits.new_zeros(())
 
@@ -52,7 +55,8 @@ class TwoTowerModel(nn.Module):
     @torch.no_grad()
     def item_vectors(self) -> np.ndarray:
         """(I, D + 1) float32: the item vector and its bias; inner product with a query vector is the score."""
-        return torch.cat([self.items.weight, self.item_bias[:, None]], dim=1).numpy()
+        vectors, bias = self.items()
+        return torch.cat([vectors, bias[:, None]], dim=1).numpy()
 
     def score(self, queries: Histories) -> np.ndarray:
         """Score every item: (B, I) float32, higher is better."""

@@ -6,7 +6,7 @@ import torch
 
 from sparcode.config import ModelConfig
 from sparcode.model.all_to_all import AllToAllModel
-from sparcode.model.tokenizer import QueryBatch
+from sparcode.model.query_batch import QueryBatch
 from tests.tiny import fresh_backbone, queries_of
 
 I = 9

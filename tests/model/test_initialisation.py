@@ -27,14 +27,14 @@ def test_another_seed_gives_other_weights() -> None:
     one, other = AllToAllModel(13, CONFIG), AllToAllModel(13, CONFIG)
     initialise(one, 9)
     initialise(other, 10)
-    assert not torch.equal(one.interaction.items.weight, other.interaction.items.weight)
+    assert not torch.equal(one.interaction.items.embedding.weight, other.interaction.items.embedding.weight)
 
 
 def test_spreads_follow_fan_in_and_biases_are_zero() -> None:
     model = AllToAllModel(2000, CONFIG)
     initialise(model, 0)
     assert model.tokenizer.encoder.embedding.weight.std().item() == pytest.approx(24**-0.5, rel=0.05)
-    assert model.interaction.items.weight.std().item() == pytest.approx(5**-0.5, rel=0.05)
+    assert model.interaction.items.embedding.weight.std().item() == pytest.approx(5**-0.5, rel=0.05)
     assert model.tokenizer.heads.weight.std().item() == pytest.approx(24**-0.5, rel=0.2)
     assert not model.tokenizer.heads.bias.any()
 

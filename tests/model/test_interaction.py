@@ -16,7 +16,7 @@ def network() -> MlpInteraction:
     network = MlpInteraction(I, ModelConfig(token_dim=D, interaction_dim=H))
     initialise(network, 4)
     with torch.no_grad():
-        network.item_bias.copy_(torch.linspace(-1, 1, I))
+        network.items.bias.copy_(torch.linspace(-1, 1, I))
         network.token_part.bias.copy_(torch.linspace(-0.5, 0.5, H))
     return network
 
@@ -31,9 +31,9 @@ def concatenated(network: MlpInteraction, tokens: Tensor) -> Tensor:
     first = torch.cat([network.token_part.weight, network.item_part.weight], dim=1)  # (H, 2 D)
     scores = torch.zeros(len(tokens), network.n_items)
     for n, token in enumerate(tokens):
-        for i, item in enumerate(network.items.weight):
+        for i, item in enumerate(network.items.embedding.weight):
             hidden = torch.relu(first @ torch.cat([token, item]) + network.token_part.bias)
-            scores[n, i] = token @ item + network.item_bias[i] + network.output @ hidden
+            scores[n, i] = token @ item + network.items.bias[i] + network.output @ hidden
     return scores
 
 
@@ -60,7 +60,7 @@ def test_candidates_are_columns_of_the_full_score(network: MlpInteraction, token
 
 def test_gradients_of_repeated_candidates_add_up(network: MlpInteraction, tokens: Tensor) -> None:
     candidates = torch.tensor([7, 0, 7])
-    parameters = [network.items.weight, network.item_bias]
+    parameters = [network.items.embedding.weight, network.items.bias]
     ours = torch.autograd.grad(network(tokens, candidates).sum(), parameters)
     theirs = torch.autograd.grad(network(tokens)[:, candidates].sum(), parameters)
     for one, other in zip(ours, theirs, strict=True):
@@ -70,5 +70,5 @@ def test_gradients_of_repeated_candidates_add_up(network: MlpInteraction, tokens
 def test_the_correction_starts_small_beside_the_dot_product(tokens: Tensor) -> None:
     network = MlpInteraction(200, ModelConfig(token_dim=D, interaction_dim=H))
     initialise(network, 1)
-    dot = tokens @ network.items.weight.T
+    dot = tokens @ network.items.embedding.weight.T
     assert (network(tokens) - dot).std() < 0.2 * dot.std()

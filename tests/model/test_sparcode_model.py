@@ -6,8 +6,8 @@ import torch
 
 from sparcode.config import ModelConfig, QuantizerConfig
 from sparcode.data.interactions import Histories
+from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.model.tokenizer import QueryBatch
 from tests.tiny import fresh_backbone, queries_of, tiny_backbone, tiny_model, tiny_split
 
 I = 9

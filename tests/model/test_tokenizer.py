@@ -6,7 +6,8 @@ import torch
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
 from sparcode.model.initialisation import initialise
-from sparcode.model.tokenizer import QueryBatch, Tokenizer
+from sparcode.model.query_batch import QueryBatch
+from sparcode.model.tokenizer import Tokenizer
 from tests.tiny import queries_of
 
 I, T, D, H = 9, 3, 5, 12

@@ -5,7 +5,7 @@ import torch
 
 from sparcode.config import ModelConfig
 from sparcode.model.initialisation import initialise
-from sparcode.model.tokenizer import QueryBatch
+from sparcode.model.query_batch import QueryBatch
 from sparcode.model.two_tower import TwoTowerModel
 from tests.tiny import queries_of
 
@@ -16,7 +16,7 @@ def model() -> TwoTowerModel:
     model = TwoTowerModel(I, ModelConfig(token_dim=D, hidden_dim=8, n_tokens=4))
     initialise(model, 3)
     with torch.no_grad():
-        model.item_bias.copy_(torch.linspace(-1, 1, I))
+        model.items.bias.copy_(torch.linspace(-1, 1, I))
     return model.eval()
 
 
@@ -26,7 +26,7 @@ def test_a_score_is_the_dot_product_of_its_vectors() -> None:
     assert vectors.shape == (len(queries), D + 1)
     assert items.shape == (I, D + 1)
     token = network.tokenizer(QueryBatch.from_histories(queries))[2, 0]
-    expected = float(token @ network.items.weight[5] + network.item_bias[5])
+    expected = float(token @ network.items.embedding.weight[5] + network.items.bias[5])
     np.testing.assert_allclose(network.score(queries)[2, 5], expected, rtol=1e-5)
     np.testing.assert_allclose(network.score(queries), vectors @ items.T, rtol=1e-6)
 

@@ -1,0 +1,45 @@
+"""Queries as tensors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparcode.data.interactions import Histories
+
+
+class QueryBatch(NamedTuple):
+    """Ragged queries as tensors.
+
+    Attributes
+    ----------
+    items
+        (n,) int64, items of all queries one after the other, oldest first.
+    offsets
+        (B + 1,) int64; query b is ``items[offsets[b]:offsets[b + 1]]``.
+    features
+        (B, F) float32 side features of the queries' users; None where there are none.
+    """
+
+    items: Tensor
+    offsets: Tensor
+    features: Tensor | None = None
+
+    @classmethod
+    def from_histories(cls, histories: Histories) -> QueryBatch:
+        """Copy a `Histories` into tensors."""
+        features = None if histories.features is None else torch.from_numpy(histories.features.astype(np.float32))
+        return cls(torch.from_numpy(histories.items.astype(np.int64)), torch.from_numpy(histories.indptr.astype(np.int64)), features)
+
+    @property
+    def batch_size(self) -> int:
+        """B."""
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        """(B,) int64, items per query."""
+        return torch.diff(self.offsets)
