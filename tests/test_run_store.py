@@ -10,10 +10,10 @@ import safetensors.torch
 import torch
 
 from sparcode import run_store
-from sparcode.comparison import data_facts
+from sparcode.comparison import compare, data_facts
 from sparcode.run_store import Run, load_run, save_run
 from sparcode.training import EpochRecord
-from tests.tiny import CONFIG, tiny_data, tiny_index, tiny_model, tiny_split
+from tests.tiny import CONFIG, changed, tiny_data, tiny_index, tiny_model, tiny_split
 
 RECORD = EpochRecord(0, math.nan, math.nan, 0.5, 3.5, 0.25, 7, 0, 0.1, False)
 
@@ -131,7 +131,8 @@ def edit(folder: Path, change: object) -> None:
 def test_a_model_with_side_features_comes_back(encoder: str, tmp_path: Path) -> None:
     config = changed(model={"encoder": encoder, "side_features": "items"}, training={"epochs": 1, "joint_epochs": 0})
     comparison = compare(tiny_data(), config, k=5)
-    loaded = load_run(save_run(comparison.run, tmp_path / "run"))
+    save_run(comparison.run, tmp_path / "run")
+    loaded = load_run(tmp_path / "run")
     queries = tiny_split().test.queries
     assert loaded.model.backbone.interaction.items.features is not None
     np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))

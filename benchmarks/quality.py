@@ -1,0 +1,138 @@
+"""SparCode through its index beside two-tower, all-to-all, EASE and popularity: one data set, several encoders, interactions and seeds.
+
+    python -m benchmarks.quality --data ml-1m.zip --seeds 5 --encoder mean --encoder gru --encoder sasrec
+
+A seed sets the split and the training of every model. Finished trainings are kept in --keep, so that a run can be continued. The last line
+holds ratios of mean Recall@50, SparCode's over its peer's: the lowest over the encoders and interactions that were run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from sparcode.comparison import ALL_TO_ALL, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER, compare, machine_facts
+from sparcode.config import RunConfig, SyntheticConfig
+from sparcode.data.interactions import Interactions
+from sparcode.data.loading import load
+from sparcode.data.synthetic import generate
+
+K = 50
+MODELS = (SPARCODE, TWO_TOWER, ALL_TO_ALL, EASE_NAME, POPULARITY)
+ENCODERS, INTERACTIONS = ("mean", "gru", "sasrec"), ("dot", "mlp", "cross", "attention")
+QUICK = SyntheticConfig(n_users=600, n_items=300)
+# One codebook of 512 codewords; sequence encoders are narrower, for their steps cost more.
+SETTINGS = {"n_codebooks": 1, "codebook_size": 512}
+SEQUENCE_WIDTH = 128
+
+
+def settings(data: Interactions, encoder: str, interaction: str, seed: int, overrides: dict[str, dict]) -> RunConfig:
+    """The settings of one training: defaults for the data, this part's networks and seed, and what was overridden."""
+    values = RunConfig.for_data(data.synthetic).model_dump()
+    values["model"] |= {"encoder": encoder, "interaction": interaction}
+    if encoder != "mean":
+        values["model"]["hidden_dim"] = SEQUENCE_WIDTH
+    values["quantizer"] |= SETTINGS
+    values["split"]["seed"] = values["training"]["seed"] = seed
+    for stage, fields in overrides.items():
+        values[stage] |= fields
+    return RunConfig.model_validate(values)
+
+
+def measure(data: Interactions, config: RunConfig) -> dict:
+    """Train and measure all models once."""
+    started = time.perf_counter()
+    comparison = compare(data, config, K)
+    return {
+        "recall": {row.name: row.recall for row in comparison.rows},
+        "ndcg": {row.name: row.ndcg for row in comparison.rows},
+        "density": comparison.density,
+        "direct_recall": comparison.direct_recall,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def table(results: list[dict]) -> list[str]:
+    """Mean and standard deviation over seeds of Recall@50 and NDCG@50, per encoder and interaction."""
+    lines = [
+        "| encoder | interaction | model | Recall@50 | NDCG@50 | over two-tower | over all-to-all | seeds won against two-tower |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for part, found in parts(results).items():
+        for model in (model for model in MODELS if model in found[0]["recall"]):
+            recall, ndcg = (np.array([result[metric][model] for result in found]) for metric in ("recall", "ndcg"))
+            won = sum(result["recall"][model] > result["recall"][TWO_TOWER] for result in found)
+            lines.append(
+                f"| {part[0]} | {part[1]} | {model} | {recall.mean():.4f} ± {recall.std():.4f} | {ndcg.mean():.4f} ± {ndcg.std():.4f} | "
+                f"{ratio(found, model, TWO_TOWER):.3f} | {ratio(found, model, ALL_TO_ALL):.3f} | {won} of {len(found)} |"
+            )
+    return lines
+
+
+def parts(results: Iterable[dict]) -> dict[tuple[str, str], list[dict]]:
+    """Results by encoder and interaction."""
+    found: dict[tuple[str, str], list[dict]] = {}
+    for result in results:
+        found.setdefault((result["encoder"], result["interaction"]), []).append(result)
+    return found
+
+
+def ratio(results: list[dict], model: str, peer: str) -> float:
+    """Ratio of mean recalls; NaN where the peer has none."""
+    if any(peer not in result["recall"] for result in results):
+        return float("nan")
+    return float(np.mean([result["recall"][model] for result in results]) / np.mean([result["recall"][peer] for result in results]))
+
+
+def main(
+    data: Annotated[Path | None, typer.Option(help="MovieLens archive or table; without it the built-in data.")] = None,
+    seeds: Annotated[int, typer.Option(min=1)] = 5,
+    first_seed: Annotated[int, typer.Option(min=0)] = 0,
+    encoder: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(ENCODERS)}; may be repeated.")] = None,
+    interaction: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(INTERACTIONS)}; may be repeated.")] = None,
+    overrides: Annotated[str, typer.Option("--set", help='Settings as JSON, for instance {"training": {"epochs": 30}}.')] = "{}",
+    keep: Annotated[Path | None, typer.Option(help="File that every result is added to; what it holds is not measured again.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A small built-in data set, two encoders and one seed: under 50 s.")] = False,
+) -> None:
+    """Measure, print the table and the ratios."""
+    chosen = json.loads(overrides)
+    encoders, interactions = encoder or list(ENCODERS), interaction or ["mlp"]
+    if quick:
+        source, seeds, encoders = generate(QUICK), 1, encoder or ["mean", "sasrec"]
+        chosen = {"quantizer": {"codebook_size": 64}, "training": {"epochs": 20, "joint_epochs": 6}, **chosen}
+    else:
+        source = load(data)
+    results = [json.loads(line) for line in keep.read_text().splitlines()] if keep is not None and keep.exists() else []
+    done = {result["run"] for result in results}
+    for seed in range(first_seed, first_seed + seeds):
+        for one in encoders:
+            for other in interactions:
+                config = settings(source, one, other, seed, chosen)
+                run = f"{source.content_hash()}-{config.content_hash()}"
+                if run in done:
+                    continue
+                result = {"run": run, "encoder": one, "interaction": other, "seed": seed, **measure(source, config)}
+                results.append(result)
+                print(json.dumps(result), file=sys.stderr, flush=True)
+                if keep is not None:
+                    with keep.open("a") as lines:
+                        lines.write(json.dumps(result) + "\n")
+    print(f"{source!r}, {machine_facts()}; k = {K}, seeds {sorted({result['seed'] for result in results})}; settings {json.dumps(chosen)}")
+    print(f"scores kept: {np.mean([result['density'] for result in results]):.1%}\n")
+    print("\n".join(table(results)) + "\n")
+    peers = {"recall_vs_two_tower": TWO_TOWER, "recall_vs_all_to_all": ALL_TO_ALL, "recall_vs_ease": EASE_NAME}
+    lowest = {name: min(ratio(found, SPARCODE, peer) for found in parts(results).values()) for name, peer in peers.items()}
+    print(json.dumps({name: None if np.isnan(value) else round(value, 4) for name, value in lowest.items()}))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    typer.run(main)
