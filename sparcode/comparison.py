@@ -133,6 +133,7 @@ def compare(
     on_stage: Callable[[Stage], None] = lambda stage: None,
     on_epoch: OnEpoch = ignore_record,
     should_stop: ShouldStop = never_stop,
+    split: Split | None = None,
 ) -> Comparison:
     """Train SparCode and its peers on one split and measure all of them on the test users, once.
 
@@ -153,6 +154,8 @@ def compare(
         Told every epoch of every network.
     should_stop
         Asked between batches and stages.
+    split
+        A ready-made split of the data; None splits the users as the settings say.
 
     Raises
     ------
@@ -164,7 +167,10 @@ def compare(
         If a loss is no longer finite.
     """
     check_k(k)
-    split = split_users(data, config.split)
+    if split is None:
+        if config.split.protocol != "strong":
+            raise ValueError("protocol 'fixed-split' needs its ready-made split, see sparcode.data.fixed_split")
+        split = split_users(data, config.split)
 
     def start(name: str, epochs: int = 0) -> float:
         if should_stop():

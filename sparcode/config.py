@@ -51,8 +51,13 @@ class SyntheticConfig(Config):
 
 
 class SplitConfig(Config):
-    """Strong generalization: users are split, each held-out history is cut into query and targets."""
+    """Who is trained on and who is tested: held-out users whose histories are cut into query and targets, or a ready-made split."""
 
+    protocol: Literal["strong", "fixed-split"] = Field(
+        "strong",
+        description="strong (generalization): users are split, test users are never trained on; fixed-split: a training file and a test "
+        "file, the query is the user's training items.",
+    )
     validation_share: float = Field(0.1, gt=0, le=0.4, description="Share of users held out for validation.")
     test_share: float = Field(0.1, gt=0, le=0.4, description="Share of users held out for the test.")
     target_share: float = Field(0.2, gt=0, lt=1, description="Last part of a held-out history that is to be predicted.")

@@ -14,11 +14,13 @@ import typer
 from pydantic import ValidationError
 
 from sparcode.commands.option_groups import OptionGroup, config_options, option
-from sparcode.config import SyntheticConfig
+from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.config_message import validation_message
 from sparcode.data import movielens
+from sparcode.data.fixed_split import read_fixed_split
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
+from sparcode.data.split import Split, split_users
 from sparcode.data.table_file import EXTENSIONS
 from sparcode.data.tabular import COMMON_NAMES, ColumnMapping, guess_columns, table_columns
 
@@ -42,6 +44,8 @@ class DataSource:
         Fetch MovieLens, and agreement with its terms.
     columns
         Field of `ColumnMapping` -> column, those given.
+    train, test
+        Files of a ready-made split.
     synthetic
         Field of `SyntheticConfig` -> value, those given.
     """
@@ -52,12 +56,42 @@ class DataSource:
     download: bool
     accept_terms: bool
     columns: Mapping[str, str]
+    train: Path | None
+    test: Path | None
     synthetic: Mapping[str, Any]
 
     @property
     def is_synthetic(self) -> bool:
         """Whether this is the planted catalogue."""
-        return self.data in (None, SYNTHETIC)
+        return self.data in (None, SYNTHETIC) and self.train is None and self.test is None
+
+    def load_split(self, config: SplitConfig, quiet: bool) -> tuple[Interactions, Split]:
+        """Load the data and split it as the protocol says.
+
+        Parameters
+        ----------
+        config
+            Protocol, shares and seed.
+        quiet
+            As for `load`.
+
+        Raises
+        ------
+        ValueError
+            As for `load`, or if the flags do not go with the protocol, or the data cannot be split.
+        OSError
+            If a download fails.
+        """
+        files = [self.train, self.test]
+        if config.protocol == "fixed-split":
+            if self.data is not None or None in files:
+                raise ValueError("--protocol fixed-split needs --train FILE and --test FILE (Parquet: user_id, item_id), and no --data")
+            self._check_flags_apply("")
+            return read_fixed_split(*files, config)
+        if files != [None, None]:
+            raise ValueError(f"--train and --test go with --protocol fixed-split; the protocol is {config.protocol!r}")
+        data = self.load(quiet)
+        return data, split_users(data, config)
 
     def load(self, quiet: bool) -> Interactions:
         """Load the data; the synthetic default if `data` is None.
@@ -135,14 +169,21 @@ class DataSource:
 
 
 def build_source(
-    data: str | None, items: Path | None, min_rating: float | None, download: bool, accept_terms: bool, **flags: Any
+    data: str | None,
+    items: Path | None,
+    min_rating: float | None,
+    download: bool,
+    accept_terms: bool,
+    train: Path | None,
+    test: Path | None,
+    **flags: Any,
 ) -> DataSource:
     """The flags' values as a `DataSource`."""
     columns, synthetic = (
         {name: flags[pattern.format(name)] for name in model.model_fields if flags[pattern.format(name)] is not None}
         for model, pattern in ((ColumnMapping, _COLUMN), (SyntheticConfig, _SYNTHETIC))
     )
-    return DataSource(data, items, min_rating, download, accept_terms, columns, synthetic)
+    return DataSource(data, items, min_rating, download, accept_terms, columns, train, test, synthetic)
 
 
 @contextmanager
@@ -173,6 +214,8 @@ DATA = OptionGroup(
         option("min_rating", float | None, "Keep ratings of at least this; by default every row counts.", _PANEL),
         option("download", bool, "Fetch the MovieLens data named by --data, if it is not here yet.", _PANEL, default=False),
         option("accept_terms", bool, "You have read and accept the terms of the data that is fetched.", _PANEL, default=False),
+        option("train", Path | None, "Training pairs of a ready-made split, with --protocol fixed-split.", _PANEL, metavar="FILE"),
+        option("test", Path | None, "Test pairs of a ready-made split, with --protocol fixed-split.", _PANEL, metavar="FILE"),
         *config_options(ColumnMapping, "Columns of a table; one that is not named here is told from its name", _COLUMN),
         *config_options(SyntheticConfig, "Synthetic data", _SYNTHETIC),
     ),

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.evaluation_depth import K_HELP, default_k
 from sparcode.commands.option_groups import with_groups
 from sparcode.commands.threads import ThreadsOption, set_threads
 from sparcode.data.interactions import Interactions
+from sparcode.data.split import Split
 
 if TYPE_CHECKING:
     from sparcode.index.inverted_index import InvertedIndex
@@ -25,7 +27,7 @@ def evaluate(
     threshold: Annotated[float | None, typer.Option(help="Threshold to serve at; by default the trained one.")] = None,
     density: Annotated[float | None, typer.Option(help="Share of scores to keep instead; sets the threshold.")] = None,
     split: Annotated[Literal["validation", "test"], typer.Option(help="Users to measure on.")] = "test",
-    k: Annotated[int, typer.Option("--k", min=1, help="Items retrieved per query.")] = 50,
+    k: Annotated[int | None, typer.Option("--k", min=1, help=K_HELP)] = None,
     threads: ThreadsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
@@ -34,7 +36,6 @@ def evaluate(
         raise typer.BadParameter("give --threshold or --density, not both")
 
     # These take seconds to import; bad usage is answered before.
-    from sparcode.data.split import split_users
     from sparcode.evaluation import accuracy
     from sparcode.evaluation import evaluate as measure
     from sparcode.reporting import without_nan
@@ -44,8 +45,8 @@ def evaluate(
     set_threads(threads)
     loaded = load_run(run)
     tau = serving_threshold(loaded, threshold, density)
-    data = matching_data(loaded, run, source, as_json)
-    parts = split_users(data, loaded.config.split)
+    parts = matching_data(loaded, run, source, as_json)[1]
+    k = k or default_k(loaded.config.split)
     users = parts.test if split == "test" else parts.validation
     retriever = SparseRetriever(loaded.model, loaded.index, tau, loaded.config.index.unseen)
     result = measure(retriever, users, k)
@@ -91,23 +92,23 @@ def serving_threshold(run: Run, threshold: float | None, density: float | None) 
     return threshold
 
 
-def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> Interactions:
-    """The data given, or the synthetic default for a run of synthetic data.
+def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> tuple[Interactions, Split]:
+    """The data given, or the synthetic default for a run of synthetic data, and its split by the run's settings.
 
     Raises
     ------
     ValueError
         If it is not the data the run was trained on.
     """
-    if source.data is None and not run.data.synthetic:
+    if run.config.split.protocol == "strong" and source.data is None and not run.data.synthetic:
         raise ValueError(f"{folder} was trained on {run.data.name!r}; give the same data with --data")
-    data = source.load(quiet)
+    data, split = source.load_split(run.config.split, quiet)
     if (given := data.content_hash()) != run.data.content_hash:
         raise ValueError(
             f"{folder} was trained on {run.data.name!r} (content {run.data.content_hash}), the data given is {data.name!r} "
             f"(content {given}); give the same file, read in the same way"
         )
-    return data
+    return data, split
 
 
 def evaluation_text(run: Run, record: dict) -> str:

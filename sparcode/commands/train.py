@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.evaluation_depth import K_HELP, default_k
 from sparcode.commands.option_groups import with_groups
 from sparcode.commands.settings import SETTINGS, SettingsFlags
 from sparcode.commands.threads import ThreadsOption, set_threads
@@ -21,7 +22,7 @@ def train(
     settings: SettingsFlags,
     out: Annotated[Path | None, typer.Option(help="Folder to keep the run in; without it nothing is kept.", metavar="RUN")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
-    k: Annotated[int, typer.Option("--k", min=1, help="Items retrieved per query.")] = 50,
+    k: Annotated[int | None, typer.Option("--k", min=1, help=K_HELP)] = None,
     threads: ThreadsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
@@ -32,7 +33,8 @@ def train(
     elif overwrite:
         raise typer.BadParameter("--overwrite needs --out")
     config = settings.run_config(source.is_synthetic)
-    data = source.load(quiet or as_json)
+    data, split = source.load_split(config.split, quiet or as_json)
+    k = k or default_k(config.split)
 
     # These take seconds to import; bad input is answered before.
     from sparcode.commands.progress import Progress
@@ -42,7 +44,7 @@ def train(
 
     set_threads(threads)
     with Progress(quiet or as_json) as progress:
-        comparison = compare(data, config, k, progress.on_stage, progress.on_epoch)
+        comparison = compare(data, config, k, progress.on_stage, progress.on_epoch, split=split)
     if out is not None:
         save_run(comparison.run, out, overwrite)
     if as_json:

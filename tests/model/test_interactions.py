@@ -50,6 +50,9 @@ def deep(made: MlpInteraction, token: Tensor, item: Tensor) -> Tensor:
     return made.output @ hidden
 
 
+FORMULAS = [("cross", 1, cross), ("attention", 1, attention), ("mlp", 1, deep), ("mlp", 3, deep)]
+
+
 @pytest.mark.parametrize(("name", "layers", "formula"), FORMULAS)
 def test_scores_equal_the_formula_pair_by_pair(name: str, layers: int, formula: Callable[..., Tensor], tokens: Tensor) -> None:
     made = network(name, layers)
