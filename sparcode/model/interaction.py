@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparcode.config import ModelConfig
+from sparcode.model.distinct_pairs import distinct_pair_scores
 from sparcode.model.item_table import ItemTable
 from sparcode.model.pair_kernel import pair_hidden
 
@@ -35,7 +36,7 @@ class DotInteraction(nn.Module):
         self.n_items = n_items
         self.items = ItemTable(n_items, config.token_dim, item_features)
 
-    def forward(self, tokens: Tensor, candidates: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, candidates: Tensor | None = None, codes: Tensor | None = None) -> Tensor:
         """Score every (token, item) pair.
 
         Parameters
@@ -44,6 +45,8 @@ class DotInteraction(nn.Module):
             (N, D) float32.
         candidates
             (C,) int64 item indices; None scores all items.
+        codes
+            (N,) int64: tokens of the same code are equal, so that a network may score them once; None: not known.
 
         Returns
         -------
@@ -52,10 +55,10 @@ class DotInteraction(nn.Module):
         """
         vectors, bias = self.items(candidates)
         dot = torch.addmm(bias, tokens, vectors.T)  # (N, C)
-        correction = self.correction(tokens, vectors)
+        correction = self.correction(tokens, vectors, codes)
         return dot if correction is None else dot + correction
 
-    def correction(self, tokens: Tensor, vectors: Tensor) -> Tensor | None:
+    def correction(self, tokens: Tensor, vectors: Tensor, codes: Tensor | None = None) -> Tensor | None:
         """What the network adds to the dot product of (N, D) tokens and (C, D) item vectors: (N, C); None: nothing."""
         return None
 
@@ -74,11 +77,13 @@ class MlpInteraction(DotInteraction):
         # Near zero and balanced: the correction starts small.
         self.output = nn.Parameter(0.1 * width**-0.5 * signs)
 
-    def correction(self, tokens: Tensor, vectors: Tensor) -> Tensor:
+    def correction(self, tokens: Tensor, vectors: Tensor, codes: Tensor | None = None) -> Tensor:
         """See `DotInteraction.correction`."""
         token, item = self.token_part(tokens), self.item_part(vectors)
         if not len(self.deeper):
             return pair_hidden(token, item.T, self.output)
+        if codes is not None:
+            return distinct_pair_scores(token, codes, item, [(layer.weight, layer.bias) for layer in self.deeper], self.output)
         rows = max(1, MAX_HIDDEN_VALUES // max(1, item.numel()))
         return torch.cat([self._deep(block, item) for block in token.split(rows)])
 
@@ -107,7 +112,7 @@ class CrossInteraction(DotInteraction):
         signs[1::2] = -1
         self.output = nn.Parameter(0.1 * (2 * dim) ** -0.5 * signs)
 
-    def correction(self, tokens: Tensor, vectors: Tensor) -> Tensor:
+    def correction(self, tokens: Tensor, vectors: Tensor, codes: Tensor | None = None) -> Tensor:
         """See `DotInteraction.correction`."""
         # Readings of x1: each row of `down`, and the output, ask for a weighted sum of its entries.
         readings = torch.cat([self.down.weight, self.output[None]])  # (R + 1, 2 D)
@@ -152,7 +157,7 @@ class AttentionInteraction(DotInteraction):
         self.item_part = nn.Linear(dim, self.n_item_tokens * 4 * self.width)
         self.scale = nn.Parameter(torch.tensor(0.1))
 
-    def correction(self, tokens: Tensor, vectors: Tensor) -> Tensor:
+    def correction(self, tokens: Tensor, vectors: Tensor, codes: Tensor | None = None) -> Tensor:
         """See `DotInteraction.correction`."""
         token = self.token_part(tokens).chunk(4, dim=1)  # query, key, reader, value: (N, d) each
         heads = self.item_part(vectors).chunk(self.n_item_tokens, dim=1)

@@ -91,12 +91,12 @@ class SparCodeModel(nn.Module):
         batch, n_tokens = tokens.shape[:2]
         quantized = self.quantizer(tokens.flatten(0, 1))
         if quantized.codes.shape[1] == 1:
-            vectors = quantized.quantized  # (B * T, D)
+            vectors, equal = quantized.quantized, quantized.codes[:, 0]  # (B * T, D), (B * T,)
             columns = torch.arange(batch * n_tokens, device=tokens.device).view(batch, n_tokens)
         else:
             distinct, columns = quantized.codes.unique(return_inverse=True)
-            vectors = self.quantizer.vectors(distinct)  # (U, D)
-        raw = self.backbone.interaction(vectors, candidates)
+            vectors, equal = self.quantizer.vectors(distinct), None  # (U, D)
+        raw = self.backbone.interaction(vectors, candidates, equal)
         commitment = self.quantizer.config.commitment_weight * quantized.commit_loss
         logits = mixture_logits(raw, columns.view(batch, -1), quantized.weights.view(batch, -1), self.tau.to(raw.dtype), self.link)
         return logits, commitment
