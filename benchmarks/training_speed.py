@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -115,9 +114,11 @@ def main(
     if memory_of is not None:
         config = paper_settings(batch_size, negatives, 0)
         trainer = TRAINERS[memory_of](start(train, config), train, config.training)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # Forget the peak of everything before (Linux), so that only the epoch counts.
+        Path("/proc/self/clear_refs").write_text("5")
+        before = _memory_kib("VmRSS")
         trainer.train_epoch()
-        print(json.dumps({"kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before}))
+        print(json.dumps({"kib": _memory_kib("VmHWM") - before}))
         return
     seconds: dict[str, list[float]] = {name: [] for name in TRAINERS}
     losses: dict[str, list[float]] = {name: [] for name in TRAINERS}
@@ -132,9 +133,8 @@ def main(
         for name, trainer in trainers.items():
             losses[name].append(_final_loss(trainer))
     memory = {name: _peak(name, data, batch_size, negatives, quick) for name in TRAINERS}
-    print(
-        f"{source!r}, {machine_facts()}; {len(train):,} users, batch {batch_size}, {negatives} shared negatives, {seeds} seeds x {epochs} epochs\n"
-    )
+    sizes = f"{len(train):,} users, batch {batch_size}, {negatives} shared negatives, {seeds} seeds x {epochs} epochs"
+    print(f"{source!r}, {machine_facts()}; {sizes}\n")
     print("| training step | median s per epoch | loss after training, by seed | peak memory beyond the model |\n|---|---|---|---|")
     for name in TRAINERS:
         text = ", ".join(f"{loss:.4f}" for loss in losses[name])
@@ -153,6 +153,11 @@ def _final_loss(trainer: Trainer) -> float:
     with torch.no_grad():
         histories = trainer.histories.take(np.arange(min(256, len(trainer.histories))))
         return float(probe._loss(QueryBatch.from_histories(histories.select(probe._shown(histories))), histories)[0])
+
+
+def _memory_kib(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def _peak(name: str, data: Path | None, batch_size: int, negatives: int, quick: bool) -> int:
