@@ -1,0 +1,193 @@
+"""Deezer's user cold-start release (Briand et al., KDD 2021, arXiv 2106.03819): users known by features alone, songs by vectors.
+
+The folder holds ``song_embeddings.parquet``, ``user_embeddings.parquet`` and ``user_features_{train,validation,test}_{svd,mf}.parquet`` as
+published by the authors. Vectors of the first two files are JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sparcode.data.interactions import Histories
+from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k
+
+K = 50
+PARTS = ("train", "validation", "test")
+_TARGETS = "d1d30_songs"
+_UNKNOWN = "songs heard that have no vector"
+
+
+class DeezerUsers(NamedTuple):
+    """One part of the users, in the order of their index.
+
+    Attributes
+    ----------
+    user_index
+        (n,) int64.
+    features
+        (n, F) float32, every column after the first two; what is missing is 0, as in the authors' code.
+    targets
+        Songs heard in the 30 days after registration, one row per user, possibly empty; each song once.
+    """
+
+    user_index: np.ndarray
+    features: np.ndarray
+    targets: Histories
+
+
+class DeezerData(NamedTuple):
+    """The release, for one kind of embedding.
+
+    Attributes
+    ----------
+    song_index
+        (S,) int64, the songs' published numbers; rows of everything else are positions in it.
+    song_vectors
+        (S, 128 or 256) float32.
+    train, validation, test
+        Users.
+    train_vectors
+        (n_train, 128 or 256) float32, vectors of the training users in the order of `train`.
+    dropped
+        Reason -> number of entries left out.
+    """
+
+    song_index: np.ndarray
+    song_vectors: np.ndarray
+    train: DeezerUsers
+    validation: DeezerUsers
+    test: DeezerUsers
+    train_vectors: np.ndarray
+    dropped: dict[str, int]
+
+
+class DeezerAccuracy(NamedTuple):
+    """Means over test users, each in [0, 1]."""
+
+    precision: float
+    recall: float
+    ndcg: float
+
+
+def read_deezer(folder: str | Path, embedding: Literal["svd", "mf"] = "svd") -> DeezerData:
+    """Read the release.
+
+    Parameters
+    ----------
+    folder
+        Where the published files lie.
+    embedding
+        Which vectors and features: TT-SVD or UT-ALS.
+
+    Raises
+    ------
+    ValueError
+        If a file or a column is missing, a vector is no list of as many finite numbers as the others, an index stands twice, a training
+        user has no vector, or a file is empty.
+    """
+    if embedding not in ("svd", "mf"):
+        raise ValueError(f"embedding must be 'svd' or 'mf'; got {embedding!r}")
+    folder = Path(folder)
+    song_index, song_vectors = _vectors(folder / "song_embeddings.parquet", "song_index", f"features_{embedding}")
+    user_index, user_vectors = _vectors(folder / "user_embeddings.parquet", "user_index", f"{embedding}_embeddings")
+    dropped: dict[str, int] = {}
+    parts = {part: _users(folder / f"user_features_{part}_{embedding}.parquet", song_index, dropped) for part in PARTS}
+    place = np.searchsorted(user_index, parts["train"].user_index)
+    found = np.take(user_index, place, mode="clip") == parts["train"].user_index
+    if not found.all():
+        missing = parts["train"].user_index[~found][0]
+        raise ValueError(f"{folder / 'user_embeddings.parquet'} has no vector for {(~found).sum()} training users, the first is {missing}")
+    return DeezerData(song_index, song_vectors, **parts, train_vectors=user_vectors[place], dropped=dropped)
+
+
+def deezer_accuracy(item_ids: np.ndarray, users: DeezerUsers) -> DeezerAccuracy:
+    """The authors' protocol: all songs ranked, nothing masked, k = 50.
+
+    Precision divides the hits by ``min(50, number of songs heard)``, recall by the number of songs heard, and NDCG's ideal ranking holds
+    all of them. Users who heard nothing known count as 0, since the authors average over all users.
+
+    Parameters
+    ----------
+    item_ids
+        (n, 50 or more) int32 song rows, best first.
+    users
+        The users ranked for.
+    """
+    per_user = [metric(item_ids, users.targets, K) for metric in (precision_at_k, recall_at_k, ndcg_at_k)]
+    per_user[0] = per_user[0] * K / np.clip(users.targets.lengths, 1, K)
+    return DeezerAccuracy(*(float(np.nan_to_num(values).mean()) for values in per_user))
+
+
+def popular_songs(train: DeezerUsers, k: int = K) -> np.ndarray:
+    """The k songs that most training users heard, (k,) int32, best first; ties go to the lower row."""
+    counts = np.bincount(train.targets.items, minlength=train.targets.n_items)
+    return np.argsort(-counts, kind="stable")[:k].astype(np.int32)
+
+
+def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such file; the release's files are needed under their published names")
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+    if missing := [column for column in columns if column not in file.schema_arrow.names]:
+        raise ValueError(f"{path} lacks the column(s) {missing}; it has {file.schema_arrow.names[:6]} and others")
+    if file.metadata.num_rows == 0:
+        raise ValueError(f"{path} has no rows")
+    return file
+
+
+def _vectors(path: Path, index: str, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Indices in order, and their vectors."""
+    table = _open(path, [index, column]).read(columns=[index, column])
+    numbers = table[index].to_numpy().astype(np.int64)
+    order = np.argsort(numbers, kind="stable")
+    if (repeats := numbers[order][1:][np.diff(numbers[order]) == 0]).size:
+        raise ValueError(f"{path}: {index} {repeats[0]} stands twice")
+    rows = []
+    for number, value in zip(numbers, table[column].to_pylist(), strict=True):
+        try:
+            row = np.asarray(json.loads(value) if isinstance(value, str | bytes) else value, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: {column} of {index} {number} is no list of numbers") from error
+        if row.ndim != 1 or (rows and len(row) != len(rows[0])) or not np.isfinite(row).all():
+            expected = f"{len(rows[0])} finite numbers" if rows else "a list of finite numbers"
+            raise ValueError(f"{path}: {column} of {index} {number} must be {expected}; got shape {row.shape}")
+        rows.append(row)
+    return numbers[order], np.stack(rows)[order]
+
+
+def _users(path: Path, song_index: np.ndarray, dropped: dict[str, int]) -> DeezerUsers:
+    file = _open(path, ["user_index", _TARGETS])
+    names = file.schema_arrow.names
+    features = np.empty((file.metadata.num_rows, len(names) - 2), dtype=np.float32)
+    head = file.read(columns=["user_index", _TARGETS])
+    user_index = head["user_index"].to_numpy().astype(np.int64)
+    # Column by column: 70,000 users of 5,139 float64 features would not fit beside their copy.
+    for place, name in enumerate(name for name in names if name not in ("user_index", _TARGETS)):
+        values = pd.to_numeric(file.read(columns=[name]).column(0).to_pandas(), errors="coerce").astype("float32")
+        features[:, place] = values.fillna(0).to_numpy(np.float32)
+    if not np.isfinite(features).all():
+        raise ValueError(f"{path} holds features that are not finite")
+    order = np.argsort(user_index, kind="stable")
+    rows, unknown = [], 0
+    songs_of = head[_TARGETS].to_pylist()
+    for row in order:
+        heard = np.unique(np.asarray(songs_of[row] or [], dtype=np.int64))
+        place = np.searchsorted(song_index, heard)
+        known = np.take(song_index, place, mode="clip") == heard
+        unknown += int((~known).sum())
+        rows.append(place[known])
+    if unknown:
+        dropped[_UNKNOWN] = dropped.get(_UNKNOWN, 0) + unknown
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    targets = Histories(indptr, np.concatenate(rows).astype(np.int32), len(song_index))
+    return DeezerUsers(user_index[order], features[order], targets)
