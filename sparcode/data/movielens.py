@@ -1,4 +1,4 @@
-"""MovieLens 100K and 1M in their publisher's own formats, from a local archive or folder, or downloaded on request."""
+"""MovieLens 100K, 1M and 10M in their publisher's own formats, from a local archive or folder, or downloaded on request."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ TERMS = """The MovieLens data sets belong to GroupLens (University of Minnesota)
   ACM Transactions on Interactive Intelligent Systems 5(4), article 19, doi:10.1145/2827872.
 The README inside the archive holds the full and binding text."""
 
-# The largest file of either archive is 24.6 MB; anything far beyond that is another data set or a decompression bomb.
-MAX_FILE_BYTES = 64 * 2**20
+# The largest file of these archives is 265 MB; anything far beyond that is another data set or a decompression bomb.
+MAX_FILE_BYTES = 512 * 2**20
 MAX_MALFORMED_SHARE = 0.01
 DOWNLOAD_TIMEOUT_SECONDS = 30
 
 
 class Dataset(NamedTuple):
-    """Where one MovieLens data set comes from and how its files are laid out."""
+    """Where one MovieLens data set comes from and how its files are laid out.
+
+    `marker` is a file that only this one has among those with the same ratings file; `folder` is what the archive holds everything in.
+    """
 
     title: str
     url: str
@@ -37,6 +40,10 @@ class Dataset(NamedTuple):
     ratings: str
     items: str
     separator: bytes
+    folder: str
+    encoding: str = "latin-1"
+    half_stars: bool = False
+    marker: str | None = None
 
 
 DATASETS = {
@@ -48,6 +55,7 @@ DATASETS = {
         ratings="u.data",
         items="u.item",
         separator=b"\t",
+        folder="ml-100k",
     ),
     "ml-1m": Dataset(
         title="MovieLens 1M",
@@ -57,12 +65,26 @@ DATASETS = {
         ratings="ratings.dat",
         items="movies.dat",
         separator=b"::",
+        folder="ml-1m",
+    ),
+    "ml-10m": Dataset(
+        title="MovieLens 10M",
+        url="https://files.grouplens.org/datasets/movielens/ml-10m.zip",
+        checksum="md5:ce571fd55effeba0271552578f2648bd",
+        size_bytes=65_566_137,
+        ratings="ratings.dat",
+        items="movies.dat",
+        separator=b"::",
+        folder="ml-10M100K",
+        encoding="utf-8",
+        half_stars=True,
+        marker="tags.dat",
     ),
 }
 
 
 def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = None) -> Interactions:
-    """Read MovieLens 100K or 1M; which of the two is told from the files inside.
+    """Read MovieLens 100K, 1M or 10M; which one is told from the files inside (10M is the one with ``tags.dat``).
 
     Archive members are read in place, nothing is extracted. Lines that break the format are left out and counted in `dropped`.
 
@@ -82,13 +104,13 @@ def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = Non
     if min_rating is not None and not 1 <= min_rating <= 5:
         raise ValueError(f"min_rating must lie in [1, 5] (stars); got {min_rating}")
     dropped: dict[str, int] = {}
-    with open_files(source, subfolders=tuple(DATASETS), max_bytes=MAX_FILE_BYTES) as files:
+    with open_files(source, subfolders=tuple(dataset.folder for dataset in DATASETS.values()), max_bytes=MAX_FILE_BYTES) as files:
         dataset = _detect(files)
         ratings = _parse_ratings(files.read(dataset.ratings), dataset, dropped)
         if dataset.items == "u.item":
             items = _parse_items_100k(files.read(dataset.items), _parse_genres(files.read("u.genre")), dropped)
         else:
-            items = _parse_items_1m(files.read(dataset.items), dropped)
+            items = _parse_movies(files.read(dataset.items), dataset.encoding, dropped)
     if min_rating is not None:
         n_rows = len(ratings)
         ratings = ratings[ratings["rating"] >= min_rating]
@@ -123,7 +145,7 @@ def download(
     Parameters
     ----------
     name
-        ``ml-100k`` or ``ml-1m``.
+        ``ml-100k``, ``ml-1m`` or ``ml-10m``.
     accept_terms
         Whether the user has read `TERMS` and agrees. Show them first.
     url
@@ -172,10 +194,11 @@ def _dataset(name: str) -> Dataset:
 
 def _detect(files: FolderFiles | ZipFiles) -> Dataset:
     found = [dataset for dataset in DATASETS.values() if dataset.ratings in files]
-    if len(found) != 1:
+    if len({dataset.ratings for dataset in found}) != 1:
         wanted = " or ".join(f"{dataset.ratings} ({dataset.title})" for dataset in DATASETS.values())
         raise ValueError(f"{files.label}: looked for {wanted}; found {'both' if found else 'neither'}")
-    return found[0]
+    marked = [dataset for dataset in found if dataset.marker is not None and dataset.marker in files]
+    return marked[0] if marked else next(dataset for dataset in found if dataset.marker is None)
 
 
 def _parse_ratings(raw: bytes, dataset: Dataset, dropped: dict[str, int]) -> pd.DataFrame:
@@ -184,21 +207,27 @@ def _parse_ratings(raw: bytes, dataset: Dataset, dropped: dict[str, int]) -> pd.
     # The C parser refuses short lines but cuts surplus fields off; the number of separators gives those away.
     if table.count(b"\t") == 3 * n_lines == raw.count(dataset.separator):
         try:
-            frame = _ratings_frame(table)
+            frame = _ratings_frame(table, dataset.half_stars)
         except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
             frame = None
-        if frame is not None and frame["rating"].between(1, 5).all() and frame.min().min() >= 0:
+        if frame is not None and _are_stars(frame["rating"], dataset.half_stars) and frame.min().min() >= 0:
             return frame
-    pattern = dataset.separator.join([rb"\d{1,18}", rb"\d{1,18}", rb"[1-5]", rb"\d{1,12}"])
+    stars = rb"(?:[1-5]|[0-4]\.5|[1-5]\.0)" if dataset.half_stars else rb"[1-5]"
+    pattern = dataset.separator.join([rb"\d{1,18}", rb"\d{1,18}", stars, rb"\d{1,12}"])
     lines = _matching_lines(raw, re.compile(pattern), dataset.ratings, dropped)
-    return _ratings_frame(b"\n".join(match[0] for match in lines).replace(dataset.separator, b"\t"))
+    return _ratings_frame(b"\n".join(match[0] for match in lines).replace(dataset.separator, b"\t"), dataset.half_stars)
 
 
-def _ratings_frame(table: bytes) -> pd.DataFrame:
+def _are_stars(ratings: pd.Series, half_stars: bool) -> bool:
+    return bool(ratings.between(0.5 if half_stars else 1, 5).all() and (2 * ratings % 1 == 0).all())
+
+
+def _ratings_frame(table: bytes, half_stars: bool) -> pd.DataFrame:
     names = ["user_id", "item_id", "rating", "timestamp"]
     if not table.strip():
         return pd.DataFrame({name: pd.Series(dtype="int64") for name in names})
-    return pd.read_csv(io.BytesIO(table), sep="\t", names=names, dtype="int64", index_col=False, na_filter=False, quoting=3, engine="c")
+    kinds = dict.fromkeys(names, "int64") | ({"rating": "float64"} if half_stars else {})
+    return pd.read_csv(io.BytesIO(table), sep="\t", names=names, dtype=kinds, index_col=False, na_filter=False, quoting=3, engine="c")
 
 
 def _parse_genres(raw: bytes) -> list[str]:
@@ -219,10 +248,10 @@ def _parse_items_100k(raw: bytes, genres: list[str], dropped: dict[str, int]) ->
     return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
 
 
-def _parse_items_1m(raw: bytes, dropped: dict[str, int]) -> pd.DataFrame:
+def _parse_movies(raw: bytes, encoding: str, dropped: dict[str, int]) -> pd.DataFrame:
     pattern = re.compile(rb"(\d{1,18})::(.+)::([^:]*)")
     rows = [
-        (int(match[1]), match[2].decode("latin-1").strip(), match[3].decode("latin-1").strip())
+        (int(match[1]), *(match[group].decode(encoding, errors="replace").strip() for group in (2, 3)))
         for match in _matching_lines(raw, pattern, "movies.dat", dropped)
     ]
     return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
