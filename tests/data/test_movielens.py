@@ -203,7 +203,10 @@ def test_missing_member_is_named(tmp_path, make, name):
 
 
 def test_neither_or_both_data_sets(tmp_path):
-    with pytest.raises(ValueError, match=r"looked for u\.data \(MovieLens 100K\) or ratings\.dat \(MovieLens 1M\); found neither"):
+    with pytest.raises(
+        ValueError,
+        match=r"looked for u\.data \(MovieLens 100K\) or ratings\.dat \(MovieLens 1M\) or ratings\.dat \(MovieLens 10M\); found neither",
+    ):
         read_movielens(write_zip(tmp_path / "a.zip", {"ratings.csv": b"userId,movieId\n"}))
     with pytest.raises(ValueError, match="found both"):
         read_movielens(write_folder(tmp_path / "both", files_100k() | files_1m()))
