@@ -14,10 +14,6 @@ RATINGS = ["1::2::4.5::20", "1::1::5::10", "2::7::0.5::5", "2::2::3::6", "9::1::
 def write_10m(folder: Path, ratings: list[str], tags: bool = True) -> Path:
     files = {"ratings.dat": "".join(f"{line}\n" for line in ratings), "movies.dat": MOVIES}
     files |= {"tags.dat": "1::2::x::3\n"} if tags else {}
-        "ratings.dat": "".join(f"{line}\n" for line in ratings),
-        "movies.dat": MOVIES,
-        **({"tags.dat": "1::2::x::3\n"} if tags else {}),
-    }
     path = folder / "any.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
