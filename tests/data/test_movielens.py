@@ -345,5 +345,5 @@ def test_unknown_data_set():
 
 def test_addresses_are_the_publishers():
     assert {name: dataset.url for name, dataset in DATASETS.items()} == {
-        name: f"https://files.grouplens.org/datasets/movielens/{name}.zip" for name in ("ml-100k", "ml-1m")
+        name: f"https://files.grouplens.org/datasets/movielens/{name}.zip" for name in ("ml-100k", "ml-1m", "ml-10m")
     }
