@@ -76,6 +76,9 @@ class ModelConfig(Config):
         description="Interaction network that scores a (token, item) pair: dot (product), mlp (DNN), cross (DCN-v2) or attention.",
     )
     n_tokens: int = Field(4, ge=1, le=16, description="T: tokens per query.")
+    history_tokens: int = Field(
+        0, ge=0, le=1000, description="Latest history items that are tokens of their own, beside the T heads; 0: only the heads."
+    )
     token_dim: int = Field(64, ge=4, le=512, description=f"D: dimensions of a token; {SYNTHETIC_TOKEN_DIM} on synthetic data.")
     hidden_dim: int = Field(256, ge=8, le=2048, description="Width of the query encoder.")
     max_history: int = Field(100, ge=1, le=2000, description="Latest items that gru and sasrec read; mean reads them all.")
@@ -103,9 +106,9 @@ class QuantizerConfig(Config):
     """The product quantizer."""
 
     n_codebooks: int = Field(2, ge=1, le=8, description="M: codebooks, one per sub-vector of a token.")
-    codebook_size: int = Field(128, ge=2, le=1024, description="K: codewords per codebook.")
+    codebook_size: int = Field(128, ge=2, le=16384, description="K: codewords per codebook.")
     n_nearest: int = Field(
-        8, ge=1, le=32, description="Nearest codes a token is sent to, with softmax weights; 1 is the paper's hard assignment."
+        8, ge=1, le=128, description="Nearest codes a token is sent to, with softmax weights; 1 is the paper's hard assignment."
     )
     codebook_update: Literal["gradient", "ema"] = Field(
         "gradient", description="How codewords learn: by the loss's gradient, or by the moving average of the tokens they stand for."
@@ -156,6 +159,11 @@ class TrainingConfig(Config):
     )
     teacher_scale: float = Field(
         5.0, gt=0, le=100, description="Factor on EASE's scores before the softmax that makes soft targets of them."
+    )
+    start: Literal["spectral", "random"] = Field(
+        "spectral",
+        description="First item vectors of every network: spectral (leading singular vectors of the training interactions, biases from "
+        "popularity) or random.",
     )
     n_negatives: int = Field(0, ge=0, le=1_000_000, description="Shared negatives per batch (sampled softmax); 0 scores every item.")
     density: float = Field(0.2, gt=0, le=1, description="Share of (code, item) scores above the threshold; sets tau.")

@@ -213,7 +213,8 @@ class Explorer:
     def usage(self) -> CodeUsage:
         """Code usage of the training queries."""
         config = self.model.quantizer.config
-        codes, size = self.model.encode(self._train)[0], (config.n_codebooks, config.codebook_size)
+        codes, weights = self.model.encode(self._train)
+        codes, size = codes[weights > 0], (config.n_codebooks, config.codebook_size)
         return CodeUsage(
             counts=usage_counts(codes, *size),
             perplexity=perplexity(codes, *size),

@@ -17,6 +17,7 @@ from sparcode.index.pruning import floor_for_density
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.spectral_start import start_spectrally
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training import EpochRecord, Trainer, fit, never_stop
 
@@ -127,6 +128,8 @@ def _train(
     model: nn.Module, split: Split, config: RunConfig, on_epoch: OnEpoch, should_stop: ShouldStop, epochs: int | None = None
 ) -> tuple[nn.Module, list[EpochRecord]]:
     initialise(model, config.training.seed)
+    if config.training.start == "spectral":
+        start_spectrally(model, split.train, config.training.seed)
     return model, fit(_trainer(model, split, config, epochs), split.validation, on_epoch, should_stop)
 
 

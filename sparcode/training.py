@@ -188,7 +188,7 @@ class Trainer:
         revived = 0
         if self.coded:
             with torch.no_grad():
-                tokens = self.model.backbone.tokenizer(queries).flatten(0, 1)
+                tokens = self.model.backbone.tokenizer.query_tokens(queries).vectors
             revived = self.model.quantizer.update(tokens, self._generator)
         return float(loss.detach()), float(commit.detach()), revived
 
@@ -230,7 +230,8 @@ class Trainer:
         spread, dead, in_use = math.nan, math.nan, 0
         if self.coded:
             queries = self.histories.take(np.arange(min(STATISTICS_QUERIES, len(self.histories))))
-            codes, config = self.model.encode(queries)[0], self.model.quantizer.config
+            codes, weights = self.model.encode(queries)
+            codes, config = codes[weights > 0], self.model.quantizer.config
             spread = float(np.mean(perplexity(codes, config.n_codebooks, config.codebook_size)))
             dead = float(np.mean(dead_share(codes, config.n_codebooks, config.codebook_size)))
             in_use = len(np.unique(codes))

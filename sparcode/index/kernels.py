@@ -280,6 +280,8 @@ def search_rows(
         for slot in range(n_lists):
             number = rows.lists[row, slot]
             weight = rows.weights[row, slot]
+            if weight == 0:  # fills up a short row
+                continue
             if number < n_base:
                 touched += base.ends[number] - base.indptr[number]
                 _accumulate(base, number, weight, threshold, accumulator)

@@ -183,6 +183,8 @@ class SparseRetriever:
         parts = []
         score = np.float32(0)
         for code, weight, number in zip(codes[0], weights[0], lists[0], strict=True):
+            if weight == 0:  # fills up a short row
+                continue
             holder, row = (self._store.index, number) if number < self._store.index.n_lists else (extra, number - self._store.index.n_lists)
             raw = _raw_score(holder, int(row), item)
             added = weight * (raw - np.float32(self.threshold)) if raw > np.float32(self.threshold) else np.float32(0)

@@ -14,6 +14,7 @@ from sparcode.data.interactions import Histories
 from sparcode.model.batching import QUERY_BLOCK, query_blocks
 from sparcode.model.interaction import INTERACTIONS
 from sparcode.model.query_batch import QueryBatch
+from sparcode.model.sparse_score import mixture_logits
 from sparcode.model.tokenizer import Tokenizer
 
 
@@ -57,16 +58,38 @@ class AllToAllModel(nn.Module):
         tuple of Tensor
             (B, C) logits and the auxiliary loss, a scalar zero.
         """
-        tokens = self.tokenizer(queries)  # (B, T, D)
-        raw = self.interaction(tokens.flatten(0, 1), candidates)  # (B * T, C)
-        batch, n_tokens = tokens.shape[:2]
-        if self.config.link == "linear":
-            return torch.relu(raw).view(batch, n_tokens, -1).sum(1), raw.new_zeros(())
-        return torch.logsumexp(raw.view(batch, n_tokens, -1), dim=1), raw.new_zeros(())
+        tokens = self.tokenizer.query_tokens(queries)
+        raw = self.interaction(tokens.vectors, candidates)  # (N, C)
+        if self.config.history_tokens:
+            return mixture_logits(raw, tokens.use, 0.0, self.config.link), raw.new_zeros(())
+        heads = raw.view(queries.batch_size, self.config.n_tokens, -1)  # (B, T, C)
+        logits = torch.relu(heads).sum(1) if self.config.link == "linear" else torch.logsumexp(heads, dim=1)
+        return logits, raw.new_zeros(())
+
+    @torch.no_grad()
+    def token_sample(self, queries: Histories, limit: int, seed: int) -> Tensor:
+        """Continuous tokens that codebooks are fitted to, (N, D) float32, in evaluation mode.
+
+        Parameters
+        ----------
+        queries
+            Training queries.
+        limit
+            The heads' tokens of a seeded choice of queries, at most about so many; the tokens of all these queries' history items come
+            on top.
+        seed
+            Seed of the choice.
+        """
+        n_queries = max(1, limit // self.config.n_tokens)
+        if len(queries) > n_queries:
+            queries = queries.take(np.sort(np.random.default_rng(seed).choice(len(queries), n_queries, replace=False)))
+        heads = self.tokens(queries).flatten(0, 1)
+        history = self.tokenizer.history
+        return heads if history is None else torch.cat([heads, history.tokens(torch.from_numpy(np.unique(queries.items).astype(np.int64)))])
 
     @torch.no_grad()
     def tokens(self, queries: Histories) -> Tensor:
-        """Continuous tokens of queries, (B, T, D) float32, in evaluation mode."""
+        """Continuous tokens of the heads, (B, T, D) float32, in evaluation mode."""
         self.eval()
         return torch.cat([self.tokenizer(QueryBatch.from_histories(block)) for block in query_blocks(queries)])
 

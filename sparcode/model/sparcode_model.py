@@ -15,8 +15,11 @@ from sparcode.model.batching import query_blocks
 from sparcode.model.quantizer import ProductQuantizer
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
+from sparcode.model.token_use import TokenUse
 
 CODE_SAMPLE = 2048
+# K-means sees at most so many tokens, or so many per codeword where that is more.
+TOKEN_SAMPLE, TOKENS_PER_CODEWORD = 1 << 16, 16
 # 128 MiB of float32, however large the catalogue.
 MAX_SAMPLED_SCORES = 1 << 25
 
@@ -59,7 +62,8 @@ class SparCodeModel(nn.Module):
             Seed of k-means.
         """
         model = cls(copy.deepcopy(backbone), config)
-        model.quantizer.fit(backbone.tokens(queries).flatten(0, 1), seed)
+        limit = max(TOKEN_SAMPLE, TOKENS_PER_CODEWORD * config.codebook_size)
+        model.quantizer.fit(backbone.token_sample(queries, limit, seed), seed)
         model.set_density(queries, density, seed)
         model.eval()
         return model
@@ -87,19 +91,22 @@ class SparCodeModel(nn.Module):
         tuple of Tensor
             (B, C) logits, scalar loss.
         """
-        tokens = self.backbone.tokenizer(queries)  # (B, T, D)
-        batch, n_tokens = tokens.shape[:2]
-        quantized = self.quantizer(tokens.flatten(0, 1))
+        tokens = self.backbone.tokenizer.query_tokens(queries)
+        quantized = self.quantizer(tokens.vectors)
         if quantized.codes.shape[1] == 1:
-            vectors, equal = quantized.quantized, quantized.codes[:, 0]  # (B * T, D), (B * T,)
-            columns = torch.arange(batch * n_tokens, device=tokens.device).view(batch, n_tokens)
+            vectors, equal, use = quantized.quantized, quantized.codes[:, 0], tokens.use  # (N, D), (N,)
         else:
             distinct, columns = quantized.codes.unique(return_inverse=True)
             vectors, equal = self.quantizer.vectors(distinct), None  # (U, D)
+            use = self._code_use(tokens.use, columns, quantized.weights)
         raw = self.backbone.interaction(vectors, candidates, equal)
         commitment = self.quantizer.config.commitment_weight * quantized.commit_loss
-        logits = mixture_logits(raw, columns.view(batch, -1), quantized.weights.view(batch, -1), self.tau.to(raw.dtype), self.link)
-        return logits, commitment
+        return mixture_logits(raw, use, self.tau.to(raw.dtype), self.link), commitment
+
+    def _code_use(self, use: TokenUse, columns: Tensor, weights: Tensor) -> TokenUse:
+        """Codes of queries that use tokens with (N, P) codes; with history tokens each code once, for many of them share codes."""
+        of_codes = use.through(columns, weights)
+        return of_codes if self.backbone.tokenizer.history is None else of_codes.merged()
 
     @torch.no_grad()
     def encode(self, queries: Histories) -> tuple[np.ndarray, np.ndarray]:
@@ -108,16 +115,21 @@ class SparCodeModel(nn.Module):
         Returns
         -------
         tuple of ndarray
-            (B, T * P) int64 composite codes and (B, T * P) float32 weights. A code may stand in a row more than once.
+            (B, S) int64 composite codes and (B, S) float32 weights. Without history tokens S is T * P, and a code may stand in a row more
+            than once. With them a row holds each code once, and short rows are filled up with their first code at weight 0.
         """
         self.eval()
-        codes, weights = [], []
-        for block in query_blocks(queries):
-            tokens = self.backbone.tokenizer(QueryBatch.from_histories(block))
-            quantized = self.quantizer(tokens.flatten(0, 1))
-            codes.append(quantized.codes.reshape(len(block), -1))
-            weights.append(quantized.weights.reshape(len(block), -1))
-        return torch.cat(codes).numpy(), torch.cat(weights).numpy()
+        uses = [self._encoded(QueryBatch.from_histories(block)) for block in query_blocks(queries)]
+        width = max(int(torch.diff(use.offsets).max()) if len(use.offsets) > 1 else 0 for use in uses)
+        rows = [use.padded(width) for use in uses]
+        return torch.cat([codes for codes, _ in rows]).numpy(), torch.cat([weights for _, weights in rows]).numpy()
+
+    def _encoded(self, queries: QueryBatch) -> TokenUse:
+        tokens = self.backbone.tokenizer.query_tokens(queries)
+        quantized = self.quantizer(tokens.vectors)
+        distinct, columns = quantized.codes.unique(return_inverse=True)
+        use = self._code_use(tokens.use, columns, quantized.weights)
+        return use._replace(columns=distinct[use.columns])
 
     @torch.no_grad()
     def score_codes(self, codes: np.ndarray) -> np.ndarray:
@@ -139,8 +151,8 @@ class SparCodeModel(nn.Module):
             codes, weights = self.encode(block)
             distinct, columns = np.unique(codes, return_inverse=True)
             raw = self.backbone.interaction(self.quantizer.vectors(torch.from_numpy(distinct)))
-            columns = torch.from_numpy(columns.reshape(codes.shape))
-            scores.append(sparse_score(raw, columns, torch.from_numpy(weights), self.threshold, self.link))
+            use = TokenUse.rectangular(torch.from_numpy(columns.reshape(codes.shape)), torch.from_numpy(weights))
+            scores.append(sparse_score(raw, use, self.threshold, self.link))
         return torch.cat(scores).numpy()
 
     def set_density(self, queries: Histories, density: float, seed: int) -> None:

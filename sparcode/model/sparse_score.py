@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sparcode.model.token_use import TokenUse
+
 Link = Literal["exp", "linear"]
 # exp(30) leaves eight powers of ten to the largest float32, enough to add many lists.
 LARGEST_RAW = 30.0
@@ -23,17 +25,15 @@ def apply_link(raw: Tensor, link: Link) -> Tensor:
     return raw.clamp(max=LARGEST_RAW).exp() if link == "exp" else raw
 
 
-def sparse_score(raw: Tensor, columns: Tensor, weights: Tensor, threshold: float | Tensor, link: Link) -> Tensor:
+def sparse_score(raw: Tensor, use: TokenUse, threshold: float | Tensor, link: Link) -> Tensor:
     """Sparse scores of a batch.
 
     Parameters
     ----------
     raw
         (U, C) raw outputs of U distinct tokens or codes.
-    columns
-        (B, S) int64: which tokens or codes a query uses; a repeated one counts as often as it stands there.
-    weights
-        (B, S) float32 weights w.
+    use
+        Which tokens or codes a query uses, with weights w; a repeated one counts as often as it stands there.
     threshold
         tau, in units of E.
     link
@@ -44,10 +44,10 @@ def sparse_score(raw: Tensor, columns: Tensor, weights: Tensor, threshold: float
     Tensor
         (B, C) float32, not negative.
     """
-    return _mix(F.relu(apply_link(raw, link) - threshold), columns, weights)
+    return use.mix(F.relu(apply_link(raw, link) - threshold))
 
 
-def mixture_logits(raw: Tensor, columns: Tensor, weights: Tensor, threshold: float | Tensor, link: Link) -> Tensor:
+def mixture_logits(raw: Tensor, use: TokenUse, threshold: float | Tensor, link: Link) -> Tensor:
     """Logits for the softmax loss: y for the linear link, log y for the exp link (computed without overflow).
 
     The exp link is trained with every score kept (tau = 0): gradients reach items below the threshold too, and the threshold that is set
@@ -55,7 +55,7 @@ def mixture_logits(raw: Tensor, columns: Tensor, weights: Tensor, threshold: flo
 
     Parameters
     ----------
-    raw, columns, weights, threshold, link
+    raw, use, threshold, link
         As for `sparse_score`.
 
     Returns
@@ -64,12 +64,7 @@ def mixture_logits(raw: Tensor, columns: Tensor, weights: Tensor, threshold: flo
         (B, C) float32.
     """
     if link == "linear":
-        return sparse_score(raw, columns, weights, threshold, link)
+        return sparse_score(raw, use, threshold, link)
     # Per item, so that a score far below another item's largest one still has a logarithm and a gradient.
     highest = raw.detach().amax(dim=0)  # (C,)
-    return torch.log(_mix((raw - highest).exp(), columns, weights) + 1e-30) + highest
-
-
-def _mix(scores: Tensor, columns: Tensor, weights: Tensor) -> Tensor:
-    """(B, C) weighted sums of S rows of (U, C) scores each; reads only the rows in use, unlike a product with a (B, U) matrix."""
-    return F.embedding_bag(columns, scores, per_sample_weights=weights, mode="sum")
+    return torch.log(use.mix((raw - highest).exp()) + 1e-30) + highest

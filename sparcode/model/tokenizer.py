@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import torch
 from torch import Tensor, nn
 
 from sparcode.config import ModelConfig
+from sparcode.model.history_tokens import HistoryTokens
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.query_encoder import ENCODERS
+from sparcode.model.token_use import TokenUse
+
+
+class QueryTokens(NamedTuple):
+    """Tokens of a batch, and which of them each query uses.
+
+    Attributes
+    ----------
+    vectors
+        (N, D) float32: the heads' tokens, query by query, then the tokens of the history items in use.
+    use
+        Heads count 1, as in the paper; history items as their gates say.
+    """
+
+    vectors: Tensor
+    use: TokenUse
 
 
 class Tokenizer(nn.Module):
-    """Query encoder and T linear heads: queries -> (B, T, D).
+    """Query encoder and T linear heads, queries -> (B, T, D); beside them the latest history items, where the settings ask for them.
 
     Parameters
     ----------
@@ -29,6 +49,7 @@ class Tokenizer(nn.Module):
         self.n_tokens, self.token_dim = config.n_tokens, config.token_dim
         self.encoder = ENCODERS[config.encoder](n_items, config, dropout, n_features)
         self.heads = nn.Linear(config.hidden_dim, config.n_tokens * config.token_dim)
+        self.history = HistoryTokens(n_items, config) if config.history_tokens else None
 
     def forward(self, queries: QueryBatch) -> Tensor:
         """Tokens of a batch.
@@ -38,4 +59,19 @@ class Tokenizer(nn.Module):
         Tensor
             (B, T, D) float32.
         """
-        return self.heads(self.encoder(queries)).view(-1, self.n_tokens, self.token_dim)  # (B, T, D)
+        return self._heads(self.encoder(queries))
+
+    def query_tokens(self, queries: QueryBatch) -> QueryTokens:
+        """All tokens of a batch, heads and history."""
+        hidden = self.encoder(queries)
+        heads = self._heads(hidden).flatten(0, 1)  # (B * T, D)
+        columns = torch.arange(len(heads), device=heads.device).view(-1, self.n_tokens)
+        use = TokenUse.rectangular(columns, torch.ones_like(columns, dtype=heads.dtype))
+        if self.history is None:
+            return QueryTokens(heads, use)
+        vectors, of_history = self.history(queries, hidden)
+        shifted = of_history._replace(columns=of_history.columns + len(heads))
+        return QueryTokens(torch.cat([heads, vectors]), use.beside(shifted))
+
+    def _heads(self, hidden: Tensor) -> Tensor:
+        return self.heads(hidden).view(-1, self.n_tokens, self.token_dim)  # (B, T, D)

@@ -22,7 +22,7 @@ class TwoTowerModel(nn.Module):
     n_items
         I.
     config
-        Shapes; `n_tokens` is not used, the query is one vector.
+        Shapes; `n_tokens` and `history_tokens` are not used, the query is one vector.
     dropout
         Dropout of the query encoder.
     n_features
@@ -36,7 +36,7 @@ class TwoTowerModel(nn.Module):
     ) -> None:
         super().__init__()
         self.n_items, self.config = n_items, config
-        self.tokenizer = Tokenizer(n_items, config.model_copy(update={"n_tokens": 1}), dropout, n_features)
+        self.tokenizer = Tokenizer(n_items, config.model_copy(update={"n_tokens": 1, "history_tokens": 0}), dropout, n_features)
         self.items = ItemTable(n_items, config.token_dim, item_features)
 
     def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:

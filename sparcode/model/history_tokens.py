@@ -1,0 +1,72 @@
+"""History tokens: the latest items of a history as tokens of their own, beside the encoder's T heads.
+
+The heads say what a query is like as a whole; the item a user has just read says which sequel comes next, a detail that a few vectors of a
+few hundred dimensions lose. A history token depends on its item alone, so an item's codes are the same in every query, and a gate says how
+much the item counts for this query: ``w = exp(bias_item + key_item . G hidden)``. The index serves such weights as it serves any others.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sparcode.config import ModelConfig
+from sparcode.model.query_batch import QueryBatch
+from sparcode.model.token_use import TokenUse
+
+GATE_DIM = 32
+# Unit vectors score within 1 of each other: too flat a distribution over a catalogue to start from.
+FIRST_LENGTH = 4.0
+# exp(8) to exp(-8): one item may count as much as all others together, and none leaves the range of a float32 sum.
+LARGEST_GATE = 8.0
+
+
+class HistoryTokens(nn.Module):
+    """A token and a gate per item.
+
+    Parameters
+    ----------
+    n_items
+        I.
+    config
+        Sizes; `history_tokens` of a query's latest items are used.
+    """
+
+    def __init__(self, n_items: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.latest = config.history_tokens
+        self.tokens = nn.Embedding(n_items, config.token_dim)
+        self.gate_key = nn.Embedding(n_items, GATE_DIM)
+        self.gate_bias = nn.Parameter(torch.zeros(n_items))
+        # Zero: every item counts as much as a head at first, whatever the query.
+        self.gate_query = nn.Parameter(torch.zeros(GATE_DIM, config.hidden_dim))
+
+    def forward(self, queries: QueryBatch, hidden: Tensor) -> tuple[Tensor, TokenUse]:
+        """Tokens of the items in use, each once.
+
+        Parameters
+        ----------
+        queries
+            B queries.
+        hidden
+            (B, H) float32 of the query encoder.
+
+        Returns
+        -------
+        tuple
+            (U, D) float32 tokens, and which of them each query uses with which weight.
+        """
+        lengths = queries.lengths
+        rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+        place_from_end = queries.offsets[1:][rows] - torch.arange(len(rows), device=rows.device)
+        latest = place_from_end <= self.latest
+        items, rows = queries.items[latest], rows[latest]
+        distinct, columns = items.unique(return_inverse=True)
+        # Unlike plain indexing, an embedding adds gradients up in the same order every time.
+        asked = F.embedding(rows, F.linear(hidden, self.gate_query))  # (n, GATE_DIM)
+        bias = F.embedding(items, self.gate_bias[:, None])[:, 0]
+        gate = (self.gate_key(items) * asked).sum(1) + bias
+        weights = gate.clamp(-LARGEST_GATE, LARGEST_GATE).exp()
+        offsets = F.pad(lengths.clamp(max=self.latest).cumsum(0), (1, 0))
+        return self.tokens(distinct), TokenUse(columns, weights, offsets)
