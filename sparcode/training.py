@@ -88,7 +88,7 @@ class Trainer:
     config
         Rates, sizes, seed.
     total_epochs
-        Length of the cosine along which a SparCode model's step size falls. Other models keep a constant step size.
+        Length of the cosine along which the step size falls.
     in_time
         Whether histories are ordered in time, so that their first part means something.
     teacher
@@ -165,8 +165,6 @@ class Trainer:
         ]
 
     def _set_rate(self, position: float) -> None:
-        if not self.coded:
-            return
         factor = 0.5 * (1 + math.cos(math.pi * min(1.0, position / max(1, self.total_epochs))))
         for group, rate in zip(self._optimizer.param_groups, self._first_rates, strict=True):
             group["lr"] = rate * factor

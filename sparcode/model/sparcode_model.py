@@ -18,8 +18,10 @@ from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
 from sparcode.model.token_use import TokenUse
 
 CODE_SAMPLE = 2048
-# K-means sees at most so many tokens, or so many per codeword where that is more.
+# K-means sees at most so many of the heads' tokens, or so many per codeword where that is more.
 TOKEN_SAMPLE, TOKENS_PER_CODEWORD = 1 << 16, 16
+# With history tokens so many per item: most codewords are to tell items apart, which is worth more than telling heads apart.
+HEADS_PER_ITEM = 0.4
 # 128 MiB of float32, however large the catalogue.
 MAX_SAMPLED_SCORES = 1 << 25
 
@@ -63,6 +65,8 @@ class SparCodeModel(nn.Module):
         """
         model = cls(copy.deepcopy(backbone), config)
         limit = max(TOKEN_SAMPLE, TOKENS_PER_CODEWORD * config.codebook_size)
+        if backbone.config.history_tokens:
+            limit = min(limit, int(HEADS_PER_ITEM * backbone.n_items))
         model.quantizer.fit(backbone.token_sample(queries, limit, seed), seed)
         model.set_density(queries, density, seed)
         model.eval()
