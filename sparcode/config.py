@@ -103,9 +103,14 @@ class ModelConfig(Config):
 
 
 class QuantizerConfig(Config):
-    """The product quantizer."""
+    """The quantizer of tokens."""
 
-    n_codebooks: int = Field(2, ge=1, le=8, description="M: codebooks, one per sub-vector of a token.")
+    kind: Literal["product", "residual"] = Field(
+        "product",
+        description="product: a token is cut into sub-vectors, one codeword each; residual: a sum of codewords, each level takes what the "
+        "levels before it left over.",
+    )
+    n_codebooks: int = Field(2, ge=1, le=8, description="M: codebooks, one per sub-vector of a token, or levels of a residual quantizer.")
     codebook_size: int = Field(128, ge=2, le=16384, description="K: codewords per codebook.")
     n_nearest: int = Field(
         8, ge=1, le=128, description="Nearest codes a token is sent to, with softmax weights; 1 is the paper's hard assignment."
@@ -118,7 +123,7 @@ class QuantizerConfig(Config):
     revive_below: float = Field(
         0.05, ge=0, le=1, description="A codeword used less than this share of the average is re-seeded from the batch; 0 switches it off."
     )
-    kmeans_iterations: int = Field(12, ge=1, le=100, description="Lloyd iterations of the k-means start.")
+    kmeans_iterations: int = Field(12, ge=0, le=100, description="Lloyd iterations of the k-means start; 0 starts at random tokens.")
 
     @model_validator(mode="after")
     def _codes_fit(self) -> QuantizerConfig:
@@ -223,6 +228,6 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _token_splits_evenly(self) -> RunConfig:
-        if self.model.token_dim % self.quantizer.n_codebooks:
+        if self.quantizer.kind == "product" and self.model.token_dim % self.quantizer.n_codebooks:
             raise ValueError(f"token_dim={self.model.token_dim} must be a multiple of n_codebooks={self.quantizer.n_codebooks}")
         return self

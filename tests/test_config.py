@@ -59,6 +59,11 @@ def test_settings_that_do_not_go_together_are_refused(stage: type, fields: dict,
         stage.model_validate(fields)
 
 
+def test_only_a_product_quantizer_splits_tokens() -> None:
+    model, quantizer = {"token_dim": 16}, {"n_codebooks": 3, "kind": "residual"}
+    assert RunConfig.model_validate({"model": model, "quantizer": quantizer}).quantizer.n_codebooks == 3
+
+
 def test_defaults_follow_the_data() -> None:
     assert RunConfig.for_data(synthetic=False) == RunConfig()
     assert RunConfig.for_data(synthetic=True).model.token_dim == SYNTHETIC_TOKEN_DIM != RunConfig().model.token_dim

@@ -136,3 +136,17 @@ def test_a_model_with_side_features_comes_back(encoder: str, tmp_path: Path) -> 
     queries = tiny_split().test.queries
     assert loaded.model.backbone.interaction.items.features is not None
     np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))
+
+
+def test_a_residual_quantizer_comes_back(tmp_path: Path) -> None:
+    config = changed(quantizer={"kind": "residual", "n_codebooks": 3}, training={"epochs": 1, "joint_epochs": 1})
+    comparison = compare(tiny_data(), config, k=5)
+    loaded = load_run(save_run(comparison.run, tmp_path / "run"))
+    queries = tiny_split().test.queries
+    assert comparison.direct_recall == comparison.rows[0].recall
+    assert loaded.config.quantizer.kind == "residual"
+    np.testing.assert_array_equal(loaded.model.encode(queries)[0], comparison.run.model.encode(queries)[0])
+    np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))
+    edit(tmp_path / "run", lambda described: described["config"]["quantizer"].update(kind="product", n_codebooks=2))
+    with pytest.raises(ValueError, match="run's settings"):
+        load_run(tmp_path / "run")

@@ -14,6 +14,7 @@ from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.batching import query_blocks
 from sparcode.model.quantizer import ProductQuantizer
 from sparcode.model.query_batch import QueryBatch
+from sparcode.model.residual_quantizer import ResidualQuantizer
 from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
 from sparcode.model.token_use import TokenUse
 
@@ -24,10 +25,11 @@ TOKEN_SAMPLE, TOKENS_PER_CODEWORD = 1 << 16, 16
 HEADS_PER_ITEM = 0.4
 # 128 MiB of float32, however large the catalogue.
 MAX_SAMPLED_SCORES = 1 << 25
+QUANTIZERS = {"product": ProductQuantizer, "residual": ResidualQuantizer}
 
 
 class SparCodeModel(nn.Module):
-    """Backbone and product quantizer; the threshold tau is a buffer.
+    """Backbone and quantizer; the threshold tau is a buffer.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ class SparCodeModel(nn.Module):
         super().__init__()
         self.n_items, self.link = backbone.n_items, backbone.config.link
         self.backbone = backbone
-        self.quantizer = ProductQuantizer(backbone.config.token_dim, config)
+        self.quantizer = QUANTIZERS[config.kind](backbone.config.token_dim, config)
         self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
 
     @classmethod

@@ -13,17 +13,18 @@ from tests.tiny import fresh_backbone, queries_of, tiny_backbone, tiny_model, ti
 I = 9
 
 
-def model(n_nearest: int = 3, link: str = "exp", density: float = 0.5) -> tuple[SparCodeModel, Histories]:
+def model(n_nearest: int = 3, link: str = "exp", density: float = 0.5, kind: str = "product") -> tuple[SparCodeModel, Histories]:
     backbone = fresh_backbone(I, ModelConfig(token_dim=6, hidden_dim=8, n_tokens=2, interaction_dim=4, link=link), seed=5)
     queries = queries_of(I)
-    quantizer = QuantizerConfig(n_codebooks=2, codebook_size=3, n_nearest=n_nearest, commitment_weight=0.25)
+    quantizer = QuantizerConfig(kind=kind, n_codebooks=2, codebook_size=3, n_nearest=n_nearest, commitment_weight=0.25)
     return SparCodeModel.from_backbone(backbone, quantizer, queries, density, seed=1), queries
 
 
 @pytest.mark.parametrize("n_nearest", [1, 3])
 @pytest.mark.parametrize("link", ["exp", "linear"])
-def test_direct_scores_are_those_of_a_loop_over_codes(n_nearest: int, link: str) -> None:
-    network, queries = model(n_nearest, link)
+@pytest.mark.parametrize("kind", ["product", "residual"])
+def test_direct_scores_are_those_of_a_loop_over_codes(n_nearest: int, link: str, kind: str) -> None:
+    network, queries = model(n_nearest, link, kind=kind)
     codes, weights = network.encode(queries)
     assert codes.shape == weights.shape == (len(queries), 2 * n_nearest)
     expected = np.zeros((len(queries), I))
@@ -48,8 +49,9 @@ def test_training_logits_are_the_logarithm_of_unpruned_scores(n_nearest: int) ->
 
 
 @pytest.mark.parametrize("n_nearest", [1, 3])
-def test_gradients_reach_encoder_codebooks_and_interaction(n_nearest: int) -> None:
-    network, queries = model(n_nearest)
+@pytest.mark.parametrize("kind", ["product", "residual"])
+def test_gradients_reach_encoder_codebooks_and_interaction(n_nearest: int, kind: str) -> None:
+    network, queries = model(n_nearest, kind=kind)
     logits, _ = network(QueryBatch.from_histories(queries))
     logits[:, 0].sum().backward()
     for name in ("backbone.tokenizer.", "backbone.interaction."):

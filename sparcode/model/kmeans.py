@@ -1,0 +1,63 @@
+"""Lloyd's k-means on tokens, seeded, and the sums over assigned points that it shares with the moving averages."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def squared_distances(points: Tensor, centres: Tensor) -> Tensor:
+    """Squared distances of (N, D) points to (K, D) centres: (N, K), not negative."""
+    return (points.square().sum(1)[:, None] - 2 * points @ centres.T + centres.square().sum(1)).clamp(min=0)
+
+
+def assignment_sums(points: Tensor, assigned: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Count and sum of the points of each centre.
+
+    Parameters
+    ----------
+    points
+        (N, D) float32.
+    assigned
+        (N,) int64, the centre of each point.
+    size
+        K, centres.
+
+    Returns
+    -------
+    tuple of Tensor
+        (K,) counts and (K, D) sums, both of the points' dtype.
+    """
+    counts = torch.bincount(assigned, minlength=size).to(points.dtype)
+    return counts, points.new_zeros(size, points.shape[1]).index_add_(0, assigned, points)
+
+
+def kmeans(points: Tensor, size: int, iterations: int, generator: torch.Generator) -> Tensor:
+    """K centres of points; a centre that loses all its points starts again at a random one.
+
+    Parameters
+    ----------
+    points
+        (N, D) float32, N at least 1. With fewer points than centres some centres repeat with a little noise.
+    size
+        K, centres.
+    iterations
+        Lloyd iterations; 0 leaves the centres at points chosen at random.
+    generator
+        Chooses the points.
+
+    Returns
+    -------
+    Tensor
+        (K, D) float32.
+    """
+    first = torch.randperm(len(points), generator=generator)
+    chosen = first[torch.arange(size) % len(points)].to(points.device)
+    centres = points[chosen].clone()
+    if len(points) < size:
+        centres += 1e-4 * torch.randn(centres.shape, generator=generator).to(points.device)
+    for _ in range(iterations):
+        counts, sums = assignment_sums(points, squared_distances(points, centres).argmin(1), size)
+        random = points[torch.randint(len(points), (size,), generator=generator).to(points.device)]
+        centres = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], random)
+    return centres

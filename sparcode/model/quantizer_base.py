@@ -1,0 +1,181 @@
+"""What quantizers of tokens share: codewords, their k-means start and moving averages, and the weights of a token's nearest codes.
+
+A composite code holds one codeword of each of M codebooks, ``sum(index[m] * K**m)``. How a token is shared out among the codebooks, and
+which vector a code stands for, is what a subclass says. Besides the nearest code a token may take its several nearest ones with softmax
+weights, which gives the encoder a smooth gradient through the weights.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sparcode.config import QuantizerConfig
+from sparcode.model.kmeans import assignment_sums, kmeans, squared_distances
+
+
+class Quantized(NamedTuple):
+    """What a quantizer makes of (N, D) tokens.
+
+    Attributes
+    ----------
+    quantized
+        (N, D) nearest code's vector, with a straight-through gradient to the token.
+    codes
+        (N, P) int64 composite codes, nearest first.
+    weights
+        (N, P) float32, softmax of minus squared distance over temperature; sums to 1. All ones where P = 1.
+    commit_loss
+        Scalar: mean squared distance of token and (detached) nearest code's vector.
+    """
+
+    quantized: Tensor
+    codes: Tensor
+    weights: Tensor
+    commit_loss: Tensor
+
+
+class Quantizer(nn.Module, ABC):
+    """M codebooks of K codewords over tokens of D dimensions.
+
+    With ``codebook_update='ema'`` codewords follow an exponential moving average of the parts of tokens assigned to them, with Laplace
+    smoothing (van den Oord et al., arXiv 1711.00937, appendix A.1); with ``'gradient'`` they learn from the loss.
+
+    Parameters
+    ----------
+    codeword_dim
+        Dimensions of a codeword.
+    config
+        Sizes and rates.
+
+    Attributes
+    ----------
+    softness
+        Factor on the temperature of the weights while training; weights that are served always have factor 1.
+    """
+
+    def __init__(self, codeword_dim: int, config: QuantizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.softness = 1.0
+        n_books, size = config.n_codebooks, config.codebook_size
+        learned = config.codebook_update == "gradient"
+        self.codebooks = nn.Parameter(torch.zeros(n_books, size, codeword_dim), requires_grad=learned)
+        self.log_temperature = nn.Parameter(torch.zeros(()))
+        self.register_buffer("usage", torch.ones(n_books, size))  # (M, K) moving average of tokens per codeword and batch
+        self.register_buffer("position_sum", torch.zeros(n_books, size, codeword_dim))
+
+    @abstractmethod
+    def nearest_codes(self, tokens: Tensor) -> Tensor:
+        """The P nearest composite codes of (N, D) tokens, nearest first: (N, P) int64."""
+
+    @abstractmethod
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Vectors of composite codes: (...) int64 -> (..., D) float32."""
+
+    @abstractmethod
+    def _part(self, tokens: Tensor, before: Tensor) -> Tensor:
+        """What codebook m quantizes of (N, D) tokens, given their (N, m) codewords of the codebooks before it."""
+
+    def _indices(self, tokens: Tensor) -> Tensor:
+        """(N, M) codewords of the nearest codes."""
+        return self.decompose(self.nearest_codes(tokens)[:, 0])
+
+    @torch.no_grad()
+    def fit(self, tokens: Tensor, seed: int) -> None:
+        """Start the codebooks by k-means on tokens, one after the other.
+
+        Parameters
+        ----------
+        tokens
+            (N, D) float32, N at least 1; with fewer tokens than codewords some codewords repeat with a little noise.
+        seed
+            Seed of the k-means start.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        size = self.config.codebook_size
+        before = torch.zeros(len(tokens), 0, dtype=torch.int64, device=tokens.device)
+        for book in range(self.config.n_codebooks):
+            part = self._part(tokens, before)
+            self.codebooks[book] = kmeans(part, size, self.config.kmeans_iterations, generator)
+            before = torch.cat([before, squared_distances(part, self.codebooks[book]).argmin(1, keepdim=True)], dim=1)
+        indices = self._indices(tokens)
+        for book in range(self.config.n_codebooks):
+            counts, sums = assignment_sums(self._part(tokens, indices[:, :book]), indices[:, book], size)
+            self.usage[book], self.position_sum[book] = counts, sums
+        nearest = self.vectors(self.compose(indices))
+        error = (tokens - nearest).square().sum(1).mean()
+        # A quarter of the quantization error spreads the weights over codes that are about as near as the nearest one.
+        self.log_temperature.copy_(torch.log((error / 4).clamp(min=1e-6)))
+
+    def forward(self, tokens: Tensor) -> Quantized:
+        """Quantize (N, D) tokens; see `Quantized`."""
+        codes = self.nearest_codes(tokens.detach())  # (N, P)
+        vectors = self.vectors(codes)  # (N, P, D)
+        nearest = vectors[:, 0]
+        commit_loss = (tokens - nearest.detach()).square().sum(1).mean()
+        if codes.shape[1] == 1:
+            weights = torch.ones_like(codes, dtype=tokens.dtype)
+        else:
+            distance = (tokens[:, None] - vectors).square().sum(-1)  # (N, P)
+            temperature = self.log_temperature.exp() * (self.softness if self.training else 1.0)
+            weights = F.softmax(-distance / temperature, dim=1)
+        # Value of the code's vector; gradient to the token (straight-through) and to the codewords.
+        quantized = nearest + (tokens - tokens.detach())
+        return Quantized(quantized, codes, weights, commit_loss)
+
+    def decompose(self, codes: Tensor) -> Tensor:
+        """Codeword indices of composite codes: (...) int64 -> (..., M) int64."""
+        size = self.config.codebook_size
+        return torch.stack([codes // size**book % size for book in range(self.config.n_codebooks)], dim=-1)
+
+    def compose(self, indices: Tensor) -> Tensor:
+        """Composite codes of codeword indices: (..., M) int64 -> (...) int64."""
+        powers = torch.tensor([self.config.codebook_size**book for book in range(self.config.n_codebooks)], device=indices.device)
+        return (indices * powers).sum(-1)
+
+    @torch.no_grad()
+    def update(self, tokens: Tensor, generator: torch.Generator) -> int:
+        """After a training step: move the averages (and, for 'ema', the codewords) and revive dead codewords.
+
+        Parameters
+        ----------
+        tokens
+            (N, D) float32, the batch's tokens.
+        generator
+            Chooses the tokens that dead codewords are re-seeded from.
+
+        Returns
+        -------
+        int
+            Codewords revived.
+        """
+        config, revived = self.config, 0
+        indices = self._indices(tokens)
+        # All parts before any codeword moves: later parts may depend on earlier codewords.
+        parts = [self._part(tokens, indices[:, :book]) for book in range(config.n_codebooks)]
+        for book, part in enumerate(parts):
+            counts, sums = assignment_sums(part, indices[:, book], config.codebook_size)
+            self.usage[book].lerp_(counts, 1 - config.ema_decay)
+            self.position_sum[book].lerp_(sums, 1 - config.ema_decay)
+            if config.codebook_update == "ema":
+                total = self.usage[book].sum()
+                smooth = (self.usage[book] + 1e-5) / (total + config.codebook_size * 1e-5) * total  # Laplace smoothing
+                self.codebooks[book] = self.position_sum[book] / smooth[:, None]
+            revived += self._revive(book, part, generator)
+        return revived
+
+    def _revive(self, book: int, part: Tensor, generator: torch.Generator) -> int:
+        usage = self.usage[book]
+        average = usage.mean()
+        dead = torch.nonzero(usage < self.config.revive_below * average).flatten()
+        if len(dead):
+            chosen = torch.randint(len(part), (len(dead),), generator=generator).to(part.device)
+            self.codebooks[book, dead] = part[chosen]
+            self.usage[book, dead] = average
+            self.position_sum[book, dead] = part[chosen] * average
+        return len(dead)
