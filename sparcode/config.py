@@ -171,6 +171,18 @@ class TrainingConfig(Config):
         "popularity) or random.",
     )
     n_negatives: int = Field(0, ge=0, le=1_000_000, description="Shared negatives per batch (sampled softmax); 0 scores every item.")
+    negatives: Literal["uniform", "popularity", "batch"] = Field(
+        "uniform",
+        description="How negatives are drawn where n_negatives is above 0 and below the number of items: uniform; popularity (0.75th power "
+        "of an item's users); or batch, all items of the batch whatever n_negatives says. Loss corrected for the draw.",
+    )
+    soft_start: float = Field(
+        1.0,
+        ge=1,
+        le=100,
+        description="Factor on the temperature of the nearest codes' weights at the start of joint training; it falls to 1 along the joint "
+        "epochs. 1 switches it off.",
+    )
     density: float = Field(0.2, gt=0, le=1, description="Share of (code, item) scores above the threshold; sets tau.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, batches and negatives.")
 

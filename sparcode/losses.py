@@ -79,3 +79,29 @@ def sampled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, n_negati
     positives = logits[rows, columns]
     normalisers = torch.logaddexp(positives, negatives.index_select(0, rows))
     return (normalisers - positives).sum() / len(logits)
+
+
+def corrected_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, log_weights: Tensor) -> Tensor:
+    """Softmax over each query's targets and weighted negatives, which stand for the whole catalogue.
+
+    A query's own targets have weight 1, drawn or not. Where the weight of a drawn item is one over its expected count (log-Q correction),
+    the normaliser is that of the full softmax in expectation over the draws.
+
+    Parameters
+    ----------
+    logits
+        (B, C) float32, no item in two columns.
+    rows, columns
+        (n,) int64: query and candidate of every target, no pair twice.
+    log_weights
+        (C,) float32: logarithm of each candidate's weight, minus log q for an expected count of q; -inf where it is no negative.
+
+    Returns
+    -------
+    Tensor
+        Scalar: mean over queries of the sum over targets.
+    """
+    counts = torch.bincount(rows, minlength=len(logits))
+    positives = logits[rows, columns]
+    weighted = (logits + log_weights).index_put((rows, columns), positives)
+    return ((counts * torch.logsumexp(weighted, dim=1)).sum() - positives.sum()) / len(logits)

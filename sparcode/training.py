@@ -6,7 +6,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,52 +15,19 @@ from torch.nn import functional as F
 from sparcode.config import TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
+from sparcode.epoch_record import EpochRecord
 from sparcode.index.top_k import top_k
-from sparcode.losses import distilled_softmax_loss, sampled_softmax_loss, softmax_loss
+from sparcode.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
 from sparcode.metrics.codes import dead_share, perplexity
 from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.batching import query_blocks
 from sparcode.model.initialisation import seed_dropout
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.negatives import NegativeSampler
 
 VALIDATION_K = 50
 STATISTICS_QUERIES = 1024
-
-
-class EpochRecord(NamedTuple):
-    """What one epoch did, as plain numbers.
-
-    Attributes
-    ----------
-    epoch
-        1 for the first epoch; 0 is the state before training.
-    loss, commit_loss
-        Means over the epoch's batches (NaN where none was trained on): the softmax loss, the weighted commitment loss.
-    recall
-        Mean Recall@50 on the validation users; NaN until `fit` has measured it.
-    perplexity, dead_share
-        Means over codebooks of the codes of training queries; NaN for models without codes.
-    codes_in_use
-        Distinct composite codes of those queries; 0 without codes.
-    revived
-        Codewords re-seeded in the epoch.
-    train_seconds
-        Wall time of the epoch, without validation.
-    stopped
-        Whether `should_stop` cut it short.
-    """
-
-    epoch: int
-    loss: float
-    commit_loss: float
-    recall: float
-    perplexity: float
-    dead_share: float
-    codes_in_use: int
-    revived: int
-    train_seconds: float
-    stopped: bool
 
 
 class DivergenceError(RuntimeError):
@@ -88,7 +54,8 @@ class Trainer:
     config
         Rates, sizes, seed.
     total_epochs
-        Length of the cosine along which the step size falls.
+        Length of the cosine along which the step size falls, and of the way of a SparCode model's weights from soft to their own
+        temperature.
     in_time
         Whether histories are ordered in time, so that their first part means something.
     teacher
@@ -112,6 +79,7 @@ class Trainer:
         self.epoch = 0
         self._first_part_share = config.first_part_share if in_time else 0.0
         self._teacher = None if teacher is None else torch.from_numpy(teacher)
+        self._sampler = None if config.negatives == "uniform" else NegativeSampler(histories, config.negatives, config.n_negatives)
         self._rng = np.random.default_rng([config.seed, int(self.coded)])
         self._generator = torch.Generator().manual_seed(config.seed)
         seed_dropout(model, config.seed)
@@ -140,7 +108,7 @@ class Trainer:
             if should_stop():
                 stopped = True
                 break
-            self._set_rate(self.epoch - 1 + number / len(batches))
+            self._set_position(self.epoch - 1 + number / len(batches))
             loss, commit, count = self._train_batch(self.histories.take(rows))
             loss_sum, commit_sum, n_batches, revived = loss_sum + loss, commit_sum + commit, n_batches + 1, revived + count
         self.model.eval()
@@ -164,8 +132,11 @@ class Trainer:
             {"params": quantizer, "lr": config.codebook_learning_rate, "weight_decay": 0.0},
         ]
 
-    def _set_rate(self, position: float) -> None:
-        factor = 0.5 * (1 + math.cos(math.pi * min(1.0, position / max(1, self.total_epochs))))
+    def _set_position(self, position: float) -> None:
+        done = min(1.0, position / max(1, self.total_epochs))
+        factor = 0.5 * (1 + math.cos(math.pi * done))
+        if self.coded:
+            self.model.quantizer.softness = self.config.soft_start ** (1 - done)
         for group, rate in zip(self._optimizer.param_groups, self._first_rates, strict=True):
             group["lr"] = rate * factor
 
@@ -219,6 +190,10 @@ class Trainer:
             taught = F.embedding_bag(queries.items, self._teacher, queries.offsets, mode="sum", include_last_offset=True)
             soft_targets = F.softmax(self.config.teacher_scale * taught, dim=1)
             return distilled_softmax_loss(logits, rows, columns, soft_targets, self.config.teacher_weight), commit
+        if self._sampler is not None:
+            drawn = self._sampler.draw(targets, self._rng)
+            logits, commit = self.model(queries, torch.from_numpy(drawn.items))
+            return corrected_softmax_loss(logits, rows, torch.from_numpy(drawn.columns), torch.from_numpy(drawn.log_weights)), commit
         distinct, columns = np.unique(targets.items, return_inverse=True)
         negatives = self._rng.integers(n_items, size=n_negatives)
         logits, commit = self.model(queries, torch.from_numpy(np.concatenate([negatives, distinct]).astype(np.int64)))

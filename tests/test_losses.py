@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sparcode.losses import distilled_softmax_loss, sampled_softmax_loss, softmax_loss
+from sparcode.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
 
 B, C = 4, 9
 LOGITS = torch.randn(B, C, generator=torch.Generator().manual_seed(1))
@@ -70,3 +70,22 @@ def test_sampled_softmax_approaches_the_full_one() -> None:
     drawn = torch.randint(n_items, (1500,), generator=generator)
     sampled = sampled_softmax_loss(torch.cat([scores[:, drawn], scores[:, 7:8]], 1), torch.tensor([0]), torch.tensor([1500]), 1500, n_items)
     assert float(sampled) == pytest.approx(full, abs=0.1)
+
+
+def test_with_every_item_drawn_as_often_as_expected_the_corrected_loss_is_the_full_one() -> None:
+    assert float(corrected_softmax_loss(LOGITS, ROWS, COLUMNS, torch.zeros(C))) == pytest.approx(by_hand(), rel=1e-5)
+
+
+def test_corrected_softmax_weighs_negatives_and_takes_every_own_target_once() -> None:
+    log_weights = torch.randn(C, generator=torch.Generator().manual_seed(5))
+    log_weights[[1, 5]] = -torch.inf
+    logits, expected = LOGITS.clone().requires_grad_(), 0.0
+    for row, columns in TARGETS.items():
+        terms = [float(LOGITS[row, c].exp() * (1 if c in columns else log_weights[c].exp())) for c in range(C)]
+        expected -= sum(math.log(float(LOGITS[row, column].exp()) / sum(terms)) for column in columns) / B
+    loss = corrected_softmax_loss(logits, ROWS, COLUMNS, log_weights)
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+    loss.backward()
+    assert torch.isfinite(logits.grad).all()
+    # The loss does not change when all of a query's logits move together.
+    torch.testing.assert_close(logits.grad.sum(1), torch.zeros(B), atol=1e-6, rtol=0)

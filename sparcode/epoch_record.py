@@ -1,0 +1,40 @@
+"""What is kept of an epoch of training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class EpochRecord(NamedTuple):
+    """What one epoch did, as plain numbers.
+
+    Attributes
+    ----------
+    epoch
+        1 for the first epoch; 0 is the state before training.
+    loss, commit_loss
+        Means over the epoch's batches (NaN where none was trained on): the softmax loss, the weighted commitment loss.
+    recall
+        Mean Recall@50 on the validation users; NaN until `fit` has measured it.
+    perplexity, dead_share
+        Means over codebooks of the codes of training queries; NaN for models without codes.
+    codes_in_use
+        Distinct composite codes of those queries; 0 without codes.
+    revived
+        Codewords re-seeded in the epoch.
+    train_seconds
+        Wall time of the epoch, without validation.
+    stopped
+        Whether `should_stop` cut it short.
+    """
+
+    epoch: int
+    loss: float
+    commit_loss: float
+    recall: float
+    perplexity: float
+    dead_share: float
+    codes_in_use: int
+    revived: int
+    train_seconds: float
+    stopped: bool
