@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,9 +15,20 @@ from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.split import Split, split_users
 from sparcode.evaluation import accuracy, evaluate
 from sparcode.index.top_k import check_k
+from sparcode.machine import machine_facts
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.two_tower import TwoTowerModel
-from sparcode.pipeline import OnEpoch, ShouldStop, build_run_index, fine_tune, ignore_record, preview, train_backbone, train_two_tower
+from sparcode.pipeline import (
+    OnEpoch,
+    ShouldStop,
+    build_run_index,
+    check_side_features,
+    fine_tune,
+    ignore_record,
+    preview,
+    train_backbone,
+    train_two_tower,
+)
 from sparcode.retrieval import ExactRetriever, Retriever, SparseDirectScorer, SparseRetriever
 from sparcode.run_store import DataFacts, Run
 from sparcode.training import never_stop
@@ -162,7 +171,7 @@ def compare(
     ComparisonStopped
         If `should_stop` said so.
     ValueError
-        If `k` is below 1, or there are too few users to split.
+        If `k` is below 1, there are too few users to split, or the data lacks the side features that the settings choose.
     DivergenceError
         If a loss is no longer finite.
     """
@@ -171,6 +180,7 @@ def compare(
         if config.split.protocol != "strong":
             raise ValueError("protocol 'fixed-split' needs its ready-made split, see sparcode.data.fixed_split")
         split = split_users(data, config.split)
+    check_side_features(split, config.model)
 
     def start(name: str, epochs: int = 0) -> float:
         if should_stop():
@@ -206,7 +216,8 @@ def compare(
     rows = [_row(candidate, split, k) for candidate in candidates]
     results = [{**row._asdict(), "k": k} for row in rows]
     item_ids = [str(item_id) for item_id in data.item_ids]
-    run = Run(config, data_facts(data), model, index, item_ids, data.items, records, results, machine_facts())
+    seen = split.user_encoding if config.model.side_features in ("users", "both") else None
+    run = Run(config, data_facts(data), model, index, item_ids, data.items, records, results, machine_facts(), seen)
     return Comparison(
         rows=rows,
         k=k,
@@ -242,16 +253,7 @@ def all_to_all_retriever(model: AllToAllModel) -> ExactRetriever:
 
 def data_facts(data: Interactions) -> DataFacts:
     """Which data it is, as a run keeps it."""
-    return DataFacts(data.name, data.content_hash(), data.synthetic, data.n_users, data.n_items, data.n_interactions)
-
-
-def machine_facts() -> str:
-    """Processor, cores, threads in use and versions, in words; nothing that names the machine."""
-    threads = torch.get_num_threads()
-    return (
-        f"{_processor()}, {os.cpu_count() or 1} cores, {threads} thread{'' if threads == 1 else 's'} used, "
-        f"Python {platform.python_version()}, PyTorch {torch.__version__}"
-    )
+    return DataFacts(data.name, data.content_hash(), data.synthetic, data.n_users, data.n_items, data.n_interactions, dict(data.parts))
 
 
 class _DotProductScorer:
@@ -291,12 +293,3 @@ def _row(candidate: _Candidate, split: Split, k: int) -> ModelRow:
         train_seconds=candidate.train_seconds,
         epochs=candidate.epochs,
     )
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            found: Any = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    except OSError:
-        found = ""
-    return found or platform.processor() or platform.machine()

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sparcode.baselines import EASE, Popularity
-from sparcode.config import IndexConfig, RunConfig, TrainingConfig
+from sparcode.config import IndexConfig, ModelConfig, RunConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
 from sparcode.index.inverted_index import InvertedIndex, build_index
@@ -22,12 +22,34 @@ from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training import EpochRecord, Trainer, fit, never_stop
 
 TEACHER_MAX_ITEMS = 10_000
+_WITH_ITEMS, _WITH_USERS = ("items", "both"), ("users", "both")
 OnEpoch = Callable[[EpochRecord], None]
 ShouldStop = Callable[[], bool]
 
 
 def ignore_record(record: EpochRecord) -> None:
     """The default `on_epoch`: nobody watches."""
+
+
+def check_side_features(split: Split, config: ModelConfig) -> None:
+    """Find out before training whether the data has the side features that the settings choose.
+
+    Raises
+    ------
+    ValueError
+        If it has not; says what is allowed.
+    """
+    chosen, lacking = config.side_features, []
+    if chosen in _WITH_ITEMS and split.item_features is None:
+        lacking.append("items (genres)")
+    if chosen in _WITH_USERS and split.train.n_features == 0:
+        lacking.append("users")
+    if lacking:
+        allowed = ["none"] + ["items"] * (split.item_features is not None) + ["users"] * (split.train.n_features > 0)
+        raise ValueError(
+            f"side_features={chosen!r}: the data has no side features of {' and '.join(lacking)}; "
+            f"allowed is {' or '.join(repr(choice) for choice in allowed)}"
+        )
 
 
 def train_backbone(
@@ -135,9 +157,10 @@ def _train(
 
 def _side_features(split: Split, config: RunConfig) -> tuple[int, torch.Tensor | None]:
     """What the networks see: features per user, and item features."""
+    check_side_features(split, config.model)
     chosen = config.model.side_features
-    n_features = split.train.n_features if chosen in ("users", "both") else 0
-    seen = split.item_features if chosen in ("items", "both") else None
+    n_features = split.train.n_features if chosen in _WITH_USERS else 0
+    seen = split.item_features if chosen in _WITH_ITEMS else None
     return n_features, None if seen is None else torch.from_numpy(seen)
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from sparcode.config import FORMAT_VERSION, RunConfig
+from sparcode.data.user_features import UserEncoding
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.storage import load_index, save_index
 from sparcode.model.all_to_all import AllToAllModel
@@ -25,6 +26,8 @@ from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.training import EpochRecord
 
 _FILES = ("run.json", "model.safetensors", "items.json", "index")
+# Only where the model sees side features of users.
+_USERS_FILE = "users.json"
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,13 @@ class DataFacts:
     Attributes
     ----------
     name, content_hash
-        Shown name, and hash of the histories.
+        Shown name, and hash of the histories, or of all parts of a ready-made split.
     synthetic
         Whether the project made it up.
     n_users, n_items, n_interactions
         Sizes.
+    parts
+        Part of a ready-made split -> hash of its content; empty where the histories are all there is.
     """
 
     name: str
@@ -47,6 +52,7 @@ class DataFacts:
     n_users: int
     n_items: int
     n_interactions: int
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Run:
         Measured figures: row per model, plain numbers.
     machine
         What it was measured on, in words.
+    user_encoding
+        How what is known of a user becomes the side features the model sees; None for a model that sees none.
     """
 
     config: RunConfig
@@ -78,6 +86,7 @@ class Run:
     records: list[EpochRecord]
     results: list[dict[str, Any]]
     machine: str
+    user_encoding: UserEncoding | None = None
 
     @property
     def run_id(self) -> str:
@@ -118,6 +127,8 @@ def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
         )
         catalogue = {"item_ids": run.item_ids, "columns": json.loads(run.items.to_json(orient="split", index=False))}
         (temporary / "items.json").write_text(json.dumps(catalogue), encoding="utf-8")
+        if run.user_encoding is not None:
+            (temporary / _USERS_FILE).write_text(run.user_encoding.model_dump_json(), encoding="utf-8")
         save_index(run.index, temporary / "index")
         temporary.chmod(0o755)
         _swap(temporary, folder)
@@ -165,7 +176,8 @@ def load_run(folder: Path | str) -> Run:
     if index.n_lists and index.codes[-1] >= n_codes:
         raise ValueError(f"{folder / 'index'} has a list for code {index.codes[-1]}; the run's settings allow codes below {n_codes}")
     model = _load_model(folder / "model.safetensors", config, data.n_items)
-    return Run(config, data, model, index, item_ids, items, records, results, machine)
+    encoding = _load_user_encoding(folder / _USERS_FILE, model.backbone.tokenizer.encoder.features)
+    return Run(config, data, model, index, item_ids, items, records, results, machine, encoding)
 
 
 def _description(run: Run) -> dict[str, Any]:
@@ -194,6 +206,20 @@ def _load_items(path: Path) -> tuple[list[str], pd.DataFrame]:
     if "title" not in items.columns:
         raise ValueError(f"{path} is damaged: items need a title; got the columns {list(items.columns)}")
     return item_ids, items
+
+
+def _load_user_encoding(path: Path, seen: torch.nn.Linear | None) -> UserEncoding | None:
+    if seen is None:
+        return None
+    if not path.exists():
+        raise ValueError(f"{path.parent} is not a run folder: its model sees side features of users, but it lacks {path.name}")
+    try:
+        encoding = UserEncoding.model_validate(_read_json(path))
+    except ValidationError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if encoding.n_features != seen.in_features:
+        raise ValueError(f"{path} describes {encoding.n_features} side features of users; the run's model sees {seen.in_features}")
+    return encoding
 
 
 def _load_model(path: Path, config: RunConfig, n_items: int) -> SparCodeModel:

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ class DataSource:
     ----------
     data
         ``synthetic``, ``ml-100k``, ``ml-1m`` or a path; None if not given.
-    items
-        Item table beside a table of interactions.
+    items, users
+        Tables of items and of users beside a table of interactions.
     min_rating
         Keep ratings of at least this.
     download, accept_terms
@@ -52,6 +52,7 @@ class DataSource:
 
     data: str | None
     items: Path | None
+    users: Path | None
     min_rating: float | None
     download: bool
     accept_terms: bool
@@ -115,23 +116,23 @@ class DataSource:
             self._fetch(name, quiet)
         columns = self._mapping(name) if self.columns else None
         with _notes_on_stderr(quiet):
-            return load(source, columns=columns, items_path=self.items, min_rating=self.min_rating)
+            return load(source, columns=columns, items_path=self.items, users_path=self.users, min_rating=self.min_rating)
 
     def _check_flags_apply(self, name: str) -> None:
         is_table = Path(name).suffix.lower() in EXTENSIONS
         kinds = {
             "synthetic data": (name == SYNTHETIC, [_SYNTHETIC.format(field) for field in self.synthetic]),
-            "MovieLens and tables": (name != SYNTHETIC, ["min_rating"] if self.min_rating is not None else []),
+            "MovieLens and tables": (name not in (SYNTHETIC, ""), ["min_rating"] if self.min_rating is not None else []),
             f"tables ({', '.join(EXTENSIONS)})": (
                 is_table,
-                [*(_COLUMN.format(field) for field in self.columns), *(["items"] if self.items else [])],
+                [*(_COLUMN.format(field) for field in self.columns), *(name for name in ("items", "users") if getattr(self, name))],
             ),
             f"the downloads {' and '.join(movielens.DATASETS)}": (name in movielens.DATASETS, ["download"] if self.download else []),
         }
         for kind, (applies, flags) in kinds.items():
             if flags and not applies:
                 given = ", ".join(f"--{flag.replace('_', '-')}" for flag in flags)
-                raise ValueError(f"{given} can only be used with {kind}; the data is {name!r}")
+                raise ValueError(f"{given} can only be used with {kind}; the data is {repr(name) if name else 'a ready-made split'}")
 
     def _synthetic_config(self) -> SyntheticConfig:
         try:
@@ -168,22 +169,14 @@ class DataSource:
             raise ValueError(validation_message(error)) from error
 
 
-def build_source(
-    data: str | None,
-    items: Path | None,
-    min_rating: float | None,
-    download: bool,
-    accept_terms: bool,
-    train: Path | None,
-    test: Path | None,
-    **flags: Any,
-) -> DataSource:
+def build_source(**flags: Any) -> DataSource:
     """The flags' values as a `DataSource`."""
     columns, synthetic = (
         {name: flags[pattern.format(name)] for name in model.model_fields if flags[pattern.format(name)] is not None}
         for model, pattern in ((ColumnMapping, _COLUMN), (SyntheticConfig, _SYNTHETIC))
     )
-    return DataSource(data, items, min_rating, download, accept_terms, columns, train, test, synthetic)
+    given = {field.name: flags[field.name] for field in fields(DataSource) if field.name in flags}
+    return DataSource(**given, columns=columns, synthetic=synthetic)
 
 
 @contextmanager
@@ -211,6 +204,9 @@ DATA = OptionGroup(
             _PANEL,
         ),
         option("items", Path | None, "Table of item ids, titles and genres, beside a table of interactions.", _PANEL, metavar="FILE"),
+        option(
+            "users", Path | None, "Table of user ids and what is known of users, beside a table of interactions.", _PANEL, metavar="FILE"
+        ),
         option("min_rating", float | None, "Keep ratings of at least this; by default every row counts.", _PANEL),
         option("download", bool, "Fetch the MovieLens data named by --data, if it is not here yet.", _PANEL, default=False),
         option("accept_terms", bool, "You have read and accept the terms of the data that is fetched.", _PANEL, default=False),

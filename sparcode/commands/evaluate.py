@@ -108,6 +108,8 @@ def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> tu
             f"{folder} was trained on {run.data.name!r} (content {run.data.content_hash}), the data given is {data.name!r} "
             f"(content {given}); give the same file, read in the same way"
         )
+    if run.user_encoding is not None and run.user_encoding != split.user_encoding:
+        raise ValueError(f"{folder} was trained with other side features of users than the data given has; give the same ones")
     return data, split
 
 

@@ -4,30 +4,57 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
+    from sparcode.data.interactions import Histories
     from sparcode.run_store import Run
 
 N_EXAMPLES = 3
 
 
+class Query(NamedTuple):
+    """A history as it was given.
+
+    Attributes
+    ----------
+    place
+        Where it stands, for messages; empty for the flags.
+    items
+        Item ids, oldest first.
+    about
+        What is known of its user: name -> value.
+    """
+
+    place: str
+    items: list[str]
+    about: dict[str, Any]
+
+
 def retrieve(
     run: Annotated[Path, typer.Argument(help="Folder of a run, as written by `sparcode train --out`.")],
     items: Annotated[list[str] | None, typer.Option(metavar="ID", help="An item of the history, oldest first; repeat the flag.")] = None,
+    about: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="What is known of the user, for a run with side features of users; repeat the flag."),
+    ] = None,
     history: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="File with a JSON list of item ids per line; each line is a history.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help='File with a JSON list of item ids per line, or {"items": [...], "about": {...}}; each line is a history.',
+        ),
     ] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Items retrieved per history.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Take every score apart into its codes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Retrieve items for one history or a file of them; items of the history itself are never returned."""
-    if (items is None) == (history is None):
-        raise typer.BadParameter("give the history either by --items (repeated) or by --history FILE")
-    rows = [("", items)] if items is not None else read_histories(history)
+    if (items is None and about is None) == (history is None):
+        raise typer.BadParameter("give the history either by --items (repeated) and --about, or by --history FILE")
+    rows = [Query("", items or [], _parse_about(about or []))] if history is None else read_histories(history)
 
     # Takes seconds to import; bad usage is answered before.
     from sparcode.run_store import load_run
@@ -39,13 +66,13 @@ def retrieve(
     typer.echo("\n\n".join(query_text(number, record) for number, record in enumerate(records, start=1)))
 
 
-def read_histories(path: Path) -> list[tuple[str, list[str]]]:
+def read_histories(path: Path) -> list[Query]:
     """Histories of a JSON Lines file, each with its place for messages; empty lines are skipped.
 
     Raises
     ------
     ValueError
-        If the file cannot be read, has no history, or a line is not a list of ids.
+        If the file cannot be read, has no history, or a line is not a list of ids (or an object that holds one).
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -56,10 +83,10 @@ def read_histories(path: Path) -> list[tuple[str, list[str]]]:
     rows = [(f"{path}, line {number}: ", line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not rows:
         raise ValueError(f"{path} has no history")
-    return [(place, _parse_line(place, line)) for place, line in rows]
+    return [_parse_line(place, line) for place, line in rows]
 
 
-def retrieve_records(run: Run, rows: list[tuple[str, list[str]]], k: int, explain: bool) -> list[dict[str, Any]]:
+def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool) -> list[dict[str, Any]]:
     """Retrieve for histories of original ids.
 
     Parameters
@@ -67,7 +94,7 @@ def retrieve_records(run: Run, rows: list[tuple[str, list[str]]], k: int, explai
     run
         A kept run.
     rows
-        Place (for messages) and item ids of each history.
+        Histories; one may be without items where the run knows side features of users.
     k
         Items per history.
     explain
@@ -76,40 +103,34 @@ def retrieve_records(run: Run, rows: list[tuple[str, list[str]]], k: int, explai
     Returns
     -------
     list of dict
-        Per history its items and its results, best first.
+        Per history its items, what is known of its user and its results, best first.
 
     Raises
     ------
     ValueError
-        If an item id is unknown.
+        If an item id is unknown, a history is empty, or what is said of a user is not what the run knows of users.
     """
     import numpy as np
 
-    from sparcode.data.interactions import Histories
     from sparcode.retrieval import SparseRetriever
 
-    index_of = {item_id: number for number, item_id in enumerate(run.item_ids)}
-    for place, row in rows:
-        if unknown := next((item_id for item_id in row if item_id not in index_of), None):
-            examples = ", ".join(repr(item_id) for item_id in run.item_ids[:N_EXAMPLES])
-            raise ValueError(f"{place}unknown item id {unknown!r}; the run knows {len(index_of):,} items, such as {examples}")
-    # An item counts once in a history, as in training.
-    queries = Histories.from_lists([[index_of[item_id] for item_id in dict.fromkeys(row)] for _, row in rows], len(index_of))
+    queries = _histories(run, rows)
     retriever = SparseRetriever(run.model, run.index, max(run.model.threshold, run.index.floor), run.config.index.unseen)
-    found = retriever.retrieve(queries, min(k, len(index_of)))
-    titles = [str(title) for title in run.items["title"]]
+    found = retriever.retrieve(queries, min(k, queries.n_items))
+    titles = dict(zip(run.item_ids, (str(title) for title in run.items["title"]), strict=True))
     records = []
-    for number, (_, row) in enumerate(rows):
+    for number, row in enumerate(rows):
         pairs = [(int(item), float(score)) for item, score in zip(*(part[number] for part in found), strict=True) if item >= 0]
         results = [
-            {"rank": rank, "item_id": run.item_ids[item], "title": titles[item], "score": score}
+            {"rank": rank, "item_id": run.item_ids[item], "title": titles[run.item_ids[item]], "score": score}
             for rank, (item, score) in enumerate(pairs, start=1)
         ]
         if explain:
             query = queries.take(np.array([number]))
             for result, (item, _) in zip(results, pairs, strict=True):
                 result["contributions"] = _contributions(retriever.explain(query, item).contributions)
-        records.append({"items": [{"item_id": item_id, "title": titles[index_of[item_id]]} for item_id in row], "results": results})
+        known = {"about": row.about} if row.about else {}
+        records.append({"items": [{"item_id": item_id, "title": titles[item_id]} for item_id in row.items], **known, "results": results})
     return records
 
 
@@ -118,7 +139,8 @@ def query_text(number: int, record: dict[str, Any]) -> str:
     from sparcode.reporting import text_table
 
     titles = "; ".join(item["title"] for item in record["items"])
-    lines = [f"History {number}: {titles}"]
+    known = ", ".join(f"{name} {value}" for name, value in record.get("about", {}).items())
+    lines = [f"History {number}: {titles or 'no items'}" + (f" ({known})" if known else "")]
     if not record["results"]:
         return "\n".join([*lines, "No item scores above the threshold."])
     rows = [(str(result["rank"]), result["item_id"], f"{result['score']:.4f}", f" {result['title']}") for result in record["results"]]
@@ -136,16 +158,58 @@ def query_text(number: int, record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _parse_line(place: str, line: str) -> list[str]:
+def _histories(run: Run, rows: list[Query]) -> Histories:
+    """The queries by index, with side features of their users where the run's model sees them."""
+    import numpy as np
+
+    from sparcode.data.interactions import Histories
+
+    index_of = {item_id: number for number, item_id in enumerate(run.item_ids)}
+    encoding = run.user_encoding
+    for place, items, about in rows:
+        if unknown := next((item_id for item_id in items if item_id not in index_of), None):
+            examples = ", ".join(repr(item_id) for item_id in run.item_ids[:N_EXAMPLES])
+            raise ValueError(f"{place}unknown item id {unknown!r}; the run knows {len(index_of):,} items, such as {examples}")
+        if about and encoding is None:
+            raise ValueError(f"{place}the run was trained without side features of users; nothing can be said about them")
+        if not items and not about:
+            raise ValueError(f"{place}the history is empty")
+    # An item counts once in a history, as in training.
+    queries = Histories.from_lists([[index_of[item_id] for item_id in dict.fromkeys(row.items)] for row in rows], len(index_of))
+    if encoding is None:
+        return queries
+    features = []
+    for place, _, about in rows:
+        try:
+            features.append(encoding.encode_described(about))
+        except ValueError as error:
+            raise ValueError(f"{place}{error}") from error
+    return Histories(queries.indptr, queries.items, queries.n_items, np.stack(features))
+
+
+def _parse_about(flags: list[str]) -> dict[str, str]:
+    pairs = [flag.partition("=") for flag in flags]
+    if bad := next(("".join(pair) for pair in pairs if not pair[1]), None):
+        raise ValueError(f"--about must be NAME=VALUE, such as gender=F; got {bad!r}")
+    return {name: value for name, _, value in pairs}
+
+
+def _parse_line(place: str, line: str) -> Query:
     try:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{place}not valid JSON: {error}") from error
+    about: Any = {}
+    if isinstance(row, dict) and row.keys() <= {"items", "about"}:
+        row, about = row.get("items", []), row.get("about", {})
     if not isinstance(row, list) or not all(isinstance(item_id, str | int) and not isinstance(item_id, bool) for item_id in row):
-        raise ValueError(f'{place}must be a list of item ids, such as [12, 7] or ["b-12", "b-7"]')
-    if not row:
-        raise ValueError(f"{place}the history is empty")
-    return [str(item_id) for item_id in row]
+        raise ValueError(
+            f'{place}must be a list of item ids, such as [12, 7] or ["b-12", "b-7"], or an object such as '
+            '{"items": [12, 7], "about": {"gender": "F"}}'
+        )
+    if not isinstance(about, dict):
+        raise ValueError(f'{place}"about" must be an object of what is known of the user, such as {{"gender": "F"}}')
+    return Query(place, [str(item_id) for item_id in row], about)
 
 
 def _contributions(contributions: tuple) -> list[dict[str, Any]]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+
+from sparcode.data.id_tables import item_table, user_table
 
 
 @dataclass(frozen=True, eq=False)  # equality of arrays has no single truth value; compare the arrays
@@ -148,6 +151,10 @@ class Interactions:
         Whether the order inside a history is an order in time.
     dropped
         Reason -> number of rows (or users) left out while reading. Empty if nothing was.
+    users
+        DataFrame of n_users rows in index order with what is known of users: numbers, or texts that name a category. None: nothing.
+    parts
+        Part of a ready-made split -> hash of its content; empty where the histories are all there is.
     """
 
     histories: Histories
@@ -158,6 +165,8 @@ class Interactions:
     synthetic: bool = False
     has_time: bool = True
     dropped: Mapping[str, int] = field(default_factory=dict)
+    users: pd.DataFrame | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.user_ids) != len(self.histories):
@@ -166,6 +175,8 @@ class Interactions:
             raise ValueError(f"{len(self.item_ids)} item ids and {len(self.items)} item rows for a catalogue of {self.histories.n_items}")
         if "title" not in self.items.columns:
             raise ValueError(f"items needs a 'title' column; got {list(self.items.columns)}")
+        if self.users is not None and len(self.users) != len(self.histories):
+            raise ValueError(f"{len(self.users)} rows of user features for {len(self.histories)} histories")
         if self.n_interactions == 0:
             raise ValueError(f"data set {self.name!r} has no interactions")
         pairs = np.sort(self.histories.rows * np.int64(self.n_items) + self.histories.items)
@@ -181,6 +192,7 @@ class Interactions:
         items: pd.DataFrame | None = None,
         synthetic: bool = False,
         dropped: Mapping[str, int] | None = None,
+        users: pd.DataFrame | None = None,
     ) -> Interactions:
         """Index a frame of (user, item) rows.
 
@@ -200,6 +212,8 @@ class Interactions:
             Whether the data is made up.
         dropped
             Counts of what was left out before this call.
+        users
+            Optional ``user_id`` and what is known of users, see `users` of the class.
 
         Raises
         ------
@@ -230,11 +244,12 @@ class Interactions:
             histories=histories,
             user_ids=np.asarray(user_ids),
             item_ids=np.asarray(item_ids),
-            items=_item_table(np.asarray(item_ids), items),
+            items=item_table(np.asarray(item_ids), items),
             name=name,
             synthetic=synthetic,
             has_time=has_time,
             dropped=dropped,
+            users=user_table(np.asarray(user_ids), users),
         )
 
     @property
@@ -253,8 +268,11 @@ class Interactions:
         return len(self.histories.items)
 
     def content_hash(self) -> str:
-        """Hash of the histories, 16 hexadecimal digits: the same data has the same hash."""
+        """Hash of the histories, or of all parts of a ready-made split, 16 hexadecimal digits: the same data has the same hash."""
         digest = hashlib.sha256()
+        if self.parts:
+            digest.update(json.dumps(dict(self.parts), sort_keys=True).encode())
+            return digest.hexdigest()[:16]
         digest.update(np.ascontiguousarray(self.histories.indptr).tobytes())
         digest.update(np.ascontiguousarray(self.histories.items).tobytes())
         digest.update(str(self.n_items).encode())
@@ -268,15 +286,3 @@ class Interactions:
 def _count(dropped: dict[str, int], reason: str, n: int) -> None:
     if n:
         dropped[reason] = dropped.get(reason, 0) + int(n)
-
-
-def _item_table(item_ids: np.ndarray, items: pd.DataFrame | None) -> pd.DataFrame:
-    if items is None:
-        return pd.DataFrame({"title": [str(item_id) for item_id in item_ids]})
-    if missing := [column for column in ("item_id", "title") if column not in items.columns]:
-        raise ValueError(f"missing item column(s) {missing}; the item file has {list(items.columns)}")
-    # Text before reindexing: a gap would turn whole-number titles such as 1984 into 1984.0.
-    titles = pd.Series([None if pd.isna(title) else str(title) for title in items["title"]], index=items.index, dtype=object)
-    table = items.assign(title=titles).drop_duplicates("item_id").set_index("item_id").reindex(item_ids).reset_index(drop=True)
-    table["title"] = [str(item_id) if pd.isna(title) else title for item_id, title in zip(item_ids, table["title"], strict=True)]
-    return table

@@ -23,6 +23,7 @@ def load(
     *,
     columns: ColumnMapping | None = None,
     items_path: str | Path | BinaryIO | None = None,
+    users_path: str | Path | BinaryIO | None = None,
     min_rating: float | None = None,
     name: str | None = None,
     download: bool = False,
@@ -37,7 +38,7 @@ def load(
         - ``'ml-100k'``, ``'ml-1m'``: MovieLens, from the cache of an earlier download, or downloaded now if `download` is true.
           (A folder of that name is meant by ``'./ml-100k'``.)
         - a path or an open binary file: a MovieLens ``.zip`` (told by its content) or folder, else a table by its extension.
-    columns, items_path
+    columns, items_path, users_path
         For tables, as in `read_table`.
     min_rating
         For MovieLens and tables: keep ratings of at least this.
@@ -57,13 +58,13 @@ def load(
     if source is None or source == "synthetic":
         source = SyntheticConfig()
     if isinstance(source, SyntheticConfig):
-        _refuse("synthetic data", columns=columns, items_path=items_path, min_rating=min_rating, name=name)
+        _refuse("synthetic data", columns=columns, items_path=items_path, users_path=users_path, min_rating=min_rating, name=name)
         # Generating imports more than reading needs.
         from sparcode.data.synthetic import generate
 
         return generate(source)
     if isinstance(source, str) and source in movielens.DATASETS:
-        _refuse("MovieLens", columns=columns, items_path=items_path, name=name)
+        _refuse("MovieLens", columns=columns, items_path=items_path, users_path=users_path, name=name)
         return movielens.read_movielens(_archive(source, download, accept_terms), min_rating)
     if isinstance(source, str | Path):
         if not Path(source).exists():
@@ -71,9 +72,10 @@ def load(
     elif not hasattr(source, "read"):
         raise ValueError(f"unknown data {source!r}; allowed are {ALLOWED}")
     if _is_movielens(source, name):
-        _refuse("MovieLens", columns=columns, items_path=items_path, name=None if hasattr(source, "read") else name)
+        own_name = None if hasattr(source, "read") else name
+        _refuse("MovieLens", columns=columns, items_path=items_path, users_path=users_path, name=own_name)
         return movielens.read_movielens(source, min_rating)
-    return read_table(source, columns, items_path, min_rating, name)
+    return read_table(source, columns, items_path, min_rating, name, users_path)
 
 
 def _refuse(kind: str, **settings: object) -> None:

@@ -12,6 +12,8 @@ import pooch
 
 from sparcode.data.archive import FolderFiles, ZipFiles, open_files
 from sparcode.data.interactions import Interactions
+from sparcode.data.matching_lines import matching_lines
+from sparcode.data.movielens_users import parse_users_1m, parse_users_100k
 
 TERMS = """The MovieLens data sets belong to GroupLens (University of Minnesota), who lend them for research under these terms:
 - use them for research; do not suggest that the university or GroupLens endorses you or your results;
@@ -23,14 +25,14 @@ The README inside the archive holds the full and binding text."""
 
 # The largest file of these archives is 265 MB; anything far beyond that is another data set or a decompression bomb.
 MAX_FILE_BYTES = 512 * 2**20
-MAX_MALFORMED_SHARE = 0.01
 DOWNLOAD_TIMEOUT_SECONDS = 30
 
 
 class Dataset(NamedTuple):
     """Where one MovieLens data set comes from and how its files are laid out.
 
-    `marker` is a file that only this one has among those with the same ratings file; `folder` is what the archive holds everything in.
+    `marker` is a file that only this one has among those with the same ratings file; `folder` is what the archive holds everything in;
+    `users` is None where nothing is told of users.
     """
 
     title: str
@@ -43,6 +45,7 @@ class Dataset(NamedTuple):
     folder: str
     encoding: str = "latin-1"
     half_stars: bool = False
+    users: str | None = None
     marker: str | None = None
 
 
@@ -54,6 +57,7 @@ DATASETS = {
         size_bytes=4_924_029,
         ratings="u.data",
         items="u.item",
+        users="u.user",
         separator=b"\t",
         folder="ml-100k",
     ),
@@ -64,6 +68,7 @@ DATASETS = {
         size_bytes=5_917_549,
         ratings="ratings.dat",
         items="movies.dat",
+        users="users.dat",
         separator=b"::",
         folder="ml-1m",
     ),
@@ -86,7 +91,8 @@ DATASETS = {
 def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = None) -> Interactions:
     """Read MovieLens 100K, 1M or 10M; which one is told from the files inside (10M is the one with ``tags.dat``).
 
-    Archive members are read in place, nothing is extracted. Lines that break the format are left out and counted in `dropped`.
+    Archive members are read in place, nothing is extracted. Lines that break the format are left out and counted in `dropped`. What is
+    known of users (100K and 1M only) is gender, age group and occupation; a copy without the users' file tells nothing of them.
 
     Parameters
     ----------
@@ -111,12 +117,16 @@ def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = Non
             items = _parse_items_100k(files.read(dataset.items), _parse_genres(files.read("u.genre")), dropped)
         else:
             items = _parse_movies(files.read(dataset.items), dataset.encoding, dropped)
+        users = None
+        if dataset.users is not None and dataset.users in files:
+            parse = parse_users_100k if dataset.users == "u.user" else parse_users_1m
+            users = parse(files.read(dataset.users), dropped)
     if min_rating is not None:
         n_rows = len(ratings)
         ratings = ratings[ratings["rating"] >= min_rating]
         if n_rows > len(ratings):
             dropped[f"ratings below {min_rating:g}"] = n_rows - len(ratings)
-    return Interactions.from_frame(ratings, dataset.title, items=items, dropped=dropped)
+    return Interactions.from_frame(ratings, dataset.title, items=items, dropped=dropped, users=users)
 
 
 def cached_archive(name: str) -> Path | None:
@@ -214,7 +224,7 @@ def _parse_ratings(raw: bytes, dataset: Dataset, dropped: dict[str, int]) -> pd.
             return frame
     stars = rb"(?:[1-5]|[0-4]\.5|[1-5]\.0)" if dataset.half_stars else rb"[1-5]"
     pattern = dataset.separator.join([rb"\d{1,18}", rb"\d{1,18}", stars, rb"\d{1,12}"])
-    lines = _matching_lines(raw, re.compile(pattern), dataset.ratings, dropped)
+    lines = matching_lines(raw, re.compile(pattern), dataset.ratings, dropped)
     return _ratings_frame(b"\n".join(match[0] for match in lines).replace(dataset.separator, b"\t"), dataset.half_stars)
 
 
@@ -241,7 +251,7 @@ def _parse_items_100k(raw: bytes, genres: list[str], dropped: dict[str, int]) ->
     # id | title | release date | video release date | address | one 0/1 flag per genre
     pattern = re.compile(rb"(\d{1,18})\|([^|]+)\|[^|]*\|[^|]*\|[^|]*((?:\|[01]){%d})" % len(genres))
     rows = []
-    for match in _matching_lines(raw, pattern, "u.item", dropped):
+    for match in matching_lines(raw, pattern, "u.item", dropped):
         flags = match[3][1::2]
         names = [genre for genre, flag in zip(genres, flags, strict=True) if flag == ord("1")]
         rows.append((int(match[1]), match[2].decode("latin-1").strip(), "|".join(names)))
@@ -252,26 +262,6 @@ def _parse_movies(raw: bytes, encoding: str, dropped: dict[str, int]) -> pd.Data
     pattern = re.compile(rb"(\d{1,18})::(.+)::([^:]*)")
     rows = [
         (int(match[1]), *(match[group].decode(encoding, errors="replace").strip() for group in (2, 3)))
-        for match in _matching_lines(raw, pattern, "movies.dat", dropped)
+        for match in matching_lines(raw, pattern, "movies.dat", dropped)
     ]
     return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
-
-
-def _matching_lines(raw: bytes, pattern: re.Pattern[bytes], member: str, dropped: dict[str, int]) -> list[re.Match[bytes]]:
-    matches, n_lines, n_bad, first_bad = [], 0, 0, 0
-    for number, line in enumerate(raw.split(b"\n"), start=1):
-        text = line.rstrip(b"\r")
-        if not text:
-            continue
-        n_lines += 1
-        if match := pattern.fullmatch(text):
-            matches.append(match)
-        else:
-            n_bad += 1
-            first_bad = first_bad or number
-    if n_bad > MAX_MALFORMED_SHARE * n_lines:
-        share = f"{MAX_MALFORMED_SHARE:.0%}"
-        raise ValueError(f"{member}: {n_bad:,} of {n_lines:,} lines are malformed (at most {share} may be), the first at line {first_bad}")
-    if n_bad:
-        dropped[f"malformed lines in {member}"] = n_bad
-    return matches

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from sparcode.config import SplitConfig
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.side_features import genre_features
+from sparcode.data.user_features import UserEncoding
 
 
 class EvaluationSet(NamedTuple):
@@ -44,6 +46,8 @@ class Split(NamedTuple):
         Whether the order inside a history is an order in time.
     item_features
         (I, F) float32 side features of items; None for none.
+    user_encoding
+        How what is known of users became the `features` of `train` and of the queries; None where nothing is.
     """
 
     train: Histories
@@ -53,6 +57,7 @@ class Split(NamedTuple):
     dropped: dict[str, int]
     has_time: bool = False
     item_features: np.ndarray | None = None
+    user_encoding: UserEncoding | None = None
 
 
 def split_users(interactions: Interactions, config: SplitConfig) -> Split:
@@ -61,7 +66,8 @@ def split_users(interactions: Interactions, config: SplitConfig) -> Split:
     Of a held-out history of n items the last ``max(1, round(target_share * n))`` are targets, but never all n. Where the data has no
     times, every history is shuffled with the seed first: the order of a file often follows the item id, so that its last rows would
     be a biased choice. Targets that no training user has touched stay targets: a service meets them too, and leaving them out would
-    flatter every model. `validation_share` and `test_share` are rounded down, but to at least one user.
+    flatter every model. `validation_share` and `test_share` are rounded down, but to at least one user. What is known of users becomes
+    features by what the training users have: categories, means and spreads.
 
     Parameters
     ----------
@@ -92,6 +98,7 @@ def split_users(interactions: Interactions, config: SplitConfig) -> Split:
     n_validation = _part(config.validation_share, len(users))
     n_test = _part(config.test_share, len(users))
     validation_users, test_users, train_users = np.split(users, [n_validation, n_validation + n_test])
+    histories, encoding = _with_features(histories, interactions.users, train_users)
     return Split(
         train=histories.take(train_users),
         train_users=train_users,
@@ -100,12 +107,20 @@ def split_users(interactions: Interactions, config: SplitConfig) -> Split:
         dropped={f"users with fewer than {config.min_history} interactions": n_short} if n_short else {},
         has_time=interactions.has_time,
         item_features=genre_features(interactions.items),
+        user_encoding=encoding,
     )
 
 
 def _part(share: float, n_users: int) -> int:
     # The small term keeps a product such as 0.29 * 100 = 28.999999999999996 from losing a user.
     return max(1, int(share * n_users + 1e-9))
+
+
+def _with_features(histories: Histories, users: pd.DataFrame | None, train_users: np.ndarray) -> tuple[Histories, UserEncoding | None]:
+    encoding = None if users is None else UserEncoding.fit(users, train_users)
+    if encoding is None:
+        return histories, None
+    return Histories(histories.indptr, histories.items, histories.n_items, encoding.encode(users)), encoding
 
 
 def _shuffled(histories: Histories, seed: int) -> Histories:

@@ -12,12 +12,13 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from sparcode.config import Config
 from sparcode.data.interactions import Interactions
-from sparcode.data.table_file import MAX_MALFORMED_SHARE, TableFile
+from sparcode.data.table_cells import read_ids, read_numbers, read_texts, read_times
+from sparcode.data.table_file import TableFile
+from sparcode.data.table_users import read_users
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ def read_table(
     items_path: str | Path | BinaryIO | None = None,
     min_rating: float | None = None,
     name: str | None = None,
+    users_path: str | Path | BinaryIO | None = None,
 ) -> Interactions:
     """Read (user, item) rows from a ``.csv``, ``.tsv`` or ``.parquet`` file.
 
@@ -119,6 +121,9 @@ def read_table(
         Keep rows rated at least this. By default every row counts as a positive interaction.
     name
         File name, for an open file that has none of its own.
+    users_path
+        Optional table of what is known of users, see `sparcode.data.table_users.read_users`. Its user column is the one named in
+        `columns`, else guessed.
 
     Raises
     ------
@@ -145,7 +150,12 @@ def read_table(
     dropped = {"malformed rows": n_malformed} if n_malformed else {}
     frame = _interaction_frame(table, columns, min_rating, file.label, dropped)
     items = _item_frame(table, fields, file.label) if items_path is None else _read_items(items_path, columns, frame["item_id"], dropped)
-    return Interactions.from_frame(frame, Path(file.label).stem, items=items, dropped=dropped)
+    users = None
+    if users_path is not None:
+        users = read_users(
+            users_path, lambda names: columns.user if columns.user in names else _guess(names, "user"), frame["user_id"], dropped
+        )
+    return Interactions.from_frame(frame, Path(file.label).stem, items=items, dropped=dropped, users=users)
 
 
 def _guess(names: Sequence[str], field: str) -> str | None:
@@ -156,13 +166,13 @@ def _guess(names: Sequence[str], field: str) -> str | None:
 def _interaction_frame(
     table: pa.Table, columns: ColumnMapping, min_rating: float | None, label: str, dropped: dict[str, int]
 ) -> pd.DataFrame:
-    frame = pd.DataFrame({"user_id": _ids(table, columns.user, label), "item_id": _ids(table, columns.item, label)})
+    frame = pd.DataFrame({"user_id": read_ids(table, columns.user, label), "item_id": read_ids(table, columns.item, label)})
     keep = np.ones(len(frame), dtype=bool)
     if columns.timestamp is not None:
-        frame["timestamp"], unreadable = _times(table, columns.timestamp, label)
+        frame["timestamp"], unreadable = read_times(table, columns.timestamp, label)
         _drop(keep, unreadable, "rows with an unreadable time", dropped)
     if columns.rating is not None:
-        ratings, unreadable = _numbers(table, columns.rating, label)
+        ratings, unreadable = read_numbers(table, columns.rating, label)
         _drop(keep, unreadable, "rows with an unreadable rating", dropped)
         if min_rating is not None:
             _drop(keep, ratings.isna().to_numpy(), "rows with an empty rating", dropped)
@@ -179,11 +189,11 @@ def _drop(keep: np.ndarray, unwanted: np.ndarray, reason: str, dropped: dict[str
 def _item_frame(table: pa.Table, fields: dict[str, str], label: str) -> pd.DataFrame | None:
     if "title" not in fields and "genres" not in fields:
         return None
-    item_ids = _ids(table, fields["item"], label)
-    titles = _texts(table, fields["title"], label) if "title" in fields else pd.Series([None] * len(item_ids), dtype=object)
+    item_ids = read_ids(table, fields["item"], label)
+    titles = read_texts(table, fields["title"], label) if "title" in fields else pd.Series([None] * len(item_ids), dtype=object)
     items = pd.DataFrame({"item_id": item_ids, "title": titles})
     if "genres" in fields:
-        items["genres"] = _texts(table, fields["genres"], label)
+        items["genres"] = read_texts(table, fields["genres"], label)
     return items
 
 
@@ -206,77 +216,3 @@ def _read_items(source: str | Path | BinaryIO, columns: ColumnMapping, item_ids:
         ours, theirs = (next(iter(ids.dropna()), None) for ids in (item_ids, items["item_id"]))
         raise ValueError(f"item table {file.label}: column {found['item']!r} ({theirs!r}, ...) has none of the item ids ({ours!r}, ...)")
     return items.dropna(subset=["item_id"])
-
-
-def _ids(table: pa.Table, column: str, label: str) -> pd.Series:
-    values = table[column]
-    if pa.types.is_floating(values.type):
-        # Whole numbers with gaps are often stored as floats.
-        try:
-            values = pc.cast(values, pa.int64())
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{label}: ids in column {column!r} must be whole numbers or text: {error}") from error
-    elif not (_is_text(values.type) or pa.types.is_integer(values.type)):
-        raise ValueError(f"{label}: ids in column {column!r} must be integers or text; its type is {values.type}")
-    return _texts(pa.table({column: values}), column, label)
-
-
-def _texts(table: pa.Table, column: str, label: str) -> pd.Series:
-    values = table[column]
-    if pa.types.is_list(values.type) and _is_text(values.type.value_type):
-        values = pc.binary_join(values, "|")
-    try:
-        values = pc.cast(values, pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValueError(f"{label}: column {column!r} of type {table[column].type} cannot be read as text: {error}") from error
-    return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values).to_pandas()
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def _numbers(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.ndarray]:
-    values = table[column]
-    if not (_is_text(values.type) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
-        raise ValueError(f"{label}: column {column!r} must hold numbers; its type is {values.type}")
-    given = _texts(table, column, label) if _is_text(values.type) else values.to_pandas()
-    numbers = _finite(given)
-    return numbers, _unreadable(given, numbers, f"{label}: column {column!r}", "numbers")
-
-
-def _times(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.ndarray]:
-    kind = table[column].type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return pd.to_datetime(table[column].to_pandas()), np.zeros(len(table), dtype=bool)
-    if not _is_text(kind):
-        return _numbers(table, column, label)
-    given = _texts(table, column, label)
-    times = _finite(given)
-    if times.count() < given.count():
-        # Apart, because pandas 2 lends a time without an offset the offset of the row before it.
-        has_offset = given.str.contains(r"(?:Z|[+-]\d\d:?\d\d|:.*[+-]\d\d)$", na=False)
-        with_offset, without = (
-            pd.to_datetime(given.where(rows), format="ISO8601", utc=True, errors="coerce") for rows in (has_offset, ~has_offset)
-        )
-        as_dates = with_offset.fillna(without)
-        times = as_dates if as_dates.count() > times.count() else times
-    return times, _unreadable(given, times, f"{label}: column {column!r}", "numbers or ISO 8601 times")
-
-
-def _finite(given: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(given, errors="coerce")
-    return numbers.where(np.isfinite(numbers.to_numpy(dtype=float, na_value=np.nan)))
-
-
-def _unreadable(given: pd.Series, values: pd.Series, place: str, wanted: str) -> np.ndarray:
-    unreadable = (given.notna() & values.isna()).to_numpy()
-    n = int(np.count_nonzero(unreadable))
-    if n > MAX_MALFORMED_SHARE * given.count():
-        first = int(np.argmax(unreadable))
-        raise ValueError(
-            f"{place}: {n:,} of {given.count():,} values are not {wanted} (at most {MAX_MALFORMED_SHARE:.0%} may be); "
-            f"the first is {given.iloc[first]!r} in data row {first + 1}"
-        )
-    return unreadable
