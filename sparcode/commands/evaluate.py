@@ -103,6 +103,14 @@ def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> tu
     if run.config.split.protocol == "strong" and source.data is None and not run.data.synthetic:
         raise ValueError(f"{folder} was trained on {run.data.name!r}; give the same data with --data")
     data, split = source.load_split(run.config.split, quiet)
+    if data.parts and not run.data.parts:
+        raise ValueError(
+            f"{folder} is from a version of sparcode whose runs did not keep which test part they were measured on, so it cannot be told "
+            "whether this is the same; train it again"
+        )
+    if differing := [part for part in data.parts if data.parts[part] != run.data.parts.get(part)]:
+        what = f"{' and '.join(differing)} part{'s' * (len(differing) > 1)}"
+        raise ValueError(f"{folder} was trained on {run.data.name!r} with another {what} than the data given has; give the same files")
     if (given := data.content_hash()) != run.data.content_hash:
         raise ValueError(
             f"{folder} was trained on {run.data.name!r} (content {run.data.content_hash}), the data given is {data.name!r} "

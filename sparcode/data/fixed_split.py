@@ -12,6 +12,7 @@ import pandas as pd
 
 from sparcode.config import SplitConfig
 from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.part_hash import hash_pairs
 from sparcode.data.split import EvaluationSet, Split
 
 COLUMNS = ["user_id", "item_id"]
@@ -46,6 +47,7 @@ def read_fixed_split(train: str | Path, test: str | Path, config: SplitConfig) -
     kinds = [[frame[column].dtype.kind in "iu" for column in COLUMNS] for frame in frames]
     if kinds[0] != kinds[1]:
         raise ValueError(f"{train} and {test} have ids of different types; both must hold integers, or both text")
+    parts = {part: hash_pairs(frame) for part, frame in zip(("training", "test"), frames, strict=True)}
     both = pd.concat(frames, ignore_index=True)
     in_test = np.arange(len(both)) >= len(frames[0])
     both["user"], user_ids = pd.factorize(both["user_id"], sort=True)
@@ -63,7 +65,8 @@ def read_fixed_split(train: str | Path, test: str | Path, config: SplitConfig) -
     targets = _histories(pairs[in_test & ~repeated & ~unknown], int(trained.sum()), len(item_ids))
     items = pd.DataFrame({"title": [str(item_id) for item_id in item_ids]})
     name = Path(train).resolve().parent.name or Path(train).stem
-    data = Interactions(histories, np.asarray(user_ids)[trained], np.asarray(item_ids), items, name, has_time=False, dropped=dropped)
+    users = np.asarray(user_ids)[trained]
+    data = Interactions(histories, users, np.asarray(item_ids), items, name, has_time=False, dropped=dropped, parts=parts)
     return data, _split(data, targets, config)
 
 

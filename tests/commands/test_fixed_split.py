@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,50 @@ def test_train_and_evaluate_on_a_ready_made_split(files: list[str], tmp_path: Pa
     assert json.loads(out)["recall"] == trained["rows"][0]["recall"]
 
 
+@pytest.fixture(scope="module")
+def kept(files: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kept") / "run"
+    code, _, err = run("train", "--protocol", "fixed-split", *files, *SMALL, "--out", str(folder))
+    assert code == 0, err
+    return folder
+
+
+@pytest.mark.parametrize("part", ["training", "test"])
+def test_another_part_beside_a_run_is_named(files: list[str], kept: Path, part: str, tmp_path: Path) -> None:
+    place = {"training": 1, "test": 3}[part]
+    fewer = tmp_path / "fewer.parquet"
+    pd.read_parquet(files[place]).iloc[:-1].to_parquet(fewer)
+    code, out, err = run("evaluate", str(kept), *files[:place], str(fewer), *files[place + 1 :])
+    assert (code, out) == (2, "")
+    assert f"with another {part} part than the data given has; give the same files" in " ".join(err.split())
+
+
+def test_the_order_of_users_in_a_file_makes_no_other_data(files: list[str], kept: Path, tmp_path: Path) -> None:
+    frame = pd.read_parquet(files[1]).sort_values("user_id", ascending=False, kind="stable")
+    frame.to_parquet(tmp_path / "turned.parquet")
+    code, _, err = run("evaluate", str(kept), files[0], str(tmp_path / "turned.parquet"), *files[2:], "--json")
+    assert code == 0, err
+
+
+def test_a_run_that_does_not_know_its_test_part_is_refused(files: list[str], kept: Path, tmp_path: Path) -> None:
+    shutil.copytree(kept, tmp_path / "old")
+    described = json.loads((tmp_path / "old" / "run.json").read_text())
+    del described["data"]["parts"]
+    (tmp_path / "old" / "run.json").write_text(json.dumps(described))
+    code, _, err = run("evaluate", str(tmp_path / "old"), *files)
+    assert code == 2
+    assert "did not keep which test part they were measured on" in " ".join(err.split())
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--protocol", "fixed-split"], "--protocol fixed-split needs --train FILE and --test FILE"),
         (["--protocol", "fixed-split", "--data", "synthetic"], "needs --train FILE and --test FILE"),
+        (
+            ["--protocol", "fixed-split", "--train", "a.parquet", "--test", "b.parquet", "--min-rating", "3"],
+            "--min-rating can only be used with MovieLens and tables; the data is a ready-made split",
+        ),
         (["--protocol", "fixed-split", "--min-rating", "3"], "needs --train FILE and --test FILE"),
         (["--train", "a.parquet", "--test", "b.parquet"], "--train and --test go with --protocol fixed-split"),
         (["--protocol", "fixed-split", "--train", "a.parquet", "--test", "b.parquet"], "training file a.parquet: there is no such file"),
