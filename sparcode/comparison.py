@@ -14,6 +14,7 @@ from sparcode.config import RunConfig
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.split import Split, split_users
 from sparcode.evaluation import accuracy, evaluate
+from sparcode.feature_regression import FeatureRegression
 from sparcode.index.top_k import check_k
 from sparcode.machine import machine_facts
 from sparcode.model.all_to_all import AllToAllModel
@@ -34,6 +35,7 @@ from sparcode.run_store import DataFacts, Run
 from sparcode.training import never_stop
 
 SPARCODE, TWO_TOWER, ALL_TO_ALL, EASE_NAME, POPULARITY = "SparCode (index)", "two-tower", "all-to-all", "EASE", "popularity"
+REGRESSION = "regression"
 
 
 class ComparisonStopped(Exception):
@@ -92,7 +94,7 @@ class Comparison(NamedTuple):
     Attributes
     ----------
     rows
-        SparCode, two-tower, all-to-all, EASE, popularity; without those in `left_out`.
+        SparCode, two-tower, all-to-all, EASE, popularity, and a regression where users have published vectors; without those in `left_out`.
     k
         Items per query.
     direct_recall
@@ -178,7 +180,9 @@ def compare(
     check_k(k)
     if split is None:
         if config.split.protocol != "strong":
-            raise ValueError("protocol 'fixed-split' needs its ready-made split, see sparcode.data.fixed_split")
+            raise ValueError(
+                f"protocol {config.split.protocol!r} needs its ready-made split, see sparcode.data.fixed_split and deezer_split"
+            )
         split = split_users(data, config.split)
     check_side_features(split, config.model)
 
@@ -189,7 +193,7 @@ def compare(
         return time.perf_counter()
 
     started = start("fitting EASE and popularity")
-    floors, left_out = _floors(split.train)
+    floors, left_out = _floors(split)
     budget = config.training
     started = start("training the backbone", budget.epochs)
     backbone, records = train_backbone(split, config, on_epoch, should_stop)
@@ -198,7 +202,7 @@ def compare(
     model = preview(backbone, split, config)
     records = records + fine_tune(model, split, config, on_epoch, should_stop)
     start("building the index")
-    index = build_run_index(model, split.train, config.index)
+    index = build_run_index(model, split.train_queries, config.index)
     sparcode_seconds = time.perf_counter() - started
     started = start("training two-tower", budget.epochs + budget.joint_epochs)
     two_tower, two_tower_records = train_two_tower(split, config, on_epoch, should_stop)
@@ -266,13 +270,20 @@ class _DotProductScorer:
         return self._model.query_vectors(queries) @ self.item_vectors.T
 
 
-def _floors(train: Histories) -> tuple[list[_Candidate], dict[str, str]]:
-    """EASE and popularity; EASE is left out, with the reason, where its matrix would be too large."""
+def _floors(split: Split) -> tuple[list[_Candidate], dict[str, str]]:
+    """EASE and popularity, and a regression where users have published vectors; EASE is left out, with the reason, where it cannot be."""
     floors, left_out = [], {}
-    for name, floor in ((EASE_NAME, EASE()), (POPULARITY, Popularity())):
+    makers = {EASE_NAME: lambda: EASE().fit(split.train), POPULARITY: lambda: Popularity().fit(split.train)}
+    if split.cold_start:
+        del makers[EASE_NAME]
+        left_out[EASE_NAME] = "it scores the items of a history, and the test queries have none"
+    if split.user_vectors is not None and split.item_features is not None:
+        vectors = (split.user_vectors, split.item_features)
+        makers[REGRESSION] = lambda: FeatureRegression().fit(split.train, *vectors)
+    for name, make in makers.items():
         started = time.perf_counter()
         try:
-            scorer = floor.fit(train)
+            scorer = make()
         except ValueError as error:
             left_out[name] = str(error)
             continue

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 FORMAT_VERSION = 1
 # A dot product of 32 or more dimensions expresses nearly all of the planted affinity: there would be nothing to show.
 SYNTHETIC_TOKEN_DIM = 16
+# Scoring all of 50,000 songs for every code of a batch takes gigabytes; a smaller catalogue is scored whole all the same.
+COLD_START_NEGATIVES = 2000
 
 
 class Config(BaseModel):
@@ -53,10 +55,10 @@ class SyntheticConfig(Config):
 class SplitConfig(Config):
     """Who is trained on and who is tested: held-out users whose histories are cut into query and targets, or a ready-made split."""
 
-    protocol: Literal["strong", "fixed-split"] = Field(
+    protocol: Literal["strong", "fixed-split", "cold-start"] = Field(
         "strong",
         description="strong (generalization): users are split, test users are never trained on; fixed-split: a training file and a test "
-        "file, the query is the user's training items.",
+        "file, the query is the user's training items; cold-start: Deezer's release, users are known by side features alone.",
     )
     validation_share: float = Field(0.1, gt=0, le=0.4, description="Share of users held out for validation.")
     test_share: float = Field(0.1, gt=0, le=0.4, description="Share of users held out for the test.")
@@ -87,7 +89,7 @@ class ModelConfig(Config):
     interaction_dim: int = Field(8, ge=1, le=512, description="Width of the interaction network: hidden units, rank or head size.")
     interaction_layers: int = Field(1, ge=1, le=8, description="Hidden layers of the mlp interaction.")
     side_features: Literal["none", "items", "users", "both"] = Field(
-        "none", description="Side features the networks see, where the data has them: of items (genres), of users, or both."
+        "none", description="Side features the networks see: of items (genres), of users, or both; the data must have them."
     )
     link: Literal["exp", "linear"] = Field(
         "exp",
@@ -160,7 +162,7 @@ class TrainingConfig(Config):
         ge=0,
         le=1,
         description="Weight of EASE's scores as soft targets beside the real ones, for every network alike; 0 trains without a teacher. "
-        "Not used on more than 10000 items or with sampled negatives.",
+        "Not used on more than 10000 items, with sampled negatives or where queries have no history.",
     )
     teacher_scale: float = Field(
         5.0, gt=0, le=100, description="Factor on EASE's scores before the softmax that makes soft targets of them."
@@ -215,7 +217,7 @@ class RunConfig(Config):
     index: IndexConfig = IndexConfig()
 
     @classmethod
-    def for_data(cls, synthetic: bool, settings: RunConfig | None = None) -> RunConfig:
+    def for_data(cls, synthetic: bool, settings: RunConfig | None = None, cold_start: bool = False) -> RunConfig:
         """Settings with the defaults that suit the data.
 
         Parameters
@@ -224,6 +226,8 @@ class RunConfig(Config):
             Whether the data is the planted catalogue (`sparcode.data.synthetic`): tokens have 16 dimensions there, 64 on other data.
         settings
             What was set on purpose stays; None: nothing was.
+        cold_start
+            Whether users are known by side features alone (`sparcode.data.deezer_split`): these are then seen, and negatives are sampled.
 
         Raises
         ------
@@ -233,6 +237,10 @@ class RunConfig(Config):
         values = cls().model_dump()
         if synthetic:
             values["model"]["token_dim"] = SYNTHETIC_TOKEN_DIM
+        if cold_start:
+            values["split"]["protocol"] = "cold-start"
+            values["model"]["side_features"] = "both"
+            values["training"]["n_negatives"] = COLD_START_NEGATIVES
         given = {} if settings is None else settings.model_dump(exclude_unset=True)
         for stage, fields in given.items():
             values[stage] |= fields

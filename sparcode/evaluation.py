@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from sparcode.data.deezer import deezer_accuracy
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
 from sparcode.index.inverted_index import InvertedIndex
@@ -108,7 +109,7 @@ class CodeUsage(NamedTuple):
 
 def accuracy(retriever: Retriever, evaluation: EvaluationSet, k: int) -> tuple[float, float, float]:
     """Mean recall, NDCG and precision at k of a retriever over an evaluation set."""
-    return _mean_accuracy(retriever.retrieve(evaluation.queries, k).item_ids, evaluation.targets, k)
+    return _mean_accuracy(retriever.retrieve(evaluation.queries, k).item_ids, evaluation, k)
 
 
 def evaluate(retriever: Retriever, evaluation: EvaluationSet, k: int = 50, n_timed: int = 200, seed: int = 0) -> Evaluation:
@@ -194,7 +195,7 @@ class Explorer:
         """
         retriever = self._retriever.with_threshold(tau)
         found = retriever.retrieve_codes(self._codes, self._weights, self.evaluation.queries, self.k).item_ids
-        recall, ndcg, precision = _mean_accuracy(found, self.evaluation.targets, self.k)
+        recall, ndcg, precision = _mean_accuracy(found, self.evaluation, self.k)
         lengths = self.index.list_lengths(tau)
         kept = int(lengths.sum())
         density = kept / max(1, self.index.n_lists * self.index.n_items)
@@ -232,6 +233,10 @@ def _timed(retriever: Retriever, queries: Histories, k: int, n_calls: int, seed:
     )
 
 
-def _mean_accuracy(item_ids: np.ndarray, targets: Histories, k: int) -> tuple[float, float, float]:
+def _mean_accuracy(item_ids: np.ndarray, evaluation: EvaluationSet, k: int) -> tuple[float, float, float]:
+    targets = evaluation.targets
+    if evaluation.cold_start:
+        measured = deezer_accuracy(item_ids, targets, k)
+        return measured.recall, measured.ndcg, measured.precision
     measures = (recall_at_k, ndcg_at_k, precision_at_k)
     return tuple(float(np.nanmean(measure(item_ids, targets, k))) for measure in measures)

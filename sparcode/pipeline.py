@@ -40,6 +40,8 @@ def check_side_features(split: Split, config: ModelConfig) -> None:
         If it has not; says what is allowed.
     """
     chosen, lacking = config.side_features, []
+    if split.cold_start and chosen not in _WITH_USERS:
+        raise ValueError(f"side_features={chosen!r}: nothing but side features is known of these users; allowed is 'users' or 'both'")
     if chosen in _WITH_ITEMS and split.item_features is None:
         lacking.append("items (genres)")
     if chosen in _WITH_USERS and split.train.n_features == 0:
@@ -90,7 +92,7 @@ def train_two_tower(
 def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
     """Quantize a trained backbone by k-means, without training; the backbone is left as it was."""
     training = config.training
-    return SparCodeModel.from_backbone(backbone, config.quantizer, split.train, training.density, training.seed)
+    return SparCodeModel.from_backbone(backbone, config.quantizer, split.train_queries, training.density, training.seed)
 
 
 def fine_tune(
@@ -165,11 +167,13 @@ def _side_features(split: Split, config: RunConfig) -> tuple[int, torch.Tensor |
 
 
 def _trainer(model: nn.Module, split: Split, config: RunConfig, epochs: int | None = None) -> Trainer:
-    return Trainer(model, split.train, config.training, epochs, split.has_time, _teacher(split.train, config.training))
+    teacher = _teacher(split, config.training)
+    return Trainer(model, split.train, config.training, epochs, split.has_time, teacher, split.cold_start)
 
 
-def _teacher(train: Histories, config: TrainingConfig) -> np.ndarray | None:
-    """EASE's weights, from training users only; None where the settings or the size of the catalogue leave it out."""
-    if config.teacher_weight == 0 or train.n_items > TEACHER_MAX_ITEMS or 0 < config.n_negatives < train.n_items:
+def _teacher(split: Split, config: TrainingConfig) -> np.ndarray | None:
+    """EASE's weights, from training users only; None where the settings or the catalogue leave it out, or queries have no history."""
+    train = split.train
+    if split.cold_start or config.teacher_weight == 0 or train.n_items > TEACHER_MAX_ITEMS or 0 < config.n_negatives < train.n_items:
         return None
     return EASE().fit(train).weights_

@@ -10,6 +10,7 @@ from sparcode.comparison import SPARCODE, Comparison
 from sparcode.run_store import DataFacts
 
 DECIMALS = 4
+_COLD_START = "Counted as the data's authors do: Precision@{k} divides by min({k}, songs heard), users who heard none count as 0"
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -81,6 +82,7 @@ def comparison_text(comparison: Comparison) -> str:
         f"{comparison.codes_in_use:,} codes in use{computed}",
         check_line(k, recall, comparison.direct_recall),
         *(f"{name} is left out: {reason}" for name, reason in comparison.left_out.items()),
+        *([_COLD_START.format(k=k)] if config.split.protocol == "cold-start" else []),
         "Index size: what is kept of items and codes; the encoder of the first three models comes on top",
         f"Machine: {run.machine}",
     ]

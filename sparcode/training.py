@@ -60,6 +60,8 @@ class Trainer:
         Whether histories are ordered in time, so that their first part means something.
     teacher
         (I, I) float32 item-to-item weights; the sum of a query's rows is the teacher's score of every item. None: no teacher.
+    cold_start
+        Whether queries show nothing of a history, only the side features of its user.
     """
 
     def __init__(
@@ -70,10 +72,14 @@ class Trainer:
         total_epochs: int | None = None,
         in_time: bool = False,
         teacher: np.ndarray | None = None,
+        cold_start: bool = False,
     ) -> None:
         if len(histories) == 0:
             raise ValueError("training needs at least one user's history; got none")
         self.model, self.histories, self.config = model, histories, config
+        # What the training users' queries are when served.
+        self.queries = histories.select(np.zeros(len(histories.items), dtype=bool)) if cold_start else histories
+        self._cold_start = cold_start
         self.coded = isinstance(model, SparCodeModel)
         self.total_epochs = (config.joint_epochs if self.coded else config.epochs) if total_epochs is None else total_epochs
         self.epoch = 0
@@ -163,6 +169,8 @@ class Trainer:
 
     def _shown(self, histories: Histories) -> np.ndarray:
         """(n,) bool: which interactions the queries show."""
+        if self._cold_start:
+            return np.zeros(len(histories.items), dtype=bool)
         rows = histories.rows
         share = self._rng.uniform(self.config.keep_least, self.config.keep_most, len(histories))[rows]
         place = self._rng.random(len(rows))
@@ -202,7 +210,7 @@ class Trainer:
     def _record(self, loss: float, commit_loss: float, revived: int, seconds: float, stopped: bool) -> EpochRecord:
         spread, dead, in_use = math.nan, math.nan, 0
         if self.coded:
-            queries = self.histories.take(np.arange(min(STATISTICS_QUERIES, len(self.histories))))
+            queries = self.queries.take(np.arange(min(STATISTICS_QUERIES, len(self.queries))))
             codes, weights = self.model.encode(queries)
             codes, config = codes[weights > 0], self.model.quantizer.config
             spread = float(np.mean(perplexity(codes, config.n_codebooks, config.codebook_size)))
@@ -266,7 +274,7 @@ def fit(
         while trainer.epoch <= trainer.total_epochs:
             record = trainer.initial_record() if trainer.coded and not records else trainer.train_epoch(should_stop)
             if trainer.coded:
-                model.set_density(trainer.histories, config.density, config.seed)
+                model.set_density(trainer.queries, config.density, config.seed)
             record = record._replace(recall=validation_recall(model, validation))
             records.append(record)
             if record.recall > best_recall:

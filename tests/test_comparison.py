@@ -86,7 +86,7 @@ def test_a_floor_that_cannot_be_fitted_is_left_out_with_its_reason(monkeypatch: 
             raise ValueError("its matrix would need 9 TB")
 
     monkeypatch.setattr(module, "EASE", Unfit)
-    floors, left_out = module._floors(tiny_split().train)
+    floors, left_out = module._floors(tiny_split())
     assert [floor.name for floor in floors] == [POPULARITY]
     assert left_out == {EASE_NAME: "its matrix would need 9 TB"}
     text = comparison_text(comparison._replace(left_out=left_out))

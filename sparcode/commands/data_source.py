@@ -17,6 +17,8 @@ from sparcode.commands.option_groups import OptionGroup, config_options, option
 from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.config_message import validation_message
 from sparcode.data import movielens
+from sparcode.data.deezer import SONGS, is_release
+from sparcode.data.deezer_split import read_deezer_split
 from sparcode.data.fixed_split import read_fixed_split
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
@@ -35,7 +37,7 @@ class DataSource:
     Attributes
     ----------
     data
-        ``synthetic``, ``ml-100k``, ``ml-1m`` or a path; None if not given.
+        ``synthetic``, the name of a MovieLens set or a path; None if not given.
     items, users
         Tables of items and of users beside a table of interactions.
     min_rating
@@ -46,6 +48,8 @@ class DataSource:
         Field of `ColumnMapping` -> column, those given.
     train, test
         Files of a ready-made split.
+    embedding
+        Which vectors and features of Deezer's release: ``svd`` or ``mf``; None if not given.
     synthetic
         Field of `SyntheticConfig` -> value, those given.
     """
@@ -59,12 +63,18 @@ class DataSource:
     columns: Mapping[str, str]
     train: Path | None
     test: Path | None
+    embedding: str | None
     synthetic: Mapping[str, Any]
 
     @property
     def is_synthetic(self) -> bool:
         """Whether this is the planted catalogue."""
         return self.data in (None, SYNTHETIC) and self.train is None and self.test is None
+
+    @property
+    def is_deezer(self) -> bool:
+        """Whether this is a folder of Deezer's cold-start release."""
+        return self.data is not None and is_release(self.data)
 
     def load_split(self, config: SplitConfig, quiet: bool) -> tuple[Interactions, Split]:
         """Load the data and split it as the protocol says.
@@ -84,6 +94,8 @@ class DataSource:
             If a download fails.
         """
         files = [self.train, self.test]
+        if config.protocol == "cold-start":
+            return self._load_deezer(files)
         if config.protocol == "fixed-split":
             if self.data is not None or None in files:
                 raise ValueError("--protocol fixed-split needs --train FILE and --test FILE (Parquet: user_id, item_id), and no --data")
@@ -91,8 +103,22 @@ class DataSource:
             return read_fixed_split(*files, config)
         if files != [None, None]:
             raise ValueError(f"--train and --test go with --protocol fixed-split; the protocol is {config.protocol!r}")
+        if self.is_deezer:
+            raise ValueError(
+                f"--protocol {config.protocol}: {self.data} is Deezer's release, whose users have no history to split; "
+                "allowed is cold-start, which it gets where nothing is said"
+            )
         data = self.load(quiet)
         return data, split_users(data, config)
+
+    def _load_deezer(self, files: list[Path | None]) -> tuple[Interactions, Split]:
+        if not self.is_deezer or files != [None, None]:
+            raise ValueError(
+                f"--protocol cold-start needs --data FOLDER with the files of Deezer's release ({SONGS} and others) and nothing else; "
+                f"the data is {self.data or SYNTHETIC!r}"
+            )
+        self._check_flags_apply(str(self.data))
+        return read_deezer_split(str(self.data), self.embedding or "svd")
 
     def load(self, quiet: bool) -> Interactions:
         """Load the data; the synthetic default if `data` is None.
@@ -120,13 +146,15 @@ class DataSource:
 
     def _check_flags_apply(self, name: str) -> None:
         is_table = Path(name).suffix.lower() in EXTENSIONS
+        is_rated = name not in (SYNTHETIC, "") and not self.is_deezer
         kinds = {
             "synthetic data": (name == SYNTHETIC, [_SYNTHETIC.format(field) for field in self.synthetic]),
-            "MovieLens and tables": (name not in (SYNTHETIC, ""), ["min_rating"] if self.min_rating is not None else []),
+            "MovieLens and tables": (is_rated, ["min_rating"] if self.min_rating is not None else []),
             f"tables ({', '.join(EXTENSIONS)})": (
                 is_table,
                 [*(_COLUMN.format(field) for field in self.columns), *(name for name in ("items", "users") if getattr(self, name))],
             ),
+            "Deezer's release": (self.is_deezer, ["embedding"] if self.embedding else []),
             f"the downloads {' and '.join(movielens.DATASETS)}": (name in movielens.DATASETS, ["download"] if self.download else []),
         }
         for kind, (applies, flags) in kinds.items():
@@ -200,7 +228,7 @@ DATA = OptionGroup(
             "data",
             str | None,
             f"{SYNTHETIC} (the default), {', '.join(movielens.DATASETS)}, a MovieLens .zip or folder, "
-            f"or a table ({', '.join(EXTENSIONS)}).",
+            f"a table ({', '.join(EXTENSIONS)}), or the folder of Deezer's cold-start release.",
             _PANEL,
         ),
         option("items", Path | None, "Table of item ids, titles and genres, beside a table of interactions.", _PANEL, metavar="FILE"),
@@ -212,6 +240,7 @@ DATA = OptionGroup(
         option("accept_terms", bool, "You have read and accept the terms of the data that is fetched.", _PANEL, default=False),
         option("train", Path | None, "Training pairs of a ready-made split, with --protocol fixed-split.", _PANEL, metavar="FILE"),
         option("test", Path | None, "Test pairs of a ready-made split, with --protocol fixed-split.", _PANEL, metavar="FILE"),
+        option("embedding", str | None, "Vectors and features of Deezer's release (default svd).", _PANEL, metavar="svd|mf"),
         *config_options(ColumnMapping, "Columns of a table; one that is not named here is told from its name", _COLUMN),
         *config_options(SyntheticConfig, "Synthetic data", _SYNTHETIC),
     ),

@@ -32,13 +32,15 @@ class SettingsFlags(NamedTuple):
     file: Path | None
     fields: Mapping[str, Mapping[str, Any]]
 
-    def run_config(self, synthetic: bool) -> RunConfig:
+    def run_config(self, synthetic: bool, cold_start: bool = False) -> RunConfig:
         """All settings of a run.
 
         Parameters
         ----------
         synthetic
             Whether the data is the planted catalogue, see `RunConfig.for_data`.
+        cold_start
+            Whether users are known by side features alone, see there.
 
         Raises
         ------
@@ -54,7 +56,7 @@ class SettingsFlags(NamedTuple):
         for stage, fields in self.fields.items():
             settings[stage] = {**settings.get(stage, {}), **fields}
         try:
-            return RunConfig.for_data(synthetic, RunConfig.model_validate(settings))
+            return RunConfig.for_data(synthetic, RunConfig.model_validate(settings), cold_start)
         except ValidationError as error:
             raise ValueError(validation_message(error)) from error
 

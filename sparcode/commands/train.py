@@ -32,7 +32,7 @@ def train(
         check_target(out, overwrite)
     elif overwrite:
         raise typer.BadParameter("--overwrite needs --out")
-    config = settings.run_config(source.is_synthetic)
+    config = settings.run_config(source.is_synthetic, source.is_deezer)
     data, split = source.load_split(config.split, quiet or as_json)
     k = k or default_k(config.split)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,6 +19,8 @@ from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k
 
 K = 50
 PARTS = ("train", "validation", "test")
+EMBEDDINGS = ("svd", "mf")
+SONGS, USERS = "song_embeddings.parquet", "user_embeddings.parquet"
 _TARGETS = "d1d30_songs"
 _UNKNOWN = "songs heard that have no vector"
 
@@ -55,6 +56,8 @@ class DeezerData(NamedTuple):
         Users.
     train_vectors
         (n_train, 128 or 256) float32, vectors of the training users in the order of `train`.
+    feature_names
+        F names, the columns of every part's features.
     dropped
         Reason -> number of entries left out.
     """
@@ -65,6 +68,7 @@ class DeezerData(NamedTuple):
     validation: DeezerUsers
     test: DeezerUsers
     train_vectors: np.ndarray
+    feature_names: list[str]
     dropped: dict[str, int]
 
 
@@ -89,39 +93,49 @@ def read_deezer(folder: str | Path, embedding: Literal["svd", "mf"] = "svd") -> 
     Raises
     ------
     ValueError
-        If a file or a column is missing, a vector is no list of as many finite numbers as the others, an index stands twice, a training
-        user has no vector, or a file is empty.
+        If a file or a column is missing, empty or of another type, the parts have other features, a vector is no list of as many finite
+        numbers as the others, an index stands twice, or a training user has no vector; names file and column.
     """
-    if embedding not in ("svd", "mf"):
+    if embedding not in EMBEDDINGS:
         raise ValueError(f"embedding must be 'svd' or 'mf'; got {embedding!r}")
     folder = Path(folder)
-    song_index, song_vectors = _vectors(folder / "song_embeddings.parquet", "song_index", f"features_{embedding}")
-    user_index, user_vectors = _vectors(folder / "user_embeddings.parquet", "user_index", f"{embedding}_embeddings")
+    song_index, song_vectors = _vectors(folder / SONGS, "song_index", f"features_{embedding}")
+    user_index, user_vectors = _vectors(folder / USERS, "user_index", f"{embedding}_embeddings")
     dropped: dict[str, int] = {}
-    parts = {part: _users(folder / f"user_features_{part}_{embedding}.parquet", song_index, dropped) for part in PARTS}
+    paths = {part: folder / f"user_features_{part}_{embedding}.parquet" for part in PARTS}
+    names = _feature_names(paths)
+    parts = {part: _users(path, names, song_index, dropped) for part, path in paths.items()}
     place = np.searchsorted(user_index, parts["train"].user_index)
     found = np.take(user_index, place, mode="clip") == parts["train"].user_index
     if not found.all():
         missing = parts["train"].user_index[~found][0]
-        raise ValueError(f"{folder / 'user_embeddings.parquet'} has no vector for {(~found).sum()} training users, the first is {missing}")
-    return DeezerData(song_index, song_vectors, **parts, train_vectors=user_vectors[place], dropped=dropped)
+        raise ValueError(f"{folder / USERS} has no vector for {(~found).sum()} training users, the first is {missing}")
+    return DeezerData(song_index, song_vectors, **parts, train_vectors=user_vectors[place], feature_names=names, dropped=dropped)
 
 
-def deezer_accuracy(item_ids: np.ndarray, users: DeezerUsers) -> DeezerAccuracy:
+def is_release(folder: str | Path) -> bool:
+    """Whether a folder holds files of the release, by their published names."""
+    features = [f"user_features_{part}_{embedding}.parquet" for part in PARTS for embedding in EMBEDDINGS]
+    return any((Path(folder) / name).is_file() for name in (SONGS, USERS, *features))
+
+
+def deezer_accuracy(item_ids: np.ndarray, targets: Histories, k: int = K) -> DeezerAccuracy:
     """The authors' protocol: all songs ranked, nothing masked, k = 50.
 
-    Precision divides the hits by ``min(50, number of songs heard)``, recall by the number of songs heard, and NDCG's ideal ranking holds
+    Precision divides the hits by ``min(k, number of songs heard)``, recall by the number of songs heard, and NDCG's ideal ranking holds
     all of them. Users who heard nothing known count as 0, since the authors average over all users.
 
     Parameters
     ----------
     item_ids
-        (n, 50 or more) int32 song rows, best first.
-    users
-        The users ranked for.
+        (n, k or more) int32 song rows, best first.
+    targets
+        Songs heard by the users ranked for, each song once.
+    k
+        Cut.
     """
-    per_user = [metric(item_ids, users.targets, K) for metric in (precision_at_k, recall_at_k, ndcg_at_k)]
-    per_user[0] = per_user[0] * K / np.clip(users.targets.lengths, 1, K)
+    per_user = [metric(item_ids, targets, k) for metric in (precision_at_k, recall_at_k, ndcg_at_k)]
+    per_user[0] = per_user[0] * k / np.clip(targets.lengths, 1, k)
     return DeezerAccuracy(*(float(np.nan_to_num(values).mean()) for values in per_user))
 
 
@@ -148,7 +162,7 @@ def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
 def _vectors(path: Path, index: str, column: str) -> tuple[np.ndarray, np.ndarray]:
     """Indices in order, and their vectors."""
     table = _open(path, [index, column]).read(columns=[index, column])
-    numbers = table[index].to_numpy().astype(np.int64)
+    numbers = _whole_numbers(table[index], path, index)
     order = np.argsort(numbers, kind="stable")
     if (repeats := numbers[order][1:][np.diff(numbers[order]) == 0]).size:
         raise ValueError(f"{path}: {index} {repeats[0]} stands twice")
@@ -165,23 +179,52 @@ def _vectors(path: Path, index: str, column: str) -> tuple[np.ndarray, np.ndarra
     return numbers[order], np.stack(rows)[order]
 
 
-def _users(path: Path, song_index: np.ndarray, dropped: dict[str, int]) -> DeezerUsers:
+def _whole_numbers(column: pa.ChunkedArray, path: Path, name: str) -> np.ndarray:
+    if not pa.types.is_integer(column.type) or column.null_count:
+        raise ValueError(f"{path}: {name} must hold an integer in every row; got {column.type} with {column.null_count} empty")
+    return column.to_numpy().astype(np.int64)
+
+
+def _feature_names(paths: dict[str, Path]) -> list[str]:
+    """Names of the features, which all parts must have in the same order: they are one input."""
+    heads = ("user_index", _TARGETS)
+    names = {path: [name for name in _open(path, list(heads)).schema_arrow.names if name not in heads] for path in paths.values()}
+    (first, wanted), *others = names.items()
+    if not wanted:
+        raise ValueError(f"{first} has no features beside {' and '.join(heads)}")
+    for path, given in others:
+        if given != wanted:
+            pairs = zip([*wanted, None], [*given, None], strict=False)
+            place, (ours, theirs) = next((place, pair) for place, pair in enumerate(pairs) if pair[0] != pair[1])
+            raise ValueError(
+                f"{path}: feature {place + 1} is {theirs!r}, but {ours!r} in {first.name}; the parts must have the same features"
+            )
+    return wanted
+
+
+def _users(path: Path, names: list[str], song_index: np.ndarray, dropped: dict[str, int]) -> DeezerUsers:
     file = _open(path, ["user_index", _TARGETS])
-    names = file.schema_arrow.names
-    features = np.empty((file.metadata.num_rows, len(names) - 2), dtype=np.float32)
+    features = np.empty((file.metadata.num_rows, len(names)), dtype=np.float32)
     head = file.read(columns=["user_index", _TARGETS])
-    user_index = head["user_index"].to_numpy().astype(np.int64)
+    user_index = _whole_numbers(head["user_index"], path, "user_index")
+    kind = head[_TARGETS].type
+    if not (pa.types.is_list(kind) and pa.types.is_integer(kind.value_type)):
+        raise ValueError(f"{path}: {_TARGETS} must hold lists of integers; got {kind}")
     # Column by column: 70,000 users of 5,139 float64 features would not fit beside their copy.
-    for place, name in enumerate(name for name in names if name not in ("user_index", _TARGETS)):
-        values = pd.to_numeric(file.read(columns=[name]).column(0).to_pandas(), errors="coerce").astype("float32")
-        features[:, place] = values.fillna(0).to_numpy(np.float32)
-    if not np.isfinite(features).all():
-        raise ValueError(f"{path} holds features that are not finite")
+    for place, name in enumerate(names):
+        column = file.read(columns=[name]).column(0)
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            raise ValueError(f"{path}: {name} must hold numbers; got {column.type}")
+        features[:, place] = column.to_pandas().astype("float32").fillna(0).to_numpy(np.float32)
+        if not np.isfinite(features[:, place]).all():
+            raise ValueError(f"{path}: {name} holds numbers that are not finite")
     order = np.argsort(user_index, kind="stable")
+    if (repeats := user_index[order][1:][np.diff(user_index[order]) == 0]).size:
+        raise ValueError(f"{path}: user_index {repeats[0]} stands twice")
     rows, unknown = [], 0
     songs_of = head[_TARGETS].to_pylist()
     for row in order:
-        heard = np.unique(np.asarray(songs_of[row] or [], dtype=np.int64))
+        heard = np.unique(np.asarray([song for song in songs_of[row] or [] if song is not None], dtype=np.int64))
         place = np.searchsorted(song_index, heard)
         known = np.take(song_index, place, mode="clip") == heard
         unknown += int((~known).sum())

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from sparcode.config import SyntheticConfig
 from sparcode.data import movielens
+from sparcode.data.deezer import is_release
 from sparcode.data.interactions import Interactions
 from sparcode.data.table_file import EXTENSIONS
 from sparcode.data.tabular import ColumnMapping, read_table
@@ -71,6 +72,11 @@ def load(
             raise ValueError(f"unknown data {str(source)!r}: there is no such file or folder; allowed are {ALLOWED}")
     elif not hasattr(source, "read"):
         raise ValueError(f"unknown data {source!r}; allowed are {ALLOWED}")
+    if isinstance(source, str | Path) and is_release(source):
+        raise ValueError(
+            f"{source} is Deezer's cold-start release: its users have no histories, it comes with its own split; "
+            "see sparcode.data.deezer_split"
+        )
     if _is_movielens(source, name):
         own_name = None if hasattr(source, "read") else name
         _refuse("MovieLens", columns=columns, items_path=items_path, users_path=users_path, name=own_name)

@@ -22,11 +22,15 @@ class EvaluationSet(NamedTuple):
         One row per user, each with at least one item. A query and its targets put together are the history, oldest first.
     users
         (n,) int64, the users' rows in the data set.
+    cold_start
+        Whether queries are empty but for side features, and a user may have no targets; accuracy is then counted as the authors of
+        Deezer's release do (`sparcode.data.deezer.deezer_accuracy`).
     """
 
     queries: Histories
     targets: Histories
     users: np.ndarray
+    cold_start: bool = False
 
 
 class Split(NamedTuple):
@@ -48,6 +52,10 @@ class Split(NamedTuple):
         (I, F) float32 side features of items; None for none.
     user_encoding
         How what is known of users became the `features` of `train` and of the queries; None where nothing is.
+    cold_start
+        Whether users are known by side features alone, in training as in the test: no query shows any of the history.
+    user_vectors
+        (n_train, E) float32 published embeddings of the training users, in the space of `item_features`; None for none.
     """
 
     train: Histories
@@ -58,6 +66,13 @@ class Split(NamedTuple):
     has_time: bool = False
     item_features: np.ndarray | None = None
     user_encoding: UserEncoding | None = None
+    cold_start: bool = False
+    user_vectors: np.ndarray | None = None
+
+    @property
+    def train_queries(self) -> Histories:
+        """Training users as queries: their histories, or nothing but side features under `cold_start`."""
+        return self.train.select(np.zeros(len(self.train.items), dtype=bool)) if self.cold_start else self.train
 
 
 def split_users(interactions: Interactions, config: SplitConfig) -> Split:

@@ -66,7 +66,7 @@ def test_the_authors_protocol(tmp_path: Path) -> None:
     data = read_deezer(write_release(tmp_path))
     ranked = np.tile(np.arange(50, dtype=np.int32), (3, 1))
     ranked[2] = np.arange(5, 55)  # misses the only song
-    found = deezer_accuracy(ranked, data.test)
+    found = deezer_accuracy(ranked, data.test.targets)
     # First user: songs 0 and 2 of 2 heard, at places 1 and 3; second heard nothing known; third misses.
     ideal = 1 + 1 / np.log2(3)
     np.testing.assert_allclose(found, [1 / 3, 1 / 3, (1 + 1 / np.log2(4)) / ideal / 3], rtol=1e-12)
