@@ -16,11 +16,12 @@ from app.jobs import JobHandle, JobManager, Work
 from app.live_tuning import fine_tune_within
 from app.stage import Kind, Origin, Stage, measure, refine
 from app.trained_models import Backbone, Tuned
-from sparcode.comparison import machine_facts
 from sparcode.config import QuantizerConfig, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import split_users
+from sparcode.device import device_of
 from sparcode.evaluation import accuracy
+from sparcode.machine import machine_facts
 from sparcode.pipeline import preview, train_backbone
 from sparcode.retrieval import ExactRetriever
 from sparcode.training import EpochRecord
@@ -92,7 +93,7 @@ class Studio:
     @property
     def machine(self) -> str:
         """What figures are measured on, in words."""
-        return machine_facts()
+        return machine_facts(None if self.backbone is None else device_of(self.backbone.model))
 
     def run_config(self, quantizer: QuantizerConfig) -> RunConfig:
         """The studio's settings with another quantizer."""

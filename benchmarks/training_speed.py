@@ -22,13 +22,13 @@ import typer
 from torch import Tensor
 from torch.nn import functional as F
 
-from sparcode.comparison import machine_facts
 from sparcode.config import ModelConfig, QuantizerConfig, RunConfig, SyntheticConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.loading import load
 from sparcode.data.split import split_users
 from sparcode.data.synthetic import generate
 from sparcode.losses import sampled_softmax_loss
+from sparcode.machine import machine_facts
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.query_batch import QueryBatch

@@ -13,6 +13,7 @@ from sparcode.baselines import EASE, Popularity
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.split import Split, split_users
+from sparcode.device import Device, choose_device
 from sparcode.evaluation import accuracy, evaluate
 from sparcode.feature_regression import FeatureRegression
 from sparcode.index.top_k import check_k
@@ -145,6 +146,7 @@ def compare(
     on_epoch: OnEpoch = ignore_record,
     should_stop: ShouldStop = never_stop,
     split: Split | None = None,
+    device: Device = "auto",
 ) -> Comparison:
     """Train SparCode and its peers on one split and measure all of them on the test users, once.
 
@@ -167,17 +169,21 @@ def compare(
         Asked between batches and stages.
     split
         A ready-made split of the data; None splits the users as the settings say.
+    device
+        Where the networks are trained and measured, see `sparcode.device.choose_device`.
 
     Raises
     ------
     ComparisonStopped
         If `should_stop` said so.
     ValueError
-        If `k` is below 1, there are too few users to split, or the data lacks the side features that the settings choose.
+        If `k` is below 1, there are too few users to split, the data lacks the side features that the settings choose, or the device is
+        not there.
     DivergenceError
         If a loss is no longer finite.
     """
     check_k(k)
+    chosen = choose_device(device)
     if split is None:
         if config.split.protocol != "strong":
             raise ValueError(
@@ -196,7 +202,7 @@ def compare(
     floors, left_out = _floors(split)
     budget = config.training
     started = start("training the backbone", budget.epochs)
-    backbone, records = train_backbone(split, config, on_epoch, should_stop)
+    backbone, records = train_backbone(split, config, on_epoch, should_stop, device)
     n_backbone, backbone_seconds = len(records), time.perf_counter() - started
     start("joint training", budget.joint_epochs)
     model = preview(backbone, split, config)
@@ -205,7 +211,7 @@ def compare(
     index = build_run_index(model, split.train_queries, config.index)
     sparcode_seconds = time.perf_counter() - started
     started = start("training two-tower", budget.epochs + budget.joint_epochs)
-    two_tower, two_tower_records = train_two_tower(split, config, on_epoch, should_stop)
+    two_tower, two_tower_records = train_two_tower(split, config, on_epoch, should_stop, device)
     two_tower_seconds = time.perf_counter() - started
 
     start("measuring on the test users")
@@ -221,7 +227,7 @@ def compare(
     results = [{**row._asdict(), "k": k} for row in rows]
     item_ids = [str(item_id) for item_id in data.item_ids]
     seen = split.user_encoding if config.model.side_features in ("users", "both") else None
-    run = Run(config, data_facts(data), model, index, item_ids, data.items, records, results, machine_facts(), seen)
+    run = Run(config, data_facts(data), model, index, item_ids, data.items, records, results, machine_facts(chosen), seen)
     return Comparison(
         rows=rows,
         k=k,

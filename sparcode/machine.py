@@ -1,19 +1,25 @@
-"""What figures were measured on."""
+"""What figures were measured on, in words."""
 
 from __future__ import annotations
 
 import os
 import platform
-from typing import Any
 
 import torch
 
 
-def machine_facts() -> str:
-    """Processor, cores, threads in use and versions, in words; nothing that names the machine."""
+def machine_facts(device: torch.device | None = None) -> str:
+    """Processor, cores, threads in use, GPU (where networks ran on one) and versions, in words; nothing that names the machine.
+
+    Parameters
+    ----------
+    device
+        Where networks ran; None: on the processor.
+    """
     threads = torch.get_num_threads()
+    gpu = f"{torch.cuda.get_device_name(device)}, " if device is not None and device.type == "cuda" else ""
     return (
-        f"{_processor()}, {os.cpu_count() or 1} cores, {threads} thread{'' if threads == 1 else 's'} used, "
+        f"{_processor()}, {os.cpu_count() or 1} cores, {threads} thread{'' if threads == 1 else 's'} used, {gpu}"
         f"Python {platform.python_version()}, PyTorch {torch.__version__}"
     )
 
@@ -21,7 +27,7 @@ def machine_facts() -> str:
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            found: Any = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+            found = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     except OSError:
         found = ""
     return found or platform.processor() or platform.machine()

@@ -12,6 +12,7 @@ from sparcode.baselines import EASE, Popularity
 from sparcode.config import IndexConfig, ModelConfig, RunConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
+from sparcode.device import Device, choose_device
 from sparcode.index.inverted_index import InvertedIndex, build_index
 from sparcode.index.pruning import floor_for_density
 from sparcode.model.all_to_all import AllToAllModel
@@ -55,7 +56,7 @@ def check_side_features(split: Split, config: ModelConfig) -> None:
 
 
 def train_backbone(
-    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
+    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop, device: Device = "auto"
 ) -> tuple[AllToAllModel, list[EpochRecord]]:
     """Train the continuous all-to-all model, to its best validation recall.
 
@@ -67,18 +68,16 @@ def train_backbone(
         The run's settings; `quantizer` and `index` play no part.
     on_epoch, should_stop
         See `sparcode.training.fit`.
+    device
+        Where the model is trained and stays; what is made from it later stays there too. See `sparcode.device.choose_device`.
     """
-    return _train(
-        AllToAllModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config)),
-        split,
-        config,
-        on_epoch,
-        should_stop,
-    )
+    model = AllToAllModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
+    trainer = _start(model, split, config, device)
+    return model, fit(trainer, split.validation, on_epoch, should_stop)
 
 
 def train_two_tower(
-    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
+    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop, device: Device = "auto"
 ) -> tuple[TwoTowerModel, list[EpochRecord]]:
     """Train the two-tower baseline on the same users, loss and epoch budget; arguments as for `train_backbone`.
 
@@ -86,7 +85,8 @@ def train_two_tower(
     """
     model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
     budget = config.training.epochs + config.training.joint_epochs
-    return _train(model, split, config, on_epoch, should_stop, budget)
+    trainer = _start(model, split, config, device, budget)
+    return model, fit(trainer, split.validation, on_epoch, should_stop)
 
 
 def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
@@ -105,7 +105,7 @@ def fine_tune(
 
 
 def train_sparcode(
-    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
+    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop, device: Device = "auto"
 ) -> tuple[SparCodeModel, AllToAllModel, list[EpochRecord]]:
     """From scratch: backbone, preview and joint training.
 
@@ -114,7 +114,7 @@ def train_sparcode(
     tuple
         The SparCode model, the all-to-all backbone it started from, and the records of both stages, one after the other.
     """
-    backbone, records = train_backbone(split, config, on_epoch, should_stop)
+    backbone, records = train_backbone(split, config, on_epoch, should_stop, device)
     model = preview(backbone, split, config)
     if not should_stop():
         records = records + fine_tune(model, split, config, on_epoch, should_stop)
@@ -148,13 +148,12 @@ def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig,
     return build_index(model, codes, floor, config.block_codes, should_stop)
 
 
-def _train(
-    model: nn.Module, split: Split, config: RunConfig, on_epoch: OnEpoch, should_stop: ShouldStop, epochs: int | None = None
-) -> tuple[nn.Module, list[EpochRecord]]:
+def _start(model: nn.Module, split: Split, config: RunConfig, device: Device, epochs: int | None = None) -> Trainer:
+    # Weights are drawn on the CPU, so that a seed means the same start everywhere.
     initialise(model, config.training.seed)
     if config.training.start == "spectral":
         start_spectrally(model, split.train, config.training.seed)
-    return model, fit(_trainer(model, split, config, epochs), split.validation, on_epoch, should_stop)
+    return _trainer(model.to(choose_device(device)), split, config, epochs)
 
 
 def _side_features(split: Split, config: RunConfig) -> tuple[int, torch.Tensor | None]:

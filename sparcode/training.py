@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from sparcode.config import TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
+from sparcode.device import device_of
 from sparcode.epoch_record import EpochRecord
 from sparcode.index.top_k import top_k
 from sparcode.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
@@ -84,7 +85,8 @@ class Trainer:
         self.total_epochs = (config.joint_epochs if self.coded else config.epochs) if total_epochs is None else total_epochs
         self.epoch = 0
         self._first_part_share = config.first_part_share if in_time else 0.0
-        self._teacher = None if teacher is None else torch.from_numpy(teacher)
+        self._device = device_of(model)
+        self._teacher = None if teacher is None else torch.from_numpy(teacher).to(self._device)
         self._sampler = None if config.negatives == "uniform" else NegativeSampler(histories, config.negatives, config.n_negatives)
         self._rng = np.random.default_rng([config.seed, int(self.coded)])
         self._generator = torch.Generator().manual_seed(config.seed)
@@ -152,7 +154,7 @@ class Trainer:
             yield order[start : start + self.config.batch_size]
 
     def _train_batch(self, targets: Histories) -> tuple[float, float, int]:
-        queries = QueryBatch.from_histories(targets.select(self._shown(targets)))
+        queries = QueryBatch.from_histories(targets.select(self._shown(targets)), self._device)
         loss, commit = self._loss(queries, targets)
         self._check_finite("loss", loss + commit)
         self._optimizer.zero_grad(set_to_none=True)
@@ -188,11 +190,11 @@ class Trainer:
             )
 
     def _loss(self, queries: QueryBatch, targets: Histories) -> tuple[Tensor, Tensor]:
-        rows = torch.from_numpy(targets.rows)
+        rows = self._tensor(targets.rows)
         n_items, n_negatives = targets.n_items, self.config.n_negatives
         if not 0 < n_negatives < n_items:
             logits, commit = self.model(queries)
-            columns = torch.from_numpy(targets.items.astype(np.int64))
+            columns = self._tensor(targets.items)
             if self._teacher is None:
                 return softmax_loss(logits, rows, columns), commit
             taught = F.embedding_bag(queries.items, self._teacher, queries.offsets, mode="sum", include_last_offset=True)
@@ -200,12 +202,16 @@ class Trainer:
             return distilled_softmax_loss(logits, rows, columns, soft_targets, self.config.teacher_weight), commit
         if self._sampler is not None:
             drawn = self._sampler.draw(targets, self._rng)
-            logits, commit = self.model(queries, torch.from_numpy(drawn.items))
-            return corrected_softmax_loss(logits, rows, torch.from_numpy(drawn.columns), torch.from_numpy(drawn.log_weights)), commit
+            logits, commit = self.model(queries, self._tensor(drawn.items))
+            log_weights = torch.from_numpy(drawn.log_weights).to(self._device)
+            return corrected_softmax_loss(logits, rows, self._tensor(drawn.columns), log_weights), commit
         distinct, columns = np.unique(targets.items, return_inverse=True)
         negatives = self._rng.integers(n_items, size=n_negatives)
-        logits, commit = self.model(queries, torch.from_numpy(np.concatenate([negatives, distinct]).astype(np.int64)))
-        return sampled_softmax_loss(logits, rows, torch.from_numpy(columns + n_negatives), n_negatives, n_items), commit
+        logits, commit = self.model(queries, self._tensor(np.concatenate([negatives, distinct])))
+        return sampled_softmax_loss(logits, rows, self._tensor(columns + n_negatives), n_negatives, n_items), commit
+
+    def _tensor(self, indices: np.ndarray) -> Tensor:
+        return torch.from_numpy(indices.astype(np.int64)).to(self._device)
 
     def _record(self, loss: float, commit_loss: float, revived: int, seconds: float, stopped: bool) -> EpochRecord:
         spread, dead, in_use = math.nan, math.nan, 0

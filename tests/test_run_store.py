@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -150,3 +152,11 @@ def test_a_residual_quantizer_comes_back(tmp_path: Path) -> None:
     edit(tmp_path / "run", lambda described: described["config"]["quantizer"].update(kind="product", n_codebooks=2))
     with pytest.raises(ValueError, match="run's settings"):
         load_run(tmp_path / "run")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no usable CUDA GPU on this machine")
+def test_a_run_kept_from_a_gpu_loads_on_the_cpu(tmp_path: Path) -> None:
+    run = tiny_run()
+    moved = dataclasses.replace(run, model=copy.deepcopy(run.model).to("cuda"))
+    loaded = load_run(save_run(moved, tmp_path / "run")).model.state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in run.model.state_dict().items())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.device import DeviceOption
 from sparcode.commands.evaluation_depth import K_HELP, default_k
 from sparcode.commands.option_groups import with_groups
 from sparcode.commands.threads import ThreadsOption, set_threads
@@ -29,6 +30,7 @@ def evaluate(
     split: Annotated[Literal["validation", "test"], typer.Option(help="Users to measure on.")] = "test",
     k: Annotated[int | None, typer.Option("--k", min=1, help=K_HELP)] = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Measure a run's accuracy, latency and size again, on the data it was trained with."""
@@ -36,6 +38,7 @@ def evaluate(
         raise typer.BadParameter("give --threshold or --density, not both")
 
     # These take seconds to import; bad usage is answered before.
+    from sparcode.device import choose_device
     from sparcode.evaluation import accuracy
     from sparcode.evaluation import evaluate as measure
     from sparcode.reporting import without_nan
@@ -43,7 +46,9 @@ def evaluate(
     from sparcode.run_store import load_run
 
     set_threads(threads)
+    place = choose_device(device)
     loaded = load_run(run)
+    loaded.model.to(place)
     tau = serving_threshold(loaded, threshold, density)
     parts = matching_data(loaded, run, source, as_json)[1]
     k = k or default_k(loaded.config.split)
@@ -123,7 +128,9 @@ def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> tu
 
 def evaluation_text(run: Run, record: dict) -> str:
     """The figures as a table, and below it what they were measured on."""
-    from sparcode.comparison import SPARCODE, machine_facts
+    from sparcode.comparison import SPARCODE
+    from sparcode.device import device_of
+    from sparcode.machine import machine_facts
     from sparcode.reporting import check_line, data_line, readable_bytes, text_table
 
     k, latency, check = record["k"], record["latency"], record["check"]
@@ -141,6 +148,6 @@ def evaluation_text(run: Run, record: dict) -> str:
         f"Measured on {record['n_queries']:,} {record['split']} users",
         f"Index: {record['density']:.1%} of scores kept (threshold {record['threshold']:.4g}), {record['codes_in_use']:,} codes in use",
         check_line(k, check["recall_through_index"], check["recall_by_direct_scoring"]),
-        f"Machine: {machine_facts()}",
+        f"Machine: {machine_facts(device_of(run.model))}",
     ]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.device import DeviceOption
 from sparcode.commands.evaluation_depth import K_HELP, default_k
 from sparcode.commands.option_groups import with_groups
 from sparcode.commands.settings import SETTINGS, SettingsFlags
@@ -24,6 +25,7 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     k: Annotated[int | None, typer.Option("--k", min=1, help=K_HELP)] = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
 ) -> None:
@@ -44,7 +46,7 @@ def train(
 
     set_threads(threads)
     with Progress(quiet or as_json) as progress:
-        comparison = compare(data, config, k, progress.on_stage, progress.on_epoch, split=split)
+        comparison = compare(data, config, k, progress.on_stage, progress.on_epoch, split=split, device=device)
     if out is not None:
         save_run(comparison.run, out, overwrite)
     if as_json:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
+from sparcode.device import device_of
 from sparcode.model.batching import QUERY_BLOCK, query_blocks
 from sparcode.model.interaction import INTERACTIONS
 from sparcode.model.query_batch import QueryBatch
@@ -85,17 +86,22 @@ class AllToAllModel(nn.Module):
             queries = queries.take(np.sort(np.random.default_rng(seed).choice(len(queries), n_queries, replace=False)))
         heads = self.tokens(queries).flatten(0, 1)
         history = self.tokenizer.history
-        return heads if history is None else torch.cat([heads, history.tokens(torch.from_numpy(np.unique(queries.items).astype(np.int64)))])
+        return (
+            heads
+            if history is None
+            else torch.cat([heads, history.tokens(torch.from_numpy(np.unique(queries.items).astype(np.int64)).to(heads.device))])
+        )
 
     @torch.no_grad()
     def tokens(self, queries: Histories) -> Tensor:
         """Continuous tokens of the heads, (B, T, D) float32, in evaluation mode."""
         self.eval()
-        return torch.cat([self.tokenizer(QueryBatch.from_histories(block)) for block in query_blocks(queries)])
+        device = device_of(self)
+        return torch.cat([self.tokenizer(QueryBatch.from_histories(block, device)) for block in query_blocks(queries)])
 
     @torch.no_grad()
     def score(self, queries: Histories) -> np.ndarray:
         """Score every item: (B, I) float32 array, higher is better."""
         self.eval()
-        blocks = query_blocks(queries, max(1, QUERY_BLOCK // 4))
-        return torch.cat([self(QueryBatch.from_histories(block))[0] for block in blocks]).numpy()
+        blocks, device = query_blocks(queries, max(1, QUERY_BLOCK // 4)), device_of(self)
+        return torch.cat([self(QueryBatch.from_histories(block, device))[0].cpu() for block in blocks]).numpy()

@@ -47,8 +47,11 @@ class SeededDropout(nn.Module):
         """Drop entries in training mode; pass through otherwise. Any shape."""
         if not self.training or self.share == 0:
             return values
-        kept = torch.rand(values.shape, generator=self.generator) >= self.share
-        return values * kept.to(values.device) / (1 - self.share)
+        if self.generator.device != values.device:
+            # Masks are drawn where they are used.
+            self.generator = torch.Generator(values.device).manual_seed(self.generator.initial_seed())
+        kept = torch.rand(values.shape, generator=self.generator, device=values.device) >= self.share
+        return values * kept / (1 - self.share)
 
 
 def seed_dropout(model: nn.Module, seed: int) -> None:

@@ -29,10 +29,11 @@ class QueryBatch(NamedTuple):
     features: Tensor | None = None
 
     @classmethod
-    def from_histories(cls, histories: Histories) -> QueryBatch:
-        """Copy a `Histories` into tensors."""
+    def from_histories(cls, histories: Histories, device: torch.device | None = None) -> QueryBatch:
+        """Copy a `Histories` into tensors on a device; None: the CPU."""
         features = None if histories.features is None else torch.from_numpy(histories.features.astype(np.float32))
-        return cls(torch.from_numpy(histories.items.astype(np.int64)), torch.from_numpy(histories.indptr.astype(np.int64)), features)
+        items, offsets = (torch.from_numpy(values.astype(np.int64)) for values in (histories.items, histories.indptr))
+        return cls(items.to(device), offsets.to(device), None if features is None else features.to(device))
 
     @property
     def batch_size(self) -> int:

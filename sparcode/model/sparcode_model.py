@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sparcode.config import QuantizerConfig
 from sparcode.data.interactions import Histories
+from sparcode.device import device_of
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.batching import query_blocks
 from sparcode.model.quantizer import ProductQuantizer
@@ -65,7 +66,7 @@ class SparCodeModel(nn.Module):
         seed
             Seed of k-means.
         """
-        model = cls(copy.deepcopy(backbone), config)
+        model = cls(copy.deepcopy(backbone), config).to(device_of(backbone))
         limit = max(TOKEN_SAMPLE, TOKENS_PER_CODEWORD * config.codebook_size)
         if backbone.config.history_tokens:
             limit = min(limit, int(HEADS_PER_ITEM * backbone.n_items))
@@ -125,10 +126,10 @@ class SparCodeModel(nn.Module):
             than once. With them a row holds each code once, and short rows are filled up with their first code at weight 0.
         """
         self.eval()
-        uses = [self._encoded(QueryBatch.from_histories(block)) for block in query_blocks(queries)]
+        uses = [self._encoded(QueryBatch.from_histories(block, device_of(self))) for block in query_blocks(queries)]
         width = max(int(torch.diff(use.offsets).max()) if len(use.offsets) > 1 else 0 for use in uses)
         rows = [use.padded(width) for use in uses]
-        return torch.cat([codes for codes, _ in rows]).numpy(), torch.cat([weights for _, weights in rows]).numpy()
+        return torch.cat([codes for codes, _ in rows]).cpu().numpy(), torch.cat([weights for _, weights in rows]).cpu().numpy()
 
     def _encoded(self, queries: QueryBatch) -> TokenUse:
         tokens = self.backbone.tokenizer.query_tokens(queries)
@@ -140,13 +141,12 @@ class SparCodeModel(nn.Module):
     @torch.no_grad()
     def score_codes(self, codes: np.ndarray) -> np.ndarray:
         """Scores E of (n,) int64 codes against every item: (n, I) float32, before the threshold."""
-        raw = self.backbone.interaction(self.quantizer.vectors(torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64))))
-        return apply_link(raw, self.link).numpy()
+        return apply_link(self.backbone.interaction(self._vectors(codes)), self.link).cpu().numpy()
 
     @torch.no_grad()
     def code_vectors(self, codes: np.ndarray) -> np.ndarray:
         """Quantized tokens of (n,) int64 codes: (n, D) float32."""
-        return self.quantizer.vectors(torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64))).numpy()
+        return self._vectors(codes).cpu().numpy()
 
     @torch.no_grad()
     def score(self, queries: Histories) -> np.ndarray:
@@ -156,9 +156,9 @@ class SparCodeModel(nn.Module):
         for block in query_blocks(queries):
             codes, weights = self.encode(block)
             distinct, columns = np.unique(codes, return_inverse=True)
-            raw = self.backbone.interaction(self.quantizer.vectors(torch.from_numpy(distinct)))
-            use = TokenUse.rectangular(torch.from_numpy(columns.reshape(codes.shape)), torch.from_numpy(weights))
-            scores.append(sparse_score(raw, use, self.threshold, self.link))
+            raw = self.backbone.interaction(self._vectors(distinct))
+            chosen, shares = (torch.from_numpy(part).to(raw.device) for part in (columns.reshape(codes.shape), weights))
+            scores.append(sparse_score(raw, TokenUse.rectangular(chosen, shares), self.threshold, self.link).cpu())
         return torch.cat(scores).numpy()
 
     def set_density(self, queries: Histories, density: float, seed: int) -> None:
@@ -189,3 +189,6 @@ class SparCodeModel(nn.Module):
         keep = max(1, int(density * len(scores)))
         lowest = float(np.partition(scores, len(scores) - keep)[len(scores) - keep]) if keep < len(scores) else float(scores.min())
         self.tau.fill_(np.nextafter(np.float32(lowest), np.float32(-np.inf)))
+
+    def _vectors(self, codes: np.ndarray) -> Tensor:
+        return self.quantizer.vectors(torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64)).to(device_of(self)))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
+from sparcode.device import device_of
 from sparcode.model.batching import query_blocks
 from sparcode.model.item_table import ItemTable
 from sparcode.model.query_batch import QueryBatch
@@ -49,14 +50,15 @@ class TwoTowerModel(nn.Module):
     def query_vectors(self, queries: Histories) -> np.ndarray:
         """(B, D + 1) float32: the query vector and a one, which meets the item bias."""
         self.eval()
-        vectors = torch.cat([self.tokenizer(QueryBatch.from_histories(block))[:, 0] for block in query_blocks(queries)])
-        return torch.cat([vectors, vectors.new_ones(len(vectors), 1)], dim=1).numpy()
+        device = device_of(self)
+        vectors = torch.cat([self.tokenizer(QueryBatch.from_histories(block, device))[:, 0] for block in query_blocks(queries)])
+        return torch.cat([vectors, vectors.new_ones(len(vectors), 1)], dim=1).cpu().numpy()
 
     @torch.no_grad()
     def item_vectors(self) -> np.ndarray:
         """(I, D + 1) float32: the item vector and its bias; inner product with a query vector is the score."""
         vectors, bias = self.items()
-        return torch.cat([vectors, bias[:, None]], dim=1).numpy()
+        return torch.cat([vectors, bias[:, None]], dim=1).cpu().numpy()
 
     def score(self, queries: Histories) -> np.ndarray:
         """Score every item: (B, I) float32, higher is better."""

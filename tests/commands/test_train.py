@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from sparcode.run_store import load_run
 from tests.commands.conftest import TINY, TINY_DATA, Command
@@ -74,6 +75,7 @@ def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(command: Com
         (["--overwrite"], ["--overwrite needs --out"]),
         (["--config", "nowhere.json"], ["nowhere.json cannot be read"]),
         (["--threads", "0"], ["threads"]),
+        (["--device", "tpu"], ["--device", "tpu"]),
     ],
 )
 def test_bad_input_is_one_line_that_names_it(refused: Callable[..., str], flags: list[str], parts: list[str]) -> None:
@@ -96,6 +98,13 @@ def test_a_bad_settings_file_is_named(refused: Callable[..., str], tmp_path: Pat
     line = refused("train", "--config", path)
     assert str(path) in line
     assert message in line
+
+
+def test_cuda_where_there_is_none_is_one_line(refused: Callable[..., str], kept_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for line in (refused("train", *TINY, "--device", "cuda", "--quiet"), refused("evaluate", kept_run, *TINY_DATA, "--device", "cuda")):
+        assert "device=cuda" in line
+        assert "use auto or cpu" in line
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_training(refused: Callable[..., str], kept_run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""Where networks run: CUDA where PyTorch finds a GPU it can use, else the processor.
+
+The device is no setting of a run: it says where the numbers were computed, not what was asked for, so it stands with the machine's facts.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def choose_device(name: Device = "auto") -> torch.device:
+    """The device that a choice stands for on this machine.
+
+    Parameters
+    ----------
+    name
+        ``auto`` is CUDA where there is a usable GPU, else the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the choice is unknown, or CUDA is asked for where PyTorch finds none.
+    """
+    if name not in get_args(Device):
+        raise ValueError(f"device={name}: must be one of {', '.join(get_args(Device))}")
+    usable = torch.cuda.is_available()
+    if name == "cuda" and not usable:
+        reason = "this PyTorch was built without CUDA" if torch.version.cuda is None else "PyTorch finds no usable GPU"
+        raise ValueError(f"device=cuda: {reason} (PyTorch {torch.__version__}); use auto or cpu")
+    return torch.device("cuda" if name != "cpu" and usable else "cpu")
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device a model's parameters are on."""
+    return next(model.parameters()).device
