@@ -65,6 +65,25 @@ def test_the_same_config_data_and_seed_give_the_same_model(trained: tuple) -> No
     np.testing.assert_array_equal([record.recall for record in records], [record.recall for record in trained[2]])
 
 
+@pytest.mark.parametrize("encoder", ["mean", "gru", "sasrec"])
+@pytest.mark.parametrize("interaction", ["dot", "mlp", "cross", "attention"])
+def test_the_same_settings_give_the_same_codes_and_metrics_twice(encoder: str, interaction: str) -> None:
+    config = changed(model={"encoder": encoder, "interaction": interaction}, training={"epochs": 2, "joint_epochs": 1})
+    runs = []
+    for global_seed in (1, 2):
+        # Whatever else a process has drawn must not matter.
+        torch.manual_seed(global_seed)
+        model, _, records = train_sparcode(tiny_split(), config)
+        index = build_run_index(model, tiny_split().train, config.index)
+        measured = accuracy(SparseRetriever(model, index, model.threshold), tiny_split().test, 20)
+        runs.append((model.encode(tiny_split().test.queries), [record._replace(train_seconds=0) for record in records], measured))
+    (one, first_records, first), (other, second_records, second) = runs
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1], other[1])
+    np.testing.assert_equal([record._asdict() for record in first_records], [record._asdict() for record in second_records])
+    assert first == second
+
+
 def test_the_index_answers_like_the_thresholded_model(trained: tuple) -> None:
     model, split = trained[0], tiny_split()
     index = build_run_index(model, split.train, CONFIG.index)

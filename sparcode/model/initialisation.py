@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 
 def initialise(model: nn.Module, seed: int) -> None:
-    """Redraw every linear and embedding weight from a seed, in the order of the module tree.
+    """Redraw every linear, embedding and recurrent weight from a seed, in the order of the module tree.
 
-    Linear weights get a normal of variance 1 / fan-in, biases zero, embeddings a normal of variance 1 / width.
+    Linear weights get a normal of variance 1 / fan-in, biases zero, embeddings a normal of variance 1 / width; a recurrent unit gets
+    PyTorch's uniform draws.
 
     Parameters
     ----------
@@ -27,6 +28,9 @@ def initialise(model: nn.Module, seed: int) -> None:
                     module.bias.zero_()
             elif isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
                 module.weight.normal_(std=module.embedding_dim**-0.5, generator=generator)
+            elif isinstance(module, nn.GRU):
+                for parameter in module.parameters():
+                    parameter.uniform_(-(module.hidden_size**-0.5), module.hidden_size**-0.5, generator=generator)
 
 
 class SeededDropout(nn.Module):

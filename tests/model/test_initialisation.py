@@ -12,11 +12,13 @@ from sparcode.model.initialisation import SeededDropout, initialise, seed_dropou
 CONFIG = ModelConfig(n_tokens=3, token_dim=5, hidden_dim=24, interaction_dim=7)
 
 
-def test_the_same_seed_gives_the_same_weights_whatever_the_global_generator_holds() -> None:
+@pytest.mark.parametrize("encoder", ["mean", "gru", "sasrec"])
+@pytest.mark.parametrize("interaction", ["mlp", "cross", "attention"])
+def test_the_same_seed_gives_the_same_weights_whatever_the_global_generator_holds(encoder: str, interaction: str) -> None:
     states = []
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
-        model = AllToAllModel(13, CONFIG)
+        model = AllToAllModel(13, CONFIG.model_copy(update={"encoder": encoder, "interaction": interaction}))
         initialise(model, 9)
         states.append(model.state_dict())
     assert states[0].keys() == states[1].keys()
