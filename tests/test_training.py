@@ -144,13 +144,21 @@ def test_codewords_have_a_rate_of_their_own_and_no_decay() -> None:
     assert [group["weight_decay"] for group in groups] == [CONFIG.training.weight_decay, 0]
 
 
-def test_a_diverging_run_says_what_to_try_and_keeps_its_weights() -> None:
-    runner = trainer()
+@pytest.mark.parametrize("stage", ["backbone", "joint"])
+def test_a_diverging_run_says_what_to_try_and_keeps_its_weights(stage: str) -> None:
+    runner = trainer() if stage == "backbone" else coded()
+    backbone = runner.model if stage == "backbone" else runner.model.backbone
+    rate = {"backbone": 0.003, "joint": 0.002}[stage]
+    runner.train_epoch()
     with torch.no_grad():
-        runner.model.interaction.items.bias[3] = float("nan")
+        backbone.interaction.items.bias[3] = float("nan")
     before = {name: value.clone() for name, value in runner.model.state_dict().items()}
-    with pytest.raises(DivergenceError, match=r"the loss became nan in epoch 1; .* smaller learning rate \(now 0.003\)"):
+    with pytest.raises(
+        DivergenceError, match=r"the loss became nan in epoch 2; .* smaller learning rate \(now .*\) or a larger batch"
+    ) as error:
         runner.train_epoch()
+    assert "left as it was before that batch" in str(error.value)
+    assert 0 < float(str(error.value).partition("(now ")[2].partition(")")[0]) <= rate
     for name, value in runner.model.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0, equal_nan=True)
 
