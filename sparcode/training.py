@@ -91,7 +91,7 @@ class Trainer:
         self._rng = np.random.default_rng([config.seed, int(self.coded)])
         self._generator = torch.Generator().manual_seed(config.seed)
         seed_dropout(model, config.seed)
-        self._optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay)
+        self._optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay, fused=True)
         self._first_rates = [group["lr"] for group in self._optimizer.param_groups]
 
     def train_epoch(self, should_stop: Callable[[], bool] = never_stop) -> EpochRecord:

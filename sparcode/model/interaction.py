@@ -54,9 +54,9 @@ class DotInteraction(nn.Module):
             (N, C) or (N, I) float32, before the link.
         """
         vectors, bias = self.items(candidates)
-        dot = torch.addmm(bias, tokens, vectors.T)  # (N, C)
+        dot = (tokens @ vectors.T).add_(bias)  # (N, C)
         correction = self.correction(tokens, vectors, codes)
-        return dot if correction is None else dot + correction
+        return dot if correction is None else dot.add_(correction)
 
     def correction(self, tokens: Tensor, vectors: Tensor, codes: Tensor | None = None) -> Tensor | None:
         """What the network adds to the dot product of (N, D) tokens and (C, D) item vectors: (N, C); None: nothing."""

@@ -43,7 +43,7 @@ class TwoTowerModel(nn.Module):
     def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits (B, C) of a batch over candidates (None: all items), and the auxiliary loss, a scalar zero."""
         vectors, bias = self.items(candidates)
-        logits = torch.addmm(bias, self.tokenizer(queries)[:, 0], vectors.T)  # (B, C)
+        logits = (self.tokenizer(queries)[:, 0] @ vectors.T).add_(bias)  # (B, C)
         return logits, logits.new_zeros(())
 
     @torch.no_grad()
