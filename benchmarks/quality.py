@@ -2,8 +2,9 @@
 
     python -m benchmarks.quality --data ml-1m.zip --seeds 5 --encoder mean --encoder gru --encoder sasrec
 
-A seed sets the split and the training of every model. Finished trainings are kept in --keep, so that a run can be continued. The last line
-holds ratios of mean Recall@50, SparCode's over its peer's: the lowest over the encoders and interactions that were run.
+A seed sets the split and the training of every model. Settings chosen on validation users stand in `benchmarks/settings`, one file per data
+set, with two-tower's own where others suit it better. Finished trainings are kept in --keep, so that a run can be continued. The
+last line holds ratios of mean Recall@50, SparCode's over its peer's: the lowest over the encoders and interactions that were run.
 """
 
 from __future__ import annotations
@@ -34,23 +35,29 @@ SETTINGS = {"n_codebooks": 1, "codebook_size": 512}
 SEQUENCE_WIDTH = 128
 
 
-def settings(data: Interactions, encoder: str, interaction: str, seed: int, overrides: dict[str, dict]) -> RunConfig:
-    """The settings of one training: defaults for the data, this part's networks and seed, and what was overridden."""
+def settings(data: Interactions, encoder: str, interaction: str | None, seed: int, *overrides: dict[str, dict]) -> RunConfig:
+    """The settings of one training: defaults for the data, this part's networks and seed, and what was overridden, the last one first.
+
+    An interaction that was asked for stands above what was overridden.
+    """
     values = RunConfig.for_data(data.synthetic).model_dump()
-    values["model"] |= {"encoder": encoder, "interaction": interaction}
+    values["model"]["encoder"] = encoder
     if encoder != "mean":
         values["model"]["hidden_dim"] = SEQUENCE_WIDTH
     values["quantizer"] |= SETTINGS
     values["split"]["seed"] = values["training"]["seed"] = seed
-    for stage, fields in overrides.items():
-        values[stage] |= fields
+    for override in overrides:
+        for stage, fields in override.items():
+            values[stage] |= fields
+    if interaction is not None:
+        values["model"]["interaction"] = interaction
     return RunConfig.model_validate(values)
 
 
-def measure(data: Interactions, config: RunConfig) -> dict:
+def measure(data: Interactions, config: RunConfig, two_tower_config: RunConfig) -> dict:
     """Train and measure all models once."""
     started = time.perf_counter()
-    comparison = compare(data, config, K)
+    comparison = compare(data, config, K, two_tower_config=two_tower_config)
     return {
         "recall": {row.name: row.recall for row in comparison.rows},
         "ndcg": {row.name: row.ndcg for row in comparison.rows},
@@ -98,13 +105,17 @@ def main(
     first_seed: Annotated[int, typer.Option(min=0)] = 0,
     encoder: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(ENCODERS)}; may be repeated.")] = None,
     interaction: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(INTERACTIONS)}; may be repeated.")] = None,
+    settings_file: Annotated[
+        Path | None, typer.Option("--settings", help="Settings per encoder, as in benchmarks/settings: of all models, and of two-tower.")
+    ] = None,
     overrides: Annotated[str, typer.Option("--set", help='Settings as JSON, for instance {"training": {"epochs": 30}}.')] = "{}",
     keep: Annotated[Path | None, typer.Option(help="File that every result is added to; what it holds is not measured again.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small built-in data set, two encoders and one seed: under 50 s.")] = False,
 ) -> None:
     """Measure, print the table and the ratios."""
     chosen = json.loads(overrides)
-    encoders, interactions = encoder or list(ENCODERS), interaction or ["mlp"]
+    tuned = {} if settings_file is None else json.loads(settings_file.read_text())
+    encoders, interactions = encoder or list(tuned) or list(ENCODERS), interaction or [None]
     if quick:
         source, seeds, encoders = generate(QUICK), 1, encoder or ["mean", "sasrec"]
         chosen = {"quantizer": {"codebook_size": 64}, "training": {"epochs": 20, "joint_epochs": 6}, **chosen}
@@ -115,11 +126,14 @@ def main(
     for seed in range(first_seed, first_seed + seeds):
         for one in encoders:
             for other in interactions:
-                config = settings(source, one, other, seed, chosen)
-                run = f"{source.content_hash()}-{config.content_hash()}"
+                of_all, of_two_tower = (tuned.get(one, {}).get(models, {}) for models in ("all", "two_tower"))
+                config = settings(source, one, other, seed, of_all, chosen)
+                two_tower_config = settings(source, one, other, seed, of_all, of_two_tower, chosen)
+                run = f"{source.content_hash()}-{config.content_hash()}-{two_tower_config.content_hash()}"
                 if run in done:
                     continue
-                result = {"run": run, "encoder": one, "interaction": other, "seed": seed, **measure(source, config)}
+                measured = measure(source, config, two_tower_config)
+                result = {"run": run, "encoder": one, "interaction": config.model.interaction, "seed": seed, **measured}
                 results.append(result)
                 print(json.dumps(result), file=sys.stderr, flush=True)
                 if keep is not None:

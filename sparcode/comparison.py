@@ -147,6 +147,7 @@ def compare(
     should_stop: ShouldStop = never_stop,
     split: Split | None = None,
     device: Device = "auto",
+    two_tower_config: RunConfig | None = None,
 ) -> Comparison:
     """Train SparCode and its peers on one split and measure all of them on the test users, once.
 
@@ -158,7 +159,7 @@ def compare(
     data
         The data set.
     config
-        Settings of all networks.
+        Settings of all networks, two-tower excepted where it has its own.
     k
         Items per query.
     on_stage
@@ -171,6 +172,8 @@ def compare(
         A ready-made split of the data; None splits the users as the settings say.
     device
         Where the networks are trained and measured, see `sparcode.device.choose_device`.
+    two_tower_config
+        Settings that suit two-tower better than SparCode's; its `split` plays no part. None: the same settings.
 
     Raises
     ------
@@ -211,7 +214,7 @@ def compare(
     index = build_run_index(model, split.train_queries, config.index)
     sparcode_seconds = time.perf_counter() - started
     started = start("training two-tower", budget.epochs + budget.joint_epochs)
-    two_tower, two_tower_records = train_two_tower(split, config, on_epoch, should_stop, device)
+    two_tower, two_tower_records = train_two_tower(split, two_tower_config or config, on_epoch, should_stop, device)
     two_tower_seconds = time.perf_counter() - started
 
     start("measuring on the test users")

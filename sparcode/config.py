@@ -161,8 +161,13 @@ class TrainingConfig(Config):
         0.5,
         ge=0,
         le=1,
-        description="Weight of EASE's scores as soft targets beside the real ones, for every network alike; 0 trains without a teacher. "
-        "Not used on more than 10000 items, with sampled negatives or where queries have no history.",
+        description="Weight of a teacher's soft targets beside the real ones, EASE's for every network alike; 0 trains without a teacher. "
+        "Not used with sampled negatives or where queries have no history; EASE teaches on at most 10000 items.",
+    )
+    joint_teacher: Literal["backbone", "ease"] = Field(
+        "backbone",
+        description="Teacher of joint training: the all-to-all backbone as it was, shown whole histories where SparCode sees a part, "
+        "or EASE as for the other networks.",
     )
     teacher_scale: float = Field(
         5.0, gt=0, le=100, description="Factor on EASE's scores before the softmax that makes soft targets of them."

@@ -12,7 +12,7 @@ from sparcode.baselines import EASE, Popularity
 from sparcode.config import IndexConfig, ModelConfig, RunConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
-from sparcode.device import Device, choose_device
+from sparcode.device import Device, choose_device, device_of
 from sparcode.index.inverted_index import InvertedIndex, build_index
 from sparcode.index.pruning import floor_for_density
 from sparcode.model.all_to_all import AllToAllModel
@@ -20,6 +20,7 @@ from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.spectral_start import start_spectrally
 from sparcode.model.two_tower import TwoTowerModel
+from sparcode.teachers import BackboneTeacher, EaseTeacher, Teacher
 from sparcode.training import EpochRecord, Trainer, fit, never_stop
 
 TEACHER_MAX_ITEMS = 10_000
@@ -166,13 +167,15 @@ def _side_features(split: Split, config: RunConfig) -> tuple[int, torch.Tensor |
 
 
 def _trainer(model: nn.Module, split: Split, config: RunConfig, epochs: int | None = None) -> Trainer:
-    teacher = _teacher(split, config.training)
+    teacher = _teacher(model, split, config.training)
     return Trainer(model, split.train, config.training, epochs, split.has_time, teacher, split.cold_start)
 
 
-def _teacher(split: Split, config: TrainingConfig) -> np.ndarray | None:
-    """EASE's weights, from training users only; None where the settings or the catalogue leave it out, or queries have no history."""
+def _teacher(model: nn.Module, split: Split, config: TrainingConfig) -> Teacher | None:
+    """The teacher of a stage, from training users; None where settings or catalogue leave it out, or queries have no history."""
     train = split.train
-    if split.cold_start or config.teacher_weight == 0 or train.n_items > TEACHER_MAX_ITEMS or 0 < config.n_negatives < train.n_items:
+    if split.cold_start or config.teacher_weight == 0 or 0 < config.n_negatives < train.n_items:
         return None
-    return EASE().fit(train).weights_
+    if isinstance(model, SparCodeModel) and config.joint_teacher == "backbone":
+        return BackboneTeacher(model.backbone)
+    return EaseTeacher(EASE().fit(train).weights_, config.teacher_scale, device_of(model)) if train.n_items <= TEACHER_MAX_ITEMS else None

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sparcode.config import TrainingConfig
 from sparcode.data.interactions import Histories
@@ -26,6 +25,7 @@ from sparcode.model.initialisation import seed_dropout
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.negatives import NegativeSampler
+from sparcode.teachers import Teacher
 
 VALIDATION_K = 50
 STATISTICS_QUERIES = 1024
@@ -60,7 +60,7 @@ class Trainer:
     in_time
         Whether histories are ordered in time, so that their first part means something.
     teacher
-        (I, I) float32 item-to-item weights; the sum of a query's rows is the teacher's score of every item. None: no teacher.
+        Soft targets beside the real ones, with the weight `teacher_weight`; not used with sampled negatives. None: no teacher.
     cold_start
         Whether queries show nothing of a history, only the side features of its user.
     """
@@ -72,7 +72,7 @@ class Trainer:
         config: TrainingConfig,
         total_epochs: int | None = None,
         in_time: bool = False,
-        teacher: np.ndarray | None = None,
+        teacher: Teacher | None = None,
         cold_start: bool = False,
     ) -> None:
         if len(histories) == 0:
@@ -86,7 +86,7 @@ class Trainer:
         self.epoch = 0
         self._first_part_share = config.first_part_share if in_time else 0.0
         self._device = device_of(model)
-        self._teacher = None if teacher is None else torch.from_numpy(teacher).to(self._device)
+        self._teacher = teacher
         self._sampler = None if config.negatives == "uniform" else NegativeSampler(histories, config.negatives, config.n_negatives)
         self._rng = np.random.default_rng([config.seed, int(self.coded)])
         self._generator = torch.Generator().manual_seed(config.seed)
@@ -197,8 +197,7 @@ class Trainer:
             columns = self._tensor(targets.items)
             if self._teacher is None:
                 return softmax_loss(logits, rows, columns), commit
-            taught = F.embedding_bag(queries.items, self._teacher, queries.offsets, mode="sum", include_last_offset=True)
-            soft_targets = F.softmax(self.config.teacher_scale * taught, dim=1)
+            soft_targets = self._teacher.soft_targets(queries, targets)
             return distilled_softmax_loss(logits, rows, columns, soft_targets, self.config.teacher_weight), commit
         if self._sampler is not None:
             drawn = self._sampler.draw(targets, self._rng)

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from sparcode.baselines import EASE
 from sparcode.config import SyntheticConfig, TrainingConfig
 from sparcode.data.interactions import Histories
-from sparcode.data.split import split_users
+from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
 from sparcode.evaluation import accuracy
 from sparcode.index.sparse_retriever import SparseRetriever
+from sparcode.model.query_batch import QueryBatch
 from sparcode.pipeline import (
     TEACHER_MAX_ITEMS,
     _teacher,
@@ -23,6 +27,7 @@ from sparcode.pipeline import (
     train_two_tower,
 )
 from sparcode.retrieval import ExactRetriever, SparseDirectScorer
+from sparcode.teachers import EaseTeacher, Teacher
 from sparcode.training import validation_recall
 from tests.tiny import CONFIG, changed, tiny_backbone, tiny_index, tiny_model, tiny_split
 
@@ -119,15 +124,34 @@ def test_stopping_during_the_backbone_still_leaves_a_model_that_serves() -> None
     assert np.isfinite(model.score(tiny_split().test.queries)).all()
 
 
-def test_the_teacher_is_ease_of_the_training_users() -> None:
+def teacher(split: Split, model: nn.Module | None = None, **training: object) -> Teacher | None:
+    return _teacher(tiny_backbone() if model is None else model, split, TrainingConfig(**training))
+
+
+def test_continuous_networks_learn_from_ease_of_the_training_users() -> None:
     train = tiny_split().train
-    np.testing.assert_array_equal(_teacher(train, TrainingConfig()), EASE().fit(train).weights_)
+    queries = QueryBatch.from_histories(train.take(np.arange(3)))
+    made = teacher(tiny_split(), teacher_scale=3)
+    scores = EASE().fit(train).score(train.take(np.arange(3)))
+    torch.testing.assert_close(made.soft_targets(queries, train), torch.softmax(3 * torch.from_numpy(scores), dim=1))
+    assert isinstance(teacher(tiny_split(), tiny_model(), joint_teacher="ease"), EaseTeacher)
+
+
+def test_joint_training_learns_from_the_backbone_that_saw_whole_histories() -> None:
+    model, histories = copy.deepcopy(tiny_model()), tiny_split().train.take(np.arange(3))
+    made = teacher(tiny_split(), model)
+    expected = torch.softmax(torch.from_numpy(tiny_backbone().score(histories)), dim=1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    shown = QueryBatch.from_histories(histories.select(np.arange(len(histories.items)) % 2 == 0))
+    torch.testing.assert_close(made.soft_targets(shown, histories), expected)
 
 
 def test_there_is_no_teacher_where_the_settings_or_the_catalogue_leave_it_out() -> None:
-    train = tiny_split().train
-    assert _teacher(train, TrainingConfig(teacher_weight=0)) is None
-    assert _teacher(train, TrainingConfig(n_negatives=10)) is None
-    assert _teacher(Histories.from_lists([[0, 1]], TEACHER_MAX_ITEMS + 1), TrainingConfig()) is None
+    split = tiny_split()
+    assert teacher(split, teacher_weight=0) is None
+    assert teacher(split, n_negatives=10) is None
+    assert teacher(split._replace(train=Histories.from_lists([[0, 1]], TEACHER_MAX_ITEMS + 1))) is None
     # As many negatives as items are no sample.
-    assert _teacher(train, TrainingConfig(n_negatives=train.n_items)) is not None
+    assert teacher(split, n_negatives=split.train.n_items) is not None

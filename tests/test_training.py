@@ -15,6 +15,7 @@ from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
+from sparcode.teachers import EaseTeacher
 from sparcode.training import DivergenceError, EpochRecord, Trainer, fit, validation_recall
 from tests.tiny import CONFIG, changed, fresh_backbone, tiny_model, tiny_split
 
@@ -70,7 +71,7 @@ def test_the_same_seed_trains_the_same_weights(kind: str) -> None:
         else:
             model = (TwoTowerModel if kind == "two-tower" else AllToAllModel)(n_items, CONFIG.model, config.dropout)
             initialise(model, seed)
-        teacher = EASE().fit(tiny_split().train).weights_ if kind == "taught" else None
+        teacher = EaseTeacher(EASE().fit(tiny_split().train).weights_, 5, torch.device("cpu")) if kind == "taught" else None
         runner = Trainer(model, tiny_split().train, config, teacher=teacher)
         for _ in range(2):
             runner.train_epoch()
