@@ -20,6 +20,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from sparcode.allocator import keep_freed_memory
 from sparcode.comparison import ALL_TO_ALL, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER, compare, machine_facts
 from sparcode.config import RunConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions
@@ -149,4 +150,5 @@ def main(
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     typer.run(main)

@@ -6,6 +6,7 @@ import os
 
 import typer
 
+from sparcode.allocator import keep_freed_memory
 from sparcode.commands.demo import demo
 from sparcode.commands.errors import CommandGroup
 from sparcode.commands.evaluate import evaluate
@@ -26,4 +27,5 @@ def main() -> None:
     """Run the command line."""
     # Read when torch is loaded: threads that wait by spinning slow each other down many times over on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     app()
