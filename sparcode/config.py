@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 FORMAT_VERSION = 1
 # A dot product of 32 or more dimensions expresses nearly all of the planted affinity: there would be nothing to show.
 SYNTHETIC_TOKEN_DIM = 16
+# The planted "fits any one taste" is found late and from a random start: where all tokens start at the same linear model, they stay there.
+SYNTHETIC_TRAINING = {"epochs": 80, "start": "random", "schedule": "constant", "joint_teacher": "ease"}
 # Scoring all of 50,000 songs for every code of a batch takes gigabytes; a smaller catalogue is scored whole all the same.
 COLD_START_NEGATIVES = 2000
 
@@ -137,12 +139,17 @@ class QuantizerConfig(Config):
 class TrainingConfig(Config):
     """One training run; the caller loops over epochs."""
 
-    epochs: int = Field(80, ge=1, le=1000, description="Epochs of the continuous backbone (and of each baseline), at most.")
+    epochs: int = Field(
+        20, ge=1, le=1000, description="Epochs of the continuous backbone (and of each baseline), at most; 80 on synthetic data."
+    )
     joint_epochs: int = Field(30, ge=0, le=1000, description="Epochs of joint training with the quantizer, at most.")
     patience: int = Field(10, ge=1, le=1000, description="Epochs without a better validation recall before training stops.")
     batch_size: int = Field(128, ge=8, le=8192, description="B: queries in a batch.")
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="Adam's first step size; it falls along a cosine.")
-    joint_learning_rate: float = Field(2e-3, gt=0, le=1, description="The same in joint training.")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="Adam's first step size, see `schedule`.")
+    joint_learning_rate: float = Field(2e-3, gt=0, le=1, description="The same in joint training, where it always falls along a cosine.")
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="Step size of the backbone and of the networks beside it: falls along a cosine over the epochs, or stays."
+    )
     codebook_learning_rate: float = Field(3e-2, gt=0, le=1, description="The same for codewords that learn by gradient.")
     weight_decay: float = Field(0.1, ge=0, le=1, description="Adam's decoupled weight decay.")
     dropout: float = Field(0.3, ge=0, lt=1, description="Dropout in the query encoder.")
@@ -228,7 +235,8 @@ class RunConfig(Config):
         Parameters
         ----------
         synthetic
-            Whether the data is the planted catalogue (`sparcode.data.synthetic`): tokens have 16 dimensions there, 64 on other data.
+            Whether the data is the planted catalogue (`sparcode.data.synthetic`): tokens have 16 dimensions there, 64 on other data, and
+            training is as in `SYNTHETIC_TRAINING`.
         settings
             What was set on purpose stays; None: nothing was.
         cold_start
@@ -242,6 +250,7 @@ class RunConfig(Config):
         values = cls().model_dump()
         if synthetic:
             values["model"]["token_dim"] = SYNTHETIC_TOKEN_DIM
+            values["training"] |= SYNTHETIC_TRAINING
         if cold_start:
             values["split"]["protocol"] = "cold-start"
             values["model"]["side_features"] = "both"

@@ -55,8 +55,8 @@ class Trainer:
     config
         Rates, sizes, seed.
     total_epochs
-        Length of the cosine along which the step size falls, and of the way of a SparCode model's weights from soft to their own
-        temperature.
+        Length of the cosine along which the step size falls (see `schedule`), and of the way of a SparCode model's weights from soft to
+        their own temperature.
     in_time
         Whether histories are ordered in time, so that their first part means something.
     teacher
@@ -145,6 +145,8 @@ class Trainer:
         factor = 0.5 * (1 + math.cos(math.pi * done))
         if self.coded:
             self.model.quantizer.softness = self.config.soft_start ** (1 - done)
+        elif self.config.schedule == "constant":
+            return
         for group, rate in zip(self._optimizer.param_groups, self._first_rates, strict=True):
             group["lr"] = rate * factor
 

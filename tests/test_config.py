@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from sparcode.config import (
     SYNTHETIC_TOKEN_DIM,
+    SYNTHETIC_TRAINING,
     IndexConfig,
     ModelConfig,
     QuantizerConfig,
@@ -66,11 +67,13 @@ def test_only_a_product_quantizer_splits_tokens() -> None:
 
 def test_defaults_follow_the_data() -> None:
     assert RunConfig.for_data(synthetic=False) == RunConfig()
+    assert RunConfig.for_data(synthetic=True).training == TrainingConfig(**SYNTHETIC_TRAINING) != TrainingConfig()
     assert RunConfig.for_data(synthetic=True).model.token_dim == SYNTHETIC_TOKEN_DIM != RunConfig().model.token_dim
 
 
 def test_what_was_set_stays_on_any_data() -> None:
     settings = RunConfig(model=ModelConfig(token_dim=64), quantizer=QuantizerConfig(codebook_size=32))
-    assert RunConfig.for_data(synthetic=True, settings=settings) == settings
+    made = RunConfig.for_data(synthetic=True, settings=settings)
+    assert (made.model, made.quantizer) == (settings.model, settings.quantizer)
     others = RunConfig.for_data(synthetic=True, settings=RunConfig(model=ModelConfig(n_tokens=2)))
     assert (others.model.n_tokens, others.model.token_dim) == (2, SYNTHETIC_TOKEN_DIM)

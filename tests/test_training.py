@@ -112,6 +112,17 @@ def test_the_step_size_of_joint_training_falls_along_a_cosine() -> None:
     assert rates == pytest.approx([1, (2 + math.sqrt(2)) / 4, 0.5, 0, 0])
 
 
+@pytest.mark.parametrize(("schedule", "expected"), [("cosine", [1, 0.5, 0]), ("constant", [1, 1, 1])])
+def test_the_step_size_of_other_networks_follows_the_schedule(schedule: str, expected: list[float]) -> None:
+    config = CONFIG.training.model_copy(update={"schedule": schedule})
+    runner = Trainer(fresh_backbone(tiny_split().train.n_items, CONFIG.model), tiny_split().train, config, total_epochs=4)
+    rates = []
+    for position in (0, 2, 4):
+        runner._set_position(position)
+        rates.append(runner._optimizer.param_groups[0]["lr"] / config.learning_rate)
+    assert rates == pytest.approx(expected)
+
+
 def test_weights_go_from_soft_to_their_own_temperature_along_joint_training() -> None:
     runner = coded(soft_start=9.0, joint_epochs=2)
     for position, factor in ((0, 9), (0.5, 9**0.75), (1, 3), (2, 1), (5, 1)):

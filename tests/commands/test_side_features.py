@@ -68,7 +68,7 @@ def test_a_user_without_history_is_retrieved_for_by_what_is_known(run: Path, com
 
 
 def test_other_users_are_refused(run: Path, files: tuple[Path, Path], refused: Callable[..., str], tmp_path: Path) -> None:
-    assert "other side features of users" in refused("evaluate", run, "--data", files[0])
+    assert "other side features of users" in refused("evaluate", run, "--data", files[0], "--json")
     assert "nothing is known of users as 'team'; allowed are club, age" in refused("retrieve", run, "--about", "team=red")
     assert "--about must be NAME=VALUE" in refused("retrieve", run, "--about", "red")
     path = tmp_path / "queries.jsonl"
