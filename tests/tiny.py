@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from sparcode.config import IndexConfig, ModelConfig, QuantizerConfig, RunConfig, SyntheticConfig, TrainingConfig
+from sparcode.config import SYNTHETIC_TRAINING, IndexConfig, ModelConfig, QuantizerConfig, RunConfig, SyntheticConfig, TrainingConfig
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
@@ -18,7 +18,9 @@ DATA = SyntheticConfig(n_users=120, n_items=80, difficulty=0.2, seed=3)
 CONFIG = RunConfig(
     model=ModelConfig(n_tokens=3, token_dim=8, hidden_dim=16, interaction_dim=5),
     quantizer=QuantizerConfig(n_codebooks=2, codebook_size=6, n_nearest=4, kmeans_iterations=5),
-    training=TrainingConfig(epochs=6, joint_epochs=3, batch_size=32, learning_rate=2e-2, density=0.3, dropout=0.1),
+    training=TrainingConfig(
+        **SYNTHETIC_TRAINING | {"epochs": 6}, joint_epochs=3, batch_size=32, learning_rate=2e-2, density=0.3, dropout=0.1
+    ),
     index=IndexConfig(floor_density=0.6, block_codes=7),
 )
 
