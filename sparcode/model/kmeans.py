@@ -5,10 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+# 128 MiB of float32.
+MAX_DISTANCES = 1 << 25
+
 
 def squared_distances(points: Tensor, centres: Tensor) -> Tensor:
     """Squared distances of (N, D) points to (K, D) centres: (N, K), not negative."""
     return (points.square().sum(1)[:, None] - 2 * points @ centres.T + centres.square().sum(1)).clamp(min=0)
+
+
+def nearest_centres(points: Tensor, centres: Tensor) -> Tensor:
+    """The nearest of (K, D) centres for each of (N, D) points: (N,) int64. Never holds more than a block of the distances."""
+    rows = max(1, MAX_DISTANCES // len(centres))
+    return torch.cat([squared_distances(block, centres).argmin(1) for block in points.split(rows)])
 
 
 def assignment_sums(points: Tensor, assigned: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -57,7 +66,7 @@ def kmeans(points: Tensor, size: int, iterations: int, generator: torch.Generato
     if len(points) < size:
         centres += 1e-4 * torch.randn(centres.shape, generator=generator).to(points.device)
     for _ in range(iterations):
-        counts, sums = assignment_sums(points, squared_distances(points, centres).argmin(1), size)
+        counts, sums = assignment_sums(points, nearest_centres(points, centres), size)
         random = points[torch.randint(len(points), (size,), generator=generator).to(points.device)]
         centres = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], random)
     return centres

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
-from sparcode.model.kmeans import squared_distances
+from sparcode.model.kmeans import nearest_centres, squared_distances
 from sparcode.model.quantizer_base import Quantizer
 
 
@@ -66,4 +66,4 @@ class ProductQuantizer(Quantizer):
 
     def _indices(self, tokens: Tensor) -> Tensor:
         parts = self._parts(tokens)
-        return torch.stack([squared_distances(part, book).argmin(1) for part, book in zip(parts, self.codebooks, strict=True)], dim=1)
+        return torch.stack([nearest_centres(part, book) for part, book in zip(parts, self.codebooks, strict=True)], dim=1)

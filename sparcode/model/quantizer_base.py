@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
-from sparcode.model.kmeans import assignment_sums, kmeans, squared_distances
+from sparcode.model.kmeans import assignment_sums, kmeans, nearest_centres
 
 
 class Quantized(NamedTuple):
@@ -102,7 +102,7 @@ class Quantizer(nn.Module, ABC):
         for book in range(self.config.n_codebooks):
             part = self._part(tokens, before)
             self.codebooks[book] = kmeans(part, size, self.config.kmeans_iterations, generator)
-            before = torch.cat([before, squared_distances(part, self.codebooks[book]).argmin(1, keepdim=True)], dim=1)
+            before = torch.cat([before, nearest_centres(part, self.codebooks[book])[:, None]], dim=1)
         indices = self._indices(tokens)
         for book in range(self.config.n_codebooks):
             counts, sums = assignment_sums(self._part(tokens, indices[:, :book]), indices[:, book], size)

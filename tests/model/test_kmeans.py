@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from sparcode.model.kmeans import assignment_sums, kmeans, squared_distances
+from sparcode.model import kmeans as kmeans_module
+from sparcode.model.kmeans import assignment_sums, kmeans, nearest_centres, squared_distances
 
 POINTS = torch.randn(30, 4, generator=torch.Generator().manual_seed(0))
 
@@ -32,3 +34,11 @@ def test_iterations_bring_centres_nearer() -> None:
         for iterations in (0, 1, 8)
     ]
     assert errors[0] > errors[1] >= errors[2]
+
+
+def test_distances_are_held_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, centres = POINTS[5:28], POINTS[:5]
+    whole = nearest_centres(points, centres)
+    assert whole.tolist() == torch.cdist(points, centres).argmin(1).tolist()
+    monkeypatch.setattr(kmeans_module, "MAX_DISTANCES", 15)
+    assert nearest_centres(points, centres).tolist() == whole.tolist()
