@@ -68,7 +68,7 @@ class PlainTrainer(Trainer):
             shown.extend(bool(self._rng.random() < share) for _ in histories[row])
         return np.array(shown, dtype=bool)
 
-    def _loss(self, queries: QueryBatch, targets: Histories) -> tuple[Tensor, Tensor]:
+    def _loss(self, queries: QueryBatch, targets: Histories, histories: Histories) -> tuple[Tensor, Tensor]:
         model, n_negatives = self.model, self.config.n_negatives
         tokens = model.backbone.tokenizer(queries)
         quantized = model.quantizer(tokens.flatten(0, 1))
@@ -154,7 +154,7 @@ def _final_loss(trainer: Trainer) -> float:
     probe.model.eval()
     with torch.no_grad():
         histories = trainer.histories.take(np.arange(min(256, len(trainer.histories))))
-        return float(probe._loss(QueryBatch.from_histories(histories.select(probe._shown(histories))), histories)[0])
+        return float(probe._loss(QueryBatch.from_histories(histories.select(probe._shown(histories))), histories, histories)[0])
 
 
 def _memory_kib(name: str) -> int:

@@ -164,6 +164,11 @@ class TrainingConfig(Config):
         description="Share of training queries that are the first part of a history, as at evaluation; the others are a random part. "
         "Without times in the data every query is a random part.",
     )
+    target: Literal["history", "hidden"] = Field(
+        "history",
+        description="What a training query is to predict: the whole history, or only what it is not shown; 'hidden' keeps history tokens from "
+        "learning to predict themselves.",
+    )
     teacher_weight: float = Field(
         0.5,
         ge=0,

@@ -43,8 +43,8 @@ def never_stop() -> bool:
 class Trainer:
     """Trains one model on histories; the model is usable after every epoch.
 
-    A training history is both query and target: a part of it (between `keep_least` and `keep_most`) is shown, all of it is to be
-    predicted. The part is the first one or a random one, see `first_part_share`.
+    A training history is both query and target: a part of it (between `keep_least` and `keep_most`) is shown, all of it or only the rest is
+    to be predicted, see `target`. The part is the first one or a random one, see `first_part_share`.
 
     Parameters
     ----------
@@ -155,9 +155,11 @@ class Trainer:
         for start in range(0, len(order), self.config.batch_size):
             yield order[start : start + self.config.batch_size]
 
-    def _train_batch(self, targets: Histories) -> tuple[float, float, int]:
-        queries = QueryBatch.from_histories(targets.select(self._shown(targets)), self._device)
-        loss, commit = self._loss(queries, targets)
+    def _train_batch(self, histories: Histories) -> tuple[float, float, int]:
+        shown = self._shown(histories)
+        queries = QueryBatch.from_histories(histories.select(shown), self._device)
+        targets = histories.select(~shown) if self.config.target == "hidden" else histories
+        loss, commit = self._loss(queries, targets, histories)
         self._check_finite("loss", loss + commit)
         self._optimizer.zero_grad(set_to_none=True)
         (loss + commit).backward()
@@ -191,7 +193,7 @@ class Trainer:
                 f"Try a smaller learning rate (now {self._optimizer.param_groups[0]['lr']:g}) or a larger batch."
             )
 
-    def _loss(self, queries: QueryBatch, targets: Histories) -> tuple[Tensor, Tensor]:
+    def _loss(self, queries: QueryBatch, targets: Histories, histories: Histories) -> tuple[Tensor, Tensor]:
         rows = self._tensor(targets.rows)
         n_items, n_negatives = targets.n_items, self.config.n_negatives
         if not 0 < n_negatives < n_items:
@@ -199,7 +201,7 @@ class Trainer:
             columns = self._tensor(targets.items)
             if self._teacher is None:
                 return softmax_loss(logits, rows, columns), commit
-            soft_targets = self._teacher.soft_targets(queries, targets)
+            soft_targets = self._teacher.soft_targets(queries, histories)
             return distilled_softmax_loss(logits, rows, columns, soft_targets, self.config.teacher_weight), commit
         if self._sampler is not None:
             drawn = self._sampler.draw(targets, self._rng)

@@ -112,6 +112,21 @@ def test_the_step_size_of_joint_training_falls_along_a_cosine() -> None:
     assert rates == pytest.approx([1, (2 + math.sqrt(2)) / 4, 0.5, 0, 0])
 
 
+@pytest.mark.parametrize("target", ["history", "hidden"])
+def test_a_query_predicts_the_whole_history_or_what_it_is_not_shown(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = trainer(target=target)
+    seen: list[tuple] = []
+    loss = runner._loss
+    monkeypatch.setattr(runner, "_loss", lambda *batch: seen.append(batch) or loss(*batch))
+    runner.train_epoch()
+    for queries, targets, histories in seen:
+        for row, history in enumerate(histories[row] for row in range(len(histories))):
+            shown = queries.items[queries.offsets[row] : queries.offsets[row + 1]].tolist()
+            expected = history.tolist() if target == "history" else [item for item in history.tolist() if item not in shown]
+            assert targets[row].tolist() == expected
+            assert set(shown) <= set(history.tolist())
+
+
 @pytest.mark.parametrize(("schedule", "expected"), [("cosine", [1, 0.5, 0]), ("constant", [1, 1, 1])])
 def test_the_step_size_of_other_networks_follows_the_schedule(schedule: str, expected: list[float]) -> None:
     config = CONFIG.training.model_copy(update={"schedule": schedule})
