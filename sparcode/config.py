@@ -166,8 +166,8 @@ class TrainingConfig(Config):
     )
     target: Literal["history", "hidden"] = Field(
         "history",
-        description="What a training query is to predict: the whole history, or only what it is not shown; 'hidden' keeps history tokens from "
-        "learning to predict themselves.",
+        description="What a training query is to predict: the whole history, or only what it is not shown; 'hidden' keeps history tokens "
+        "from learning to predict themselves.",
     )
     teacher_weight: float = Field(
         0.5,
