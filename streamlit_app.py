@@ -24,12 +24,10 @@ PRELOADED: Final = ("numpy", "pandas", "torch", "numba", "plotly.graph_objects")
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Import the heavy libraries, compile the kernels, and keep the collector from walking their objects while the server runs.
+    """Import the heavy libraries and compile the kernels, and keep the collector from walking their objects while the server runs.
 
     Jobs end with the server.
     """
-    # Before anything large is made: training in the background is to reuse its memory.
-    importlib.import_module("sparcode.allocator").keep_freed_memory()
     for name in PRELOADED:
         importlib.import_module(name)
     importlib.import_module("sparcode.index.kernels").warm_up()

@@ -119,11 +119,12 @@ def main(
     encoders, interactions = encoder or list(tuned) or list(ENCODERS), interaction or [None]
     if quick:
         source, seeds, encoders = generate(QUICK), 1, encoder or ["mean", "sasrec"]
-        chosen = {"quantizer": {"codebook_size": 64}, "training": {"epochs": 20, "joint_epochs": 6}, **chosen}
+        small = {"quantizer": {"codebook_size": 64}, "training": {"epochs": 20, "joint_epochs": 6}}
+        chosen = {stage: small.get(stage, {}) | chosen.get(stage, {}) for stage in small | chosen}
     else:
         source = load(data)
-    results = [json.loads(line) for line in keep.read_text().splitlines()] if keep is not None and keep.exists() else []
-    done = {result["run"] for result in results}
+    kept = [json.loads(line) for line in keep.read_text().splitlines()] if keep is not None and keep.exists() else []
+    done, results = {result["run"]: result for result in kept}, []
     for seed in range(first_seed, first_seed + seeds):
         for one in encoders:
             for other in interactions:
@@ -132,6 +133,7 @@ def main(
                 two_tower_config = settings(source, one, other, seed, of_all, of_two_tower, chosen)
                 run = f"{source.content_hash()}-{config.content_hash()}-{two_tower_config.content_hash()}"
                 if run in done:
+                    results.append(done[run])
                     continue
                 measured = measure(source, config, two_tower_config)
                 result = {"run": run, "encoder": one, "interaction": config.model.interaction, "seed": seed, **measured}

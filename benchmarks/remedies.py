@@ -104,7 +104,8 @@ def recall_of(model: SparCodeModel, split: Split, config: RunConfig) -> float:
 
 def measure(model: SparCodeModel, start: float, split: Split, config: RunConfig) -> Figures:
     """Figures of a trained model."""
-    codes, sizes = model.encode(split.train)[0], (config.quantizer.n_codebooks, config.quantizer.codebook_size)
+    codes, weights = model.encode(split.train)
+    codes, sizes = codes[weights > 0], (config.quantizer.n_codebooks, config.quantizer.codebook_size)
     in_use = np.unique(codes)
     asked = model.encode(split.validation.queries)[0]
     return Figures(

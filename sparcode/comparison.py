@@ -193,7 +193,9 @@ def compare(
                 f"protocol {config.split.protocol!r} needs its ready-made split, see sparcode.data.fixed_split and deezer_split"
             )
         split = split_users(data, config.split)
-    check_side_features(split, config.model)
+    two_tower_config = two_tower_config or config
+    for settings in (config, two_tower_config):
+        check_side_features(split, settings.model)
 
     def start(name: str, epochs: int = 0) -> float:
         if should_stop():
@@ -214,7 +216,7 @@ def compare(
     index = build_run_index(model, split.train_queries, config.index)
     sparcode_seconds = time.perf_counter() - started
     started = start("training two-tower", budget.epochs + budget.joint_epochs)
-    two_tower, two_tower_records = train_two_tower(split, two_tower_config or config, on_epoch, should_stop, device)
+    two_tower, two_tower_records = train_two_tower(split, two_tower_config, on_epoch, should_stop, device)
     two_tower_seconds = time.perf_counter() - started
 
     start("measuring on the test users")

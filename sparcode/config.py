@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # A dot product of 32 or more dimensions expresses nearly all of the planted affinity: there would be nothing to show.
 SYNTHETIC_TOKEN_DIM = 16
 # The planted "fits any one taste" is found late and from a random start: where all tokens start at the same linear model, they stay there.
@@ -264,6 +264,13 @@ class RunConfig(Config):
         for stage, fields in given.items():
             values[stage] |= fields
         return cls.model_validate(values)
+
+    @model_validator(mode="after")
+    def _idle_codewords_of_items_stay(self) -> RunConfig:
+        # A rare item's codeword is idle in most batches, not dead: revival would take it from its item.
+        if self.model.history_tokens and self.quantizer.revive_below:
+            raise ValueError(f"history_tokens={self.model.history_tokens} needs revive_below=0; got {self.quantizer.revive_below}")
+        return self
 
     @model_validator(mode="after")
     def _token_splits_evenly(self) -> RunConfig:

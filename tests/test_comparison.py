@@ -14,7 +14,7 @@ from sparcode.evaluation import accuracy
 from sparcode.index.sparse_retriever import SparseRetriever
 from sparcode.reporting import comparison_record, comparison_text, readable_bytes, text_table, without_nan
 from sparcode.retrieval import ExactRetriever
-from tests.tiny import CONFIG, tiny_data, tiny_split
+from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 
 K = 10
 
@@ -155,3 +155,13 @@ def test_a_table_is_aligned() -> None:
 
 def test_numbers_json_cannot_hold_become_null() -> None:
     assert without_nan({"a": [float("nan"), 1.5], "b": {"c": float("inf")}, "d": "nan"}) == {"a": [None, 1.5], "b": {"c": None}, "d": "nan"}
+
+
+def test_two_tower_may_have_settings_of_its_own() -> None:
+    config = changed(training={"epochs": 1, "joint_epochs": 1})
+    wide = changed(model={"token_dim": 16}, training={"epochs": 2, "joint_epochs": 1})
+    rows = {row.name: row for row in compare(tiny_data(), config, k=5, two_tower_config=wide).rows}
+    assert rows[TWO_TOWER].size_bytes == tiny_data().n_items * 17 * 4
+    assert rows[TWO_TOWER].epochs == 3
+    with pytest.raises(ValueError, match="no side features"):
+        compare(tiny_data(), config, two_tower_config=changed(model={"side_features": "users"}))

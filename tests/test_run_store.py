@@ -92,7 +92,7 @@ def test_a_damaged_file_is_named(folder: Path, name: str, content: bytes) -> Non
 
 def test_another_version_is_refused(folder: Path) -> None:
     edit(folder, lambda described: described.update(format_version=99))
-    with pytest.raises(ValueError, match="format version 99; this version of sparcode reads 1"):
+    with pytest.raises(ValueError, match="format version 99; this version of sparcode reads 2"):
         load_run(folder)
 
 
@@ -138,6 +138,15 @@ def test_a_model_with_side_features_comes_back(encoder: str, tmp_path: Path) -> 
     queries = tiny_split().test.queries
     assert loaded.model.backbone.interaction.items.features is not None
     np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))
+
+
+def test_history_tokens_come_back(tmp_path: Path) -> None:
+    config = changed(model={"history_tokens": 5}, quantizer={"revive_below": 0}, training={"epochs": 1, "joint_epochs": 1})
+    comparison = compare(tiny_data(), config, k=5)
+    loaded = load_run(save_run(comparison.run, tmp_path / "run"))
+    assert comparison.direct_recall == comparison.rows[0].recall
+    assert loaded.config.model.history_tokens == 5
+    np.testing.assert_array_equal(loaded.model.score(tiny_split().test.queries), comparison.run.model.score(tiny_split().test.queries))
 
 
 def test_a_residual_quantizer_comes_back(tmp_path: Path) -> None:

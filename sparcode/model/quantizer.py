@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
-from sparcode.model.kmeans import nearest_centres, squared_distances
+from sparcode.model.kmeans import MAX_DISTANCES, nearest_centres, squared_distances
 from sparcode.model.quantizer_base import Quantizer
 
 
@@ -35,8 +35,12 @@ class ProductQuantizer(Quantizer):
         """The P nearest composite codes of (N, D) tokens, nearest first: (N, P) int64.
 
         Exact without listing K**M codes: the P best sums of per-codebook distances only use the P best partial sums, so codebooks are
-        merged one by one.
+        merged one by one. Tokens go block by block, so that no distances of all of them to all codewords are held.
         """
+        widest = max(self.config.codebook_size, self.config.n_nearest**2 if self.config.n_codebooks > 1 else 0)
+        return torch.cat([self._nearest_codes(block) for block in tokens.split(max(1, MAX_DISTANCES // widest))])
+
+    def _nearest_codes(self, tokens: Tensor) -> Tensor:
         size, n_nearest = self.config.codebook_size, self.config.n_nearest
         best: Tensor | None = None
         codes = torch.zeros(len(tokens), 1, dtype=torch.int64, device=tokens.device)

@@ -71,7 +71,7 @@ def singular_item_vectors(histories: Histories, dim: int, seed: int) -> np.ndarr
         (I, min(dim, B, I)) float32, strongest direction first; the row of an item that nobody has is 0.
     """
     values = np.ones(len(histories.items), dtype=np.float32)
-    interactions = csr_array((values, histories.items, histories.indptr), shape=(len(histories), histories.n_items))
+    interactions = csr_array((values, histories.items, histories.indptr), shape=(len(histories), histories.n_items), copy=True)
     interactions.sum_duplicates()
     interactions.data[:] = 1
     by_user, by_item = (diags_array(np.maximum(interactions.sum(axis=axis), 1).astype(np.float32) ** -0.5) for axis in (1, 0))

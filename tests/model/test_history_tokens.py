@@ -6,6 +6,7 @@ import torch
 
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
+from sparcode.data.split import EvaluationSet, Split
 from sparcode.model.history_tokens import HistoryTokens
 from sparcode.model.query_batch import QueryBatch
 from sparcode.pipeline import build_run_index, fine_tune, preview, train_backbone
@@ -46,17 +47,18 @@ def test_at_first_every_history_item_counts_as_much_as_a_head() -> None:
     assert use.weights.tolist() == [1.0] * 5
 
 
-@pytest.mark.parametrize("n_nearest", [1, 4])
-def test_the_index_serves_history_tokens_exactly(n_nearest: int) -> None:
-    config = changed(model={"history_tokens": 6}, quantizer={"n_nearest": n_nearest})
+@pytest.mark.parametrize("quantizer", [{"n_nearest": 1}, {"n_nearest": 4}, {"n_codebooks": 1, "codebook_size": 30}, {"kind": "residual"}])
+def test_the_index_serves_history_tokens_exactly(quantizer: dict) -> None:
+    config = changed(model={"history_tokens": 6}, quantizer={"revive_below": 0, **quantizer})
     split = tiny_split()
     model = preview(train_backbone(split, config)[0], split, config)
     fine_tune(model, split, config)
-    queries = split.test.queries
+    lists = [[], *(split.test.queries[row].tolist() for row in range(len(split.test.queries)))]
+    queries = Histories.from_lists(lists, split.train.n_items)
     codes, weights = model.encode(queries)
     for row_codes, row_weights in zip(codes, weights, strict=True):
         used = row_codes[row_weights > 0]
-        assert len(used) == len(np.unique(used)) > 3
+        assert len(used) == len(np.unique(used)) > 0
     retriever = SparseRetriever(model, build_run_index(model, split.train, config.index), model.threshold)
     found = retriever.retrieve(queries, 10)
     direct = SparseDirectScorer(model, model.threshold).score(queries)
@@ -67,6 +69,39 @@ def test_the_index_serves_history_tokens_exactly(n_nearest: int) -> None:
         # Blocks of codes are scored by matrix products of other shapes, which may end in another last digit.
         np.testing.assert_allclose(scores[: len(kept)], direct[row, kept], rtol=1e-5)
         np.testing.assert_allclose(scores[: len(kept)], np.sort(direct[row])[::-1][: len(kept)], rtol=1e-5)
-    explained = retriever.explain(queries.take([0]), int(found.item_ids[0, 0]))
-    assert explained.score == pytest.approx(found.scores[0, 0], rel=1e-5)
+    explained = retriever.explain(queries.take([1]), int(found.item_ids[1, 0]))
+    assert explained.score == pytest.approx(found.scores[1, 0], rel=1e-5)
     assert all(part.weight > 0 for part in explained.contributions)
+
+
+def test_the_same_settings_give_the_same_codes_twice_and_codes_without_a_list_find_the_nearest() -> None:
+    config, split = changed(model={"history_tokens": 6}, quantizer={"revive_below": 0}), tiny_split()
+    models = []
+    for _ in range(2):
+        models.append(preview(train_backbone(split, config)[0], split, config))
+        fine_tune(models[-1], split, config)
+    for first, second in zip(*(model.encode(split.test.queries) for model in models), strict=True):
+        np.testing.assert_array_equal(first, second)
+    few = split.train.take(np.arange(4))
+    model = models[0]
+    nearest = SparseRetriever(model, build_run_index(model, few, config.index), model.threshold, "nearest")
+    assert (nearest.retrieve(split.test.queries, 5).item_ids[:, 0] >= 0).all()
+    assert nearest.unseen_queries > 0
+
+
+def test_a_catalogue_smaller_than_a_token_is_served() -> None:
+    rng = np.random.default_rng(0)
+    histories = Histories.from_lists([rng.choice(7, size=5, replace=False).tolist() for _ in range(30)], 7)
+    evaluation = EvaluationSet(histories.take(np.arange(4)), histories.take(np.arange(4)), np.arange(4))
+    split = Split(histories, np.arange(30), evaluation, evaluation, {})
+    settings = changed(model={"history_tokens": 3, "token_dim": 16}, quantizer={"revive_below": 0}, training={"start": "spectral"})
+    model = preview(train_backbone(split, settings)[0], split, settings)
+    fine_tune(model, split, settings)
+    found = SparseRetriever(model, build_run_index(model, histories, settings.index), model.threshold).retrieve(histories, 3)
+    assert (found.item_ids >= -1).all()
+    assert (found.item_ids < 7).all()
+
+
+def test_rare_items_keep_their_codewords() -> None:
+    with pytest.raises(ValueError, match=r"history_tokens=6 needs revive_below=0; got 0\.05"):
+        changed(model={"history_tokens": 6})
