@@ -1,0 +1,125 @@
+"""What a visitor of the studio waits for, without the browser: training from scratch, the preview of a setting, and its fine-tuning.
+
+    python -m benchmarks.learning_time
+
+Everything is done as the studio does it, on the built-in data. From scratch counts from the split data to the first epoch of SparCode
+within 1% of the validation recall that its training ends with. A preview and a fine-tuning count up to the first figures of the test
+users. Prints a table; the last line holds the slowest of each kind in seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Annotated, NamedTuple
+
+import torch
+import typer
+
+from app.live_tuning import fine_tune_within
+from app.loaders import run_config
+from app.stage import Origin, Stage, measure
+from app.studio import LEAST_TUNING_SECONDS, LIVE_SECONDS
+from sparcode.config import RunConfig
+from sparcode.data.loading import load
+from sparcode.data.split import Split, split_users
+from sparcode.machine import machine_facts
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.pipeline import fine_tune, ignore_record, preview, train_backbone
+from sparcode.training import EpochRecord, never_stop
+
+SETTINGS = ((1, 128), (1, 256), (2, 32), (2, 128), (2, 256), (4, 128))
+QUICK = ((2, 128),)
+NEAR = 0.99
+
+
+class Waits(NamedTuple):
+    """Seconds at one setting: what passes until a figure is there, and the processor time of the training from scratch."""
+
+    within_one_percent_s: float
+    preview_s: float
+    fine_tune_s: float
+    within_one_percent_processor_s: float
+
+
+class _Shown(Exception):
+    """The first figures are there."""
+
+
+def main(
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the network computations.")] = 2,
+    quick: Annotated[bool, typer.Option("--quick", help="One setting, its training from scratch cut short: under 50 s.")] = False,
+) -> None:
+    """Measure, print the table and the slowest waits."""
+    torch.set_num_threads(threads)
+    data = load("synthetic")
+    config = run_config(synthetic=True)
+    split = split_users(data, config.split)
+    started, worked = time.perf_counter(), time.process_time()
+    backbone, records = train_backbone(split, config)
+    backbone_seconds, processor = time.perf_counter() - started, time.process_time() - worked
+    print(f"backbone: {len(records)} epochs in {backbone_seconds:.1f} s, {processor:.1f} s of processor time", file=sys.stderr)
+    print(f"{data!r}, {machine_facts()}\n")
+    print("| M | K | from scratch to within 1% | preview | fine-tuned | processor time from scratch |\n|---|---|---|---|---|---|")
+    rows = []
+    for n_codebooks, codebook_size in QUICK if quick else SETTINGS:
+        chosen = changed(config, n_codebooks, codebook_size, joint_epochs=8 if quick else config.training.joint_epochs)
+        passed, worked = joint_seconds(backbone, split, chosen)
+        waits = Waits(backbone_seconds + passed, *live_waits(backbone, split, chosen), processor + worked)
+        rows.append(waits)
+        print(f"| {n_codebooks} | {codebook_size} | {' | '.join(f'{seconds:.2f} s' for seconds in waits)} |", flush=True)
+    slowest = {name: round(max(values), 2) for name, values in zip(Waits._fields, zip(*rows, strict=True), strict=True)}
+    print("\n" + json.dumps(slowest))
+
+
+def changed(config: RunConfig, n_codebooks: int, codebook_size: int, joint_epochs: int) -> RunConfig:
+    """The studio's settings at another M and K."""
+    values = config.model_dump()
+    values["quantizer"] |= {"n_codebooks": n_codebooks, "codebook_size": codebook_size}
+    values["training"]["joint_epochs"] = joint_epochs
+    return RunConfig.model_validate(values)
+
+
+def joint_seconds(backbone: AllToAllModel, split: Split, config: RunConfig) -> tuple[float, float]:
+    """Time from the trained backbone to the first epoch within 1% of the best validation recall, preview included: passed, worked."""
+    reached: list[tuple[float, float, float]] = []
+    started, worked = time.perf_counter(), time.process_time()
+
+    def note(record: EpochRecord) -> None:
+        reached.append((record.recall, time.perf_counter() - started, time.process_time() - worked))
+
+    fine_tune(preview(backbone, split, config), split, config, note)
+    final = max(recall for recall, _, _ in reached)
+    return next((passed, processor) for recall, passed, processor in reached if recall >= NEAR * final)
+
+
+def live_waits(backbone: AllToAllModel, split: Split, config: RunConfig) -> tuple[float, float]:
+    """Seconds to the first figures of the preview, and from there to those of the fine-tuned model."""
+    started = time.perf_counter()
+    show(preview(backbone, split, config), split, config)
+    spent = time.perf_counter() - started
+    started = time.perf_counter()
+    model = preview(backbone, split, config)
+    seconds = max(LEAST_TUNING_SECONDS, LIVE_SECONDS - 3 * spent)
+    records, _ = fine_tune_within(model, split, config, seconds, ignore_record, never_stop)
+    show(model, split, config, records)
+    return spent, time.perf_counter() - started
+
+
+def show(model: SparCodeModel, split: Split, config: RunConfig, records: list[EpochRecord] | None = None) -> None:
+    """Measure a model up to its first figures."""
+
+    def stop(stage: Stage) -> None:
+        raise _Shown
+
+    origin = Origin("fine-tuned" if records else "preview", config, tuple(records or ()), lambda: 0.0, cut_short=False)
+    try:
+        measure(model, origin, split, stop, lambda: None)
+    except _Shown:
+        return
+
+
+if __name__ == "__main__":
+    typer.run(main)
