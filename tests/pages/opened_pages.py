@@ -50,13 +50,18 @@ def ended(key: str) -> JobSnapshot:
 def settled(app: AppTest) -> AppTest:
     """The page once nothing that it waits for goes on; a browser would look again by its timer."""
     for _ in range(20):
-        active = [job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.active]
-        if not active:
-            return app
+        active = _active(app)
         for key in active:
             ended(key)
+        # Also when nothing goes on any more: a job may have ended after the page was drawn.
         app.run()
+        if not active and not _active(app):
+            return app
     raise AssertionError("the page does not come to rest")
+
+
+def _active(app: AppTest) -> list[str]:
+    return [job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.active]
 
 
 def figures(app: AppTest) -> dict[str, str]:
