@@ -58,8 +58,8 @@ class CodedModel(Protocol):
         """Codes (B, S) int64 and weights (B, S) float32; S lists per query, in which a code may repeat."""
         ...
 
-    def score_codes(self, codes: np.ndarray) -> np.ndarray:
-        """(n,) int64 -> (n, I) float32, E before the threshold."""
+    def score_codes(self, codes: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
+        """(n,) int64 -> (n, I) float32, E before the threshold; with (m,) int64 `items` of these alone, (n, m)."""
         ...
 
     def code_vectors(self, codes: np.ndarray) -> np.ndarray:

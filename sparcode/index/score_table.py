@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sparcode.index.top_k import plain
+
 if TYPE_CHECKING:
     from sparcode.retrieval import CodedModel
 
@@ -65,17 +67,35 @@ def iter_score_blocks(model: CodedModel, codes: np.ndarray, block_codes: int) ->
     ValueError
         If `block_codes` is below 1, or the model returns another shape, NaN or +inf.
     """
-    if block_codes < 1:
-        raise ValueError(f"block_codes must be at least 1; got {block_codes}")
     codes = np.asarray(codes, dtype=np.int64)
-    step = max(1, min(block_codes, MAX_BLOCK_SCORES // max(model.n_items, 1)))
+    step = block_step(model.n_items, block_codes)
     for start in range(0, len(codes), step):
         block = codes[start : start + step]
         yield block, code_scores(model, block)
 
 
-def code_scores(model: CodedModel, codes: np.ndarray) -> np.ndarray:
-    """Scores of the given codes against every item, checked.
+def block_step(n_items: int, block_codes: int) -> int:
+    """Codes to score at a time: as many as asked for, fewer where a block would grow beyond 2**25 scores.
+
+    Parameters
+    ----------
+    n_items
+        Items each code is scored against.
+    block_codes
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If `block_codes` is below 1.
+    """
+    if block_codes < 1:
+        raise ValueError(f"block_codes must be at least 1; got {block_codes}")
+    return max(1, min(block_codes, MAX_BLOCK_SCORES // max(n_items, 1)))
+
+
+def code_scores(model: CodedModel, codes: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
+    """Scores of the given codes against every item, or against some, checked.
 
     Parameters
     ----------
@@ -83,21 +103,24 @@ def code_scores(model: CodedModel, codes: np.ndarray) -> np.ndarray:
         Scores codes.
     codes
         (n,) int64.
+    items
+        (m,) int64; None scores every item.
 
     Returns
     -------
     np.ndarray
-        (n, I) float32.
+        (n, I) or (n, m) float32, contiguous and writeable.
 
     Raises
     ------
     ValueError
         If the model returns another shape, NaN or +inf.
     """
-    scores = np.asarray(model.score_codes(codes), dtype=np.float32)
-    if scores.shape != (len(codes), model.n_items):
-        raise ValueError(f"score_codes must return {(len(codes), model.n_items)} scores for {len(codes)} codes; got {scores.shape}")
+    scores = np.asarray(model.score_codes(codes) if items is None else model.score_codes(codes, items), dtype=np.float32)
+    expected = (len(codes), model.n_items if items is None else len(items))
+    if scores.shape != expected:
+        raise ValueError(f"score_codes must return {expected} scores for {len(codes)} codes; got {scores.shape}")
     # The largest score is NaN if any is, so one pass finds both.
     if scores.size and not np.max(scores) < np.inf:
         raise ValueError("score_codes returned NaN or +inf; scores must be finite (or -inf)")
-    return scores
+    return plain(scores, np.float32)

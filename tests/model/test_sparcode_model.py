@@ -6,6 +6,7 @@ import torch
 
 from sparcode.config import ModelConfig, QuantizerConfig
 from sparcode.data.interactions import Histories
+from sparcode.model import sparcode_model
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparcode_model import SparCodeModel
 from tests.tiny import fresh_backbone, queries_of, tiny_backbone, tiny_model, tiny_split
@@ -88,3 +89,19 @@ def test_code_vectors_are_what_is_scored() -> None:
     with torch.no_grad():
         raw = network.backbone.interaction(torch.from_numpy(network.code_vectors(codes)))
     np.testing.assert_allclose(network.score_codes(codes), raw.exp().numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("interaction", ["dot", "mlp", "cross", "attention"])
+def test_codes_are_scored_against_items_block_by_block(monkeypatch: pytest.MonkeyPatch, interaction: str) -> None:
+    backbone = fresh_backbone(23, ModelConfig(token_dim=6, hidden_dim=8, interaction_dim=4, interaction=interaction))
+    network = SparCodeModel.from_backbone(
+        backbone, QuantizerConfig(n_codebooks=2, codebook_size=4, n_nearest=2), queries_of(23), 0.5, seed=0
+    )
+    codes, items = np.array([0, 9, 5]), np.array([22, 3, 8, 7, 0, 14])
+    whole, some = network.score_codes(codes), network.score_codes(codes, items)
+    assert (whole.shape, some.shape, some.dtype) == ((3, 23), (3, 6), np.float32)
+    np.testing.assert_allclose(some, whole[:, items], rtol=1e-5)
+    monkeypatch.setattr(sparcode_model, "MAX_ITEM_BLOCK", 4)
+    np.testing.assert_allclose(network.score_codes(codes), whole, rtol=1e-5)
+    np.testing.assert_allclose(network.score_codes(codes, items), some, rtol=1e-5)
+    assert network.score_codes(codes, items[:0]).shape == (3, 0)
