@@ -20,6 +20,7 @@ from app.plotly_asset import PLOTLY_ROUTE
 
 # Loaded before the first visitor comes, because together they take seconds.
 PRELOADED: Final = ("numpy", "pandas", "torch", "numba", "plotly.graph_objects")
+COMPILED: Final = ("sparcode.index.kernels", "sparcode.index.build_kernels")
 
 
 @asynccontextmanager
@@ -30,7 +31,8 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """
     for name in PRELOADED:
         importlib.import_module(name)
-    importlib.import_module("sparcode.index.kernels").warm_up()
+    for name in COMPILED:
+        importlib.import_module(name).warm_up()
     gc.collect()
     gc.freeze()
     try:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparcode.index import kernels
-from sparcode.index.ordering import posting_keys, postings_of_keys
-from sparcode.index.score_table import distinct_code_list, iter_score_blocks
+from sparcode.index import build_kernels, kernels
+from sparcode.index.build_kernels import Lists
+from sparcode.index.score_table import distinct_code_list
 from sparcode.index.top_k import plain
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ ARRAY_DTYPES = {"codes": np.int64, "indptr": np.int64, "item_ids": np.int32, "sc
 
 
 class BuildStopped(Exception):
-    """The caller asked a build to stop; nothing was built."""
+    """The caller asked a build to stop; there is no index yet."""
 
 
 @dataclass(frozen=True, eq=False)  # equality of arrays has no single truth value; compare the arrays
@@ -74,7 +74,7 @@ class InvertedIndex:
             raise ValueError("codes must not be negative, and ascend without repeats")
         if not 0 <= self.n_items <= np.iinfo(np.int32).max:
             raise ValueError(f"n_items must lie in [0, {np.iinfo(np.int32).max}]; got {self.n_items}")
-        object.__setattr__(self, "floor", float(_threshold32(self.floor, "floor")))
+        object.__setattr__(self, "floor", float(threshold32(self.floor, "floor")))
 
     def check_postings(self) -> None:
         """Look at every posting: ids in range, scores above the floor, lists in order.
@@ -141,7 +141,7 @@ class InvertedIndex:
         ValueError
             If `threshold` is below the floor (those postings were not stored) or NaN.
         """
-        tau = _threshold32(threshold, "threshold")
+        tau = threshold32(threshold, "threshold")
         if tau < np.float32(self.floor):
             raise ValueError(f"threshold must be at least the index's floor {self.floor}; got {threshold}")
         ends = np.empty(self.n_lists, dtype=np.int64)
@@ -203,7 +203,7 @@ def build_index(
     should_stop: Callable[[], bool] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> InvertedIndex:
-    """Score the codes in use and keep what lies above the floor.
+    """Score the codes in use and keep what lies above the floor; `IndexBuilder` is the same for a build that goes on after a stop.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def build_index(
     floor
         The lowest threshold the index can serve; -inf keeps everything.
     block_codes
-        Codes scored at a time: only their scores are held beside the postings.
+        Codes in work at a time: only their scores are held beside the postings.
     should_stop
         Asked before every block.
     on_progress
@@ -232,24 +232,10 @@ def build_index(
     ValueError
         If the floor is NaN or +inf, codes are negative or the model's scores are not finite.
     """
-    floor32 = _threshold32(floor, "floor")
-    codes = distinct_code_list(codes_in_use)
-    lengths = np.zeros(len(codes), dtype=np.int64)
-    blocks: list[tuple[np.ndarray, np.ndarray]] = []
-    done = 0
-    score_blocks = iter_score_blocks(model, codes, block_codes)
-    while done < len(codes):
-        if should_stop is not None and should_stop():
-            raise BuildStopped(f"stopped after {done} of {len(codes)} codes")
-        block, scores = next(score_blocks)
-        keys, lengths[done : done + len(block)] = _sorted_keys(scores, floor32)
-        blocks.append(postings_of_keys(keys))
-        done += len(block)
-        if on_progress is not None:
-            on_progress(done, len(codes))
-    item_ids, scores = _joined(blocks)
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return InvertedIndex(codes, indptr, item_ids, scores, model.n_items, float(floor32))
+    # Imported late: the builder makes instances of the class above.
+    from sparcode.index.index_builder import IndexBuilder
+
+    return IndexBuilder(model, codes_in_use, floor, block_codes).run(should_stop, on_progress)
 
 
 def merged(one: InvertedIndex, other: InvertedIndex) -> InvertedIndex:
@@ -257,33 +243,24 @@ def merged(one: InvertedIndex, other: InvertedIndex) -> InvertedIndex:
     codes = np.concatenate([one.codes, other.codes])
     order = np.argsort(codes, kind="stable")
     lengths = np.concatenate([np.diff(one.indptr), np.diff(other.indptr)])[order]
-    starts = np.concatenate([one.indptr[:-1], other.indptr[:-1] + len(one.item_ids)])[order]
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    source = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
-    item_ids = np.concatenate([one.item_ids, other.item_ids])[source]
-    scores = np.concatenate([one.scores, other.scores])[source]
+    item_ids, scores = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1], dtype=np.float32)
+    targets = np.empty(len(codes), dtype=np.int64)
+    targets[order] = indptr[:-1]
+    for part, starts in ((one, targets[: one.n_lists]), (other, targets[one.n_lists :])):
+        build_kernels.copy_lists(Lists(part.indptr, part.item_ids, part.scores), starts, item_ids, scores)
     return InvertedIndex(codes[order], indptr, item_ids, scores, one.n_items, one.floor)
 
 
-def _threshold32(value: float, name: str) -> np.float32:
+def threshold32(value: float, name: str) -> np.float32:
+    """A floor or threshold in single precision, in which scores are compared.
+
+    Raises
+    ------
+    ValueError
+        If it is NaN or +inf; the message calls it `name`.
+    """
     if not value < np.inf:
         raise ValueError(f"{name} must be a number below +inf; got {value}")
     with np.errstate(over="ignore"):
         return np.float32(value)
-
-
-def _sorted_keys(scores: np.ndarray, floor: np.float32) -> tuple[np.ndarray, np.ndarray]:
-    """Keys of the kept postings of a block, each list sorted, and the lists' lengths."""
-    kept = scores > floor
-    rows, item_ids = np.nonzero(kept)
-    keys = posting_keys(scores[kept], item_ids)
-    lengths = np.bincount(rows, minlength=len(scores))
-    ends = np.cumsum(lengths)
-    for start, end in zip(ends - lengths, ends, strict=True):
-        keys[start:end].sort()
-    return keys, lengths
-
-
-def _joined(blocks: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    empty = (np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))
-    return tuple(np.concatenate(parts) for parts in zip(empty, *blocks, strict=True))

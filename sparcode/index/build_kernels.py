@@ -1,0 +1,206 @@
+"""Compiled loops that make and change an index: cut scores into sort keys, sorted keys into postings, merge and copy lists.
+
+All of them are in this one file because the on-disk cache of compiled functions only notices changes to a function's own file. They hold no
+lock of the interpreter and start no threads: callers run them from several Python threads, each on lists of its own.
+
+A key is what `sparcode.index.ordering.posting_keys` makes of a posting: ascending keys are descending scores, ties by ascending item id.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+_SIGN = np.uint32(0x8000_0000)
+_LOW = np.uint64(0xFFFF_FFFF)
+
+
+class Lists(NamedTuple):
+    """Posting lists as flat arrays.
+
+    Attributes
+    ----------
+    indptr
+        (n + 1,) int64; list r is ``[indptr[r], indptr[r + 1])`` of the arrays below. A slice of a longer one is fine.
+    item_ids, scores
+        int32 and float32, of one length.
+    """
+
+    indptr: np.ndarray
+    item_ids: np.ndarray
+    scores: np.ndarray
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _key(bits, item):
+    """Key of a posting; `bits` are those of its float32 score."""
+    # Negative zero is zero.
+    ordered = np.uint32(bits | _SIGN) if bits <= _SIGN else np.uint32(~bits)
+    return (np.uint64(np.uint32(~ordered)) << np.uint64(32)) | np.uint64(item)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _bits_of(key):
+    ordered = np.uint32(~np.uint32(key >> np.uint64(32)))
+    return np.uint32(ordered ^ _SIGN) if ordered & _SIGN else np.uint32(~ordered)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def count_above(scores: np.ndarray, floor: np.float32, lengths: np.ndarray) -> None:
+    """Scores of every row that lie above the floor.
+
+    Parameters
+    ----------
+    scores
+        (n, m) float32, no NaN.
+    floor
+        float32.
+    lengths
+        (n,) int64, written.
+    """
+    n_rows, n_columns = scores.shape
+    for row in range(n_rows):
+        count = 0
+        for column in range(n_columns):
+            count += scores[row, column] > floor
+        lengths[row] = count
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def write_keys(scores: np.ndarray, item_ids: np.ndarray, floor: np.float32, keys: np.ndarray) -> None:
+    """Keys of all scores above the floor, row by row.
+
+    Parameters
+    ----------
+    scores
+        (n, m) float32, no NaN.
+    item_ids
+        (m,) int32, not negative: the item of each column.
+    floor
+        float32.
+    keys
+        (n_above + 1,) uint64, written; what the last entry holds means nothing.
+    """
+    n_rows, n_columns = scores.shape
+    bits = scores.view(np.uint32)
+    at = 0
+    for row in range(n_rows):
+        for column in range(n_columns):
+            # Written always, and overwritten by the next where it does not count: a branch would be guessed wrong too often.
+            keys[at] = _key(bits[row, column], item_ids[column])
+            at += scores[row, column] > floor
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def split_keys(keys: np.ndarray, item_ids: np.ndarray, scores: np.ndarray) -> None:
+    """Postings of keys.
+
+    Parameters
+    ----------
+    keys
+        (n,) uint64.
+    item_ids, scores
+        (n,) int32 and float32, written.
+    """
+    bits = scores.view(np.uint32)
+    for at in range(len(keys)):
+        item_ids[at] = np.int32(keys[at] & _LOW)
+        bits[at] = _bits_of(keys[at])
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def count_kept(indptr: np.ndarray, item_ids: np.ndarray, is_replaced: np.ndarray, lengths: np.ndarray) -> None:
+    """Postings of every list whose item stays as it is.
+
+    Parameters
+    ----------
+    indptr
+        (n + 1,) int64, positions in `item_ids`.
+    item_ids
+        int32.
+    is_replaced
+        (I,) bool.
+    lengths
+        (n,) int64, written.
+    """
+    for row in range(len(lengths)):
+        count = 0
+        for at in range(indptr[row], indptr[row + 1]):
+            count += not is_replaced[item_ids[at]]
+        lengths[row] = count
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def merge_lists(old: Lists, is_replaced: np.ndarray, key_starts: np.ndarray, keys: np.ndarray, out: Lists) -> None:
+    """Lists without the replaced items, merged with the sorted new postings.
+
+    Parameters
+    ----------
+    old
+        n lists in order.
+    is_replaced
+        (I,) bool.
+    key_starts, keys
+        (n + 1,) int64 and uint64: the new postings of list r are ``keys[key_starts[r]:key_starts[r + 1]]``, ascending, of replaced items.
+    out
+        n lists that fit what is left and what is new; its postings are written.
+    """
+    old_bits = old.scores.view(np.uint32)
+    out_bits = out.scores.view(np.uint32)
+    for row in range(len(key_starts) - 1):
+        at = out.indptr[row]
+        new = key_starts[row]
+        end = key_starts[row + 1]
+        for position in range(old.indptr[row], old.indptr[row + 1]):
+            item = old.item_ids[position]
+            if is_replaced[item]:
+                continue
+            key = _key(old_bits[position], item)
+            while new < end and keys[new] < key:
+                out.item_ids[at] = np.int32(keys[new] & _LOW)
+                out_bits[at] = _bits_of(keys[new])
+                at += 1
+                new += 1
+            out.item_ids[at] = item
+            out_bits[at] = old_bits[position]
+            at += 1
+        for rest in range(new, end):
+            out.item_ids[at] = np.int32(keys[rest] & _LOW)
+            out_bits[at] = _bits_of(keys[rest])
+            at += 1
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def copy_lists(source: Lists, starts: np.ndarray, item_ids: np.ndarray, scores: np.ndarray) -> None:
+    """Copy every list to its place in other arrays.
+
+    Parameters
+    ----------
+    source
+        n lists.
+    starts
+        (n,) int64, where each list begins in the arrays below.
+    item_ids, scores
+        int32 and float32, written.
+    """
+    for row in range(len(starts)):
+        shift = starts[row] - source.indptr[row]
+        for at in range(source.indptr[row], source.indptr[row + 1]):
+            item_ids[at + shift] = source.item_ids[at]
+            scores[at + shift] = source.scores[at]
+
+
+def warm_up() -> None:
+    """Compile every kernel (or load it from the cache), so that no build pays for it."""
+    floor = np.float32(0)
+    block = np.zeros((1, 1), dtype=np.float32)
+    counts, keys = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.uint64)
+    lists = Lists(np.zeros(2, dtype=np.int64), np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.float32))
+    count_above(block, floor, counts)
+    write_keys(block, lists.item_ids, floor, keys)
+    split_keys(keys, lists.item_ids, lists.scores)
+    count_kept(lists.indptr, lists.item_ids, np.zeros(1, dtype=bool), counts)
+    merge_lists(lists, np.zeros(1, dtype=bool), lists.indptr, keys, lists)
+    copy_lists(lists, counts, lists.item_ids, lists.scores)
