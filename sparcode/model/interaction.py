@@ -36,7 +36,7 @@ class DotInteraction(nn.Module):
         self.n_items = n_items
         self.items = ItemTable(n_items, config.token_dim, item_features)
 
-    def forward(self, tokens: Tensor, candidates: Tensor | None = None, codes: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, candidates: Tensor | slice | None = None, codes: Tensor | None = None) -> Tensor:
         """Score every (token, item) pair.
 
         Parameters
@@ -44,7 +44,7 @@ class DotInteraction(nn.Module):
         tokens
             (N, D) float32.
         candidates
-            (C,) int64 item indices; None scores all items.
+            (C,) int64 item indices, or a run of items; None scores all items.
         codes
             (N,) int64: tokens of the same code are equal, so that a network may score them once; None: not known.
 

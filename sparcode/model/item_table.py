@@ -29,10 +29,13 @@ class ItemTable(nn.Module):
         self.register_buffer("features", features)
         self.feature_map = None if features is None else nn.Linear(features.shape[1], dim, bias=False)
 
-    def forward(self, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Vectors (C, D) and biases (C,) of the candidates (C,) int64; None: of all items."""
+    def forward(self, candidates: Tensor | slice | None = None) -> tuple[Tensor, Tensor]:
+        """Vectors (C, D) and biases (C,) of the candidates (C,) int64, or of a run of items without a copy; None: of all items."""
         vectors, bias, features = self.embedding.weight, self.bias, self.features
-        if candidates is not None:
+        if isinstance(candidates, slice):
+            vectors, bias = vectors[candidates], bias[candidates]
+            features = None if features is None else features[candidates]
+        elif candidates is not None:
             # Unlike plain indexing, these add gradients up in the same order every time.
             vectors, bias = F.embedding(candidates, vectors), bias.index_select(0, candidates)
             features = None if features is None else features[candidates]
