@@ -8,8 +8,8 @@ import numpy as np
 class GrowingPostings:
     """Item ids and scores of postings, appended piece by piece.
 
-    The arrays are grown in place by an eighth at a time: the allocator moves pages of large arrays instead of copying them, so at any time
-    there are at most 9/8 of the postings so far.
+    The arrays are grown in place: the allocator moves pages of large arrays instead of copying them. They grow to what is expected in all,
+    since few steps leave few holes in memory, but never beyond 7/5 of what is there.
     """
 
     def __init__(self) -> None:
@@ -17,13 +17,15 @@ class GrowingPostings:
         self._scores = np.empty(0, dtype=np.float32)
         self._n_postings = 0
 
-    def claim(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+    def claim(self, n: int, expected: int) -> tuple[np.ndarray, np.ndarray]:
         """The next `n` places, to be written.
 
         Parameters
         ----------
         n
             Postings to append, not negative.
+        expected
+            Guess of how many there will be in all, these included.
 
         Returns
         -------
@@ -31,9 +33,10 @@ class GrowingPostings:
             (n,) int32 item ids and (n,) float32 scores, views that must not be used after the next call of a method.
         """
         start, self._n_postings = self._n_postings, self._n_postings + n
-        capacity = len(self._item_ids)
-        if self._n_postings > capacity:
-            self._resize(max(self._n_postings, capacity + capacity // 8))
+        needed = self._n_postings
+        if needed > len(self._item_ids):
+            # A guess that is a little low must not make every block a step.
+            self._resize(max(needed + needed // 16, min(expected, needed + 2 * needed // 5)))
         return self._item_ids[start : self._n_postings], self._scores[start : self._n_postings]
 
     def finished(self) -> tuple[np.ndarray, np.ndarray]:

@@ -121,7 +121,7 @@ def _merge_block(old: Lists, is_replaced: np.ndarray, new: BlockCut, postings: G
     _in_threads(pool, count, ranges)
     lengths += new.lengths
     starts, key_starts = _starts(lengths), _starts(new.lengths)
-    item_ids, scores = postings.claim(int(starts[-1]))
+    item_ids, scores = postings.claim(int(starts[-1]), len(old.item_ids))
 
     def merge(first: int, last: int) -> None:
         rows = slice(first, last + 1)

@@ -62,6 +62,7 @@ def test_it_equals_sorting_the_whole_table(seed: int, codes: list[int], floor: f
 def test_threads_and_parts_change_nothing(monkeypatch: pytest.MonkeyPatch, n_threads: int, floor: float) -> None:
     monkeypatch.setattr(index_builder, "THREADS_ABOVE", 0)
     monkeypatch.setattr(index_builder, "SPLIT_ABOVE", 0)
+    monkeypatch.setattr(index_builder, "BLOCK_PARTS", 4)
     table = tied_table(3, n_codes=61, n_items=203)
     model = TableModel(table)
     index = IndexBuilder(model, np.arange(61), floor, 12, n_threads).run()
