@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+# The GNU allocator gives arrays from 32 MiB on, so many entries, pages of their own.
+ALWAYS_MOVED = 1 << 23
+
 
 class GrowingPostings:
     """Item ids and scores of postings, appended piece by piece.
 
-    The arrays are grown in place: the allocator moves pages of large arrays instead of copying them. They grow to what is expected in all,
-    since few steps leave few holes in memory, but never beyond 7/5 of what is there.
+    The arrays grow in place by an eighth: the allocator moves pages of large arrays instead of copying them. Smaller ones it may copy, and the
+    places they leave are holes in memory, so these get the room at once that is expected to be needed in all. Room that was never written
+    takes addresses, not memory.
     """
 
     def __init__(self) -> None:
@@ -33,16 +37,21 @@ class GrowingPostings:
             (n,) int32 item ids and (n,) float32 scores, views that must not be used after the next call of a method.
         """
         start, self._n_postings = self._n_postings, self._n_postings + n
-        needed = self._n_postings
-        if needed > len(self._item_ids):
-            # A guess that is a little low must not make every block a step.
-            self._resize(max(needed + needed // 16, min(expected, needed + 2 * needed // 5)))
+        if self._n_postings > len(self._item_ids):
+            # A guess that is a little low must not cost another step.
+            self._make_room(max(self._n_postings + self._n_postings // 8, min(expected + expected // 16, ALWAYS_MOVED)))
         return self._item_ids[start : self._n_postings], self._scores[start : self._n_postings]
 
     def finished(self) -> tuple[np.ndarray, np.ndarray]:
         """The arrays, cut to what was claimed; nothing may be claimed afterwards."""
         self._resize(self._n_postings)
         return self._item_ids, self._scores
+
+    def _make_room(self, capacity: int) -> None:
+        if len(self._item_ids):
+            self._resize(capacity)
+        else:  # unlike a new array, resized memory is written at once
+            self._item_ids, self._scores = np.empty(capacity, dtype=np.int32), np.empty(capacity, dtype=np.float32)
 
     def _resize(self, capacity: int) -> None:
         # The check would count views that are no longer used as users of the memory; `claim` says what a view is good for.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # A block of more scores (4 MiB) is scored in so many parts. Two of them are in memory at a time, and the rest of the block's size is left
 # for what the network and the sort need in between. The parts of a smaller block would cost more calls than they save memory.
-SPLIT_ABOVE, BLOCK_PARTS = 1 << 20, 6
+SPLIT_ABOVE, BLOCK_PARTS = 1 << 20, 5
 # A smaller part is cut before a thread has woken up.
 THREADS_ABOVE = 1 << 16
 
@@ -28,8 +28,8 @@ THREADS_ABOVE = 1 << 16
 class IndexBuilder:
     """Scores the codes in use and keeps what lies above the floor, a block at a time.
 
-    While a block is scored, threads cut and sort the one before. In memory are the postings so far, with room to grow of at most 2/5, and
-    of the scores one block; two blocks where they are no larger than 4 MiB. The index does not depend on the number of threads.
+    While a block is scored, threads cut and sort the one before. In memory are the postings so far, with some room to grow, and of the
+    scores one block; two blocks where they are no larger than 4 MiB. The index does not depend on the number of threads.
 
     Parameters
     ----------

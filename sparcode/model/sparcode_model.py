@@ -24,10 +24,10 @@ CODE_SAMPLE = 2048
 TOKEN_SAMPLE, TOKENS_PER_CODEWORD = 1 << 16, 16
 # With history tokens so many per item: most codewords are to tell items apart, which is worth more than telling heads apart.
 HEADS_PER_ITEM = 0.4
-# Codes meet the items in blocks of so many scores (1 MiB), so that what the network makes in between stays in cache and is small whatever
-# the catalogue's size. A block has at least as many items as the first bound, or calls would cost more than work, and at most as many as
-# the second, because their vectors are copied.
-ITEM_BLOCK_SCORES, MIN_ITEM_BLOCK, MAX_ITEM_BLOCK = 1 << 18, 1 << 10, 1 << 13
+# Codes meet the items in blocks of so many scores (512 KiB), so that what the network makes in between stays in cache and is small whatever
+# the catalogue's size. A block has at least as many items as the first bound, or calls would cost more than work; where items were chosen,
+# at most as many as the second, because their vectors are copied.
+ITEM_BLOCK_SCORES, MIN_ITEM_BLOCK, MAX_ITEM_BLOCK = 1 << 17, 1 << 10, 1 << 13
 # 128 MiB of float32, however large the catalogue.
 MAX_SAMPLED_SCORES = 1 << 25
 QUANTIZERS = {"product": ProductQuantizer, "residual": ResidualQuantizer}
@@ -160,7 +160,9 @@ class SparCodeModel(nn.Module):
         """
         vectors = self._vectors(codes)
         n_scored = self.n_items if items is None else len(items)
-        step = min(MAX_ITEM_BLOCK, max(MIN_ITEM_BLOCK, ITEM_BLOCK_SCORES // max(1, len(codes))))
+        step = max(MIN_ITEM_BLOCK, ITEM_BLOCK_SCORES // max(1, len(codes)))
+        if items is not None:
+            step = min(step, MAX_ITEM_BLOCK)
         scores = np.empty((len(codes), n_scored), dtype=np.float32)
         for start in range(0, n_scored, step):
             block = slice(start, min(start + step, n_scored))

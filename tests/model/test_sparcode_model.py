@@ -101,7 +101,8 @@ def test_codes_are_scored_against_items_block_by_block(monkeypatch: pytest.Monke
     whole, some = network.score_codes(codes), network.score_codes(codes, items)
     assert (whole.shape, some.shape, some.dtype) == ((3, 23), (3, 6), np.float32)
     np.testing.assert_allclose(some, whole[:, items], rtol=1e-5)
-    monkeypatch.setattr(sparcode_model, "MAX_ITEM_BLOCK", 4)
+    for name in ("ITEM_BLOCK_SCORES", "MIN_ITEM_BLOCK", "MAX_ITEM_BLOCK"):
+        monkeypatch.setattr(sparcode_model, name, 4)
     np.testing.assert_allclose(network.score_codes(codes), whole, rtol=1e-5)
     np.testing.assert_allclose(network.score_codes(codes, items), some, rtol=1e-5)
     assert network.score_codes(codes, items[:0]).shape == (3, 0)
