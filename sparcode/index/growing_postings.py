@@ -11,9 +11,9 @@ ALWAYS_MOVED = 1 << 23
 class GrowingPostings:
     """Item ids and scores of postings, appended piece by piece.
 
-    The arrays grow in place by an eighth: the allocator moves pages of large arrays instead of copying them. Smaller ones it may copy, and the
-    places they leave are holes in memory, so these get the room at once that is expected to be needed in all. Room that was never written
-    takes addresses, not memory.
+    The arrays grow in place by an eighth: the allocator moves pages of large arrays instead of copying them. Smaller ones it may copy, and
+    the places they leave are holes in memory, so these get at once the room that is expected to be needed in all. Room that was never
+    written takes addresses, not memory.
     """
 
     def __init__(self) -> None:
