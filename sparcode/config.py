@@ -212,6 +212,9 @@ class TrainingConfig(Config):
         return self
 
 
+PostingsKind = Literal["float32", "blocked", "quantized"]
+
+
 class IndexConfig(Config):
     """The sparse inverted index."""
 
@@ -222,6 +225,11 @@ class IndexConfig(Config):
         "compute", description="A code no training query used: compute its list and keep it, or go to the nearest stored code."
     )
     block_codes: int = Field(64, ge=1, le=65536, description="Codes scored at a time while the index is built.")
+    postings: PostingsKind = Field(
+        "float32",
+        description="How postings are served: float32, lists by score with 8 bytes each; blocked, by blocks of items with 6; "
+        "quantized, by blocks with scores of 16 bits, 4 (blocks have tables beside).",
+    )
 
 
 class RunConfig(Config):

@@ -192,6 +192,31 @@ def copy_lists(source: Lists, starts: np.ndarray, item_ids: np.ndarray, scores: 
             scores[at + shift] = source.scores[at]
 
 
+@njit(cache=True, nogil=True, fastmath=False)
+def first_wrong(lists: Lists, n_items: int, floor: np.float32) -> int:
+    """The first posting that breaks the rules of an index; -1 if none does.
+
+    Item ids lie in [0, n_items), scores are finite numbers above the floor, and within a list they descend, ties by ascending item id.
+
+    Parameters
+    ----------
+    lists
+        All lists.
+    n_items
+        I.
+    floor
+        float32.
+    """
+    for row in range(len(lists.indptr) - 1):
+        before, item_before = np.float32(np.inf), np.int32(-1)
+        for at in range(lists.indptr[row], lists.indptr[row + 1]):
+            score, item = lists.scores[at], lists.item_ids[at]
+            if not (floor < score < np.inf and 0 <= item < n_items and (score < before or (score == before and item > item_before))):
+                return at
+            before, item_before = score, item
+    return -1
+
+
 def warm_up() -> None:
     """Compile every kernel (or load it from the cache), so that no build pays for it."""
     floor = np.float32(0)

@@ -84,20 +84,15 @@ class InvertedIndex:
         ValueError
             If an entry breaks the rules; the index would return wrong items.
         """
-        if len(self.item_ids) == 0:
+        at = build_kernels.first_wrong(Lists(self.indptr, self.item_ids, self.scores), self.n_items, np.float32(self.floor))
+        if at < 0:
             return
-        if self.item_ids.min() < 0 or self.item_ids.max() >= self.n_items:
-            raise ValueError(f"item_ids must lie in [0, {self.n_items}); got {self.item_ids.min()} to {self.item_ids.max()}")
-        if not (self.scores.min() > self.floor and self.scores.max() < np.inf):
-            raise ValueError(f"scores must be numbers above the floor {self.floor}; got {self.scores.min()} to {self.scores.max()}")
-        out_of_order = (self.scores[1:] > self.scores[:-1]) | (
-            (self.scores[1:] == self.scores[:-1]) & (self.item_ids[1:] <= self.item_ids[:-1])
-        )
-        starts = self.indptr[1:-1]
-        out_of_order[starts[(starts > 0) & (starts < len(self.scores))] - 1] = False
-        if out_of_order.any():
-            at = int(np.argmax(out_of_order))
-            raise ValueError(f"scores must descend within a list, ties by ascending item id; postings {at} and {at + 1} do not")
+        item, score = int(self.item_ids[at]), float(self.scores[at])
+        if not 0 <= item < self.n_items:
+            raise ValueError(f"item_ids must lie in [0, {self.n_items}); posting {at} has {item}")
+        if not self.floor < score < np.inf:
+            raise ValueError(f"scores must be numbers above the floor {self.floor}; posting {at} has {score}")
+        raise ValueError(f"scores must descend within a list, ties by ascending item id; postings {at - 1} and {at} do not")
 
     @property
     def n_lists(self) -> int:
@@ -105,31 +100,18 @@ class InvertedIndex:
         return len(self.codes)
 
     def rows_of(self, codes: np.ndarray) -> np.ndarray:
-        """List numbers of codes, -1 for a code without a list.
+        """List numbers of codes, int64 of the same shape; -1 for a code without a list."""
+        return lists_of_codes(self.codes, codes)
 
-        Parameters
-        ----------
-        codes
-            Integers of any shape.
-
-        Returns
-        -------
-        np.ndarray
-            int64, same shape.
-        """
-        codes = np.asarray(codes)
-        if self.n_lists == 0:
-            return np.full(codes.shape, -1, dtype=np.int64)
-        rows = np.minimum(np.searchsorted(self.codes, codes), self.n_lists - 1)
-        return np.where(self.codes[rows] == codes, rows, -1)
-
-    def threshold_ends(self, threshold: float) -> np.ndarray:
+    def threshold_ends(self, threshold: float, per_list: int = 0) -> np.ndarray:
         """End of each list's prefix with ``score > threshold``.
 
         Parameters
         ----------
         threshold
             tau; compared in float32.
+        per_list
+            No prefix is longer than this; 0: as long as it may be.
 
         Returns
         -------
@@ -139,31 +121,33 @@ class InvertedIndex:
         Raises
         ------
         ValueError
-            If `threshold` is below the floor (those postings were not stored) or NaN.
+            If `threshold` is below the floor (those postings were not stored) or NaN, or `per_list` is negative.
         """
         tau = threshold32(threshold, "threshold")
         if tau < np.float32(self.floor):
             raise ValueError(f"threshold must be at least the index's floor {self.floor}; got {threshold}")
         ends = np.empty(self.n_lists, dtype=np.int64)
+        if per_list < 0:
+            raise ValueError(f"per_list must not be negative; got {per_list}")
         kernels.list_ends(self.indptr, self.scores, tau, ends)
-        return ends
+        return np.minimum(ends, self.indptr[:-1] + per_list) if per_list else ends
 
-    def list_lengths(self, threshold: float) -> np.ndarray:
-        """(n_lists,) int64, postings of each list above the threshold."""
-        return self.threshold_ends(threshold) - self.indptr[:-1]
+    def list_lengths(self, threshold: float, per_list: int = 0) -> np.ndarray:
+        """(n_lists,) int64, postings of each list above the threshold, at most `per_list` of them (0: all)."""
+        return self.threshold_ends(threshold, per_list) - self.indptr[:-1]
 
-    def kept_postings(self, threshold: float) -> int:
-        """Postings above the threshold, over all lists."""
-        return int(self.list_lengths(threshold).sum())
+    def kept_postings(self, threshold: float, per_list: int = 0) -> int:
+        """Postings above the threshold, over all lists, at most `per_list` of each (0: all)."""
+        return int(self.list_lengths(threshold, per_list).sum())
 
     def density(self, threshold: float) -> float:
         """Share of (stored code, item) pairs above the threshold; 0 for an index without lists."""
         pairs = self.n_lists * self.n_items
         return self.kept_postings(threshold) / pairs if pairs else 0.0
 
-    def size_bytes(self, threshold: float) -> dict[str, int]:
+    def size_bytes(self, threshold: float, per_list: int = 0) -> dict[str, int]:
         """Bytes of the arrays that serving at this threshold needs, by part."""
-        return size_of_parts(self.n_lists, self.kept_postings(threshold))
+        return size_of_parts(self.n_lists, self.kept_postings(threshold, per_list))
 
     def add_lists(self, model: CodedModel, codes: np.ndarray, block_codes: int) -> InvertedIndex:
         """A new index with lists for more codes, under the same floor; codes that have a list keep it.
@@ -187,6 +171,28 @@ class InvertedIndex:
         codes = distinct_code_list(codes)
         missing = codes[self.rows_of(codes) < 0]
         return merged(self, build_index(model, missing, self.floor, block_codes)) if len(missing) else self
+
+
+def lists_of_codes(stored: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """List numbers of codes.
+
+    Parameters
+    ----------
+    stored
+        (n_lists,) int64 ascending, the codes that have a list.
+    codes
+        Integers of any shape.
+
+    Returns
+    -------
+    np.ndarray
+        int64, same shape; -1 for a code without a list.
+    """
+    codes = np.asarray(codes)
+    if len(stored) == 0:
+        return np.full(codes.shape, -1, dtype=np.int64)
+    rows = np.minimum(stored.searchsorted(codes), len(stored) - 1)
+    return np.where(stored[rows] == codes, rows, -1)
 
 
 def size_of_parts(n_lists: int, n_postings: int) -> dict[str, int]:

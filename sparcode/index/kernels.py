@@ -1,58 +1,25 @@
-"""Compiled loops of the index: list search, dense top-k, prefix ends.
+"""Compiled loops of the index: search in lists, search in blocks, dense top-k, prefix ends.
 
-All compiled code is in this one file because the on-disk cache of compiled functions only notices changes to a function's own file.
+All of these are in this one file because the on-disk cache of compiled functions only notices changes to a function's own file.
 The loops hold no lock of the interpreter and start no threads of their own: callers may run them from several Python threads at
-once, which numba's own parallel loops do not survive under every threading layer.
+once, which numba's own parallel loops do not survive under every threading layer. Nothing is allocated per query.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
+
+from sparcode.index.search_arrays import N_BUCKETS, Blocks, Postings, SearchRows, Workspace, new_workspace
+
+# So many candidates beyond k are gathered before the k-th best is looked for again.
+_FRESH = 24
+# Up to here a result is ordered by counting, for each entry, those above it: no branches to mispredict.
+_COUNTED = 192
 
 _SIGN = np.uint32(0x8000_0000)
 _LOW = np.uint64(0xFFFF_FFFF)
 _MINUS_INFINITY = np.uint32(0xFF80_0000)
-
-
-class Postings(NamedTuple):
-    """Posting lists with the end of the part that counts.
-
-    Attributes
-    ----------
-    indptr
-        (n_lists + 1,) int64, starts of the lists.
-    ends
-        (n_lists,) int64, end of each list's part above the threshold.
-    item_ids, scores
-        (n_postings,) int32 and float32.
-    """
-
-    indptr: np.ndarray
-    ends: np.ndarray
-    item_ids: np.ndarray
-    scores: np.ndarray
-
-
-class SearchRows(NamedTuple):
-    """Queries as rows of weighted lists, with the items each must not get back.
-
-    Attributes
-    ----------
-    lists
-        (B, S) int64, list numbers: below ``n_base`` they are lists of the base postings, from there on of the extra ones.
-    weights
-        (B, S) float32, not negative.
-    seen_indptr, seen_items
-        (B + 1,) int64 and (n,) int32: the items that row b must not return are ``seen_items[seen_indptr[b]:seen_indptr[b + 1]]``.
-    """
-
-    lists: np.ndarray
-    weights: np.ndarray
-    seen_indptr: np.ndarray
-    seen_items: np.ndarray
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -75,6 +42,53 @@ def _bits_of(key):
 
 
 @njit(cache=True, nogil=True, fastmath=False)
+def _score_of(key, scratch):
+    """The score above 0 in a key; 0 for the key 0."""
+    scratch.view(np.uint32)[0] = _bits_of(key) if key > 0 else np.uint32(0)
+    return scratch[0]
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _select(keys, size, k):
+    """Move the k highest of the first `size` keys to the front and return the lowest of them (Hoare's quickselect)."""
+    low, high, target = 0, size - 1, k - 1
+    while low < high:
+        one, two, three = keys[low], keys[(low + high) // 2], keys[high]
+        pivot = max(min(one, two), min(max(one, two), three))
+        left, right = low, high
+        while left <= right:
+            while keys[left] > pivot:
+                left += 1
+            while keys[right] < pivot:
+                right -= 1
+            if left <= right:
+                keys[left], keys[right] = keys[right], keys[left]
+                left += 1
+                right -= 1
+        if target <= right:
+            high = right
+        elif target >= left:
+            low = left
+        else:
+            break
+    return keys[target]
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _lowest_bits(limit):
+    """The lowest score bits that a key above `limit` can have; only scores above 0 count."""
+    return max(_bits_of(limit), np.uint32(1)) if limit > 0 else np.uint32(1)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _kept(best, size, k, limit):
+    """Cut a full buffer of candidates down to the k highest: new size, and the key that others must exceed."""
+    if size < len(best):
+        return size, limit
+    return k, _select(best, size, k)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
 def _sift_down(heap, root, size):
     key = heap[root]
     while True:
@@ -91,35 +105,30 @@ def _sift_down(heap, root, size):
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _offer(heap, size, key):
-    """Put a key into a bounded heap whose root is its lowest; returns the new size."""
-    if size < len(heap):
-        at = size
-        while at > 0:
-            parent = (at - 1) // 2
-            if heap[parent] <= key:
-                break
-            heap[at] = heap[parent]
-            at = parent
-        heap[at] = key
-        return size + 1
-    if key > heap[0]:
-        heap[0] = key
-        _sift_down(heap, 0, size)
-    return size
-
-
-@njit(cache=True, nogil=True, fastmath=False)
-def _write_best_first(heap, size, items, score_bits):
-    """Empty the heap into a list, best first, and pad what is left."""
-    for at in range(size, len(items)):
+def _write_best_first(best, size, items, score_bits):
+    """Write the highest of the first `size` keys, best first, and pad what is left."""
+    k = min(size, len(items))
+    if k < size:
+        _select(best, size, k)
+    for at in range(k, len(items)):
         items[at] = -1
         score_bits[at] = _MINUS_INFINITY
-    for last in range(size - 1, -1, -1):
-        items[last] = _item_of(heap[0])
-        score_bits[last] = _bits_of(heap[0])
-        heap[0] = heap[last]
-        _sift_down(heap, 0, last)
+    if k <= _COUNTED:
+        for at in range(k):
+            key = best[at]
+            above = 0
+            for other in range(k):
+                above += best[other] > key
+            items[above] = _item_of(key)
+            score_bits[above] = _bits_of(key)
+        return
+    for root in range(k // 2 - 1, -1, -1):
+        _sift_down(best, root, k)
+    for last in range(k - 1, -1, -1):
+        items[last] = _item_of(best[0])
+        score_bits[last] = _bits_of(best[0])
+        best[0] = best[last]
+        _sift_down(best, 0, last)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -127,7 +136,9 @@ def dense_top_k(
     scores: np.ndarray,
     seen_indptr: np.ndarray,
     seen_items: np.ndarray,
+    denied: np.ndarray,
     is_seen: np.ndarray,
+    best: np.ndarray,
     out_items: np.ndarray,
     out_scores: np.ndarray,
 ) -> int:
@@ -137,10 +148,12 @@ def dense_top_k(
     ----------
     scores
         (B, I) float32.
-    seen_indptr, seen_items
-        (B + 1,) int64 and (n,) int32, items each row must not return.
+    seen_indptr, seen_items, denied
+        As in `SearchRows`.
     is_seen
         (I,) bool workspace, all false before and after.
+    best
+        (n,) uint64 workspace, n > k.
     out_items, out_scores
         (B, k) int32 and float32, written.
 
@@ -150,26 +163,28 @@ def dense_top_k(
         A row that holds NaN, or -1 if there is none.
     """
     n_rows, n_items = scores.shape
-    width = out_items.shape[1]
-    heap = np.empty(max(min(width, n_items), 1), dtype=np.uint64)
+    k = out_items.shape[1]
     bits = scores.view(np.uint32)
     out_bits = out_scores.view(np.uint32)
+    some_denied = len(denied) > 0
     bad_row = -1
     for row in range(n_rows):
         for at in range(seen_indptr[row], seen_indptr[row + 1]):
             is_seen[seen_items[at]] = True
-        size = 0
+        size, limit = 0, np.uint64(0)
         worst = np.float32(-np.inf)
         for item in range(n_items):
             score = scores[row, item]
-            # Items come in ascending order, so a tie with the worst entry of a full heap never gets in.
-            if score > worst and not is_seen[item]:
-                size = _offer(heap, size, _key(bits[row, item], item))
-                if size == len(heap):
-                    worst = scores[row, _item_of(heap[0])]
+            # Items come in ascending order, so a tie with the worst of the k never gets in.
+            if score > worst:
+                if not (is_seen[item] or (some_denied and denied[item])):
+                    best[size] = _key(bits[row, item], item)
+                    size, limit = _kept(best, size + 1, k, limit)
+                    if limit > 0:
+                        worst = scores[row, _item_of(limit)]
             elif score != score:
                 bad_row = row
-        _write_best_first(heap, size, out_items[row], out_bits[row])
+        _write_best_first(best, size, out_items[row], out_bits[row])
         for at in range(seen_indptr[row], seen_indptr[row + 1]):
             is_seen[seen_items[at]] = False
     return bad_row
@@ -191,66 +206,148 @@ def list_ends(indptr: np.ndarray, scores: np.ndarray, threshold: np.float32, end
         (n_lists,) int64, written.
     """
     for row in range(len(ends)):
-        low = indptr[row]
-        high = indptr[row + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if scores[middle] > threshold:
-                low = middle + 1
-            else:
-                high = middle
-        ends[row] = low
+        ends[row] = _first_not_above(scores, indptr[row], indptr[row + 1], threshold)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _accumulate(postings, row, weight, threshold, accumulator):
-    item_ids = postings.item_ids
-    scores = postings.scores
-    for at in range(postings.indptr[row], postings.ends[row]):
+def _first_not_above(scores, low, high, value):
+    while low < high:
+        middle = (low + high) // 2
+        if scores[middle] > value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _take_best(item_ids, start, end, bits, denied, best, state, k):
+    """Take the sums of some postings' items out of the accumulator, and keep the best; an item that comes again has none left."""
+    size, limit = state
+    lowest = _lowest_bits(limit)
+    some_denied = len(denied) > 0
+    for at in range(start, end):
+        item = item_ids[at]
+        score = bits[item]
+        bits[item] = 0
+        # Seen items stand at -inf, whose bits are beyond those of any sum.
+        if lowest <= score < _SIGN and not (some_denied and denied[item]):
+            key = _key(score, item)
+            if key > limit:
+                best[size] = key
+                size += 1
+                if size == len(best):
+                    size, limit = k, _select(best, size, k)
+                    lowest = _lowest_bits(limit)
+    return size, limit
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _scan(bits, first_item, denied, is_seen, best, state, k):
+    """The same for every item of the accumulator."""
+    size, limit = state
+    lowest = _lowest_bits(limit)
+    some_denied, some_seen = len(denied) > 0, len(is_seen) > 0
+    for at in range(len(bits)):
+        score = bits[at]
+        if lowest <= score < _SIGN:
+            item = first_item + at
+            key = _key(score, item)
+            if key > limit and not (some_denied and denied[item]) and not (some_seen and is_seen[item]):
+                best[size] = key
+                size += 1
+                if size == len(best):
+                    size, limit = k, _select(best, size, k)
+                    lowest = _lowest_bits(limit)
+    bits[:] = 0
+    return size, limit
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _equal_share(target, tops):
+    """The share x with ``sum of min(x, top) <= target``, from below: no list whose top is lower uses up its part."""
+    share = np.float32(0)
+    left, n_left = target, len(tops)
+    for _ in range(4):
+        if n_left == 0:
+            break
+        share = left / n_left
+        left, n_left = target, 0
+        for slot in range(len(tops)):
+            if tops[slot] > share:
+                n_left += 1
+            else:
+                left -= tops[slot]
+    return share
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _first_limit(item_ids, start, end, bits, best, k):
+    """A key that k sums meet or exceed: that of the k-th of one list's first items, which are no item twice."""
+    size = min(end - start, 2 * k, len(best))
+    if size < k:
+        return np.uint64(0)
+    for at in range(size):
+        score = bits[item_ids[start + at]]
+        best[at] = score if score < _SIGN else np.uint32(0)
+    lowest = _select(best, size, k)
+    return np.uint64(lowest | _SIGN) << np.uint64(32) if lowest > 0 else np.uint64(0)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _clear(item_ids, start, end, bits):
+    for at in range(start, end):
+        bits[item_ids[at]] = 0
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _add_list(item_ids, scores, start, end, weight, threshold, accumulator):
+    for at in range(start, end):
         accumulator[item_ids[at]] += weight * (scores[at] - threshold)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _collect(postings, row, bits, heap, size):
-    """Offer and clear every touched item of one list; clearing on the way keeps an item of two lists from coming twice."""
-    worst = _bits_of(heap[0]) if size == len(heap) else np.uint32(1)
-    for at in range(postings.indptr[row], postings.ends[row]):
-        item = postings.item_ids[at]
-        score = bits[item]
-        bits[item] = 0
-        if score >= worst:
-            size = _offer(heap, size, _key(score, item))
-            if size == len(heap):
-                worst = _bits_of(heap[0])
-    return size
+def _take_heads(weights, item_ids, scores, threshold, accumulator, denied, best, positions, tops, scratch, state, k):
+    """Take sums out from the lists' highest postings on, until no other item can be among the k best; clear the rest.
+
+    The sums are complete. An item that was not met yet has at most what the next postings of all lists add up to, in the same order.
+    """
+    n_slots = len(weights)
+    bits = accumulator.view(np.uint32)
+    depth = k
+    while True:
+        size, limit = state
+        if size >= 2 * k or (size >= k and limit == 0):
+            size, limit = k, _select(best, size, k)
+            state = (size, limit)
+        known = _score_of(limit, scratch)
+        bound = np.float32(0)
+        for slot in range(n_slots):
+            at = positions[0, slot]
+            tops[slot] = weights[slot] * (scores[at] - threshold) if at < positions[1, slot] else np.float32(0)
+            bound += tops[slot]
+        if bound < known or bound == 0:
+            break
+        share = _equal_share(known, tops[:n_slots]) * np.float32(0.999)
+        for slot in range(n_slots):
+            at, end = positions[0, slot], positions[1, slot]
+            if at == end:
+                continue
+            stop = min(at + depth, end)
+            if known > 0:
+                stop = max(_first_not_above(scores, at, end, threshold + share / weights[slot]), at + 1)
+            state = _take_best(item_ids, at, stop, bits, denied, best, state, k)
+            positions[0, slot] = stop
+        depth *= 2
+    for slot in range(n_slots):
+        _clear(item_ids, positions[0, slot], positions[1, slot], bits)
+    return state[0]
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _scan(bits, heap):
-    """Offer and clear every item of the catalogue with a sum above 0."""
-    size = 0
-    worst = np.uint32(0)
-    for item in range(len(bits)):
-        score = bits[item]
-        # Items come in ascending order, so a tie with the worst entry of a full heap never gets in.
-        if score > worst:
-            size = _offer(heap, size, _key(score, item))
-            if size == len(heap):
-                worst = _bits_of(heap[0])
-    bits[:] = 0
-    return size
-
-
-@njit(cache=True, nogil=True, fastmath=False)
-def search_rows(
-    rows: SearchRows,
-    base: Postings,
-    extra: Postings,
-    threshold: np.float32,
-    accumulator: np.ndarray,
-    out_items: np.ndarray,
-    out_scores: np.ndarray,
-) -> None:
+def search_lists(
+    rows: SearchRows, postings: Postings, threshold: np.float32, workspace: Workspace, out_items: np.ndarray, out_scores: np.ndarray
+) -> int:
     """Retrieve for every row: add up its lists, leave out what it has seen, keep the best.
 
     ``y(item) = sum over lists of weight * (score - threshold)``, added in float32 in the order of the row's lists.
@@ -260,59 +357,262 @@ def search_rows(
     ----------
     rows
         `SearchRows`.
-    base, extra
-        `Postings`; lists are numbered through, the extra ones last.
+    postings
+        `Postings`.
     threshold
         float32.
-    accumulator
-        (I,) float32 workspace, all zeros before and after.
+    workspace
+        `Workspace`.
     out_items, out_scores
         (B, k) int32 and float32, written; padded with -1 and -inf.
+
+    Returns
+    -------
+    int
+        Postings that were added up: all of the rows' lists.
     """
-    n_base = len(base.ends)
-    n_rows, n_lists = rows.lists.shape
-    heap = np.empty(max(min(out_items.shape[1], len(accumulator)), 1), dtype=np.uint64)
+    lists, weights, seen_indptr, seen_items, denied = rows
+    indptr, ends, item_ids, scores = postings
+    # Single arrays from here on: handing tuples of them around inside the loops would count references.
+    accumulator, _, best, positions, tops, _, _, scratch = workspace
+    k = out_items.shape[1]
     # Sums are never negative, and the bits of such floats order as whole numbers do.
     bits = accumulator.view(np.uint32)
     out_bits = out_scores.view(np.uint32)
-    for row in range(n_rows):
-        touched = 0
-        for slot in range(n_lists):
-            number = rows.lists[row, slot]
-            weight = rows.weights[row, slot]
-            if weight == 0:  # fills up a short row
-                continue
-            if number < n_base:
-                touched += base.ends[number] - base.indptr[number]
-                _accumulate(base, number, weight, threshold, accumulator)
-            else:
-                touched += extra.ends[number - n_base] - extra.indptr[number - n_base]
-                _accumulate(extra, number - n_base, weight, threshold, accumulator)
-        for at in range(rows.seen_indptr[row], rows.seen_indptr[row + 1]):
-            accumulator[rows.seen_items[at]] = 0
+    nobody = workspace.is_seen[:0]
+    n_read = 0
+    for row in range(len(lists)):
+        for at in range(seen_indptr[row], seen_indptr[row + 1]):
+            accumulator[seen_items[at]] = -np.inf
+        touched, longest = 0, 0
+        for slot in range(lists.shape[1]):
+            number, weight = lists[row, slot], weights[row, slot]
+            # A weight of 0 fills up a short row.
+            start, end = indptr[number], ends[number] if weight > 0 else indptr[number]
+            positions[0, slot], positions[1, slot] = start, end
+            touched += end - start
+            if end - start > positions[1, longest] - positions[0, longest]:
+                longest = slot
+            _add_list(item_ids, scores, start, end, weight, threshold, accumulator)
         size = 0
         # A scan reads memory in order, so it wins once the lists hold more postings than there are items.
         if touched > len(accumulator):
-            size = _scan(bits, heap)
-        else:
-            for slot in range(n_lists):
-                number = rows.lists[row, slot]
-                lists, at = (base, number) if number < n_base else (extra, number - n_base)
-                size = _collect(lists, at, bits, heap, size)
-        _write_best_first(heap, size, out_items[row], out_bits[row])
+            size, _ = _scan(bits, 0, denied, nobody, best, (0, np.uint64(0)), k)
+        elif touched > 0:
+            limit = np.uint64(0)
+            if len(denied) == 0:
+                limit = _first_limit(item_ids, positions[0, longest], positions[1, longest], bits, best, k)
+            size = _take_heads(
+                weights[row], item_ids, scores, threshold, accumulator, denied, best, positions, tops, scratch, (0, limit), k
+            )
+        for at in range(seen_indptr[row], seen_indptr[row + 1]):
+            accumulator[seen_items[at]] = 0
+        _write_best_first(best, size, out_items[row], out_bits[row])
+        n_read += touched
+    return n_read
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _add_bounds(tops, low, step, weight, threshold, bounds):
+    for at in range(len(bounds)):
+        bounds[at] += weight * max(low + step * tops[at] - threshold, np.float32(0))
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _order_by_bound(bounds, order, buckets):
+    """Order blocks by their bound, highest first, as far as `N_BUCKETS` equal steps tell; returns how many have one above 0."""
+    highest = np.float32(0)
+    for block in range(len(bounds)):
+        highest = max(highest, bounds[block])
+    if highest == 0:
+        return 0
+    scale = np.float32(N_BUCKETS - 1) / highest
+    buckets[:] = 0
+    for block in range(len(bounds)):
+        buckets[N_BUCKETS - 1 - np.int64(bounds[block] * scale)] += 1
+    place = 0
+    for bucket in range(N_BUCKETS):
+        size = buckets[bucket]
+        buckets[bucket] = place
+        place += size
+    for block in range(len(bounds)):
+        bucket = N_BUCKETS - 1 - np.int64(bounds[block] * scale)
+        order[buckets[bucket]] = block
+        buckets[bucket] += 1
+    return len(bounds)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _add_segment(offsets, scores, start, end, low, step, weight, threshold, accumulator):
+    """Add up one list's part of a block, down to the threshold; returns where that is."""
+    for at in range(start, end):
+        above = low + step * scores[at] - threshold
+        if not above > 0:
+            return at
+        accumulator[offsets[at]] += weight * above
+    return end
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _take_segment(offsets, start, end, first_item, bits, is_seen, denied, best, state, k):
+    """As `_take_best`, for one list's part of a block."""
+    size, limit = state
+    lowest = _lowest_bits(limit)
+    some_denied = len(denied) > 0
+    for at in range(start, end):
+        offset = offsets[at]
+        score = bits[offset]
+        bits[offset] = 0
+        if score >= lowest:
+            item = first_item + offset
+            key = _key(score, item)
+            if key > limit and not is_seen[item] and not (some_denied and denied[item]):
+                best[size] = key
+                size += 1
+                if size == len(best):
+                    size, limit = k, _select(best, size, k)
+                    lowest = _lowest_bits(limit)
+    return size, limit
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def search_blocks(
+    rows: SearchRows, blocks: Blocks, shift: int, threshold: np.float32, workspace: Workspace, out_items: np.ndarray, out_scores: np.ndarray
+) -> int:
+    """The same search, block by block of items, the most promising first; blocks that cannot hold any of the k best are not read.
+
+    The bound of a block is the sum of what the highest score of each list in it would add, in the same order and precision, so the
+    result is exact, ties included (block-max pruning, Mallia, Suel and Tonellotto, SIGIR 2024, arXiv 2405.01117).
+
+    Parameters
+    ----------
+    rows
+        `SearchRows`.
+    blocks
+        `Blocks`.
+    shift
+        Blocks have ``2**shift`` items.
+    threshold
+        float32.
+    workspace
+        `Workspace`.
+    out_items, out_scores
+        (B, k) int32 and float32, written; padded with -1 and -inf.
+
+    Returns
+    -------
+    int
+        Postings that were added up.
+    """
+    lists, weights, seen_indptr, seen_items, denied = rows
+    indptr, segments, tops, offsets, scores, low, step = blocks
+    accumulator, is_seen, best, positions, bounds, order, buckets, scratch = workspace
+    k, n_slots, n_blocks = out_items.shape[1], lists.shape[1], tops.shape[1]
+    bits = accumulator.view(np.uint32)
+    out_bits = out_scores.view(np.uint32)
+    bounds = bounds[:n_blocks]
+    n_read = 0
+    for row in range(len(lists)):
+        for at in range(seen_indptr[row], seen_indptr[row + 1]):
+            is_seen[seen_items[at]] = True
+        bounds[:] = 0
+        for slot in range(n_slots):
+            number = lists[row, slot]
+            _add_bounds(tops[number], low[number], step[number], weights[row, slot], threshold, bounds)
+        n_open = _order_by_bound(bounds, order, buckets)
+        size, limit = 0, np.uint64(0)
+        known = np.float32(0)
+        for place in range(n_open):
+            block = order[place]
+            if bounds[block] < known:
+                continue
+            touched = 0
+            for slot in range(n_slots):
+                number, weight = lists[row, slot], weights[row, slot]
+                start, end = indptr[number] + segments[number, block], indptr[number] + segments[number, block + 1]
+                # A weight of 0 fills up a short row.
+                if weight > 0:
+                    end = _add_segment(offsets, scores, start, end, low[number], step[number], weight, threshold, accumulator)
+                else:
+                    end = start
+                positions[0, slot], positions[1, slot] = start, end
+                touched += end - start
+            n_read += touched
+            if touched > len(accumulator):
+                size, limit = _scan(bits, block << shift, denied, is_seen, best, (size, limit), k)
+            else:
+                for slot in range(n_slots):
+                    start, end = positions[0, slot], positions[1, slot]
+                    size, limit = _take_segment(offsets, start, end, block << shift, bits, is_seen, denied, best, (size, limit), k)
+            if size >= k and (limit == 0 or size >= k + _FRESH):
+                size, limit = k, _select(best, size, k)
+            if limit > 0:
+                known = _score_of(limit, scratch)
+        for at in range(seen_indptr[row], seen_indptr[row + 1]):
+            is_seen[seen_items[at]] = False
+        _write_best_first(best, size, out_items[row], out_bits[row])
+    return n_read
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def block_list(
+    item_ids: np.ndarray,
+    stored: np.ndarray,
+    shift: int,
+    lowest: np.generic,
+    segments: np.ndarray,
+    tops: np.ndarray,
+    offsets: np.ndarray,
+    scores: np.ndarray,
+) -> None:
+    """Cut one list into segments; the order of postings within a segment is kept.
+
+    Parameters
+    ----------
+    item_ids, stored
+        (n,) int32 and float32 or uint16: a list by descending score, and its scores as they are to be stored.
+    shift
+        Blocks have ``2**shift`` items.
+    lowest
+        Top of an empty segment, of the scores' type.
+    segments, tops, offsets, scores
+        The list's parts of `Blocks`, written.
+    """
+    n_blocks = len(tops)
+    segments[:] = 0
+    tops[:] = lowest
+    for at in range(len(item_ids)):
+        segments[(item_ids[at] >> shift) + 1] += np.uint32(1)
+    for block in range(n_blocks):
+        segments[block + 1] += segments[block]
+    for at in range(len(item_ids) - 1, -1, -1):
+        # Filled from the end, so that the starts become those of the segments again.
+        block = item_ids[at] >> shift
+        segments[block + 1] -= np.uint32(1)
+        place = segments[block + 1]
+        offsets[place] = item_ids[at] & ((1 << shift) - 1)
+        scores[place] = stored[at]
+        tops[block] = stored[at]
+    for block in range(n_blocks):
+        segments[block] = segments[block + 1]
+    segments[n_blocks] = len(item_ids)
 
 
 def warm_up() -> None:
     """Compile every kernel (or load it from the cache), so that no request pays for it."""
-    indptr = np.zeros(2, dtype=np.int64)
-    ids = np.zeros(0, dtype=np.int32)
-    floats = np.zeros(0, dtype=np.float32)
+    one = np.zeros(2, dtype=np.int64)
+    ids, floats, nobody = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.bool_)
     ends = np.zeros(1, dtype=np.int64)
-    out_items = np.empty((1, 1), dtype=np.int32)
-    out_scores = np.empty((1, 1), dtype=np.float32)
+    out = np.empty((1, 1), dtype=np.int32), np.empty((1, 1), dtype=np.float32)
     threshold = np.float32(0)
-    list_ends(indptr, floats, threshold, ends)
-    postings = Postings(indptr, ends, ids, floats)
-    rows = SearchRows(np.zeros((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.float32), indptr, ids)
-    search_rows(rows, postings, postings, threshold, np.zeros(1, dtype=np.float32), out_items, out_scores)
-    dense_top_k(np.zeros((1, 1), dtype=np.float32), indptr, ids, np.zeros(1, dtype=bool), out_items, out_scores)
+    list_ends(one, floats, threshold, ends)
+    rows = SearchRows(np.zeros((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.float32), one, ids, nobody)
+    search_lists(rows, Postings(one, ends, ids, floats), threshold, new_workspace(1, 1, 1, 1), *out)
+    for dtype in (np.float32, np.uint16):
+        segments, tops = np.zeros((1, 2), dtype=np.uint32), np.zeros((1, 1), dtype=dtype)
+        offsets, stored = np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=dtype)
+        block_list(ids, stored, 1, tops.dtype.type(0), segments[0], tops[0], offsets, stored)
+        blocks = Blocks(one, segments, tops, offsets, stored, np.zeros(1, dtype=np.float32), np.ones(1, dtype=np.float32))
+        search_blocks(rows, blocks, 1, threshold, new_workspace(2, 1, 1, 1, 1), *out)
+    is_seen, best = np.zeros(1, dtype=np.bool_), np.empty(2, dtype=np.uint64)
+    dense_top_k(np.zeros((1, 1), dtype=np.float32), one, ids, nobody, is_seen, best, *out)

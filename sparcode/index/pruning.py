@@ -1,17 +1,19 @@
-"""Pruning: which floor an index should be built with, and which threshold an existing one should be served at to meet a target.
+"""Pruning: which floor an index should be built with, and where an existing one should be cut to meet a target.
 
-A rule holds its target; ``rule.threshold(index)`` finds the lowest threshold that meets it. How much is kept only falls as the threshold
-rises, so a bisection over all float32 values between floor and top finds it exactly, with a binary search per list in each of at most
-32 steps and without touching the postings.
+A rule holds its target; ``rule.cut(index)`` is a view on the ordered lists: a threshold, a number of postings per list, or both. How much
+is kept only falls as the threshold rises, so a bisection over all float32 values between floor and top finds the lowest threshold
+exactly, with a binary search per list in each of at most 32 steps and without touching the postings.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sparcode.config import PostingsKind
+from sparcode.index.block_index import BlockIndex, ScoreType, block_bytes, block_index
 from sparcode.index.inverted_index import InvertedIndex, size_of_parts
 from sparcode.index.ordering import ascending_bits, scores_of_bits
 from sparcode.index.score_table import distinct_code_list, iter_score_blocks
@@ -19,8 +21,79 @@ from sparcode.index.score_table import distinct_code_list, iter_score_blocks
 if TYPE_CHECKING:
     from sparcode.retrieval import CodedModel
 
+SCORE_TYPES: dict[str, ScoreType] = {"blocked": "float32", "quantized": "uint16"}
 # Beyond this many scores (128 MiB) a floor is estimated from a sample of codes.
 MAX_SAMPLED_SCORES = 1 << 25
+
+
+class Cut(NamedTuple):
+    """What of an index counts.
+
+    Attributes
+    ----------
+    threshold
+        tau: postings above it.
+    per_list
+        At most so many of each list, the highest; 0: all.
+    """
+
+    threshold: float
+    per_list: int = 0
+
+
+@dataclass(frozen=True)
+class GlobalThreshold:
+    """One threshold for all lists, the paper's rule (arXiv 2311.18213).
+
+    Attributes
+    ----------
+    tau
+        The threshold.
+    """
+
+    tau: float
+
+    def cut(self, index: InvertedIndex) -> Cut:
+        """That threshold.
+
+        Raises
+        ------
+        ValueError
+            If it is below the index's floor, or no number.
+        """
+        index.threshold_ends(self.tau)
+        return Cut(self.tau)
+
+
+@dataclass(frozen=True)
+class TopPerList:
+    """The highest postings of every list, as many of each: no list is longer than that, whatever its scores.
+
+    Attributes
+    ----------
+    n_postings
+        At least 1.
+    tau
+        Threshold that is subtracted from scores; None: the index's lowest.
+    """
+
+    n_postings: int
+    tau: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.n_postings < 1:
+            raise ValueError(f"n_postings must be at least 1; got {self.n_postings}")
+
+    def cut(self, index: InvertedIndex) -> Cut:
+        """The threshold, and the number per list.
+
+        Raises
+        ------
+        ValueError
+            If the threshold is below the index's floor, or no number.
+        """
+        tau = threshold_for_postings(index, len(index.item_ids)) if self.tau is None else self.tau
+        return Cut(GlobalThreshold(tau).cut(index).threshold, self.n_postings)
 
 
 @dataclass(frozen=True)
@@ -43,6 +116,10 @@ class KeepDensity:
         """The lowest threshold that keeps at most ``round(density * n_lists * n_items)`` postings."""
         return threshold_for_postings(index, round(self.density * index.n_lists * index.n_items))
 
+    def cut(self, index: InvertedIndex) -> Cut:
+        """At that threshold."""
+        return Cut(self.threshold(index))
+
 
 @dataclass(frozen=True)
 class FitBytes:
@@ -52,23 +129,52 @@ class FitBytes:
     ----------
     max_bytes
         Budget for all arrays that serving needs.
+    postings
+        How they are served: ``"float32"``, lists of ids and scores; ``"blocked"`` or ``"quantized"``, see `sparcode.index.block_index`.
     """
 
     max_bytes: int
+    postings: PostingsKind = "float32"
 
     def threshold(self, index: InvertedIndex) -> float:
-        """The lowest threshold whose `InvertedIndex.size_bytes` fit.
+        """The lowest threshold at which the index fits.
 
         Raises
         ------
         ValueError
             If not even an index without postings fits.
         """
-        fixed = sum(size_of_parts(index.n_lists, 0).values())
-        per_posting = sum(size_of_parts(index.n_lists, 1).values()) - fixed
-        if self.max_bytes < fixed:
-            raise ValueError(f"max_bytes must be at least {fixed}, what {index.n_lists} empty lists take; got {self.max_bytes}")
-        return threshold_for_postings(index, (self.max_bytes - fixed) // per_posting)
+        if self._bytes_of(index, 0) > self.max_bytes:
+            least = self._bytes_of(index, 0)
+            raise ValueError(f"max_bytes must be at least {least}, what {index.n_lists} empty lists take; got {self.max_bytes}")
+        # Fewer postings may take more bytes where blocks change their size, but never is more kept than fits.
+        fits, too_many = 0, len(index.item_ids) + 1
+        while too_many - fits > 1:
+            middle = (fits + too_many) // 2
+            if self._bytes_of(index, middle) <= self.max_bytes:
+                fits = middle
+            else:
+                too_many = middle
+        return threshold_for_postings(index, fits)
+
+    def cut(self, index: InvertedIndex) -> Cut:
+        """At that threshold."""
+        return Cut(self.threshold(index))
+
+    def _bytes_of(self, index: InvertedIndex, n_postings: int) -> int:
+        return sum(bytes_as(self.postings, index, n_postings).values())
+
+
+def bytes_as(postings: PostingsKind, index: InvertedIndex, n_postings: int) -> dict[str, int]:
+    """Bytes by part of an index with so many postings, served in one of the layouts."""
+    if postings == "float32":
+        return size_of_parts(index.n_lists, n_postings)
+    return block_bytes(index.n_items, index.n_lists, n_postings, SCORE_TYPES[postings])
+
+
+def as_served(index: InvertedIndex, cut: Cut, postings: PostingsKind) -> InvertedIndex | BlockIndex:
+    """The index in the layout it is to be served in: as it is, or cut and arranged by blocks."""
+    return index if postings == "float32" else block_index(index, cut.threshold, SCORE_TYPES[postings], cut.per_list)
 
 
 def threshold_for_postings(index: InvertedIndex, n_kept: int) -> float:

@@ -9,10 +9,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sparcode.data.interactions import Histories
+from sparcode.index.block_index import BlockIndex
 from sparcode.index.inverted_index import InvertedIndex, merged
-from sparcode.index.kernels import Postings
-from sparcode.index.sparse_search import Accumulators, ListStore, Unseen, checked_rows, postings_above, search
-from sparcode.index.top_k import Retrieved, check_k
+from sparcode.index.item_filter import ItemFilter
+from sparcode.index.pruning import Cut
+from sparcode.index.sparse_search import (
+    BlockSearcher,
+    ListSearcher,
+    ListStore,
+    Searcher,
+    Unseen,
+    Workspaces,
+    checked_rows,
+    gathered,
+    search,
+)
+from sparcode.index.top_k import Retrieved, check_k, empty_result
 
 if TYPE_CHECKING:
     from sparcode.retrieval import CodedModel
@@ -64,68 +76,95 @@ class Explanation(NamedTuple):
 
 
 class SparseRetriever:
-    """Search in a sparse inverted index: ``y(query, item) = sum over t of w_t * ReLU(E(z_t, item) - tau)`` (SparCode, arXiv 2311.18213).
+    """Search in a sparse index: ``y(query, item) = sum over t of w_t * ReLU(E(z_t, item) - tau)`` (SparCode, arXiv 2311.18213).
 
-    Exact for the thresholded model. May be called from several threads.
+    Exact for the thresholded model over the stored scores. May be called from several threads.
 
     Parameters
     ----------
     model
         The model the index was built from.
     index
-        Posting lists.
+        Posting lists: ordered by score, or in blocks (see `sparcode.index.block_index`).
     threshold
-        tau, finite and at least the index's floor; compared and subtracted in float32.
+        tau, finite and at least the index's floor, compared and subtracted in float32; or a `Cut`, which may also limit the postings per
+        list (blocks are cut when they are made, so for them only a threshold will do).
     unseen
         What to do with a code that has no list: ``"compute"`` it and keep it (memory grows with every new code), or go to the ``"nearest"``
         stored code.
     n_threads
         Threads a batch may use; 0 takes one per processor. A single query always uses one.
+
+    Attributes
+    ----------
+    threshold
+        tau, as float32 has it.
+    n_queries, unseen_queries
+        Queries so far, and those with a code that the index as given has no list for.
+    postings_read
+        Postings that were added up so far.
     """
 
-    def __init__(self, model: CodedModel, index: InvertedIndex, threshold: float, unseen: Unseen = "compute", n_threads: int = 0) -> None:
+    def __init__(
+        self,
+        model: CodedModel,
+        index: InvertedIndex | BlockIndex,
+        threshold: float | Cut,
+        unseen: Unseen = "compute",
+        n_threads: int = 0,
+    ) -> None:
         if n_threads < 0:
             raise ValueError(f"n_threads must not be negative; got {n_threads}")
         self._n_threads = n_threads or os.cpu_count() or 1
-        self._accumulators = Accumulators(index.n_items)
+        self._workspaces, self._list_workspaces = Workspaces(), Workspaces()
         self._serve(ListStore(model, index, unseen), threshold)
 
-    def _serve(self, store: ListStore, threshold: float) -> None:
-        if not np.isfinite(threshold):
-            raise ValueError(f"threshold must be a finite number; got {threshold}")
+    def _serve(self, store: ListStore, threshold: float | Cut) -> None:
+        cut = threshold if isinstance(threshold, Cut) else Cut(threshold)
+        if not np.isfinite(cut.threshold):
+            raise ValueError(f"threshold must be a finite number; got {cut.threshold}")
+        if cut.per_list and isinstance(store.index, BlockIndex):
+            raise ValueError("blocks have their postings per list cut when they are made; give a threshold")
         self._store = store
-        self.threshold = float(np.float32(threshold))
-        self._base = postings_above(store.index, self.threshold)
-        self._extra = (store.extra, postings_above(store.extra, self.threshold))
+        self._cut = Cut(float(np.float32(cut.threshold)), cut.per_list)
+        self.threshold = self._cut.threshold
+        self._searcher: Searcher = (
+            BlockSearcher(store.index, self.threshold) if isinstance(store.index, BlockIndex) else ListSearcher.of(store.index, *self._cut)
+        )
+        self._extra = (store.extra, ListSearcher.of(store.extra, *self._cut))
         self._lock = threading.Lock()
         self._unseen_codes: set[int] = set()
         self.unseen_queries = 0
         self.n_queries = 0
+        self.postings_read = 0
 
     @property
-    def index(self) -> InvertedIndex:
-        """The index as given, with the lists computed since."""
-        return merged(self._store.index, self._store.extra) if self._store.extra.n_lists else self._store.index
+    def index(self) -> InvertedIndex | BlockIndex:
+        """The index as given, with the lists computed since; blocks stand as they were given."""
+        store = self._store
+        return merged(store.index, store.extra) if store.extra.n_lists and isinstance(store.index, InvertedIndex) else store.index
 
     @property
     def unseen_codes(self) -> int:
         """Distinct codes met by this retriever that the index as given has no list for; `unseen_queries` counts the queries with one."""
         return len(self._unseen_codes)
 
-    def with_threshold(self, threshold: float) -> SparseRetriever:
+    def with_threshold(self, threshold: float | Cut) -> SparseRetriever:
         """The same retriever at another threshold: arrays and computed lists are shared, counters start at 0."""
         other = object.__new__(type(self))
         other._n_threads = self._n_threads
-        other._accumulators = self._accumulators
+        other._workspaces, other._list_workspaces = self._workspaces, self._list_workspaces
         other._serve(self._store, threshold)
         return other
 
-    def retrieve(self, queries: Histories, k: int) -> Retrieved:
-        """The k best items of every query that are not in it; see `Retriever`."""
+    def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
+        """The k best items of every query that are not in it; see `Retriever`. `only` says which items may be returned at all."""
         check_k(k)
-        return self.retrieve_codes(*self._store.model.encode(queries), queries, k)
+        return self.retrieve_codes(*self._store.model.encode(queries), queries, k, only)
 
-    def retrieve_codes(self, codes: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int) -> Retrieved:
+    def retrieve_codes(
+        self, codes: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int, only: ItemFilter | None = None
+    ) -> Retrieved:
         """Retrieve for queries that are encoded already: moving the threshold needs no second encoding.
 
         Parameters
@@ -136,6 +175,8 @@ class SparseRetriever:
             B rows of items to leave out; `None` is nothing.
         k
             Items per query.
+        only
+            Which items may be returned at all; None: every one.
 
         Raises
         ------
@@ -144,20 +185,50 @@ class SparseRetriever:
         """
         check_k(k)
         codes, weights = checked_rows(codes, weights)
-        lists, extra = self._lists_of(codes)
-        return search(lists, weights, (self._base, extra), self.threshold, seen, k, (self._accumulators, self._n_threads))
+        lists, _, is_unseen = self._store.resolve(codes)
+        if is_unseen is None:
+            with self._lock:
+                self.n_queries += len(codes)
+            return self._search(self._searcher, self._workspaces, (lists, weights), seen, k, only)
+        extra = self._count_unseen(codes, is_unseen)
+        has_extra = (lists >= self._store.index.n_lists).any(axis=1)
+        result = empty_result(len(lists), k)
+        for of_extra in (False, True):
+            rows = np.flatnonzero(has_extra == of_extra)
+            if len(rows) == 0:
+                continue
+            searcher, numbers, pool = self._searcher, lists[rows], self._workspaces
+            if of_extra:
+                searcher, numbers = gathered(searcher, self._store.index.n_lists, extra, numbers)
+                pool = self._list_workspaces
+            some_seen = None if seen is None else seen.take(rows)
+            found = self._search(searcher, pool, (numbers, weights[rows]), some_seen, k, only)
+            result.item_ids[rows], result.scores[rows] = found
+        return result
 
-    def _lists_of(self, codes: np.ndarray) -> tuple[np.ndarray, Postings]:
-        """List numbers, and the extra lists they were numbered with."""
-        lists, extra, is_unseen = self._store.resolve(codes)
+    def _search(
+        self,
+        searcher: Searcher,
+        pool: Workspaces,
+        rows: tuple[np.ndarray, np.ndarray],
+        seen: Histories | None,
+        k: int,
+        only: ItemFilter | None,
+    ) -> Retrieved:
+        found, n_read = search(searcher, *rows, seen, k, (pool, self._n_threads), only)
+        with self._lock:
+            self.postings_read += n_read
+        return found
+
+    def _count_unseen(self, codes: np.ndarray, is_unseen: np.ndarray) -> ListSearcher:
+        """Count queries with unseen codes, and return the lists computed so far."""
         with self._lock:
             self.n_queries += len(codes)
-            if is_unseen.any():
-                self._unseen_codes.update(np.unique(codes[is_unseen]).tolist())
-                self.unseen_queries += int(is_unseen.any(axis=1).sum())
-            if self._extra[0] is not extra:
-                self._extra = (extra, postings_above(extra, self.threshold))
-            return lists, self._extra[1]
+            self._unseen_codes.update(np.unique(codes[is_unseen]).tolist())
+            self.unseen_queries += int(is_unseen.any(axis=1).sum())
+            if self._extra[0] is not self._store.extra:
+                self._extra = (self._store.extra, ListSearcher.of(self._store.extra, *self._cut))
+            return self._extra[1]
 
     def explain(self, query: Histories, item: int) -> Explanation:
         """Take an item's score apart into its lists.
@@ -185,20 +256,29 @@ class SparseRetriever:
         for code, weight, number in zip(codes[0], weights[0], lists[0], strict=True):
             if weight == 0:  # fills up a short row
                 continue
-            holder, row = (self._store.index, number) if number < self._store.index.n_lists else (extra, number - self._store.index.n_lists)
-            raw = _raw_score(holder, int(row), item)
+            n_stored = self._store.index.n_lists
+            holder, row = (self._store.index, number) if number < n_stored else (extra, number - n_stored)
+            raw = self._raw_score(int(number), item)
             added = weight * (raw - np.float32(self.threshold)) if raw > np.float32(self.threshold) else np.float32(0)
             score += added
             parts.append(Contribution(int(code), int(holder.codes[row]), float(weight), float(raw), float(added)))
         return Explanation(item, float(score), bool(np.any(query[0] == item)), tuple(parts))
 
+    def _raw_score(self, number: int, item: int) -> np.float32:
+        """E of an item in a list; NaN where it is not stored or was cut off."""
+        n_stored = self._store.index.n_lists
+        stored = self._searcher if number < n_stored else ListSearcher.of(self._store.extra, *self._cut)
+        item_ids, scores = stored.whole_list(number if number < n_stored else number - n_stored)
+        at = np.flatnonzero(item_ids == item)
+        return scores[at[0]] if len(at) else np.float32(np.nan)
+
     def size_bytes(self) -> dict[str, int]:
-        """Bytes of the postings above the threshold and of the list table, computed lists included."""
-        stored, computed = (index.size_bytes(self.threshold) for index in (self._store.index, self._store.extra))
-        return {part: stored[part] + computed[part] for part in stored} if self._store.extra.n_lists else stored
-
-
-def _raw_score(index: InvertedIndex, row: int, item: int) -> np.float32:
-    start, end = index.indptr[row], index.indptr[row + 1]
-    at = np.flatnonzero(index.item_ids[start:end] == item)
-    return index.scores[start + at[0]] if len(at) else np.float32(np.nan)
+        """Bytes of the postings above the threshold (for blocks: of all their arrays) and of the list table, computed lists included."""
+        store = self._store
+        stored = store.index.size_bytes() if isinstance(store.index, BlockIndex) else store.index.size_bytes(*self._cut)
+        if store.extra.n_lists == 0:
+            return stored
+        computed = store.extra.size_bytes(*self._cut)
+        if isinstance(store.index, BlockIndex):
+            return stored | {"computed_lists": sum(computed.values())}
+        return {part: stored[part] + computed[part] for part in stored}

@@ -1,25 +1,29 @@
-"""Search in an inverted index: codes to lists, codes without a list, several threads."""
+"""Search in an index: codes to lists, codes without a list, workspaces, several threads."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from sparcode.data.interactions import Histories
+from sparcode.index import kernels
+from sparcode.index.block_index import BlockIndex, n_blocks_of
 from sparcode.index.inverted_index import InvertedIndex, build_index
-from sparcode.index.kernels import Postings, SearchRows, search_rows
+from sparcode.index.item_filter import NOBODY, ItemFilter
+from sparcode.index.search_arrays import Postings, SearchRows, Workspace, new_workspace
 from sparcode.index.top_k import Retrieved, check_k, empty_result, plain, seen_arrays
 
 if TYPE_CHECKING:
     from sparcode.retrieval import CodedModel
 
 Unseen = Literal["compute", "nearest"]
-# Starting a thread costs about as much as searching this many rows.
-MIN_ROWS_PER_THREAD = 32
+# Handing rows to a thread costs about as much as searching this many.
+MIN_ROWS_PER_THREAD = 16
 
 
 class ResolvedLists(NamedTuple):
@@ -32,12 +36,12 @@ class ResolvedLists(NamedTuple):
     extra
         Lists computed for codes that the stored index does not have.
     is_unseen
-        bool, same shape: the code has no list in the stored index.
+        bool, same shape: the code has no list in the stored index; None: every code has one.
     """
 
     lists: np.ndarray
     extra: InvertedIndex
-    is_unseen: np.ndarray
+    is_unseen: np.ndarray | None
 
 
 class ListStore:
@@ -61,7 +65,7 @@ class ListStore:
         If catalogues differ, `unseen` is another word, or ``"nearest"`` has nothing to choose from.
     """
 
-    def __init__(self, model: CodedModel, index: InvertedIndex, unseen: Unseen = "compute", block_codes: int = 64) -> None:
+    def __init__(self, model: CodedModel, index: InvertedIndex | BlockIndex, unseen: Unseen = "compute", block_codes: int = 64) -> None:
         if model.n_items != index.n_items:
             raise ValueError(f"the index is over {index.n_items} items; the model has {model.n_items}")
         if unseen not in ("compute", "nearest"):
@@ -90,17 +94,18 @@ class ListStore:
             Integers of any shape, not negative.
         """
         lists = self.index.rows_of(codes)
-        is_unseen = lists < 0
         extra = self._extra
-        if is_unseen.any():
-            missing = codes[is_unseen]
-            if self.unseen == "nearest":
-                lists[is_unseen] = self._nearest(missing)
-            else:
-                if np.any(extra.rows_of(missing) < 0):
-                    with self._lock:
-                        extra = self._extra = self._extra.add_lists(self.model, missing, self._block_codes)
-                lists[is_unseen] = self.index.n_lists + extra.rows_of(missing)
+        if lists.size == 0 or lists.min() >= 0:
+            return ResolvedLists(lists, extra, None)
+        is_unseen = lists < 0
+        missing = codes[is_unseen]
+        if self.unseen == "nearest":
+            lists[is_unseen] = self._nearest(missing)
+        else:
+            if np.any(extra.rows_of(missing) < 0):
+                with self._lock:
+                    extra = self._extra = self._extra.add_lists(self.model, missing, self._block_codes)
+            lists[is_unseen] = self.index.n_lists + extra.rows_of(missing)
         return ResolvedLists(lists, extra, is_unseen)
 
     def _nearest(self, codes: np.ndarray) -> np.ndarray:
@@ -115,28 +120,135 @@ class ListStore:
         return np.argmin(distances, axis=1)[inverse]
 
 
-class Accumulators:
-    """Zeroed (I,) float32 workspaces, lent to one search at a time and kept for the next."""
+class Searcher(Protocol):
+    """Lists cut at a threshold, in one of the two layouts."""
 
-    def __init__(self, n_items: int) -> None:
-        self.n_items = n_items
-        self._free: deque[np.ndarray] = deque()
+    threshold: float
+    n_items: int
 
-    def take(self) -> np.ndarray:
-        """A workspace of zeros; give it back as zeros."""
+    def workspace(self, k: int, n_slots: int) -> Workspace:
+        """Arrays for a thread that searches for k items in rows of so many lists."""
+        ...
+
+    def run(self, rows: SearchRows, workspace: Workspace, result: Retrieved) -> int:
+        """Search all rows; returns how many postings were added up."""
+        ...
+
+    def posting_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Item ids and scores of a list as far as it counts, by descending score."""
+        ...
+
+    def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The same with all that is stored of it and not cut off by number."""
+        ...
+
+
+class ListSearcher:
+    """Search in lists ordered by score.
+
+    Parameters
+    ----------
+    postings
+        The lists and where they are cut.
+    threshold
+        tau.
+    n_items
+        I.
+    per_list
+        The most postings of a list that count; 0: all.
+    """
+
+    def __init__(self, postings: Postings, threshold: float, n_items: int, per_list: int = 0) -> None:
+        self.threshold, self.n_items = threshold, n_items
+        self._postings, self._threshold, self._per_list = postings, np.float32(threshold), per_list
+
+    @classmethod
+    def of(cls, index: InvertedIndex, threshold: float, per_list: int = 0) -> ListSearcher:
+        """Lists of an index above a threshold, at most `per_list` postings of each (0: all)."""
+        ends = index.threshold_ends(threshold, per_list)
+        return cls(Postings(index.indptr, ends, index.item_ids, index.scores), threshold, index.n_items, per_list)
+
+    def workspace(self, k: int, n_slots: int) -> Workspace:
+        """See `Searcher`."""
+        return new_workspace(self.n_items, self.n_items, k, n_slots)
+
+    def run(self, rows: SearchRows, workspace: Workspace, result: Retrieved) -> int:
+        """See `Searcher`."""
+        return kernels.search_lists(rows, self._postings, self._threshold, workspace, result.item_ids, result.scores)
+
+    def posting_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Searcher`."""
+        part = slice(self._postings.indptr[number], self._postings.ends[number])
+        return self._postings.item_ids[part], self._postings.scores[part]
+
+    def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Searcher`."""
+        start, end = self._postings.indptr[number], self._postings.indptr[number + 1]
+        part = slice(start, min(end, start + self._per_list) if self._per_list else end)
+        return self._postings.item_ids[part], self._postings.scores[part]
+
+
+class BlockSearcher:
+    """Search in blocks of items.
+
+    Parameters
+    ----------
+    index
+        The blocks.
+    threshold
+        tau, at least the index's floor.
+
+    Raises
+    ------
+    ValueError
+        If it is below.
+    """
+
+    def __init__(self, index: BlockIndex, threshold: float) -> None:
+        if np.float32(threshold) < np.float32(index.floor):
+            raise ValueError(f"threshold must be at least the index's floor {index.floor}; got {threshold}")
+        self.threshold, self.n_items = threshold, index.n_items
+        self._index, self._arrays, self._threshold = index, index.arrays, np.float32(threshold)
+
+    def workspace(self, k: int, n_slots: int) -> Workspace:
+        """See `Searcher`."""
+        shift = self._index.shift
+        return new_workspace(1 << shift, self.n_items, k, n_slots, n_blocks_of(self.n_items, shift))
+
+    def run(self, rows: SearchRows, workspace: Workspace, result: Retrieved) -> int:
+        """See `Searcher`."""
+        return kernels.search_blocks(rows, self._arrays, self._index.shift, self._threshold, workspace, *result)
+
+    def posting_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Searcher`."""
+        item_ids, scores = self.whole_list(number)
+        n_kept = int(np.count_nonzero(scores > self._threshold))
+        return item_ids[:n_kept], scores[:n_kept]
+
+    def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Searcher`."""
+        return self._index.posting_list(number)
+
+
+class Workspaces:
+    """Workspaces lent to one search at a time and kept for the next; for searchers that need the same ones."""
+
+    def __init__(self) -> None:
+        self._free: deque[Workspace] = deque()
+
+    def take(self, searcher: Searcher, k: int, n_slots: int) -> Workspace:
+        """A workspace with room for the search; give it back when that has ended well."""
         try:
-            return self._free.pop()
+            free = self._free.pop()
         except IndexError:
-            return np.zeros(self.n_items, dtype=np.float32)
+            return searcher.workspace(k, n_slots)
+        if len(free.best) > 2 * k and free.positions.shape[1] >= n_slots and len(free.bounds) >= n_slots:
+            return free
+        return searcher.workspace(max(k, len(free.best) // 2), max(n_slots, free.positions.shape[1]))
 
-    def give(self, accumulator: np.ndarray) -> None:
+    def give(self, workspace: Workspace) -> None:
         """Return a workspace."""
-        self._free.append(accumulator)
-
-
-def postings_above(index: InvertedIndex, threshold: float) -> Postings:
-    """The index as the kernels take it, cut at a threshold."""
-    return Postings(index.indptr, index.threshold_ends(threshold), index.item_ids, index.scores)
+        self._free.append(workspace)
 
 
 def checked_rows(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -160,56 +272,82 @@ def checked_rows(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np
     return codes.astype(np.int64, copy=False), weights
 
 
+def gathered(searcher: Searcher, n_lists: int, extra: Searcher, lists: np.ndarray) -> tuple[ListSearcher, np.ndarray]:
+    """The lists that some rows use, stored and extra ones, copied together; and the rows with their numbers among these.
+
+    Parameters
+    ----------
+    searcher, n_lists
+        Stored lists, and how many there are.
+    extra
+        Lists numbered from there on.
+    lists
+        (B, S) int64.
+    """
+    numbers, places = np.unique(lists, return_inverse=True)
+    parts = [(searcher.posting_list(n) if n < n_lists else extra.posting_list(n - n_lists)) for n in numbers.tolist()]
+    indptr = np.concatenate([[0], np.cumsum([len(item_ids) for item_ids, _ in parts])]).astype(np.int64)
+    item_ids, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    postings = Postings(indptr, indptr[1:].copy(), plain(item_ids, np.int32), plain(scores, np.float32))
+    return ListSearcher(postings, searcher.threshold, searcher.n_items), places.reshape(lists.shape)
+
+
 def search(
+    searcher: Searcher,
     lists: np.ndarray,
     weights: np.ndarray,
-    postings: tuple[Postings, Postings],
-    threshold: float,
     seen: Histories | None,
     k: int,
-    workspaces: tuple[Accumulators, int],
-) -> Retrieved:
+    workspaces: tuple[Workspaces, int],
+    only: ItemFilter | None = None,
+) -> tuple[Retrieved, int]:
     """The k best unseen items of every row of lists.
 
     Parameters
     ----------
+    searcher
+        Lists cut at a threshold.
     lists
-        (B, S) int64, as in `ResolvedLists`.
+        (B, S) int64, numbers of its lists.
     weights
         (B, S) float32.
-    postings
-        Stored and extra lists, cut at `threshold`.
-    threshold
-        tau.
     seen
         B rows of items to leave out.
     k
         Items per query.
     workspaces
-        Accumulators, and the number of threads that may be used; the result is the same for any number.
+        Workspaces of that searcher, and the number of threads that may be used; the result is the same for any number.
+    only
+        Which items may be returned at all; None: every one.
 
     Returns
     -------
-    Retrieved
-        Ordered by score, then lower item id; only items with a score above 0.
+    tuple
+        `Retrieved`, ordered by score, then lower item id, only items with a score above 0; and how many postings were added up.
     """
-    accumulators, n_threads = workspaces
-    n_rows = len(lists)
+    pool, n_threads = workspaces
+    n_rows, n_slots = lists.shape
     result = empty_result(n_rows, check_k(k))
     lists = plain(lists, np.int64)
-    seen_indptr, seen_items = seen_arrays(seen, n_rows, accumulators.n_items)
+    seen_indptr, seen_items = seen_arrays(seen, n_rows, searcher.n_items)
+    denied = NOBODY if only is None else only.denied_of(searcher.n_items)
 
-    def run(first: int, last: int) -> None:
-        accumulator = accumulators.take()
-        rows = SearchRows(lists[first:last], weights[first:last], seen_indptr[first : last + 1], seen_items)
-        search_rows(rows, *postings, np.float32(threshold), accumulator, result.item_ids[first:last], result.scores[first:last])
-        accumulators.give(accumulator)
+    def run(first: int, last: int) -> int:
+        workspace = pool.take(searcher, k, n_slots)
+        rows = SearchRows(lists[first:last], weights[first:last], seen_indptr[first : last + 1], seen_items, denied)
+        n_read = searcher.run(rows, workspace, Retrieved(result.item_ids[first:last], result.scores[first:last]))
+        pool.give(workspace)
+        return n_read
 
     n_parts = max(1, min(n_threads, n_rows // MIN_ROWS_PER_THREAD))
-    bounds = [n_rows * part // n_parts for part in range(n_parts + 1)]
     if n_parts == 1:
-        run(0, n_rows)
-    else:
-        with ThreadPoolExecutor(n_parts) as pool:
-            list(pool.map(run, bounds[:-1], bounds[1:]))
-    return result
+        return result, run(0, n_rows)
+    # Queries differ in cost, so every thread gets several parts.
+    n_parts = min(4 * n_parts, n_rows // MIN_ROWS_PER_THREAD)
+    bounds = [n_rows * part // n_parts for part in range(n_parts + 1)]
+    return result, sum(_threads(n_threads).map(run, bounds[:-1], bounds[1:]))
+
+
+@cache
+def _threads(n: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n, thread_name_prefix="search")

@@ -8,6 +8,7 @@ import numpy as np
 
 from sparcode.data.interactions import Histories
 from sparcode.index import kernels
+from sparcode.index.item_filter import NOBODY, ItemFilter
 
 PADDING_ID = -1
 PADDING_SCORE = -np.inf
@@ -70,7 +71,7 @@ def empty_result(n_rows: int, k: int) -> Retrieved:
     return Retrieved(np.empty((n_rows, k), dtype=np.int32), np.empty((n_rows, k), dtype=np.float32))
 
 
-def top_k(scores: np.ndarray, k: int, seen: Histories | None = None) -> Retrieved:
+def top_k(scores: np.ndarray, k: int, seen: Histories | None = None, only: ItemFilter | None = None) -> Retrieved:
     """The k best items of every row, without those it has seen.
 
     Parameters
@@ -81,6 +82,8 @@ def top_k(scores: np.ndarray, k: int, seen: Histories | None = None) -> Retrieve
         Items per row, at least 1; more than there are is padded.
     seen
         B rows of items to leave out.
+    only
+        Which items may be returned at all; None: every one.
 
     Returns
     -------
@@ -99,7 +102,9 @@ def top_k(scores: np.ndarray, k: int, seen: Histories | None = None) -> Retrieve
     n_rows, n_items = scores.shape
     indptr, items = seen_arrays(seen, n_rows, n_items)
     result = empty_result(n_rows, k)
-    bad_row = kernels.dense_top_k(plain(scores, np.float32), indptr, items, np.zeros(n_items, dtype=bool), *result)
+    denied = NOBODY if only is None else only.denied_of(n_items)
+    is_seen, best = np.zeros(n_items, dtype=np.bool_), np.empty(2 * min(k, n_items) + 64, dtype=np.uint64)
+    bad_row = kernels.dense_top_k(plain(scores, np.float32), indptr, items, denied, is_seen, best, *result)
     if bad_row >= 0:
         raise ValueError(f"scores must be numbers; row {bad_row} holds NaN")
     return result

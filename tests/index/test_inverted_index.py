@@ -142,7 +142,7 @@ def test_arrays_that_do_not_fit_are_refused(change: dict, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"item_ids": np.int32([0, 1, 2, 0])}, r"item_ids must lie in \[0, 2\); got 0 to 2"),
+        ({"item_ids": np.int32([0, 1, 2, 0])}, r"item_ids must lie in \[0, 2\); posting 2 has 2"),
         ({"item_ids": np.int32([0, 1, -1, 0])}, "item_ids must lie in"),
         ({"scores": np.float32([2, 1, 4, -1])}, "above the floor"),
         ({"scores": np.float32([2, 1, np.nan, 1])}, "above the floor"),

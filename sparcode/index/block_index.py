@@ -1,0 +1,270 @@
+"""Compact posting lists, cut into blocks of items: 6 bytes per posting in float32, 4 with quantized scores, besides the tables.
+
+Item ids shrink to two bytes, for a block has at most 65,536 items; scores may shrink to two bytes as well. Each list knows the highest
+score of every block, so that a search adds up the promising blocks first and never reads those that cannot change its result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from sparcode.index import kernels
+from sparcode.index.inverted_index import InvertedIndex, lists_of_codes
+from sparcode.index.search_arrays import Blocks
+from sparcode.index.top_k import plain
+
+ScoreType = Literal["float32", "uint16"]
+MAX_SHIFT = 16
+LEAST_SHIFT = 8
+# Where lists hold at least this share of the catalogue, small blocks pay: so many can be left out that jumping between them costs less.
+# Below it, blocks are as large as their ids allow. Measured by `benchmarks/retrieval.py`.
+SMALL_BLOCKS_FROM = 0.025
+# Small blocks hold so many postings of a list, or their tables would grow as large as the postings.
+SEGMENT_POSTINGS = 8
+_LEVELS = 2**16 - 1
+
+
+BLOCK_ARRAYS = ("codes", *Blocks._fields)
+
+
+def n_blocks_of(n_items: int, shift: int) -> int:
+    """Blocks of a catalogue, at least 1."""
+    return max(1, -(-n_items // (1 << shift)))
+
+
+@dataclass(frozen=True, eq=False)
+class BlockIndex:
+    """Posting lists in blocks of items, cut once; made by `block_index`.
+
+    Attributes
+    ----------
+    codes
+        (n_lists,) int64, ascending: the code of each list.
+    indptr, segments, tops, offsets, scores, low, step
+        As in `sparcode.index.search_arrays.Blocks`.
+    n_items
+        Catalogue size I.
+    floor
+        The lowest threshold it can serve, exact in float32.
+    shift
+        Blocks have ``2**shift`` items.
+    """
+
+    codes: np.ndarray
+    indptr: np.ndarray
+    segments: np.ndarray
+    tops: np.ndarray
+    offsets: np.ndarray
+    scores: np.ndarray
+    low: np.ndarray
+    step: np.ndarray
+    n_items: int
+    floor: float
+    shift: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.shift <= MAX_SHIFT:
+            raise ValueError(f"shift must lie in [1, {MAX_SHIFT}]; got {self.shift}")
+        if not 0 <= self.n_items <= np.iinfo(np.int32).max:
+            raise ValueError(f"n_items must lie in [0, {np.iinfo(np.int32).max}]; got {self.n_items}")
+        if not np.isfinite(self.floor):
+            raise ValueError(f"floor must be a finite number; got {self.floor}")
+        for name, (dtype, shape) in self.expected(len(self.codes), len(self.offsets), self.n_items, self.shift, self.score_type).items():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.shape != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape} and dtype {np.dtype(dtype).name}; got shape {array.shape}, dtype {array.dtype}"
+                )
+            object.__setattr__(self, name, plain(array, dtype))
+        if self.n_lists and (self.codes[0] < 0 or np.any(np.diff(self.codes) <= 0)):
+            raise ValueError("codes must not be negative, and ascend without repeats")
+        if self.indptr[0] != 0 or self.indptr[-1] != len(self.offsets) or np.any(np.diff(self.indptr) < 0):
+            raise ValueError("indptr must run from 0 to the number of postings and not decrease")
+
+    @staticmethod
+    def expected(n_lists: int, n_postings: int, n_items: int, shift: int, score_type: str) -> dict[str, tuple[type, tuple[int, ...]]]:
+        """Dtype and shape of every array, by name; an index of that many lists and postings has no others.
+
+        Raises
+        ------
+        ValueError
+            If scores are of another type than float32 or uint16.
+        """
+        if score_type not in get_args(ScoreType):
+            raise ValueError(f"scores must be {' or '.join(get_args(ScoreType))}; got {score_type}")
+        n_blocks, scores = n_blocks_of(n_items, shift), np.dtype(score_type).type
+        return {
+            "codes": (np.int64, (n_lists,)),
+            "indptr": (np.int64, (n_lists + 1,)),
+            "segments": (np.uint32, (n_lists, n_blocks + 1)),
+            "tops": (scores, (n_lists, n_blocks)),
+            "offsets": (np.uint16, (n_postings,)),
+            "scores": (scores, (n_postings,)),
+            "low": (np.float32, (n_lists,)),
+            "step": (np.float32, (n_lists,)),
+        }
+
+    @property
+    def n_lists(self) -> int:
+        """Codes with a list (which may be empty)."""
+        return len(self.codes)
+
+    @property
+    def score_type(self) -> str:
+        """``"float32"`` or ``"uint16"``."""
+        return self.scores.dtype.name
+
+    @property
+    def arrays(self) -> Blocks:
+        """As the kernels take it."""
+        return Blocks(self.indptr, self.segments, self.tops, self.offsets, self.scores, self.low, self.step)
+
+    def rows_of(self, codes: np.ndarray) -> np.ndarray:
+        """List numbers of codes, int64 of the same shape; -1 for a code without a list."""
+        return lists_of_codes(self.codes, codes)
+
+    def posting_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """A list as `InvertedIndex` has it: item ids (n,) int32 and scores (n,) float32, by descending score, ties by ascending id."""
+        part = slice(self.indptr[number], self.indptr[number + 1])
+        blocks = np.repeat(np.arange(self.tops.shape[1], dtype=np.int64), np.diff(self.segments[number].astype(np.int64)))
+        item_ids = ((blocks << self.shift) + self.offsets[part]).astype(np.int32)
+        scores = self.low[number] + self.step[number] * self.scores[part].astype(np.float32)
+        order = np.lexsort((item_ids, -scores))
+        return item_ids[order], scores[order]
+
+    def error_bounds(self) -> np.ndarray:
+        """(n_lists,) float32: no score of the list is further from the one it stands for; 0 for float32.
+
+        Half a step of the quantization, and what rounding to float32 may add.
+        """
+        if self.score_type == "float32":
+            return np.zeros(self.n_lists, dtype=np.float32)
+        highest = np.maximum(np.abs(self.low), np.abs(self.low + self.step * np.float32(_LEVELS)))
+        return self.step / 2 + 4 * np.spacing(highest.astype(np.float32))
+
+    def size_bytes(self) -> dict[str, int]:
+        """Bytes by part: item ids and scores of the postings, and the tables of lists and of blocks."""
+        return _parts({name: getattr(self, name).nbytes for name in BLOCK_ARRAYS})
+
+    def check_postings(self) -> None:
+        """Look at every posting; a search relies on all of this and would read beyond its arrays.
+
+        Raises
+        ------
+        ValueError
+            If segments or item ids are out of range, or a score is no number.
+        """
+        n_blocks = self.tops.shape[1]
+        if np.any(self.segments[:, 0] != 0) or np.any(self.segments[:, -1] != np.diff(self.indptr)):
+            raise ValueError("segments must run from 0 to the length of each list")
+        if np.any(self.segments[:, 1:] < self.segments[:, :-1]):
+            raise ValueError("segments must not decrease")
+        if not (np.isfinite(self.low).all() and np.isfinite(self.step).all() and (self.step >= 0).all()):
+            raise ValueError("low and step must be finite numbers, step not negative")
+        if self.score_type == "float32" and not (np.isfinite(self.tops).all() and _all_finite(self.scores)):
+            raise ValueError("scores must be finite numbers")
+        if len(self.offsets) == 0:
+            return
+        if self.shift < MAX_SHIFT and int(self.offsets.max()) >> self.shift:
+            raise ValueError(f"offsets must be below {1 << self.shift}; got {self.offsets.max()}")
+        last = (n_blocks - 1) << self.shift
+        for number in range(self.n_lists):
+            tail = self.offsets[self.indptr[number] + self.segments[number, n_blocks - 1] : self.indptr[number + 1]]
+            if len(tail) and last + int(tail.max()) >= self.n_items:
+                raise ValueError(f"item ids must be below {self.n_items}; list {number} has {last + int(tail.max())}")
+
+
+_TABLES = {"offsets": "item_ids", "scores": "scores", "segments": "blocks", "tops": "blocks"}
+
+
+def shift_for(n_items: int, n_lists: int, n_postings: int) -> int:
+    """The block size that suits lists of this length: as large as possible, or small where lists hold much of the catalogue.
+
+    Parameters
+    ----------
+    n_items, n_lists, n_postings
+        Sizes of the index.
+    """
+    density = n_postings / max(1, n_lists * n_items)
+    if density < SMALL_BLOCKS_FROM:
+        return MAX_SHIFT
+    # Catalogues of a few blocks have nothing to leave out.
+    shift = max(LEAST_SHIFT, int(np.ceil(np.log2(SEGMENT_POSTINGS / density))))
+    return shift if n_blocks_of(n_items, shift) >= 64 else MAX_SHIFT
+
+
+def block_bytes(n_items: int, n_lists: int, n_postings: int, score_type: ScoreType, shift: int | None = None) -> dict[str, int]:
+    """Bytes by part of a `BlockIndex` with so many lists and postings."""
+    shift = shift_for(n_items, n_lists, n_postings) if shift is None else shift
+    expected = BlockIndex.expected(n_lists, n_postings, n_items, shift, score_type)
+    return _parts({name: int(np.prod(shape)) * np.dtype(dtype).itemsize for name, (dtype, shape) in expected.items()})
+
+
+def block_index(
+    index: InvertedIndex, threshold: float, score_type: ScoreType = "float32", per_list: int = 0, shift: int | None = None
+) -> BlockIndex:
+    """Cut the lists of an index at a threshold and arrange what is left by blocks of items.
+
+    Parameters
+    ----------
+    index
+        Posting lists.
+    threshold
+        What is not above it is left out; at least the index's floor.
+    score_type
+        ``"float32"`` keeps scores as they are. ``"uint16"`` rounds them to one of 65,536 even steps between the lowest and the highest
+        of their list, see `BlockIndex.error_bounds`.
+    per_list
+        Keep at most so many postings per list; 0 keeps all.
+    shift
+        Blocks have ``2**shift`` items; None: what suits the lists' length.
+
+    Returns
+    -------
+    BlockIndex
+        Its floor is the threshold.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is below the floor or not finite, or the score type is unknown.
+    """
+    if not np.isfinite(threshold):
+        raise ValueError(f"threshold must be a finite number; got {threshold}")
+    ends = index.threshold_ends(threshold, per_list)
+    lengths = ends - index.indptr[:-1]
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    shift = shift_for(index.n_items, index.n_lists, int(indptr[-1])) if shift is None else shift
+    expected = BlockIndex.expected(index.n_lists, int(indptr[-1]), index.n_items, shift, score_type)
+    arrays = {name: np.zeros(shape, dtype=dtype) for name, (dtype, shape) in expected.items()}
+    arrays["codes"][:], arrays["indptr"][:], arrays["step"][:] = index.codes, indptr, 1
+    for number in range(index.n_lists):
+        item_ids, scores = (part[index.indptr[number] : ends[number]] for part in (index.item_ids, index.scores))
+        if score_type == "uint16" and len(scores):
+            low = scores[-1]
+            step = np.float32((np.float64(scores[0]) - np.float64(low)) / _LEVELS)
+            arrays["low"][number], arrays["step"][number] = low, step
+            levels = np.rint((scores.astype(np.float64) - low) / np.float64(step)) if step > 0 else np.zeros(len(scores))
+            scores = np.clip(levels, 0, _LEVELS)
+        stored = scores.astype(arrays["scores"].dtype)
+        lowest = stored[-1] if len(stored) else stored.dtype.type(0)
+        part = slice(indptr[number], indptr[number + 1])
+        own = (arrays["segments"][number], arrays["tops"][number], arrays["offsets"][part], arrays["scores"][part])
+        kernels.block_list(item_ids, stored, shift, lowest, *own)
+    return BlockIndex(**arrays, n_items=index.n_items, floor=float(np.float32(threshold)), shift=shift)
+
+
+def _parts(of_arrays: dict[str, int]) -> dict[str, int]:
+    parts: dict[str, int] = {}
+    for name, n_bytes in of_arrays.items():
+        part = _TABLES.get(name, "lists")
+        parts[part] = parts.get(part, 0) + n_bytes
+    return parts
+
+
+def _all_finite(scores: np.ndarray) -> bool:
+    # The sum is not finite if any score is not, or (harmlessly looked at again) if it overflows; no temporary array is made.
+    return bool(np.isfinite(np.sum(scores, dtype=np.float64)))

@@ -1,0 +1,64 @@
+"""Which items a search may return: allow and deny sets, such as a category, what is in stock, or what must not be shown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# For the kernels: no item is denied.
+NOBODY = np.zeros(0, dtype=np.bool_)
+
+
+class ItemFilter:
+    """A set of items that may be returned. Made once, used for any number of queries.
+
+    Parameters
+    ----------
+    n_items
+        Catalogue size I.
+    allow
+        (n,) integers, the only items that may be returned; None: all.
+    deny
+        (n,) integers, items that may not, whether allowed or not; None: none.
+
+    Raises
+    ------
+    ValueError
+        If ids are no integers or out of range.
+    """
+
+    def __init__(self, n_items: int, allow: np.ndarray | None = None, deny: np.ndarray | None = None) -> None:
+        self.n_items = n_items
+        denied = np.full(n_items, allow is not None, dtype=np.bool_)
+        if allow is not None:
+            denied[_checked_ids(allow, n_items, "allow")] = False
+        if deny is not None:
+            denied[_checked_ids(deny, n_items, "deny")] = True
+        self._denied = denied if denied.any() else NOBODY
+
+    @property
+    def n_allowed(self) -> int:
+        """Items that may be returned."""
+        return self.n_items - int(self._denied.sum())
+
+    def denied_of(self, n_items: int) -> np.ndarray:
+        """(I,) bool, true for items that may not be returned; empty if there are none.
+
+        Raises
+        ------
+        ValueError
+            If the filter was made for a catalogue of another size.
+        """
+        if n_items != self.n_items:
+            raise ValueError(f"the item filter is over {self.n_items} items; the search is over {n_items}")
+        return self._denied
+
+
+def _checked_ids(ids: np.ndarray, n_items: int, name: str) -> np.ndarray:
+    ids = np.asarray(ids)
+    if ids.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if ids.dtype.kind not in "iu":
+        raise ValueError(f"{name} must hold integers; got dtype {ids.dtype}")
+    if ids.min() < 0 or ids.max() >= n_items:
+        raise ValueError(f"{name} must hold item ids in [0, {n_items}); got {ids.min()} to {ids.max()}")
+    return ids

@@ -1,0 +1,142 @@
+"""What the compiled searches read and write, as named tuples of arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+N_BUCKETS = 256
+# Room for candidates beyond twice k.
+_SPARE = 64
+
+
+class Postings(NamedTuple):
+    """Posting lists with the end of the part that counts.
+
+    Attributes
+    ----------
+    indptr
+        (n_lists + 1,) int64, starts of the lists.
+    ends
+        (n_lists,) int64, end of each list's part above the threshold.
+    item_ids, scores
+        (n_postings,) int32 and float32; within a list scores descend.
+    """
+
+    indptr: np.ndarray
+    ends: np.ndarray
+    item_ids: np.ndarray
+    scores: np.ndarray
+
+
+class SearchRows(NamedTuple):
+    """Queries as rows of weighted lists, with the items each must not get back.
+
+    Attributes
+    ----------
+    lists
+        (B, S) int64, list numbers.
+    weights
+        (B, S) float32, not negative.
+    seen_indptr, seen_items
+        (B + 1,) int64 and (n,) int32: the items that row b must not return are ``seen_items[seen_indptr[b]:seen_indptr[b + 1]]``.
+    denied
+        (I,) bool, items that no row may return; empty: there are none.
+    """
+
+    lists: np.ndarray
+    weights: np.ndarray
+    seen_indptr: np.ndarray
+    seen_items: np.ndarray
+    denied: np.ndarray
+
+
+class Blocks(NamedTuple):
+    """Posting lists cut into segments, one per block of ``2**shift`` items, so that a block's sums stay in the cache.
+
+    A score is ``low[list] + step[list] * scores[posting]`` in float32: the same loops read float32 (``low = 0, step = 1``) and quantized
+    scores.
+
+    Attributes
+    ----------
+    indptr
+        (n_lists + 1,) int64, starts of the lists.
+    segments
+        (n_lists, n_blocks + 1) uint32, starts of the segments within their list.
+    tops
+        (n_lists, n_blocks), highest score of each segment, as stored; the lowest of the list where it is empty.
+    offsets
+        (n_postings,) uint16, item id within its block.
+    scores
+        (n_postings,) float32 or uint16; within a segment they descend.
+    low, step
+        (n_lists,) float32.
+    """
+
+    indptr: np.ndarray
+    segments: np.ndarray
+    tops: np.ndarray
+    offsets: np.ndarray
+    scores: np.ndarray
+    low: np.ndarray
+    step: np.ndarray
+
+
+class Workspace(NamedTuple):
+    """What a search writes on, lent to one thread at a time.
+
+    Attributes
+    ----------
+    accumulator
+        (I,) float32 for lists, (2**shift,) for blocks; all zeros before and after.
+    is_seen
+        (I,) bool, all false before and after; searching in lists does not use it.
+    best
+        (n,) uint64, n > k.
+    positions
+        (2, S) int64.
+    bounds
+        (n,) float32, at least S and the number of blocks.
+    order
+        (n_blocks,) int64; searching in lists does not use it.
+    buckets
+        (N_BUCKETS,) int64.
+    scratch
+        (1,) float32.
+    """
+
+    accumulator: np.ndarray
+    is_seen: np.ndarray
+    best: np.ndarray
+    positions: np.ndarray
+    bounds: np.ndarray
+    order: np.ndarray
+    buckets: np.ndarray
+    scratch: np.ndarray
+
+
+def new_workspace(n_sums: int, n_items: int, k: int, n_slots: int, n_blocks: int = 0) -> Workspace:
+    """Zeroed arrays for one thread.
+
+    Parameters
+    ----------
+    n_sums
+        Length of the accumulator: I for lists, ``2**shift`` for blocks.
+    n_items
+        I.
+    k, n_slots
+        The most items and lists per query that it can serve.
+    n_blocks
+        Blocks of items; 0 for lists.
+    """
+    return Workspace(
+        np.zeros(n_sums, dtype=np.float32),
+        np.zeros(n_items if n_blocks else 0, dtype=np.bool_),
+        np.empty(2 * k + _SPARE, dtype=np.uint64),
+        np.empty((2, n_slots), dtype=np.int64),
+        np.empty(max(n_slots, n_blocks), dtype=np.float32),
+        np.empty(n_blocks, dtype=np.int64),
+        np.empty(N_BUCKETS, dtype=np.int64),
+        np.empty(1, dtype=np.float32),
+    )
