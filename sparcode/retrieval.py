@@ -6,6 +6,7 @@ with -1 and -inf.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Literal, Protocol, runtime_checkable
 
@@ -13,7 +14,8 @@ import numpy as np
 
 from sparcode.config import Config
 from sparcode.data.interactions import Histories
-from sparcode.index.faiss_search import FAISS_CONFIGS, build_faiss, faiss_bytes, search_faiss
+from sparcode.index.faiss_configs import FAISS_CONFIGS
+from sparcode.index.faiss_search import build_faiss, faiss_bytes, search_faiss
 from sparcode.index.score_table import code_scores
 from sparcode.index.sparse_retriever import Contribution, Explanation, SparseRetriever
 from sparcode.index.sparse_search import checked_rows
@@ -149,9 +151,9 @@ class FaissRetriever:
     vector_model
         Gives query and item vectors; the items are indexed now.
     kind
-        ``"flat"`` (exact), ``"hnsw"`` or ``"ivfpq"``.
+        ``"flat"`` (exact), ``"hnsw"``, ``"ivfflat"`` or ``"ivfpq"``.
     params
-        Settings of that kind, see `sparcode.index.faiss_search`.
+        Settings of that kind, see `sparcode.index.faiss_configs`.
 
     Raises
     ------
@@ -160,7 +162,10 @@ class FaissRetriever:
     """
 
     def __init__(
-        self, vector_model: VectorModel, kind: Literal["flat", "hnsw", "ivfpq"] = "flat", params: Mapping[str, int] | None = None
+        self,
+        vector_model: VectorModel,
+        kind: Literal["flat", "hnsw", "ivfflat", "ivfpq"] = "flat",
+        params: Mapping[str, int | str] | None = None,
     ) -> None:
         if kind not in FAISS_CONFIGS:
             raise ValueError(f"kind must be one of {', '.join(FAISS_CONFIGS)}; got {kind!r}")
@@ -172,7 +177,32 @@ class FaissRetriever:
     def retrieve(self, queries: Histories, k: int) -> Retrieved:
         """The k best items found for every query that are not in it; ties at the last place are faiss's choice. See `Retriever`."""
         check_k(k)
-        return search_faiss(self._index, self.config, self._model.query_vectors(queries), k, queries)
+        return self.retrieve_vectors(self._model.query_vectors(queries), queries, k)
+
+    def retrieve_vectors(self, vectors: np.ndarray, seen: Histories | None, k: int) -> Retrieved:
+        """Retrieve for queries that are encoded already: (B, D') float32, with B rows of items to leave out; see `search_faiss`."""
+        return search_faiss(self._index, vectors, k, seen)
+
+    def with_params(self, params: Mapping[str, int]) -> FaissRetriever:
+        """The same index searched otherwise.
+
+        Parameters
+        ----------
+        params
+            Only ``ef_search`` and ``n_probe`` matter after building.
+
+        Raises
+        ------
+        ValueError
+            If another setting is named, one the kind does not have, or a value is out of bounds.
+        """
+        allowed = sorted({"ef_search", "n_probe"} & set(type(self.config).model_fields))
+        if other := sorted(set(params) - set(allowed)):
+            raise ValueError(f"{', '.join(other)} cannot be changed in a built {self.kind} index; allowed: {', '.join(allowed) or 'nothing'}")
+        changed = copy.copy(self)
+        changed.config = type(self.config).model_validate(self.config.model_dump() | dict(params))
+        changed._index = self._index._replace(config=changed.config)
+        return changed
 
     def size_bytes(self) -> dict[str, int]:
         """Bytes of vectors, links, codes and tables, by part."""

@@ -11,12 +11,15 @@ from sparcode import retrieval
 from sparcode.baselines import EASE
 from sparcode.data.interactions import Histories
 from sparcode.index import kernels, sparse_search
+from sparcode.index.csr_search import CsrRetriever, list_matrix
+from sparcode.index.faiss_search import search_width
 from sparcode.index.inverted_index import build_index
 from sparcode.index.top_k import PADDING_ID
 from sparcode.retrieval import ExactRetriever, FaissRetriever, Retriever, SparseDirectScorer, SparseRetriever, sparse_direct_scores
 from tests.fakes import TableModel, VectorTable, checkerboard, checkerboard_queries
 
 N_ITEMS = 40
+IVFFLAT = {"n_lists": 2, "n_probe": 2}
 IVFPQ = {"n_lists": 2, "n_probe": 2, "n_bits": 4, "n_subvectors": 2}
 
 
@@ -30,6 +33,11 @@ def sparse(
 ) -> SparseRetriever:
     codes = np.arange(len(model.table)) if codes is None else codes
     return SparseRetriever(model, build_index(model, codes, floor, block_codes=5), threshold, **options)
+
+
+def csr(model: TableModel, threshold: float = 0.0, codes: np.ndarray | None = None, **options: object) -> CsrRetriever:
+    codes = np.arange(len(model.table)) if codes is None else codes
+    return CsrRetriever(model, build_index(model, codes, -np.inf, block_codes=5), threshold, **options)
 
 
 def some_queries(n_rows: int, n_items: int = N_ITEMS, seed: int = 1) -> Histories:
@@ -54,17 +62,26 @@ def board_retriever(name: str) -> Retriever:
             # Codes 0 and 1 only: vectors of the others lie nearer the one of their own colour.
             model = TableModel(checkerboard(N_ITEMS), (np.arange(N_ITEMS) % 2)[:, None].astype(np.float32))
             return sparse(model, 0.5, codes=np.array([0, 1]), unseen="nearest")
+        case "csr":
+            return csr(board, 0.5)
         case "exact":
             return ExactRetriever(SparseDirectScorer(board, 0.5), {"table": board.table.nbytes})
         case "exact-ease":
             return ExactRetriever(EASE(1.0).fit(queries))
+        case "hnsw-raw":
+            return FaissRetriever(VectorTable(colours(N_ITEMS)), "hnsw", {"reduction": "none"})
+        case "ivfflat":
+            return FaissRetriever(VectorTable(colours(N_ITEMS)), "ivfflat", IVFFLAT)
         case "ivfpq":
             return FaissRetriever(VectorTable(colours(N_ITEMS)), "ivfpq", IVFPQ)
         case _:
             return FaissRetriever(VectorTable(colours(N_ITEMS)), name)
 
 
-@pytest.fixture(scope="module", params=["sparse", "sparse-nearest", "exact", "exact-ease", "flat", "hnsw", "ivfpq"])
+BOARD_RETRIEVERS = ["sparse", "sparse-nearest", "csr", "exact", "exact-ease", "flat", "hnsw", "hnsw-raw", "ivfflat", "ivfpq"]
+
+
+@pytest.fixture(scope="module", params=BOARD_RETRIEVERS)
 def retriever(request: pytest.FixtureRequest) -> Retriever:
     return board_retriever(request.param)
 
@@ -400,7 +417,7 @@ def test_faiss_flat_equals_exact_search() -> None:
     np.testing.assert_allclose(flat.scores, exact.scores, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "lowest"), [("hnsw", 0.95), ("ivfpq", 0.5)])
+@pytest.mark.parametrize(("kind", "lowest"), [("hnsw", 0.95), ("ivfflat", 0.8), ("ivfpq", 0.5)])
 def test_approximate_search_finds_most_and_repeats_itself(kind: str, lowest: float) -> None:
     vectors = VectorTable(np.random.default_rng(4).normal(size=(600, 8)))
     queries = some_queries(40, n_items=600)
@@ -412,21 +429,24 @@ def test_approximate_search_finds_most_and_repeats_itself(kind: str, lowest: flo
     np.testing.assert_array_equal(found, FaissRetriever(vectors, kind).retrieve(queries, 20).item_ids)
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivfpq"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivfflat", "ivfpq"])
 def test_faiss_bytes_are_those_of_its_arrays(kind: str) -> None:
     import faiss
 
     retriever = FaissRetriever(VectorTable(np.random.default_rng(5).normal(size=(2000, 16))), kind)
-    written = faiss.serialize_index(retriever._index).nbytes
+    written = faiss.serialize_index(retriever._index.index).nbytes
     assert sum(retriever.size_bytes().values()) == pytest.approx(written, rel=0.02)
 
 
 @pytest.mark.parametrize(
     ("kind", "params", "message"),
     [
-        ("annoy", {}, "one of flat, hnsw, ivfpq; got 'annoy'"),
+        ("annoy", {}, "one of flat, hnsw, ivfflat, ivfpq; got 'annoy'"),
         ("hnsw", {"ef": 3}, "ef"),
         ("hnsw", {"n_links": 0}, "n_links"),
+        ("hnsw", {"reduction": "cosine"}, "'l2' or 'none'"),
+        ("ivfflat", {"n_lists": 41}, "at most the number of items, 40; got 41"),
+        ("ivfflat", {"n_probe": 0}, "n_probe"),
         ("ivfpq", {"n_lists": 41}, "at most the number of items, 40; got 41"),
         ("ivfpq", {"n_subvectors": 3}, "divide the 4 dimensions"),
         ("ivfpq", {"n_bits": 8}, "needs at least 256 items"),
@@ -441,3 +461,90 @@ def test_faiss_settings_are_checked(kind: str, params: dict[str, int], message: 
 def test_faiss_wants_finite_vectors(vectors: np.ndarray) -> None:
     with pytest.raises(ValueError, match="item vectors must be"):
         FaissRetriever(VectorTable(vectors))
+
+
+def uneven_vectors(n_items: int = 3000, seed: int = 6) -> VectorTable:
+    """Item vectors whose norms differ by a factor of about a hundred, as popular and rare items' do."""
+    rng = np.random.default_rng(seed)
+    return VectorTable(rng.normal(size=(n_items, 8)) * rng.lognormal(sigma=1.0, size=(n_items, 1)))
+
+
+def test_hnsw_by_distance_finds_the_largest_inner_products_and_returns_them_as_scores() -> None:
+    vectors = uneven_vectors()
+    queries = some_queries(60, n_items=3000)
+    queries = queries.take(np.flatnonzero(queries.lengths))
+    found, exact = FaissRetriever(vectors, "hnsw").retrieve(queries, 20), ExactRetriever(vectors).retrieve(queries, 20)
+    assert np.mean([len(np.intersect1d(a, b)) / 20 for a, b in zip(found.item_ids, exact.item_ids, strict=True)]) > 0.9
+    products = np.einsum("bd,bkd->bk", vectors.query_vectors(queries), vectors.item_vectors()[found.item_ids])
+    np.testing.assert_allclose(found.scores, products, rtol=1e-4, atol=1e-2 * products.std())
+
+
+def test_all_cells_probed_ivf_flat_equals_flat() -> None:
+    vectors, queries = uneven_vectors(600), some_queries(40, n_items=600)
+    queries = queries.take(np.flatnonzero(queries.lengths))
+    everything = FaissRetriever(vectors, "ivfflat", {"n_lists": 10, "n_probe": 10}).retrieve(queries, 20)
+    np.testing.assert_array_equal(everything.item_ids, FaissRetriever(vectors).retrieve(queries, 20).item_ids)
+
+
+def test_a_built_index_can_be_searched_more_and_less_closely() -> None:
+    vectors, queries = uneven_vectors(600), some_queries(40, n_items=600)
+    close = FaissRetriever(vectors, "ivfflat", {"n_lists": 20, "n_probe": 20})
+    loose = close.with_params({"n_probe": 1})
+    expected = FaissRetriever(vectors, "ivfflat", {"n_lists": 20, "n_probe": 1}).retrieve(queries, 20)
+    np.testing.assert_array_equal(loose.retrieve(queries, 20).item_ids, expected.item_ids)
+    assert close.config.n_probe == 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "message"),
+    [
+        ("flat", {"n_probe": 1}, "n_probe cannot be changed in a built flat index; allowed: nothing"),
+        ("hnsw", {"n_links": 4}, "n_links cannot be changed in a built hnsw index; allowed: ef_search"),
+        ("hnsw", {"ef_search": 0}, "ef_search"),
+    ],
+)
+def test_what_a_built_index_cannot_change_is_refused(kind: str, params: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FaissRetriever(VectorTable(colours(N_ITEMS)), kind).with_params(params)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 50, 64, 65, 180, 1000, 100_001])
+def test_search_widths_are_near_what_is_needed_and_few(n: int) -> None:
+    width = search_width(n)
+    assert n <= width <= n * 1.25
+    assert search_width(width) == width
+
+
+@pytest.mark.parametrize("threshold", [-10.0, -0.5, 0.7, 10.0])
+@pytest.mark.parametrize("codes", [None, np.array([0, 3, 4])])
+def test_the_sparse_product_finds_what_the_index_finds(threshold: float, codes: np.ndarray | None) -> None:
+    model, queries = random_model(), some_queries(80)
+    found = csr(model, threshold, codes).retrieve(queries, 50)
+    expected = sparse(model, threshold, codes=codes).retrieve(queries, 50)
+    np.testing.assert_array_equal(found.item_ids, expected.item_ids)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+
+
+def test_the_sparse_product_can_go_to_the_nearest_list() -> None:
+    model, queries, codes = random_model(), some_queries(40), np.array([1, 5])
+    found = csr(model, 0.1, codes, unseen="nearest").retrieve(queries, 10)
+    np.testing.assert_array_equal(found.item_ids, sparse(model, 0.1, codes=codes, unseen="nearest").retrieve(queries, 10).item_ids)
+
+
+def test_the_list_matrix_is_the_thresholded_table() -> None:
+    model = random_model()
+    index = build_index(model, np.arange(12), -np.inf, 64)
+    np.testing.assert_array_equal(list_matrix(index, 0.3).toarray(), np.maximum(model.table - np.float32(0.3), 0))
+
+
+@pytest.mark.parametrize("threshold", [np.nan, np.inf])
+def test_the_sparse_product_wants_a_finite_threshold(threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold must be a finite number"):
+        csr(random_model(), threshold)
+
+
+def test_the_sparse_product_counts_computed_lists() -> None:
+    retriever = csr(random_model(), 0.1, np.array([0, 3]))
+    before = sum(retriever.size_bytes().values())
+    retriever.retrieve(some_queries(40), 5)
+    assert sum(retriever.size_bytes().values()) > before

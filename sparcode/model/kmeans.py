@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -9,9 +11,34 @@ from torch import Tensor
 MAX_DISTANCES = 1 << 25
 
 
+class Centres(NamedTuple):
+    """What distances to centres need of them, computed once for many points.
+
+    Attributes
+    ----------
+    doubled
+        (D, K), minus two times the centres.
+    squares
+        (K,), their squared lengths.
+    """
+
+    doubled: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, centres: Tensor) -> Centres:
+        """Of (K, D) centres."""
+        return cls((-2 * centres).T, centres.square().sum(1))
+
+    def squared_distances(self, points: Tensor) -> Tensor:
+        """Squared distances of (N, D) points: (N, K), not negative."""
+        lengths = points.square().sum(1, keepdim=True)
+        return (lengths + points @ self.doubled).add_(self.squares).clamp_(min=0)
+
+
 def squared_distances(points: Tensor, centres: Tensor) -> Tensor:
     """Squared distances of (N, D) points to (K, D) centres: (N, K), not negative."""
-    return (points.square().sum(1)[:, None] - 2 * points @ centres.T + centres.square().sum(1)).clamp(min=0)
+    return Centres.of(centres).squared_distances(points)
 
 
 def nearest_centres(points: Tensor, centres: Tensor) -> Tensor:

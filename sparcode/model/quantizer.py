@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
-from sparcode.model.kmeans import MAX_DISTANCES, nearest_centres, squared_distances
+from sparcode.model.kmeans import MAX_DISTANCES, nearest_centres
 from sparcode.model.quantizer_base import Quantizer
 
 
@@ -38,17 +38,19 @@ class ProductQuantizer(Quantizer):
         merged one by one. Tokens go block by block, so that no distances of all of them to all codewords are held.
         """
         widest = max(self.config.codebook_size, self.config.n_nearest**2 if self.config.n_codebooks > 1 else 0)
-        return torch.cat([self._nearest_codes(block) for block in tokens.split(max(1, MAX_DISTANCES // widest))])
+        rows = max(1, MAX_DISTANCES // widest)
+        if len(tokens) <= rows:
+            return self._nearest_codes(tokens)
+        return torch.cat([self._nearest_codes(block) for block in tokens.split(rows)])
 
     def _nearest_codes(self, tokens: Tensor) -> Tensor:
         size, n_nearest = self.config.codebook_size, self.config.n_nearest
-        best: Tensor | None = None
-        codes = torch.zeros(len(tokens), 1, dtype=torch.int64, device=tokens.device)
-        for book, parts in enumerate(self._parts(tokens)):
-            distance, index = squared_distances(parts, self.codebooks[book]).topk(min(n_nearest, size), dim=1, largest=False)
-            if best is None:
-                best, codes = distance, index
-                continue
+        nearest = [
+            self._centres(book).squared_distances(parts).topk(min(n_nearest, size), dim=1, largest=False)
+            for book, parts in enumerate(self._parts(tokens))
+        ]
+        best, codes = nearest[0]
+        for book, (distance, index) in enumerate(nearest[1:], start=1):
             sums = (best[:, :, None] + distance[:, None, :]).flatten(1)
             merged = (codes[:, :, None] + index[:, None, :] * size**book).flatten(1)
             best, order = sums.topk(min(n_nearest, sums.shape[1]), dim=1, largest=False)
@@ -57,6 +59,8 @@ class ProductQuantizer(Quantizer):
 
     def vectors(self, codes: Tensor) -> Tensor:
         """Vectors of composite codes, codewords side by side: (...) int64 -> (..., D) float32."""
+        if self.config.n_codebooks == 1:
+            return F.embedding(codes, self.codebooks[0])
         indices = self.decompose(codes)
         # Unlike plain indexing, an embedding adds gradients up in the same order every time.
         books = [F.embedding(indices[..., book], self.codebooks[book]) for book in range(self.config.n_codebooks)]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
-from sparcode.model.kmeans import assignment_sums, kmeans, nearest_centres
+from sparcode.model.kmeans import Centres, assignment_sums, kmeans, nearest_centres
 
 
 class Quantized(NamedTuple):
@@ -68,6 +68,7 @@ class Quantizer(nn.Module, ABC):
         self.log_temperature = nn.Parameter(torch.zeros(()))
         self.register_buffer("usage", torch.ones(n_books, size))  # (M, K) moving average of tokens per codeword and batch
         self.register_buffer("position_sum", torch.zeros(n_books, size, codeword_dim))
+        self._served: tuple[tuple[int, int], list[Centres]] | None = None
 
     @abstractmethod
     def nearest_codes(self, tokens: Tensor) -> Tensor:
@@ -118,15 +119,43 @@ class Quantizer(nn.Module, ABC):
         vectors = self.vectors(codes)  # (N, P, D)
         nearest = vectors[:, 0]
         commit_loss = (tokens - nearest.detach()).square().sum(1).mean()
-        if codes.shape[1] == 1:
-            weights = torch.ones_like(codes, dtype=tokens.dtype)
-        else:
-            distance = (tokens[:, None] - vectors).square().sum(-1)  # (N, P)
-            temperature = self.log_temperature.exp() * (self.softness if self.training else 1.0)
-            weights = F.softmax(-distance / temperature, dim=1)
+        weights = self._weights(tokens, vectors)
         # Value of the code's vector; gradient to the token (straight-through) and to the codewords.
         quantized = nearest + (tokens - tokens.detach())
         return Quantized(quantized, codes, weights, commit_loss)
+
+    @torch.no_grad()
+    def codes_and_weights(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """What serving needs of `forward`, bit by bit the same: codes and weights of (N, D) tokens, (N, P) each."""
+        codes = self.nearest_codes(tokens)
+        if codes.shape[1] == 1:
+            return codes, torch.ones_like(codes, dtype=tokens.dtype)
+        return codes, self._weights(tokens, self.vectors(codes))
+
+    def _weights(self, tokens: Tensor, vectors: Tensor) -> Tensor:
+        """(N, P) weights of the (N, P, D) vectors of the nearest codes."""
+        if vectors.shape[1] == 1:
+            return vectors.new_ones(vectors.shape[:2])
+        distance = (tokens[:, None] - vectors).square().sum(-1)  # (N, P)
+        temperature = self.log_temperature.exp() * (self.softness if self.training else 1.0)
+        return F.softmax(-distance / temperature, dim=1)
+
+    def train(self, mode: bool = True) -> Quantizer:
+        """Switch to training or evaluation mode; what was prepared for serving is forgotten before codewords can move."""
+        if mode:
+            self._served = None
+        return super().train(mode)
+
+    def _centres(self, book: int) -> Centres:
+        """Codewords of a codebook, prepared for distances; while serving only once."""
+        if self.training:
+            return Centres.of(self.codebooks[book])
+        # The version tells of changes made in evaluation mode. It would not be enough: PyTorch's fused optimizers do not count theirs.
+        key = (self.codebooks.data_ptr(), self.codebooks._version)
+        served = self._served
+        if served is None or served[0] != key:
+            served = self._served = (key, [Centres.of(codewords) for codewords in self.codebooks.detach()])
+        return served[1][book]
 
     def decompose(self, codes: Tensor) -> Tensor:
         """Codeword indices of composite codes: (...) int64 -> (..., M) int64."""

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
-from sparcode.model.kmeans import squared_distances
 from sparcode.model.quantizer_base import Quantizer
 
 # 64 MiB of float32: distances of a block of tokens, all sums in the beam times all codewords.
@@ -49,7 +48,7 @@ class ResidualQuantizer(Quantizer):
         rest = tokens[:, None]  # (N, beam, D), what the sums in the beam leave over
         for level, book in enumerate(self.codebooks):
             beam = codes.shape[1]
-            distance = squared_distances(rest.flatten(0, 1), book).view(len(tokens), beam * size)
+            distance = self._centres(level).squared_distances(rest.flatten(0, 1)).view(len(tokens), beam * size)
             order = distance.topk(min(self.config.n_nearest, beam * size), dim=1, largest=False).indices  # (N, next beam)
             parent, index = order // size, order % size
             codes = codes.gather(1, parent) + index * size**level

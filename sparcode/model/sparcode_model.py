@@ -119,7 +119,7 @@ class SparCodeModel(nn.Module):
         of_codes = use.through(columns, weights)
         return of_codes if self.backbone.tokenizer.history is None else of_codes.merged()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def encode(self, queries: Histories) -> tuple[np.ndarray, np.ndarray]:
         """Codes and weights of queries: what the index is asked for.
 
@@ -129,17 +129,30 @@ class SparCodeModel(nn.Module):
             (B, S) int64 composite codes and (B, S) float32 weights. Without history tokens S is T * P, and a code may stand in a row more
             than once. With them a row holds each code once, and short rows are filled up with their first code at weight 0.
         """
-        self.eval()
-        uses = [self._encoded(QueryBatch.from_histories(block, device_of(self))) for block in query_blocks(queries)]
+        if self.training or self.backbone.training or self.backbone.tokenizer.training:
+            self.eval()
+        device = self.tau.device
+        blocks = [QueryBatch.from_histories(block, device) for block in query_blocks(queries)]
+        if self.backbone.tokenizer.history is None:
+            heads = [self._encoded_heads(block) for block in blocks]
+            return tuple(np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*heads, strict=True))
+        uses = [self._encoded(block) for block in blocks]
         width = max(int(torch.diff(use.offsets).max()) if len(use.offsets) > 1 else 0 for use in uses)
         rows = [use.padded(width) for use in uses]
         return torch.cat([codes for codes, _ in rows]).cpu().numpy(), torch.cat([weights for _, weights in rows]).cpu().numpy()
 
+    def _encoded_heads(self, queries: QueryBatch) -> tuple[np.ndarray, np.ndarray]:
+        """Codes and weights where heads are all there is: every query has as many, so nothing is gathered, merged or padded."""
+        tokens = self.backbone.tokenizer(queries)  # (B, T, D)
+        codes, weights = self.quantizer.codes_and_weights(tokens.flatten(0, 1))
+        shape = (len(tokens), tokens.shape[1] * codes.shape[1])
+        return codes.view(shape).cpu().numpy(), weights.view(shape).cpu().numpy()
+
     def _encoded(self, queries: QueryBatch) -> TokenUse:
         tokens = self.backbone.tokenizer.query_tokens(queries)
-        quantized = self.quantizer(tokens.vectors)
-        distinct, columns = quantized.codes.unique(return_inverse=True)
-        use = self._code_use(tokens.use, columns, quantized.weights)
+        codes, weights = self.quantizer.codes_and_weights(tokens.vectors)
+        distinct, columns = codes.unique(return_inverse=True)
+        use = self._code_use(tokens.use, columns, weights)
         return use._replace(columns=distinct[use.columns])
 
     @torch.no_grad()

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
-from sparcode.device import device_of
 from sparcode.model.batching import query_blocks
 from sparcode.model.item_table import ItemTable
 from sparcode.model.query_batch import QueryBatch
@@ -46,13 +45,19 @@ class TwoTowerModel(nn.Module):
         logits = (self.tokenizer(queries)[:, 0] @ vectors.T).add_(bias)  # (B, C)
         return logits, logits.new_zeros(())
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def query_vectors(self, queries: Histories) -> np.ndarray:
         """(B, D + 1) float32: the query vector and a one, which meets the item bias."""
-        self.eval()
-        device = device_of(self)
-        vectors = torch.cat([self.tokenizer(QueryBatch.from_histories(block, device))[:, 0] for block in query_blocks(queries)])
-        return torch.cat([vectors, vectors.new_ones(len(vectors), 1)], dim=1).cpu().numpy()
+        if self.training or self.tokenizer.training:
+            self.eval()
+        device = self.items.bias.device
+        vectors = np.ones((len(queries), self.config.token_dim + 1), dtype=np.float32)
+        start = 0
+        for block in query_blocks(queries):
+            tokens = self.tokenizer(QueryBatch.from_histories(block, device))
+            vectors[start : start + len(block), :-1] = tokens[:, 0].cpu().numpy()
+            start += len(block)
+        return vectors
 
     @torch.no_grad()
     def item_vectors(self) -> np.ndarray:

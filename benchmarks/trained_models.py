@@ -1,0 +1,95 @@
+"""Two-tower, the all-to-all backbone and SparCode at several numbers of nearest codes, trained once on one split and kept in a folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import safetensors.torch
+from torch import nn
+
+from sparcode.config import RunConfig
+from sparcode.data.split import Split
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.two_tower import TwoTowerModel
+from sparcode.pipeline import fine_tune, preview, train_backbone, train_two_tower
+
+
+class TrainedModels(NamedTuple):
+    """Models of one split and seed.
+
+    Attributes
+    ----------
+    two_tower
+        The baseline.
+    backbone
+        All-to-all, which every SparCode model started from.
+    sparcode
+        Number of nearest codes -> the model that was fine-tuned with it.
+    """
+
+    two_tower: TwoTowerModel
+    backbone: AllToAllModel
+    sparcode: dict[int, SparCodeModel]
+
+
+def trained_models(
+    split: Split, config: RunConfig, two_tower_config: RunConfig, n_nearest: tuple[int, ...], kept: Callable[[str], Path] | None = None
+) -> TrainedModels:
+    """Train what is not kept yet.
+
+    Parameters
+    ----------
+    split
+        Training and validation users; no side features are used.
+    config, two_tower_config
+        Settings of SparCode with its backbone, and of two-tower.
+    n_nearest
+        Nearest codes per token, one SparCode model each, all from the same backbone.
+    kept
+        Name of a model -> the file it is kept in. None keeps nothing.
+    """
+    n_items, dropout = split.train.n_items, config.training.dropout
+
+    def ready(name: str, empty: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
+        return _kept_or_trained(name, None if kept is None else kept(name), empty, train).eval()
+
+    two_tower = ready(
+        f"two-tower-{two_tower_config.content_hash()}",
+        TwoTowerModel(n_items, two_tower_config.model, two_tower_config.training.dropout),
+        lambda: train_two_tower(split, two_tower_config)[0],
+    )
+    # Quantizer and index play no part in the backbone's training.
+    backbone = ready(
+        f"backbone-{config.content_hash()}", AllToAllModel(n_items, config.model, dropout), lambda: train_backbone(split, config)[0]
+    )
+    models = {}
+    for nearest in n_nearest:
+        quantizer = config.quantizer.model_copy(update={"n_nearest": nearest})
+        chosen = config.model_copy(update={"quantizer": quantizer})
+        empty = SparCodeModel(AllToAllModel(n_items, config.model, dropout), quantizer)
+        models[nearest] = ready(f"sparcode-{chosen.content_hash()}", empty, lambda chosen=chosen: _fine_tuned(backbone, split, chosen))
+    return TrainedModels(two_tower, backbone, models)
+
+
+def _fine_tuned(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
+    model = preview(backbone, split, config)
+    fine_tune(model, split, config)
+    return model
+
+
+def _kept_or_trained(name: str, path: Path | None, empty: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
+    if path is not None and path.exists():
+        empty.load_state_dict(safetensors.torch.load_file(path))
+        return empty
+    started = time.perf_counter()
+    model = train()
+    print(f"{name}: trained in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
+    return model

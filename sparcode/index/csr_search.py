@@ -1,0 +1,127 @@
+"""The same sparse lists without the index's own search: one SciPy sparse product, for comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from sparcode.data.interactions import Histories
+from sparcode.index.found_items import best_unseen
+from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.sparse_search import ListStore, Unseen, checked_rows
+from sparcode.index.top_k import Retrieved, check_k, empty_result, seen_arrays
+
+if TYPE_CHECKING:
+    from sparcode.retrieval import CodedModel
+
+
+class CsrRetriever:
+    """Search by multiplying a (B, n_lists) matrix of weights with the (n_lists, I) matrix of ``max(E - tau, 0)``, both in CSR form.
+
+    The items are those of a `SparseRetriever` at the same threshold. Scores may differ from its scores in their last bits, because SciPy
+    first adds up the weights of a code that stands in a query more than once; items whose scores are that near may change places.
+
+    Parameters
+    ----------
+    model
+        The model the index was built from.
+    index
+        Posting lists, floor and codes.
+    threshold
+        tau, finite and at least the index's floor; compared and subtracted in float32.
+    unseen
+        What to do with a code that has no list: ``"compute"`` it and keep it (the matrix is then made anew) or go to the ``"nearest"``
+        stored code.
+
+    Raises
+    ------
+    ValueError
+        As for `SparseRetriever`.
+    """
+
+    def __init__(self, model: CodedModel, index: InvertedIndex, threshold: float, unseen: Unseen = "compute") -> None:
+        if not np.isfinite(threshold):
+            raise ValueError(f"threshold must be a finite number; got {threshold}")
+        self.threshold = float(np.float32(threshold))
+        self._store = ListStore(model, index, unseen)
+        self._stored = list_matrix(index, self.threshold)
+        self._extra = (self._store.extra, self._stored)
+
+    def retrieve(self, queries: Histories, k: int) -> Retrieved:
+        """The k best items of every query that are not in it; see `sparcode.retrieval.Retriever`."""
+        check_k(k)
+        return self.retrieve_codes(*self._store.model.encode(queries), queries, k)
+
+    def retrieve_codes(self, codes: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int) -> Retrieved:
+        """Retrieve for queries that are encoded already.
+
+        Parameters
+        ----------
+        codes, weights
+            (B, S) int64 and float32, as from `CodedModel.encode`.
+        seen
+            B rows of items to leave out; `None` is nothing.
+        k
+            Items per query.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, a code is negative, a weight is negative or not finite, or `k` is below 1.
+        """
+        k = check_k(k)
+        codes, weights = checked_rows(codes, weights)
+        matrix, lists = self._matrix_for(codes)
+        n_rows, width = codes.shape
+        indptr, items = seen_arrays(seen, n_rows, matrix.shape[1])
+        starts = np.arange(n_rows + 1) * width
+        scores = sparse.csr_array((weights.ravel(), lists.ravel(), starts), shape=(n_rows, matrix.shape[0])) @ matrix
+        result = empty_result(n_rows, k)
+        for row in range(n_rows):
+            part = slice(scores.indptr[row], scores.indptr[row + 1])
+            found, values = _candidates(scores.indices[part], scores.data[part], k + int(indptr[row + 1] - indptr[row]))
+            best_unseen(found[None], values[None], indptr, items, np.array([row]), *result)
+        return result
+
+    def size_bytes(self) -> dict[str, int]:
+        """Bytes of the matrix and of the codes of its rows, computed lists included."""
+        matrix = self._extra[1]
+        codes = self._store.index.codes.nbytes + self._store.extra.codes.nbytes
+        return {"codes": codes, "indptr": matrix.indptr.nbytes, "item_ids": matrix.indices.nbytes, "scores": matrix.data.nbytes}
+
+    def _matrix_for(self, codes: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
+        """A matrix with rows for all codes, and the row of each."""
+        lists, extra, _ = self._store.resolve(codes)
+        if self._extra[0] is not extra:
+            computed = list_matrix(extra, self.threshold)
+            self._extra = (extra, sparse.vstack([self._stored, computed], format="csr"))
+        return self._extra[1], lists
+
+
+def list_matrix(index: InvertedIndex, threshold: float) -> sparse.csr_array:
+    """``max(E - tau, 0)`` of an index: (n_lists, I) float32 in CSR form, without the entries that are zero.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is below the index's floor or NaN.
+    """
+    lengths = index.list_lengths(threshold)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    kept = np.arange(indptr[-1]) + np.repeat(index.indptr[:-1] - indptr[:-1], lengths)
+    scores = index.scores[kept] - np.float32(threshold)
+    return sparse.csr_array((scores, index.item_ids[kept], indptr), shape=(index.n_lists, index.n_items))
+
+
+def _candidates(items: np.ndarray, scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n best with a score above 0 (all that tie with the last included), best first: int64 and float32."""
+    if len(scores) > n:
+        least = np.partition(scores, len(scores) - n)[len(scores) - n]
+        kept = scores >= least
+        items, scores = items[kept], scores[kept]
+    positive = scores > 0
+    items, scores = items[positive], scores[positive]
+    order = np.lexsort((items, -scores))
+    return items[order].astype(np.int64), scores[order]
