@@ -124,7 +124,7 @@ class BlockIndex:
 
     def rows_of(self, codes: np.ndarray) -> np.ndarray:
         """List numbers of codes, int64 of the same shape; -1 for a code without a list."""
-        return lists_of_codes(self.codes, codes)
+        return lists_of_codes(self.codes, codes)[0]
 
     def posting_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """A list as `InvertedIndex` has it: item ids (n,) int32 and scores (n,) float32, by descending score, ties by ascending id."""

@@ -93,7 +93,7 @@ class CsrRetriever:
 
     def _matrix_for(self, codes: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
         """A matrix with rows for all codes, and the row of each."""
-        lists, extra, _ = self._store.resolve(codes)
+        lists, extra = self._store.resolve(codes)[:2]
         if self._extra[0] is not extra:
             computed = list_matrix(extra, self.threshold)
             self._extra = (extra, sparse.vstack([self._stored, computed], format="csr"))

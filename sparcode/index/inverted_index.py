@@ -13,6 +13,7 @@ import numpy as np
 
 from sparcode.index import build_kernels, kernels
 from sparcode.index.build_kernels import Lists
+from sparcode.index.code_rows import find_rows
 from sparcode.index.score_table import distinct_code_list
 from sparcode.index.top_k import plain
 
@@ -101,7 +102,7 @@ class InvertedIndex:
 
     def rows_of(self, codes: np.ndarray) -> np.ndarray:
         """List numbers of codes, int64 of the same shape; -1 for a code without a list."""
-        return lists_of_codes(self.codes, codes)
+        return lists_of_codes(self.codes, codes)[0]
 
     def threshold_ends(self, threshold: float, per_list: int = 0) -> np.ndarray:
         """End of each list's prefix with ``score > threshold``.
@@ -173,7 +174,7 @@ class InvertedIndex:
         return merged(self, build_index(model, missing, self.floor, block_codes)) if len(missing) else self
 
 
-def lists_of_codes(stored: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def lists_of_codes(stored: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, int]:
     """List numbers of codes.
 
     Parameters
@@ -185,14 +186,12 @@ def lists_of_codes(stored: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    np.ndarray
-        int64, same shape; -1 for a code without a list.
+    tuple
+        int64 of that shape, -1 for a code without a list; and how many of the codes have none.
     """
-    codes = np.asarray(codes)
-    if len(stored) == 0:
-        return np.full(codes.shape, -1, dtype=np.int64)
-    rows = np.minimum(stored.searchsorted(codes), len(stored) - 1)
-    return np.where(stored[rows] == codes, rows, -1)
+    codes = plain(codes, np.int64)
+    rows = np.empty(codes.shape, dtype=np.int64)
+    return rows, find_rows(stored, codes.reshape(-1), rows.reshape(-1))
 
 
 def size_of_parts(n_lists: int, n_postings: int) -> dict[str, int]:

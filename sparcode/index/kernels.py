@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from sparcode.index.code_rows import find_rows, first_bad
 from sparcode.index.search_arrays import N_BUCKETS, Blocks, Postings, SearchRows, Workspace, new_workspace
 
 # So many candidates beyond k are gathered before the k-th best is looked for again.
@@ -606,6 +607,8 @@ def warm_up() -> None:
     out = np.empty((1, 1), dtype=np.int32), np.empty((1, 1), dtype=np.float32)
     threshold = np.float32(0)
     list_ends(one, floats, threshold, ends)
+    find_rows(one[:0], one, one.copy())
+    first_bad(one[:0], floats)
     rows = SearchRows(np.zeros((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.float32), one, ids, nobody)
     search_lists(rows, Postings(one, ends, ids, floats), threshold, new_workspace(1, 1, 1, 1), *out)
     for dtype in (np.float32, np.uint16):

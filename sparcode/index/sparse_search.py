@@ -13,7 +13,8 @@ import numpy as np
 from sparcode.data.interactions import Histories
 from sparcode.index import kernels
 from sparcode.index.block_index import BlockIndex, n_blocks_of
-from sparcode.index.inverted_index import InvertedIndex, build_index
+from sparcode.index.code_rows import first_bad
+from sparcode.index.inverted_index import InvertedIndex, build_index, lists_of_codes
 from sparcode.index.item_filter import NOBODY, ItemFilter
 from sparcode.index.search_arrays import Postings, SearchRows, Workspace, new_workspace
 from sparcode.index.top_k import Retrieved, check_k, empty_result, plain, seen_arrays
@@ -93,9 +94,9 @@ class ListStore:
         codes
             Integers of any shape, not negative.
         """
-        lists = self.index.rows_of(codes)
+        lists, n_missing = lists_of_codes(self.index.codes, codes)
         extra = self._extra
-        if lists.size == 0 or lists.min() >= 0:
+        if n_missing == 0:
             return ResolvedLists(lists, extra, None)
         is_unseen = lists < 0
         missing = codes[is_unseen]
@@ -264,12 +265,13 @@ def checked_rows(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np
         raise ValueError(f"codes and weights must be (B, S) arrays of one shape; got {codes.shape} and {weights.shape}")
     if codes.dtype.kind not in "iu":
         raise ValueError(f"codes must be integers; got dtype {codes.dtype}")
-    if codes.size and codes.min() < 0:
-        raise ValueError(f"codes must not be negative; got {codes.min()}")
-    weights = plain(weights, np.float32)
-    if weights.size and not (weights.min() >= 0 and weights.max() < np.inf):
-        raise ValueError("weights must be finite and not negative")
-    return codes.astype(np.int64, copy=False), weights
+    codes, weights = plain(codes, np.int64), plain(weights, np.float32)
+    bad = first_bad(codes.reshape(-1), weights.reshape(-1))
+    if bad >= 0 and codes.flat[bad] < 0:
+        raise ValueError(f"codes must not be negative; got {codes.flat[bad]}")
+    if bad >= 0:
+        raise ValueError(f"weights must be finite and not negative; got {weights.flat[bad]}")
+    return codes, weights
 
 
 def gathered(searcher: Searcher, n_lists: int, extra: Searcher, lists: np.ndarray) -> tuple[ListSearcher, np.ndarray]:

@@ -30,7 +30,6 @@ class ProductQuantizer(Quantizer):
             raise ValueError(f"token_dim={token_dim} must be a multiple of n_codebooks={config.n_codebooks}")
         super().__init__(token_dim // config.n_codebooks, config)
 
-    @torch.no_grad()
     def nearest_codes(self, tokens: Tensor) -> Tensor:
         """The P nearest composite codes of (N, D) tokens, nearest first: (N, P) int64.
 
@@ -38,6 +37,7 @@ class ProductQuantizer(Quantizer):
         merged one by one. Tokens go block by block, so that no distances of all of them to all codewords are held.
         """
         widest = max(self.config.codebook_size, self.config.n_nearest**2 if self.config.n_codebooks > 1 else 0)
+        tokens = tokens.detach()  # cheaper than switching gradients off
         rows = max(1, MAX_DISTANCES // widest)
         if len(tokens) <= rows:
             return self._nearest_codes(tokens)
@@ -45,6 +45,8 @@ class ProductQuantizer(Quantizer):
 
     def _nearest_codes(self, tokens: Tensor) -> Tensor:
         size, n_nearest = self.config.codebook_size, self.config.n_nearest
+        if self.config.n_codebooks == 1:
+            return self._centres(0).squared_distances(tokens).topk(min(n_nearest, size), dim=1, largest=False).indices
         nearest = [
             self._centres(book).squared_distances(parts).topk(min(n_nearest, size), dim=1, largest=False)
             for book, parts in enumerate(self._parts(tokens))
@@ -70,7 +72,7 @@ class ProductQuantizer(Quantizer):
         return self._parts(tokens)[before.shape[1]]
 
     def _parts(self, tokens: Tensor) -> tuple[Tensor, ...]:
-        return tokens.chunk(self.config.n_codebooks, dim=-1)
+        return (tokens,) if self.config.n_codebooks == 1 else tokens.chunk(self.config.n_codebooks, dim=-1)
 
     def _indices(self, tokens: Tensor) -> Tensor:
         parts = self._parts(tokens)

@@ -39,6 +39,15 @@ class Quantized(NamedTuple):
     commit_loss: Tensor
 
 
+class _Served(NamedTuple):
+    """What is prepared once for serving; `key` tells whether it is still true."""
+
+    key: tuple[int, int, int]
+    codebooks: tuple[Tensor, ...]
+    centres: list[Centres]
+    minus_temperature: Tensor
+
+
 class Quantizer(nn.Module, ABC):
     """M codebooks of K codewords over tokens of D dimensions.
 
@@ -68,7 +77,7 @@ class Quantizer(nn.Module, ABC):
         self.log_temperature = nn.Parameter(torch.zeros(()))
         self.register_buffer("usage", torch.ones(n_books, size))  # (M, K) moving average of tokens per codeword and batch
         self.register_buffer("position_sum", torch.zeros(n_books, size, codeword_dim))
-        self._served: tuple[tuple[int, int], list[Centres]] | None = None
+        self._served: _Served | None = None
 
     @abstractmethod
     def nearest_codes(self, tokens: Tensor) -> Tensor:
@@ -124,13 +133,18 @@ class Quantizer(nn.Module, ABC):
         quantized = nearest + (tokens - tokens.detach())
         return Quantized(quantized, codes, weights, commit_loss)
 
-    @torch.no_grad()
     def codes_and_weights(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """What serving needs of `forward`, bit by bit the same: codes and weights of (N, D) tokens, (N, P) each."""
+        """Codes and weights of (N, D) tokens, (N, P) each, without gradients: bit by bit those of `forward` in evaluation mode."""
+        tokens = tokens.detach()
         codes = self.nearest_codes(tokens)
         if codes.shape[1] == 1:
             return codes, torch.ones_like(codes, dtype=tokens.dtype)
-        return codes, self._weights(tokens, self.vectors(codes))
+        if self.training:
+            return codes, self._weights(tokens, self.vectors(codes)).detach()
+        served = self._serving()
+        vectors = torch.embedding(served.codebooks[0], codes) if len(served.codebooks) == 1 else self.vectors(codes).detach()
+        distance = (tokens[:, None] - vectors).square_().sum(-1)  # (N, P)
+        return codes, F.softmax(distance.div_(served.minus_temperature), dim=1)
 
     def _weights(self, tokens: Tensor, vectors: Tensor) -> Tensor:
         """(N, P) weights of the (N, P, D) vectors of the nearest codes."""
@@ -149,13 +163,18 @@ class Quantizer(nn.Module, ABC):
     def _centres(self, book: int) -> Centres:
         """Codewords of a codebook, prepared for distances; while serving only once."""
         if self.training:
-            return Centres.of(self.codebooks[book])
-        # The version tells of changes made in evaluation mode. It would not be enough: PyTorch's fused optimizers do not count theirs.
-        key = (self.codebooks.data_ptr(), self.codebooks._version)
+            return Centres.of(self.codebooks[book].detach())
+        return self._serving().centres[book]
+
+    def _serving(self) -> _Served:
+        codebooks, log_temperature = self.codebooks, self.log_temperature
+        # Versions tell of changes made in evaluation mode. They would not be enough: PyTorch's fused optimizers do not count theirs.
+        key = (codebooks.data_ptr(), codebooks._version, log_temperature._version)
         served = self._served
-        if served is None or served[0] != key:
-            served = self._served = (key, [Centres.of(codewords) for codewords in self.codebooks.detach()])
-        return served[1][book]
+        if served is None or served.key != key:
+            books = tuple(codebooks.detach())
+            served = self._served = _Served(key, books, [Centres.of(book) for book in books], -log_temperature.detach().exp())
+        return served
 
     def decompose(self, codes: Tensor) -> Tensor:
         """Codeword indices of composite codes: (...) int64 -> (..., M) int64."""

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from sparcode.config import QuantizerConfig
 from sparcode.model.quantizer import ProductQuantizer
+from sparcode.model.quantizer_base import Quantizer
+from sparcode.model.residual_quantizer import ResidualQuantizer
 
 N, D = 40, 6
 
@@ -153,3 +155,46 @@ def test_revival_can_be_switched_off() -> None:
 def test_a_token_must_split_evenly() -> None:
     with pytest.raises(ValueError, match="token_dim=6 must be a multiple of n_codebooks=4"):
         ProductQuantizer(D, QuantizerConfig(n_codebooks=4))
+
+
+@pytest.mark.parametrize("kind", [ProductQuantizer, ResidualQuantizer])
+@pytest.mark.parametrize(("n_codebooks", "n_nearest"), [(1, 1), (1, 4), (2, 1), (2, 4)])
+@pytest.mark.parametrize("n", [0, 1, 4, 300])
+def test_what_is_served_is_bit_for_bit_what_the_whole_quantizer_says(
+    kind: type[Quantizer], n_codebooks: int, n_nearest: int, n: int
+) -> None:
+    quantizer = kind(D, QuantizerConfig(n_codebooks=n_codebooks, codebook_size=5, n_nearest=n_nearest))
+    quantizer.fit(tokens(), seed=1)
+    for mode in (True, False):
+        quantizer.train(mode)
+        whole, (codes, weights) = quantizer(tokens(n, 3)), quantizer.codes_and_weights(tokens(n, 3))
+        assert torch.equal(codes, whole.codes)
+        assert torch.equal(weights, whole.weights)
+        assert not weights.requires_grad
+
+
+@pytest.mark.parametrize("kind", [ProductQuantizer, ResidualQuantizer])
+def test_what_is_prepared_for_serving_follows_the_codewords(kind: type[Quantizer]) -> None:
+    quantizer = kind(D, QuantizerConfig(n_codebooks=2, codebook_size=5, n_nearest=4))
+    quantizer.fit(tokens(), seed=1)
+    fresh = kind(D, quantizer.config)
+
+    def check() -> None:
+        fresh.load_state_dict(quantizer.state_dict())
+        served, expected = quantizer.eval().codes_and_weights(tokens(seed=2)), fresh.eval().codes_and_weights(tokens(seed=2))
+        assert all(torch.equal(one, other) for one, other in zip(served, expected, strict=True))
+
+    check()
+    with torch.no_grad():
+        quantizer.codebooks.add_(torch.randn(quantizer.codebooks.shape, generator=torch.Generator().manual_seed(5)))
+    check()
+    with torch.no_grad():
+        quantizer.log_temperature.fill_(1.5)
+    check()
+    # A fused optimizer changes values without counting versions.
+    quantizer.train()
+    optimizer = torch.optim.AdamW(quantizer.parameters(), lr=0.5, fused=True)
+    quantizer(tokens(seed=4)).quantized.square().sum().backward()
+    quantizer.vectors(torch.arange(25)).square().sum().backward()
+    optimizer.step()
+    check()

@@ -106,3 +106,37 @@ def test_codes_are_scored_against_items_block_by_block(monkeypatch: pytest.Monke
     np.testing.assert_allclose(network.score_codes(codes), whole, rtol=1e-5)
     np.testing.assert_allclose(network.score_codes(codes, items), some, rtol=1e-5)
     assert network.score_codes(codes, items[:0]).shape == (3, 0)
+
+
+@pytest.mark.parametrize("n_nearest", [1, 3])
+@pytest.mark.parametrize("kind", ["product", "residual"])
+def test_encoding_heads_alone_is_bit_for_bit_the_general_encoding(n_nearest: int, kind: str) -> None:
+    network, queries = model(n_nearest, kind=kind)
+    for rows in (np.arange(len(queries)), np.array([2]), np.array([0, 0, 3])):
+        asked = queries.take(rows)
+        codes, weights = network.encode(asked)
+        with torch.inference_mode():
+            tokens = network.backbone.tokenizer.query_tokens(QueryBatch.from_histories(asked))
+            quantized = network.quantizer(tokens.vectors)
+            use = tokens.use.through(quantized.codes, quantized.weights)
+            expected_codes, expected_weights = use.padded(2 * n_nearest)
+        np.testing.assert_array_equal(codes, expected_codes.numpy())
+        np.testing.assert_array_equal(weights, expected_weights.numpy())
+
+
+def test_encoding_leaves_no_part_in_training_mode() -> None:
+    network, queries = model()
+    expected = network.encode(queries)
+    network.train()
+    network.training = False  # only parts are in training mode
+    found = network.encode(queries)
+    assert not any(module.training for module in network.modules())
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_many_queries_are_encoded_block_by_block_to_the_same_shape() -> None:
+    network, queries = model()
+    many = queries.take(np.arange(1100) % len(queries))
+    codes, weights = network.encode(many)
+    assert codes.shape == weights.shape == (1100, 6)
+    np.testing.assert_array_equal(codes[: len(queries)], network.encode(queries)[0])
