@@ -198,7 +198,9 @@ class FaissRetriever:
         """
         allowed = sorted({"ef_search", "n_probe"} & set(type(self.config).model_fields))
         if other := sorted(set(params) - set(allowed)):
-            raise ValueError(f"{', '.join(other)} cannot be changed in a built {self.kind} index; allowed: {', '.join(allowed) or 'nothing'}")
+            raise ValueError(
+                f"{', '.join(other)} cannot be changed in a built {self.kind} index; allowed: {', '.join(allowed) or 'nothing'}"
+            )
         changed = copy.copy(self)
         changed.config = type(self.config).model_validate(self.config.model_dump() | dict(params))
         changed._index = self._index._replace(config=changed.config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import faiss
@@ -160,11 +161,12 @@ def search_faiss(items: ItemIndex, vectors: np.ndarray, k: int, seen: Histories 
         raise ValueError(f"query vectors must be a (B, {items.dim}) array; got shape {vectors.shape}")
     indptr, seen_items = seen_arrays(seen, len(vectors), n_items)
     result = empty_result(len(vectors), k)
-    widths = np.array([min(n_items, search_width(k + n_seen)) for n_seen in np.diff(indptr).tolist()], dtype=np.int64)
-    for width in sorted(set(widths.tolist())):
-        rows = np.flatnonzero(widths == width)
+    rows_of_width: dict[int, list[int]] = {}
+    for row, n_seen in enumerate(np.diff(indptr).tolist()):
+        rows_of_width.setdefault(min(n_items, search_width(k + n_seen)), []).append(row)
+    for width, rows in rows_of_width.items():
         scores, found = _inner_products(items, vectors if len(rows) == len(vectors) else vectors[rows], width)
-        best_unseen(found, scores, indptr, seen_items, rows, *result)
+        best_unseen(found, scores, indptr, seen_items, np.array(rows), *result)
     return result
 
 
@@ -182,14 +184,27 @@ def _inner_products(items: ItemIndex, vectors: np.ndarray, width: int) -> tuple[
     asked = np.zeros((len(vectors), items.dim + 1), dtype=np.float32)
     asked[:, :-1] = vectors
     distances, found = items.index.search(asked, width, params=params)
-    lengths = np.einsum("bd,bd->b", vectors, vectors, dtype=np.float64) + items.largest_square
+    lengths = np.einsum("bd,bd->b", vectors, vectors) + np.float32(items.largest_square)
     # |q - v|^2 = |q|^2 + max |v|^2 - 2 q . v
-    return ((lengths[:, None] - distances) / 2).astype(np.float32), found
+    np.subtract(lengths[:, None], distances, out=distances)
+    distances *= np.float32(0.5)
+    return distances, found
 
 
 def _search_params(config: Config, width: int) -> faiss.SearchParameters | None:
     if isinstance(config, HNSWConfig):
-        return faiss.SearchParametersHNSW(efSearch=max(config.ef_search, width))
+        return _hnsw_params(max(config.ef_search, width))
     if isinstance(config, (IVFFlatConfig, IVFPQConfig)):
-        return faiss.SearchParametersIVF(nprobe=config.n_probe)
+        return _ivf_params(config.n_probe)
     return None
+
+
+# Making one takes as long as a small search; a search only reads it.
+@lru_cache(maxsize=1024)
+def _hnsw_params(ef_search: int) -> faiss.SearchParameters:
+    return faiss.SearchParametersHNSW(efSearch=ef_search)
+
+
+@lru_cache(maxsize=1024)
+def _ivf_params(n_probe: int) -> faiss.SearchParameters:
+    return faiss.SearchParametersIVF(nprobe=n_probe)
