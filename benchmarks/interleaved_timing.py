@@ -1,0 +1,101 @@
+"""Single-query latency of several retrievers in turn, so that whatever else the machine does hits all of them alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from sparcode.data.interactions import Histories
+
+
+class Call(NamedTuple):
+    """One retriever as two calls.
+
+    Attributes
+    ----------
+    encode
+        A query (one row) -> what the retriever is asked with.
+    retrieve
+        That and the query -> the result.
+    """
+
+    encode: Callable[[Histories], object]
+    retrieve: Callable[[object, Histories], object]
+
+
+class Timing(NamedTuple):
+    """Microseconds of a retriever's calls, per query the median over rounds.
+
+    Attributes
+    ----------
+    encode_us, retrieve_us, total_us
+        (n,) float64.
+    """
+
+    encode_us: np.ndarray
+    retrieve_us: np.ndarray
+    total_us: np.ndarray
+
+    def total_ms(self, percentile: float) -> float:
+        """A percentile over queries of the whole call, in milliseconds."""
+        return float(np.percentile(self.total_us, percentile)) / 1e3
+
+
+def interleaved(calls: Mapping[str, Call], queries: Histories, rounds: int, run_length: int = 25, seed: int = 0) -> dict[str, Timing]:
+    """Time every retriever on every query once per round.
+
+    The retrievers take turns after a few queries each, in an order drawn anew for every turn. After a change of retriever one query goes
+    untimed, as a service that runs one retriever would never meet the other's memory in its caches.
+
+    Parameters
+    ----------
+    calls
+        Name -> retriever.
+    queries
+        At least one row.
+    rounds
+        Times that each query is timed, at least 1.
+    run_length
+        Queries per turn, at least 1.
+    seed
+        Seed of the orders.
+
+    Raises
+    ------
+    ValueError
+        If there is no query, no retriever, or a count is below 1.
+    """
+    if len(queries) == 0 or not calls:
+        raise ValueError(f"at least one query and one retriever are needed; got {len(queries)} and {len(calls)}")
+    for name, value in (("rounds", rounds), ("run_length", run_length)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1; got {value}")
+    rng, names = np.random.default_rng(seed), list(calls)
+    singles = [queries.take(np.array([row])) for row in range(len(queries))]
+    taken = {name: np.empty((2, rounds, len(singles)), dtype=np.int64) for name in names}
+    for number in range(rounds):
+        order = rng.permutation(len(singles))
+        for start in range(0, len(order), run_length):
+            for name in rng.permutation(names):
+                call = calls[str(name)]
+                call.retrieve(call.encode(singles[order[start - 1]]), singles[order[start - 1]])
+                for row in order[start : start + run_length]:
+                    query, at_start = singles[row], time.perf_counter_ns()
+                    encoded = call.encode(query)
+                    at_encoded = time.perf_counter_ns()
+                    call.retrieve(encoded, query)
+                    taken[str(name)][:, number, row] = at_encoded - at_start, time.perf_counter_ns() - at_encoded
+    return {name: Timing(*(np.median(part, axis=0) / 1e3 for part in (*values, values.sum(0)))) for name, values in taken.items()}
+
+
+def queries_per_second(call: Call, queries: Histories, rounds: int = 3) -> float:
+    """Queries per second of one batch, encoding included; the median of some rounds."""
+    seconds = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        call.retrieve(call.encode(queries), queries)
+        seconds.append(time.perf_counter() - started)
+    return len(queries) / float(np.median(seconds[1:]))  # the first warms up

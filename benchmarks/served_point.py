@@ -1,0 +1,71 @@
+"""One retriever at one setting as a point between accuracy and cost, and which points nothing beats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+
+class ServedPoint(NamedTuple):
+    """What was measured of a retriever at one setting.
+
+    Attributes
+    ----------
+    kind, setting
+        What it is, and how it was set.
+    recall
+        Mean Recall@50 over the test users.
+    p50_ms, p95_ms, p99_ms
+        Single queries, encoding included.
+    encode_ms, retrieve_ms
+        Medians of the two parts; NaN for encoding where the two are not apart.
+    size_bytes
+        Arrays that serving holds of items and codes; the query encoder comes on top.
+    queries_per_second
+        All test queries as one batch, encoding included.
+    """
+
+    kind: str
+    setting: str
+    recall: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    encode_ms: float
+    retrieve_ms: float
+    size_bytes: int
+    queries_per_second: float
+
+
+def latency(point: ServedPoint) -> float:
+    """Cost of a point: its median latency."""
+    return point.p50_ms
+
+
+def size(point: ServedPoint) -> float:
+    """Cost of a point: its bytes."""
+    return float(point.size_bytes)
+
+
+def pareto_front(points: Iterable[ServedPoint], cost: Callable[[ServedPoint], float]) -> list[ServedPoint]:
+    """The points that no other beats in recall at the same or less cost, cheapest first; of equals the first stays."""
+    front: list[ServedPoint] = []
+    for point in sorted(points, key=lambda point: (cost(point), -point.recall)):
+        if not front or point.recall > front[-1].recall:
+            front.append(point)
+    return front
+
+
+def fastest(points: Sequence[ServedPoint], kind: str, least_recall: float) -> ServedPoint:
+    """The fastest setting of a kind whose recall is at least so high; where none is, the most accurate one.
+
+    Raises
+    ------
+    ValueError
+        If there is no point of that kind.
+    """
+    of_kind = [point for point in points if point.kind == kind]
+    if not of_kind:
+        raise ValueError(f"no point is of kind {kind!r}; got {sorted({point.kind for point in points})}")
+    enough = [point for point in of_kind if point.recall >= least_recall]
+    return min(enough, key=latency) if enough else max(of_kind, key=lambda point: point.recall)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.end_to_end import best_of_kinds, ratios
+from benchmarks.interleaved_timing import Call, interleaved
+from benchmarks.pareto_plot import pareto_figure
+from benchmarks.served_point import ServedPoint, fastest, latency, pareto_front, size
+from benchmarks.serving_peers import CSR, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
+from sparcode.data.interactions import Histories
+
+
+def point(kind: str, recall: float, p50_ms: float, size_bytes: int = 10, setting: str = "a") -> ServedPoint:
+    return ServedPoint(kind, setting, recall, p50_ms, 2 * p50_ms, 3 * p50_ms, p50_ms / 2, p50_ms / 2, size_bytes, 100.0)
+
+
+POINTS = [
+    point(FLAT, 0.3, 2.0),
+    point(HNSW, 0.2999, 1.0, 20),
+    point(HNSW, 0.25, 0.5, 20, "b"),
+    point(IVF_FLAT, 0.3, 1.5),
+    point(IVF_PQ, 0.2, 0.1, 1),
+    point(SPARCODE, 0.31, 0.8, 30),
+    point(SPARCODE, 0.3, 0.7, 20, "b"),
+    point(SPARCODE, 0.29, 0.2, 5, "c"),
+    point(CSR, 0.3, 1.2, 25, "b"),
+]
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    assert [(one.kind, one.setting) for one in pareto_front(POINTS, latency)] == [
+        (IVF_PQ, "a"), (SPARCODE, "c"), (SPARCODE, "b"), (SPARCODE, "a"),
+    ]  # fmt: skip
+    assert [one.recall for one in pareto_front(POINTS, size)] == [0.2, 0.29, 0.3, 0.31]
+
+
+def test_the_headline_compares_the_fastest_that_are_accurate_enough() -> None:
+    best = best_of_kinds(POINTS)
+    assert (best[HNSW].setting, best[SPARCODE].setting, best[CSR].setting) == ("a", "b", "b")
+    assert best[IVF_PQ].recall == 0.2  # none is accurate enough
+    assert ratios(best) == {"latency_vs_two_tower_hnsw": 0.7, "recall_vs_two_tower": 1.0}
+
+
+def test_a_kind_without_points_is_named() -> None:
+    with pytest.raises(ValueError, match="no point is of kind 'annoy'"):
+        fastest(POINTS, "annoy", 0.1)
+
+
+def test_every_retriever_meets_every_query_in_every_round() -> None:
+    met: dict[str, list[int]] = {"one": [], "other": []}
+    calls = {name: Call(lambda query: int(query[0][0]), lambda item, query, name=name: met[name].append(item)) for name in met}
+    queries = Histories.from_lists([[0], [1], [2], [3], [4]], 5)
+    timings = interleaved(calls, queries, rounds=3, run_length=2)
+    for name, items in met.items():
+        assert min(np.bincount(items, minlength=5)) >= 3
+        assert timings[name].total_us.shape == (5,)
+        assert (timings[name].total_us > 0).all()
+
+
+@pytest.mark.parametrize(("options", "message"), [({"rounds": 0}, "rounds"), ({"rounds": 1, "run_length": 0}, "run_length")])
+def test_counts_of_a_timing_are_checked(options: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=f"{message} must be at least 1; got 0"):
+        interleaved({"a": Call(len, lambda *_: None)}, Histories.from_lists([[0]], 1), **options)
+
+
+def test_a_timing_needs_queries_and_retrievers() -> None:
+    with pytest.raises(ValueError, match="at least one query and one retriever"):
+        interleaved({}, Histories.from_lists([[0]], 1), rounds=1)
+
+
+def test_the_plot_shows_every_kind_in_both_panels_and_needs_no_network(tmp_path: Path) -> None:
+    figure = pareto_figure(POINTS, "made up")
+    names = {trace.name for trace in figure.data}
+    assert names == {"front of all", FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, CSR}
+    assert {trace.xaxis for trace in figure.data if trace.name == SPARCODE} == {"x", "x2"}
+    assert figure.layout.xaxis.type == figure.layout.xaxis2.type == "log"
+    assert "1 settings below" in figure.layout.yaxis.title.text
+    page = tmp_path / "plot.html"
+    figure.write_html(page, include_plotlyjs=True)
+    assert "<script src=" not in page.read_text()
+
+
+def test_a_plot_needs_points() -> None:
+    with pytest.raises(ValueError, match="at least one point"):
+        pareto_figure([], "nothing")
