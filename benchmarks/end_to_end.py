@@ -75,13 +75,12 @@ def measure(found: list[Peer], test: EvaluationSet, n_timed: int, rounds: int, s
 
 def _point(peer: Peer, timing: Timing, test: EvaluationSet) -> ServedPoint:
     batch = test.queries.take(np.arange(SLOW_QUERIES)) if peer.kind in SLOW else test.queries
-    apart = bool(timing.encode_us.max() > 2)  # calls that only encode later take next to nothing
     return ServedPoint(
         peer.kind,
         peer.setting,
         accuracy(peer.retriever, test, K)[0],
         *(timing.total_ms(percentile) for percentile in (50, 95, 99)),
-        float(np.median(timing.encode_us)) / 1e3 if apart else float("nan"),
+        float("nan") if peer.kind in SLOW else float(np.median(timing.encode_us)) / 1e3,  # those encode on their way
         float(np.median(timing.retrieve_us)) / 1e3,
         sum(peer.retriever.size_bytes().values()),
         queries_per_second(peer.call, batch, 1 if peer.kind in SLOW else 3),
