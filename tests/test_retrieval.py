@@ -388,7 +388,7 @@ def test_every_call_uses_the_code_compiled_by_the_warm_up() -> None:
     frozen = some_queries(3)
     frozen.items.flags.writeable = False
     sparse(model).retrieve(frozen, 5)
-    for kernel in (kernels.search_rows, kernels.dense_top_k, kernels.list_ends):
+    for kernel in (kernels.search_lists, kernels.dense_top_k, kernels.list_ends):
         assert len(kernel.signatures) == 1
 
 
