@@ -115,13 +115,25 @@ def _write_best_first(best, size, items, score_bits):
         items[at] = -1
         score_bits[at] = _MINUS_INFINITY
     if k <= _COUNTED:
+        # The upper halves of the keys, which are the scores, will do unless two are the same.
         for at in range(k):
-            key = best[at]
-            above = 0
+            score_bits[at] = np.uint32(best[at] >> np.uint64(32))
+        n_above = 0
+        for at in range(k):
+            score, above = score_bits[at], np.int32(0)
             for other in range(k):
-                above += best[other] > key
-            items[above] = _item_of(key)
-            score_bits[above] = _bits_of(key)
+                above += score_bits[other] > score
+            best[k + above] = best[at]
+            n_above += above
+        if 2 * n_above < k * (k - 1):
+            for at in range(k):
+                key, above = best[at], 0
+                for other in range(k):
+                    above += best[other] > key
+                best[k + above] = key
+        for place in range(k):
+            items[place] = _item_of(best[k + place])
+            score_bits[place] = _bits_of(best[k + place])
         return
     for root in range(k // 2 - 1, -1, -1):
         _sift_down(best, root, k)
@@ -154,7 +166,7 @@ def dense_top_k(
     is_seen
         (I,) bool workspace, all false before and after.
     best
-        (n,) uint64 workspace, n > k.
+        (n,) uint64 workspace, n > 2 k.
     out_items, out_scores
         (B, k) int32 and float32, written.
 

@@ -93,7 +93,7 @@ class Workspace(NamedTuple):
     is_seen
         (I,) bool, all false before and after; searching in lists does not use it.
     best
-        (n,) uint64, n > k.
+        (n,) uint64, n > 2 k.
     positions
         (2, S) int64.
     bounds

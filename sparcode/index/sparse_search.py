@@ -334,20 +334,21 @@ def search(
     seen_indptr, seen_items = seen_arrays(seen, n_rows, searcher.n_items)
     denied = NOBODY if only is None else only.denied_of(searcher.n_items)
 
-    def run(first: int, last: int) -> int:
+    def run(rows: SearchRows, found: Retrieved) -> int:
         workspace = pool.take(searcher, k, n_slots)
-        rows = SearchRows(lists[first:last], weights[first:last], seen_indptr[first : last + 1], seen_items, denied)
-        n_read = searcher.run(rows, workspace, Retrieved(result.item_ids[first:last], result.scores[first:last]))
+        n_read = searcher.run(rows, workspace, found)
         pool.give(workspace)
         return n_read
 
     n_parts = max(1, min(n_threads, n_rows // MIN_ROWS_PER_THREAD))
     if n_parts == 1:
-        return result, run(0, n_rows)
+        return result, run(SearchRows(lists, weights, seen_indptr, seen_items, denied), result)
     # Queries differ in cost, so every thread gets several parts.
     n_parts = min(4 * n_parts, n_rows // MIN_ROWS_PER_THREAD)
-    bounds = [n_rows * part // n_parts for part in range(n_parts + 1)]
-    return result, sum(_threads(n_threads).map(run, bounds[:-1], bounds[1:]))
+    parts = [slice(n_rows * part // n_parts, n_rows * (part + 1) // n_parts) for part in range(n_parts)]
+    rows = [SearchRows(lists[p], weights[p], seen_indptr[p.start : p.stop + 1], seen_items, denied) for p in parts]
+    found = [Retrieved(result.item_ids[p], result.scores[p]) for p in parts]
+    return result, sum(_threads(n_threads).map(run, rows, found))
 
 
 @cache

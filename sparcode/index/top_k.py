@@ -12,6 +12,9 @@ from sparcode.index.item_filter import NOBODY, ItemFilter
 
 PADDING_ID = -1
 PADDING_SCORE = -np.inf
+# Shared by all searches, none of which writes on them.
+_NOTHING_SEEN = np.zeros(2, dtype=np.int64)
+_NO_ITEMS = np.zeros(0, dtype=np.int32)
 
 
 class Retrieved(NamedTuple):
@@ -58,7 +61,7 @@ def seen_arrays(seen: Histories | None, n_rows: int, n_items: int) -> tuple[np.n
         If `seen` has another number of rows or another catalogue.
     """
     if seen is None:
-        return np.zeros(n_rows + 1, dtype=np.int64), np.zeros(0, dtype=np.int32)
+        return (_NOTHING_SEEN if n_rows == 1 else np.zeros(n_rows + 1, dtype=np.int64)), _NO_ITEMS
     if len(seen) != n_rows:
         raise ValueError(f"seen must have one row per query, {n_rows}; got {len(seen)}")
     if seen.n_items != n_items:
