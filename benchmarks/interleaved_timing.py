@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,7 +44,9 @@ class Timing(NamedTuple):
         return float(np.percentile(self.total_us, percentile)) / 1e3
 
 
-def interleaved(calls: Mapping[str, Call], queries: Histories, rounds: int, run_length: int = 25, seed: int = 0) -> dict[str, Timing]:
+def interleaved(
+    calls: Mapping[str, Call], queries: Histories | Sequence[Any], rounds: int, run_length: int = 25, seed: int = 0
+) -> dict[str, Timing]:
     """Time every retriever on every query once per round.
 
     The retrievers take turns after a few queries each, in an order drawn anew for every turn. After a change of retriever one query goes
@@ -55,7 +57,7 @@ def interleaved(calls: Mapping[str, Call], queries: Histories, rounds: int, run_
     calls
         Name -> retriever.
     queries
-        At least one row.
+        At least one row; or whatever else the calls' `encode` takes, one per query.
     rounds
         Times that each query is timed, at least 1.
     run_length
@@ -74,7 +76,8 @@ def interleaved(calls: Mapping[str, Call], queries: Histories, rounds: int, run_
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
     rng, names = np.random.default_rng(seed), list(calls)
-    singles = [queries.take(np.array([row])) for row in range(len(queries))]
+    whole = isinstance(queries, Histories)
+    singles = [queries.take(np.array([row])) for row in range(len(queries))] if whole else list(queries)
     taken = {name: np.empty((2, rounds, len(singles)), dtype=np.int64) for name in names}
     for number in range(rounds):
         order = rng.permutation(len(singles))

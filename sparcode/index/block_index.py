@@ -22,6 +22,8 @@ LEAST_SHIFT = 8
 # Where lists hold at least this share of the catalogue, small blocks pay: so many can be left out that jumping between them costs less.
 # Below it, blocks are as large as their ids allow. Measured by `benchmarks/retrieval.py`.
 SMALL_BLOCKS_FROM = 0.025
+# Catalogues of fewer blocks have too little to leave out.
+LEAST_BLOCKS = 1000
 # Small blocks hold so many postings of a list, or their tables would grow as large as the postings.
 SEGMENT_POSTINGS = 8
 _LEVELS = 2**16 - 1
@@ -191,9 +193,8 @@ def shift_for(n_items: int, n_lists: int, n_postings: int) -> int:
     density = n_postings / max(1, n_lists * n_items)
     if density < SMALL_BLOCKS_FROM:
         return MAX_SHIFT
-    # Catalogues of a few blocks have nothing to leave out.
     shift = max(LEAST_SHIFT, int(np.ceil(np.log2(SEGMENT_POSTINGS / density))))
-    return shift if n_blocks_of(n_items, shift) >= 64 else MAX_SHIFT
+    return shift if n_blocks_of(n_items, shift) >= LEAST_BLOCKS else MAX_SHIFT
 
 
 def block_bytes(n_items: int, n_lists: int, n_postings: int, score_type: ScoreType, shift: int | None = None) -> dict[str, int]:

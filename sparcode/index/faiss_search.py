@@ -40,8 +40,8 @@ class ItemIndex(NamedTuple):
     largest_square: float | None = None
 
 
-def build_faiss(vectors: np.ndarray, config: Config) -> ItemIndex:
-    """Build an index that finds large inner products, on one thread so that the same vectors give the same index.
+def build_faiss(vectors: np.ndarray, config: Config, n_threads: int = 1) -> ItemIndex:
+    """Build an index that finds large inner products.
 
     Parameters
     ----------
@@ -49,6 +49,8 @@ def build_faiss(vectors: np.ndarray, config: Config) -> ItemIndex:
         (I, D') float32 item vectors, I at least 1.
     config
         One of the settings of `sparcode.index.faiss_configs`.
+    n_threads
+        Only one gives the same index for the same vectors every time.
 
     Raises
     ------
@@ -64,13 +66,13 @@ def build_faiss(vectors: np.ndarray, config: Config) -> ItemIndex:
     if isinstance(config, HNSWConfig) and config.reduction == "l2":
         vectors, largest_square = _with_missing_length(vectors)
     index = _untrained(*vectors.shape, config)
-    n_threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
+    threads_before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(n_threads)
     try:
         index.train(vectors)
         index.add(vectors)
     finally:
-        faiss.omp_set_num_threads(n_threads)
+        faiss.omp_set_num_threads(threads_before)
     return ItemIndex(index, config, dim, largest_square)
 
 

@@ -1,0 +1,159 @@
+"""Retrieval alone: the index's searches beside faiss over two-tower's vectors, and beside the least that a search could do.
+
+    python -m benchmarks.retrieval --data ml-1m.zip
+
+Trains both models on the data (the built-in one if none is given) and grows their catalogues to the sizes asked for, see
+`benchmarks/grown_catalogue.py`: scores are a trained model's, queries are those of test users. Encoding plays no part, nothing is
+seen before, the best 100 are asked for. Latency is that of single queries on one thread, all ways in turn, a query's time being its median
+over rounds. The floor adds the same postings into an accumulator and clears it, without a top k. HNSW, IVF-Flat and IVF-PQ are
+measured at the fastest of their settings that finds 95% of the exact best.
+
+The last line holds ratios of medians on the largest catalogue: HNSW's and Flat's time over that of lists of 2,000 postings (the fastest
+layout), the compiled search's over the floor's, and the bytes of a posting in 16-bit blocks, their tables included.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from benchmarks.grown_catalogue import grown
+from benchmarks.quality import QUICK, settings
+from benchmarks.retrieval_cases import (
+    BLOCKED,
+    FLAT,
+    FLOOR,
+    HNSW,
+    IVF_FLAT,
+    IVF_PQ,
+    KERNEL,
+    LISTS,
+    QUANTIZED,
+    Codes,
+    Served,
+    index_for,
+    measure_lists,
+    measure_vectors,
+    threshold_for_length,
+)
+from benchmarks.trained_models import trained_models
+from sparcode.allocator import keep_freed_memory
+from sparcode.config import RunConfig
+from sparcode.data.loading import load
+from sparcode.data.split import Split, split_users
+from sparcode.data.synthetic import generate
+from sparcode.machine import machine_facts
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.pipeline import preview
+
+LENGTHS = (2_000, 10_000, 50_000)
+# Catalogues that the sweep of T, M, K and density is made on.
+SWEEP_ITEMS, SWEEP_LENGTH = 100_000, 2_000
+SWEEP_CODEBOOKS = ((1, 128), (2, 64), (4, 16))
+SWEEP_DENSITIES = (0.005, 0.02, 0.1)
+HNSW_LIMIT = 2_000_000
+
+
+def queries_of(model: SparCodeModel, split: Split, n_tokens: int | None = None) -> Codes:
+    """Codes of test users; of their first tokens, or of all."""
+    codes, weights = model.encode(split.test.queries)
+    per_token = codes.shape[1] // model.backbone.config.n_tokens
+    width = codes.shape[1] if n_tokens is None else n_tokens * per_token
+    return Codes(np.ascontiguousarray(codes[:, :width]), np.ascontiguousarray(weights[:, :width]))
+
+
+def measure_index(title: str, model: SparCodeModel, queries: Codes, lengths: tuple[int, ...], rounds: int) -> dict[int, list[Served]]:
+    """Tables of one model's index at several lengths of lists."""
+    found = {}
+    index, seconds = index_for(model, queries.codes, max(lengths))
+    for length in lengths:
+        threshold = threshold_for_length(index, queries.codes, length)
+        found[length] = measure_lists(model, index, threshold, queries, rounds, seconds)
+        print(f"\n{title}, lists of {length:,} ({index.kept_postings(threshold):,} postings in {index.n_lists} lists)\n", flush=True)
+        print("\n".join(table(found[length])), flush=True)
+    return found
+
+
+def table(rows: list[Served]) -> list[str]:
+    """Markdown."""
+    threads = sorted({n for row in rows for n in row.queries_per_second})
+    head = ["", "setting", "of the exact best", "p50 (us)", "p95", "p99", *(f"queries per s, {n} thr." for n in threads), "MB", "build (s)"]
+    lines = ["| " + " | ".join([*head, "postings read"]) + " |", "|---" * (len(head) + 1) + "|"]
+    for row in rows:
+        speeds = [f"{row.queries_per_second[n]:,.0f}" if n in row.queries_per_second else "-" for n in threads]
+        size = f"{row.size_bytes / 1e6:.1f}" if row.size_bytes else "-"
+        share = "-" if np.isnan(row.share_read) else f"{row.share_read:.1%}"
+        numbers = [f"{row.recall:.3f}", f"{row.p50_us:.1f}", f"{row.p95_us:.1f}", f"{row.p99_us:.1f}", *speeds, size]
+        lines.append("| " + " | ".join([row.name, row.setting, *numbers, f"{row.build_seconds:.1f}", share]) + " |")
+    return lines
+
+
+def sweep(split: Split, backbone: SparCodeModel, config: RunConfig, model: SparCodeModel, n_items: int, length: int, rounds: int) -> None:
+    """One of T, M and K, nearest codes and density changed at a time, on one catalogue."""
+    big = grown(model, n_items, seed=1)
+    for n_tokens in (1, 2):
+        measure_index(f"T = {n_tokens}", big, queries_of(model, split, n_tokens), (length,), rounds)
+    densities = tuple(int(density * n_items) for density in SWEEP_DENSITIES)
+    measure_index("density 0.5%, 2%, 10%", big, queries_of(model, split), densities, rounds)
+    for n_codebooks, codebook_size in SWEEP_CODEBOOKS:
+        changed = {"n_codebooks": n_codebooks, "codebook_size": codebook_size, "n_nearest": 1}
+        other = preview(backbone, split, config.model_copy(update={"quantizer": config.quantizer.model_copy(update=changed)}))
+        title = f"M = {n_codebooks}, K = {codebook_size}"
+        measure_index(title, grown(other, n_items, seed=1), queries_of(other, split), (length,), rounds)
+
+
+def ratios(lists: list[Served], vectors: list[Served], bytes_per_posting: float) -> dict[str, float]:
+    """The last line; HNSW is left out where it was not built."""
+    p50 = {row.name: row.p50_us for row in [*lists, *vectors]}
+    mine = min(p50[name] for name in (LISTS, BLOCKED, QUANTIZED))
+    found = {f"speedup_vs_{kind.lower()}": round(p50[kind] / mine, 2) for kind in (HNSW, FLAT) if kind in p50}
+    return found | {"over_floor": round(p50[KERNEL] / p50[FLOOR], 3), "bytes_per_posting": round(bytes_per_posting, 3)}
+
+
+def main(
+    data: Annotated[Path | None, typer.Option(help="Data set; without it the built-in one.")] = None,
+    items: Annotated[list[int] | None, typer.Option(help="Sizes of catalogues; may be given several times.")] = None,
+    n_nearest: Annotated[int, typer.Option(min=1, max=64, help="Lists per token.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, training and catalogues.")] = 0,
+    rounds: Annotated[int, typer.Option(min=1, help="Times each query is timed.")] = 3,
+    swept: Annotated[bool, typer.Option("--sweep/--no-sweep", help="Also sweep T, M, K and density.")] = True,
+    keep: Annotated[Path | None, typer.Option(help="Folder of finished trainings.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A small run on made-up data.")] = False,
+) -> None:
+    """Print tables, and ratios as one line of JSON at the end."""
+    keep_freed_memory()
+    torch.set_grad_enabled(True)
+    interactions = load(data) if data is not None else generate(QUICK) if quick else generate()
+    sizes = sorted(items or ([20_000] if quick else [10_000, 100_000, 1_000_000]))
+    overrides = {"quantizer": {"n_nearest": n_nearest}, "training": {"epochs": 8, "joint_epochs": 4} if quick else {}}
+    config = settings(interactions, "mean", None, seed, overrides)
+    split = split_users(interactions, config.split)
+    kept = None if keep is None else lambda name: keep / f"retrieval-{interactions.name}-{name}.safetensors"
+    models = trained_models(split, config, config, (n_nearest,), kept)
+    model, queries = models.sparcode[n_nearest], queries_of(models.sparcode[n_nearest], split)
+    print(f"{machine_facts()}; {interactions.name}, {len(queries.codes)} queries of {queries.codes.shape[1]} lists each", flush=True)
+    for n_items in sizes:
+        lengths = tuple(length for length in LENGTHS if length <= n_items // 10) or (n_items // 20,)
+        found = measure_index(f"{n_items:,} items", grown(model, n_items, seed=1), queries, lengths, rounds)
+        kinds = (HNSW, IVF_FLAT, IVF_PQ) if n_items <= HNSW_LIMIT else (IVF_PQ,)
+        vectors = grown(models.two_tower, n_items, seed=1).item_vectors()
+        peers = measure_vectors(vectors, models.two_tower.query_vectors(split.test.queries), rounds, kinds)
+        print(f"\n{n_items:,} items, two-tower in faiss\n", flush=True)
+        print("\n".join(table(peers)), flush=True)
+    if swept:
+        n_items, length = (20_000, 400) if quick else (SWEEP_ITEMS, SWEEP_LENGTH)
+        sweep(split, models.backbone, config, model, n_items, length, rounds)
+    quantized = next(row for row in found[lengths[0]] if row.name == QUANTIZED)
+    print(json.dumps(ratios(found[lengths[0]], peers, quantized.size_bytes / max(1, quantized.n_postings))))
+
+
+if __name__ == "__main__":
+    if "--help" not in sys.argv:
+        print("training and building take minutes", file=sys.stderr)
+    typer.run(main)
