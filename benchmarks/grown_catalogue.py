@@ -1,4 +1,4 @@
-"""A trained model over a larger catalogue than there is data for: new items are trained ones, each moved a little."""
+"""A trained model over a larger catalogue than there is data for: beside the trained items stand others like them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SPREAD = 0.5
 
 
 def grown(model: SparCodeModel | TwoTowerModel, n_items: int, seed: int, spread: float = SPREAD) -> SparCodeModel | TwoTowerModel:
-    """A copy of a model whose catalogue is drawn from its own items (smoothed bootstrap).
+    """A copy of a model with a larger catalogue: its own items, and as many more as are asked for, drawn from these (smoothed bootstrap).
 
     A new item is a trained one plus `spread` times the difference of two others over the square root of 2, vector and bias alike: that
-    noise has the covariance of the items. Scores keep their distribution, queries and codes are untouched.
+    noise has the covariance of the items. Scores keep their distribution; queries, codes and targets are untouched.
 
     Parameters
     ----------
     model
         A trained model without side features of items.
     n_items
-        Size of the new catalogue.
+        Size of the new catalogue; fewer than there are keeps the first ones.
     seed
         Seed of the draw; equal for models of the same items gives both the same catalogue.
     spread
@@ -46,10 +46,11 @@ def _grow(items: ItemTable, n_items: int, seed: int, spread: float) -> None:
     if items.features is not None:
         raise ValueError("items with side features cannot be drawn anew")
     generator = torch.Generator().manual_seed(seed)
-    base, one, other = (torch.randint(items.bias.numel(), (n_items,), generator=generator) for _ in range(3))
+    n_trained = min(items.bias.numel(), n_items)
+    base, one, other = (torch.randint(items.bias.numel(), (n_items - n_trained,), generator=generator) for _ in range(3))
 
     def drawn(values: torch.Tensor) -> torch.Tensor:
-        return values[base].add_(values[one] - values[other], alpha=spread * 2**-0.5)
+        return torch.cat([values[:n_trained], values[base].add_(values[one] - values[other], alpha=spread * 2**-0.5)])
 
     items.embedding = nn.Embedding.from_pretrained(drawn(items.embedding.weight))
     items.bias = nn.Parameter(drawn(items.bias))

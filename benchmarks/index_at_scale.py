@@ -1,0 +1,165 @@
+"""Large indexes: moving the threshold and measuring recall anew, and loading from disk to the first answer.
+
+    python -m benchmarks.index_at_scale --data ml-1m.zip
+
+A trained model's catalogue is grown (see `benchmarks/grown_catalogue.py`; the trained items are part of it, so recall against real
+targets has a meaning). The threshold then moves over an index of 10 million postings, each time with Recall@50 of 1,000 test queries, which
+are encoded already. Loading is measured in a process of its own: from the call to the first result, files in the cache, memory-mapped,
+every posting checked; imports and compiled code are there before. The last line holds both, and the bytes of a posting in 16-bit blocks.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from benchmarks.grown_catalogue import grown
+from benchmarks.quality import QUICK, settings
+from benchmarks.trained_models import trained_models
+from sparcode.allocator import keep_freed_memory
+from sparcode.data.interactions import Histories
+from sparcode.data.loading import load
+from sparcode.data.split import split_users
+from sparcode.data.synthetic import generate
+from sparcode.index import kernels
+from sparcode.index.block_index import block_index
+from sparcode.index.inverted_index import InvertedIndex, build_index
+from sparcode.index.pruning import floor_for_density, threshold_for_postings
+from sparcode.index.sparse_retriever import SparseRetriever
+from sparcode.index.storage import load_index, save_index
+from sparcode.machine import machine_facts
+from sparcode.metrics.ranking import recall_at_k
+from sparcode.model.sparcode_model import SparCodeModel
+
+K = 50
+
+
+class Catalogue:
+    """Stands in for a model where codes are known already.
+
+    Parameters
+    ----------
+    n_items
+        I.
+    """
+
+    def __init__(self, n_items: int) -> None:
+        self.n_items = n_items
+
+
+def index_of(model: SparCodeModel, codes: np.ndarray, n_postings: int) -> InvertedIndex:
+    """An index of the codes with about so many postings."""
+    distinct = np.unique(codes)
+    density = min(1.0, n_postings / (len(distinct) * model.n_items))
+    return build_index(model, distinct, floor_for_density(model, distinct, density, 16), 16)
+
+
+def over_catalogue(histories: Histories, n_items: int) -> Histories:
+    """The same histories in a larger catalogue."""
+    return Histories(histories.indptr, histories.items, n_items)
+
+
+def moves(
+    model: SparCodeModel, encoded: tuple[np.ndarray, np.ndarray], test: tuple[Histories, Histories], n_postings: int, times: int
+) -> list[float]:
+    """Milliseconds of every move of the threshold, the postings kept ranging from all to a tenth."""
+    codes, weights = encoded
+    index = index_of(model, codes, n_postings)
+    queries, targets = (over_catalogue(part, model.n_items) for part in test)
+    retriever = SparseRetriever(model, index, index.floor)
+    print(
+        f"\n{model.n_items:,} items, {index.n_lists} lists, {len(index.item_ids):,} postings, {len(codes)} queries of {codes.shape[1]} lists"
+    )
+    print("\n| postings kept | tau | Recall@50 | ms |\n|---|---|---|---|")
+    taken = []
+    for share in [1.0, *np.linspace(1.0, 0.1, times)]:
+        threshold = threshold_for_postings(index, int(share * len(index.item_ids)))
+        started = time.perf_counter()
+        at = retriever.with_threshold(threshold)
+        recall = float(np.mean(recall_at_k(at.retrieve_codes(codes, weights, queries, K).item_ids, targets, K)))
+        kept = index.kept_postings(threshold)
+        taken.append((time.perf_counter() - started) * 1e3)
+        print(f"| {kept:,} | {threshold:.4g} | {recall:.4f} | {taken[-1]:.0f} |", flush=True)
+    return taken[1:]  # the first makes workspaces
+
+
+def first_answer(folder: Path) -> float:
+    """Seconds from opening an index to the result of one query, in this process."""
+    kernels.warm_up()
+    codes = np.load(folder / "codes.npy")
+    started = time.perf_counter()
+    index = load_index(folder / "index", mmap=True)
+    retriever = SparseRetriever(Catalogue(index.n_items), index, index.floor)
+    found = retriever.retrieve_codes(codes, np.ones(codes.shape, dtype=np.float32), None, K)
+    seconds = time.perf_counter() - started
+    if found.item_ids[0, 0] < 0:
+        raise ValueError("the first query found nothing")
+    return seconds
+
+
+def loading(model: SparCodeModel, codes: np.ndarray, n_postings: int) -> dict[str, tuple[float, float]]:
+    """Layout -> seconds to the first answer, and bytes per posting."""
+    lists = index_of(model, codes, n_postings)
+    n_postings = len(lists.item_ids)
+    found = {}
+    for name, make in (("lists, float32", lambda: lists), ("blocks, 16 bits", lambda: block_index(lists, lists.floor, "uint16"))):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder, index = Path(scratch), make()
+            save_index(index, folder / "index")
+            np.save(folder / "codes.npy", codes[:1])
+            size = sum(path.stat().st_size for path in (folder / "index").iterdir())
+            seconds = []
+            for _ in range(3):
+                command = [sys.executable, "-m", "benchmarks.index_at_scale", "--open", str(folder)]
+                seconds.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]))
+            found[name] = (float(np.median(seconds)), size / n_postings)
+            print(f"{n_postings:,} postings, {name}: {size / 1e6:,.0f} MB on disk, first answer after {found[name][0]:.2f} s", flush=True)
+    return found
+
+
+def main(
+    data: Annotated[Path | None, typer.Option(help="Data set; without it the built-in one.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, training and catalogues.")] = 0,
+    n_nearest: Annotated[int, typer.Option(min=1, max=64, help="Lists per token.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Folder of finished trainings.")] = None,
+    folder: Annotated[Path | None, typer.Option("--open", help="Only open what an earlier step wrote here.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A small run on made-up data.")] = False,
+) -> None:
+    """Print both measurements, and one line of JSON at the end."""
+    if folder is not None:
+        print(first_answer(folder))
+        return
+    keep_freed_memory()
+    torch.set_grad_enabled(True)
+    interactions = load(data) if data is not None else generate(QUICK) if quick else generate()
+    overrides = {"quantizer": {"n_nearest": n_nearest}, "training": {"epochs": 8, "joint_epochs": 4} if quick else {}}
+    config = settings(interactions, "mean", None, seed, overrides)
+    split = split_users(interactions, config.split)
+    kept = None if keep is None else lambda name: keep / f"retrieval-{interactions.name}-{name}.safetensors"
+    model = trained_models(split, config, config, (n_nearest,), kept).sparcode[n_nearest]
+    print(machine_facts())
+    n_test = len(split.test.queries)
+    rows = np.resize(np.arange(n_test), 100 if quick else 1_000)  # users come twice where there are fewer
+    test = split.test.queries.take(rows), split.test.targets.take(rows)
+    encoded = model.encode(test[0])
+    taken = moves(grown(model, 10_000 if quick else 100_000, 1), encoded, test, 300_000 if quick else 10_000_000, 10)
+    loaded = loading(grown(model, 20_000 if quick else 1_000_000, 1), encoded[0], 1_000_000 if quick else 100_000_000)
+    result = {
+        "threshold_move_ms": round(float(np.median(taken)), 1),
+        "first_answer_s": round(max(seconds for seconds, _ in loaded.values()), 3),
+        "bytes_per_posting": round(loaded["blocks, 16 bits"][1], 3),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    typer.run(main)
