@@ -16,6 +16,7 @@ from app.jobs import JobHandle, JobManager, Work
 from app.live_tuning import fine_tune_within
 from app.stage import Kind, Origin, Stage, measure, refine
 from app.trained_models import Backbone, Tuned
+from app.training_session import FROM_SCRATCH, TrainingSession
 from sparcode.config import QuantizerConfig, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import split_users
@@ -83,7 +84,8 @@ class Studio:
         self.interactions, self.config = interactions, config
         self.split = split_users(interactions, config.split)
         # One training at a time and one core each leave a core for the pages.
-        self.jobs = JobManager({TRAINING: 1, PREVIEWS: 1}, on_worker_start=lambda: torch.set_num_threads(1))
+        self.jobs = JobManager({TRAINING: 1, PREVIEWS: 1, FROM_SCRATCH: 1}, on_worker_start=lambda: torch.set_num_threads(1))
+        self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split)
         self.backbone: Backbone | None = None
         self.comparison: Comparison | None = None
         self._refused: set[tuple[str, str]] = set()

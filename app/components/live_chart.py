@@ -13,8 +13,8 @@ from app.plotly_asset import PLOTLY_URL
 
 HEIGHT: Final = 320
 
-# Streamlit's own Plotly element is built anew whenever its figure changes; Plotly.react keeps the drawing and updates it.
-_JS: Final = """
+# JavaScript that gives the studio's own copy of Plotly, loaded once per document.
+PLOTLY_LOADER: Final = """
 function library(url) {
   if (!window.sparcodePlotly) {
     window.sparcodePlotly = new Promise((resolve, reject) => {
@@ -27,7 +27,12 @@ function library(url) {
   }
   return window.sparcodePlotly;
 }
+"""
 
+# Streamlit's own Plotly element is built anew whenever its figure changes; Plotly.react keeps the drawing and updates it.
+_JS: Final = (
+    PLOTLY_LOADER
+    + """
 export default function ({ data, parentElement }) {
   const box = parentElement.querySelector(".sparcode-chart");
   box.style.height = data.height + "px";
@@ -56,6 +61,7 @@ export default function ({ data, parentElement }) {
   };
 }
 """
+)
 
 _mount = st.components.v2.component(
     "sparcode_live_chart",

@@ -1,0 +1,114 @@
+"""Lines over epochs: the run of now in the foreground, earlier runs as thin ghosts behind it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.charts.frame import titled_figure, with_note
+from app.theme import TEXT_DARK, TEXT_LIGHT, categorical, series_style
+
+WAITING = "Waiting for the first epoch ..."
+# More points than this are a line; fewer need their markers to be seen.
+_MARKED_POINTS = 12
+_GHOST_COLOUR = 9
+
+
+class EpochLine(NamedTuple):
+    """One line.
+
+    Attributes
+    ----------
+    name
+        For the legend.
+    epochs, values
+        (n,) float64; a value may be NaN.
+    look
+        Place in the palette; None for a ghost.
+    note
+        What the hover text adds; empty for nothing.
+    """
+
+    name: str
+    epochs: np.ndarray
+    values: np.ndarray
+    look: int | None
+    note: str = ""
+
+
+class EpochLinesData(NamedTuple):
+    """One chart.
+
+    Attributes
+    ----------
+    title, y_title
+        Texts, units included.
+    lines
+        Ghosts first, so that they lie behind.
+    boundary
+        Epoch at which codes come in; None before that.
+    level, level_name
+        A value to hold the lines against, and what it is; None and empty for none.
+    note
+        What stands in place of lines where there are none.
+    """
+
+    title: str
+    y_title: str
+    lines: tuple[EpochLine, ...]
+    boundary: float | None = None
+    level: float | None = None
+    level_name: str = ""
+    note: str = WAITING
+
+
+def epoch_line(name: str, epochs: np.ndarray, values: np.ndarray, look: int | None, note: str = "") -> EpochLine:
+    """A line without the points that have no value; see `EpochLine`."""
+    epochs, values = np.asarray(epochs, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    known = np.isfinite(values)
+    return EpochLine(name, epochs[known], values[known], look, note)
+
+
+def epoch_lines_figure(data: EpochLinesData, dark: bool) -> go.Figure:
+    """The lines of a chart over epochs.
+
+    Parameters
+    ----------
+    data : EpochLinesData
+        What to draw; where no line has a point the figure says so.
+    dark : bool
+        Whether it stands on the dark background.
+    """
+    figure = titled_figure(data.title, "epoch", data.y_title, dark)
+    drawn = [line for line in data.lines if len(line.epochs)]
+    if not drawn:
+        return with_note(figure, data.note)
+    for line in drawn:
+        _draw(figure, line, dark)
+    text = TEXT_DARK if dark else TEXT_LIGHT
+    if data.level is not None:
+        label = {"text": f"{data.level_name} {data.level:.3f}", "font": {"size": 12}}
+        figure.add_hline(
+            y=data.level, line={"dash": "dot", "width": 1.5, "color": text}, annotation=label, annotation_position="bottom right"
+        )
+    if data.boundary is not None:
+        mark = {"text": "codes from here", "font": {"size": 12}}
+        figure.add_vline(
+            x=data.boundary, line={"dash": "dash", "width": 1.5, "color": text}, annotation=mark, annotation_position="bottom right"
+        )
+    figure.layout.xaxis.update(rangemode="tozero")
+    figure.layout.update(showlegend=len(drawn) > 1)
+    return figure
+
+
+def _draw(figure: go.Figure, line: EpochLine, dark: bool) -> None:
+    hover = f"{line.name}: %{{y:.4g}}<br>epoch %{{x}}{f'<br>{line.note}' if line.note else ''}<extra></extra>"
+    if line.look is None:
+        look = {"mode": "lines", "line": {"color": categorical(dark)[_GHOST_COLOUR], "width": 1.5}, "opacity": 0.75}
+    else:
+        style = series_style(line.look, dark)
+        mode = "lines+markers" if len(line.epochs) <= _MARKED_POINTS else "lines"
+        look = {"mode": mode, "line": {**style["line"], "width": 3}, "marker": {**style["marker"], "size": 7}}
+    figure.add_scatter(x=line.epochs, y=line.values, name=line.name, hovertemplate=hover, **look)

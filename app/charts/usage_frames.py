@@ -1,0 +1,108 @@
+"""Use of codewords, epoch by epoch: one figure, and the heights its lines take in every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.charts.frame import titled_figure, with_note
+from app.charts.run_lines import NO_CODES, stage_points
+from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
+from app.training_run import JOINT, EpochPoint
+
+TITLE: Final = "Use of codewords, epoch by epoch"
+# More epochs than this are thinned out: every frame goes to the browser.
+MAX_FRAMES: Final = 40
+
+
+class UsageFrame(NamedTuple):
+    """One epoch: what it is, in words, and (M, W) float32 use of codewords, most used first."""
+
+    label: str
+    use: np.ndarray
+
+
+class UsageFramesData(NamedTuple):
+    """What does not change from frame to frame.
+
+    Attributes
+    ----------
+    last
+        (M, W) float32, the newest epoch; without rows before the first one.
+    ranks
+        (W,) float64, place of each point among the K codewords.
+    highest
+        Highest use in any frame.
+    """
+
+    last: np.ndarray
+    ranks: np.ndarray
+    highest: float
+
+
+def usage_frames(points: Sequence[EpochPoint]) -> tuple[UsageFrame, ...]:
+    """Frames of SparCode's epochs, evenly thinned to `MAX_FRAMES`, the first and the last among them.
+
+    Parameters
+    ----------
+    points
+        Epochs of a run.
+    """
+    coded = [point for point in stage_points(points, JOINT) if point.usage is not None]
+    if len(coded) > MAX_FRAMES:
+        coded = [coded[position] for position in np.linspace(0, len(coded) - 1, MAX_FRAMES).round().astype(int)]
+    return tuple(UsageFrame(_label(point), point.usage) for point in coded)
+
+
+def usage_frames_data(frames: Sequence[UsageFrame], codebook_size: int) -> UsageFramesData:
+    """What the frames have in common.
+
+    Parameters
+    ----------
+    frames
+        As made by `usage_frames`.
+    codebook_size
+        K.
+    """
+    if not frames:
+        return UsageFramesData(np.zeros((0, 0), dtype=np.float32), np.zeros(0), 0.0)
+    last = frames[-1].use
+    ranks = np.linspace(1, codebook_size, last.shape[1]).round()
+    return UsageFramesData(last, ranks, max(float(frame.use.max()) for frame in frames))
+
+
+def usage_frames_figure(data: UsageFramesData, dark: bool) -> go.Figure:
+    """One stepped line per codebook at the newest epoch, on axes that fit every epoch; the dotted line is even use.
+
+    Parameters
+    ----------
+    data : UsageFramesData
+        What to draw.
+    dark : bool
+        Whether it stands on the dark background.
+    """
+    figure = titled_figure(TITLE, "codewords, most used first", "use (1 = even)", dark)
+    if len(data.last) == 0:
+        return with_note(figure, NO_CODES)
+    for book, use in enumerate(data.last):
+        style = series_style(book, dark)
+        figure.add_scatter(
+            x=data.ranks,
+            y=np.ascontiguousarray(use),
+            name=f"codebook {book + 1}",
+            mode="lines",
+            line={**style["line"], "shape": "hvh", "width": 2.5},
+            hovertemplate="codeword %{x}: %{y:.2f} x even<extra>%{fullData.name}</extra>",
+        )
+    figure.add_hline(y=1, line={"dash": "dot", "width": 1.5, "color": TEXT_DARK if dark else TEXT_LIGHT})
+    figure.layout.yaxis.update(range=[0, 1.05 * max(data.highest, 1.0)])
+    figure.layout.update(showlegend=True)
+    return figure
+
+
+def _label(point: EpochPoint) -> str:
+    name = "after k-means" if point.epoch == 0 else f"epoch {point.epoch}"
+    return f"{name}: perplexity {point.perplexity:.1f}, {point.dead_share:.1%} unused"

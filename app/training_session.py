@@ -1,0 +1,265 @@
+"""Trainings from scratch: one per browser, one at a time, each with its pause, its estimate and the browser's earlier runs."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from app.bounded_cache import BoundedCache
+from app.job_snapshot import JobSnapshot
+from app.jobs import JobHandle, JobManager
+from app.time_left import TimeLeft, pace_of, time_left
+from app.training_control import Pace, TrainingControl
+from app.training_data import DataShelf, TrainingData
+from app.training_run import (
+    BACKBONE,
+    JOINT,
+    TWO_TOWER,
+    Baseline,
+    EpochPoint,
+    RunResult,
+    Watch,
+    train_from_scratch,
+    train_two_tower_baseline,
+)
+from sparcode.config import RunConfig, SplitConfig
+from sparcode.data.interactions import Interactions
+from sparcode.data.split import Split
+
+FROM_SCRATCH: Final = "from scratch"
+KEPT_RUNS: Final = 8
+KEPT_OWNERS: Final = 64
+_BASELINE_BYTES: Final = 4 * 2**20
+_POINT_BYTES: Final = 512
+_KEPT_PACES: Final = 256
+
+
+class RunPlan(NamedTuple):
+    """What a run was asked to do.
+
+    Attributes
+    ----------
+    number
+        Counts the owner's runs from 1.
+    data
+        Trained on.
+    config
+        All settings.
+    two_tower
+        Whether the two-tower baseline is trained, too.
+    """
+
+    number: int
+    data: TrainingData
+    config: RunConfig
+    two_tower: bool
+
+    @property
+    def most_epochs(self) -> dict[str, int]:
+        """Stage -> most epochs, in the order of training."""
+        training = self.config.training
+        stages = {BACKBONE: training.epochs, JOINT: training.joint_epochs}
+        return stages | ({TWO_TOWER: training.epochs + training.joint_epochs} if self.two_tower else {})
+
+
+class EarlierRun(NamedTuple):
+    """A finished run: what was asked for, its epochs without code usage, and its figures."""
+
+    plan: RunPlan
+    points: tuple[EpochPoint, ...]
+    result: RunResult
+
+
+class TrainingView(NamedTuple):
+    """What there is to show to one owner.
+
+    Attributes
+    ----------
+    plan
+        The owner's latest run; None if there never was one, or it is forgotten.
+    job
+        Where it stands.
+    pace
+        Whether it is paused.
+    points
+        Its epochs so far.
+    left
+        Time it still takes.
+    seconds
+        Time it has worked.
+    baseline
+        Epochs of the two-tower baseline of the same data and networks, from this run or an earlier one; empty if it was never trained.
+    earlier
+        The owner's finished runs, oldest first, this one left out.
+    """
+
+    plan: RunPlan | None
+    job: JobSnapshot | None
+    pace: Pace
+    points: tuple[EpochPoint, ...]
+    left: TimeLeft
+    seconds: float
+    baseline: tuple[EpochPoint, ...]
+    earlier: tuple[EarlierRun, ...]
+
+
+@dataclass(eq=False)
+class _Started:
+    plan: RunPlan
+    control: TrainingControl
+
+
+class TrainingSession:
+    """All owners' trainings from scratch. Safe to share between threads.
+
+    Parameters
+    ----------
+    jobs
+        Has the lane `FROM_SCRATCH`; a paused run keeps it, so it is no other work's lane.
+    interactions, split, config
+        The studio's data, and how other data is split.
+
+    Attributes
+    ----------
+    shelf
+        The data to choose from.
+    """
+
+    def __init__(self, jobs: JobManager, interactions: Interactions, split: Split, config: SplitConfig) -> None:
+        self._jobs = jobs
+        self.shelf = DataShelf(interactions, split, config)
+        self._lock = threading.Lock()
+        self._started: OrderedDict[str, _Started] = OrderedDict()
+        self._earlier: OrderedDict[str, deque[EarlierRun]] = OrderedDict()
+        self._baselines = BoundedCache(_BASELINE_BYTES)
+        self._paces: OrderedDict[str, Mapping[str, float]] = OrderedDict()
+
+    def start(self, owner: str, data: TrainingData, config: RunConfig, two_tower: bool, one_epoch: bool = False) -> JobSnapshot:
+        """Queue a run; an owner whose run is under way gets that one.
+
+        Parameters
+        ----------
+        owner
+            Who asks.
+        data, config, two_tower
+            See `RunPlan`.
+        one_epoch
+            Whether it waits after its first epoch.
+        """
+        with self._lock:
+            key = _key(owner)
+            job = self._jobs.get(key)
+            if job is not None and job.active and owner in job.owners:
+                return job
+            before = [run.plan.number for run in self._earlier.get(owner, ())]
+            if owner in self._started:
+                before.append(self._started[owner].plan.number)
+            plan = RunPlan(max(before, default=0) + 1, data, config, two_tower)
+            started = _Started(plan, TrainingControl(paused_after_first=one_epoch))
+            job = self._jobs.submit(
+                key, f"training run {plan.number} from scratch", lambda handle: self._work(owner, started, handle), owner, FROM_SCRATCH
+            )
+            self._started[owner] = started
+            self._started.move_to_end(owner)
+            while len(self._started) > KEPT_OWNERS:
+                self._started.popitem(last=False)
+            return job
+
+    def pause(self, owner: str) -> None:
+        """Hold the owner's run between two batches."""
+        if (started := self._of(owner)) is not None:
+            started.control.pause()
+
+    def resume(self, owner: str) -> None:
+        """Let the owner's run go on."""
+        if (started := self._of(owner)) is not None:
+            started.control.resume()
+
+    def step(self, owner: str) -> None:
+        """Let the owner's run go on to the end of one epoch."""
+        if (started := self._of(owner)) is not None:
+            started.control.step()
+
+    def cancel(self, owner: str) -> bool:
+        """Stop the owner's run, also a paused or queued one; whether there was one."""
+        return self._jobs.cancel(_key(owner), owner)
+
+    def view(self, owner: str) -> TrainingView:
+        """What there is to show to an owner."""
+        started, job = self._of(owner), self._jobs.get(_key(owner))
+        earlier = self._earlier_of(owner)
+        if started is None or job is None:
+            return TrainingView(None, None, Pace.RUNNING, (), TimeLeft(0.0, ()), 0.0, (), earlier)
+        plan, points = started.plan, tuple(record for record in job.records if isinstance(record, EpochPoint))
+        baseline = tuple(point for point in points if point.stage == TWO_TOWER)
+        most = plan.most_epochs
+        if not baseline and (known := self._baselines.get(_baseline_key(plan))) is not None:
+            baseline = known.points
+            most.pop(TWO_TOWER, None)
+        left = time_left(points, most, self._paces.get(_settings_key(plan), {}))
+        seconds = max(0.0, job.seconds - started.control.waited_seconds)
+        others = tuple(run for run in earlier if run.plan.number != plan.number)
+        return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others)
+
+    def forget_earlier(self, owner: str) -> None:
+        """Drop the owner's finished runs."""
+        with self._lock:
+            self._earlier.pop(owner, None)
+
+    def _of(self, owner: str) -> _Started | None:
+        with self._lock:
+            return self._started.get(owner)
+
+    def _earlier_of(self, owner: str) -> tuple[EarlierRun, ...]:
+        with self._lock:
+            return tuple(self._earlier.get(owner, ()))
+
+    def _work(self, owner: str, started: _Started, handle: JobHandle) -> RunResult:
+        plan = started.plan
+        split = plan.data.split()
+        handle.check()
+        wanted = plan.two_tower or self._baselines.get(_baseline_key(plan)) is not None
+        two_tower = (lambda watch: self._two_tower(plan, split, handle, watch)) if wanted else None
+        result = train_from_scratch(split, plan.config, started.control, handle, two_tower)
+        handle.check()
+        job = self._jobs.get(_key(owner))
+        points = tuple(record._replace(usage=None) for record in job.records if isinstance(record, EpochPoint))
+        self._keep(owner, EarlierRun(plan, points, result))
+        return result
+
+    def _two_tower(self, plan: RunPlan, split: Split, handle: JobHandle, watch: Watch) -> Baseline:
+        known = self._baselines.get(_baseline_key(plan))
+        if known is None:
+            known = train_two_tower_baseline(split, plan.config, handle, watch)
+            self._baselines.put(_baseline_key(plan), known, _POINT_BYTES * max(1, len(known.points)))
+        return known
+
+    def _keep(self, owner: str, run: EarlierRun) -> None:
+        paces = {stage: pace for stage in run.plan.most_epochs if (pace := pace_of(run.points, stage)) is not None}
+        with self._lock:
+            runs = self._earlier.pop(owner, deque(maxlen=KEPT_RUNS))
+            runs.append(run)
+            self._earlier[owner] = runs
+            while len(self._earlier) > KEPT_OWNERS:
+                self._earlier.popitem(last=False)
+            key = _settings_key(run.plan)
+            self._paces[key] = {**self._paces.get(key, {}), **paces}
+            while len(self._paces) > _KEPT_PACES:
+                self._paces.popitem(last=False)
+
+
+def _key(owner: str) -> str:
+    return f"from scratch/{owner}"
+
+
+def _settings_key(plan: RunPlan) -> str:
+    """What the time of an epoch depends on."""
+    return "/".join((plan.data.key, plan.config.model.content_hash(), plan.config.quantizer.content_hash()))
+
+
+def _baseline_key(plan: RunPlan) -> str:
+    """What the two-tower baseline depends on: everything but quantizer and index."""
+    return "/".join((plan.data.key, plan.config.model.content_hash(), plan.config.training.content_hash()))
