@@ -25,6 +25,7 @@ class PageRow(NamedTuple):
 PAGES: Final = (
     PageRow("overview.py", "Overview", ""),
     PageRow("index_explorer.py", "Index Explorer", "explorer"),
+    PageRow("train.py", "Train", "train"),
 )
 
 

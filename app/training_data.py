@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -109,8 +110,10 @@ class DataShelf:
         known = self.uploaded(owner)
         if known is not None and known.key == key:
             return known
-        # An archive may not be given a name, and is told by its content.
         is_archive = name.lower().endswith(".zip")
+        if is_archive and not zipfile.is_zipfile(io.BytesIO(content)):
+            raise ValueError(f"{name} is not a ZIP archive, or it is damaged")
+        # An open archive may not be given a name.
         interactions = load(io.BytesIO(content), name=None if is_archive else name)
         split = split_users(interactions, self._config)
         data = TrainingData(key, name if is_archive else interactions.name, False, facts(interactions), lambda: split)

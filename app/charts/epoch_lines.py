@@ -14,6 +14,8 @@ WAITING = "Waiting for the first epoch ..."
 # More points than this are a line; fewer need their markers to be seen.
 _MARKED_POINTS = 12
 _GHOST_COLOUR = 9
+# With fewer the axis would have ticks between epochs.
+_LEAST_EPOCHS = 5
 
 
 class EpochLine(NamedTuple):
@@ -53,6 +55,8 @@ class EpochLinesData(NamedTuple):
         A value to hold the lines against, and what it is; None and empty for none.
     note
         What stands in place of lines where there are none.
+    from_zero
+        Whether the vertical axis starts at 0.
     """
 
     title: str
@@ -62,6 +66,7 @@ class EpochLinesData(NamedTuple):
     level: float | None = None
     level_name: str = ""
     note: str = WAITING
+    from_zero: bool = True
 
 
 def epoch_line(name: str, epochs: np.ndarray, values: np.ndarray, look: int | None, note: str = "") -> EpochLine:
@@ -90,15 +95,17 @@ def epoch_lines_figure(data: EpochLinesData, dark: bool) -> go.Figure:
     text = TEXT_DARK if dark else TEXT_LIGHT
     if data.level is not None:
         label = {"text": f"{data.level_name} {data.level:.3f}", "font": {"size": 12}}
-        figure.add_hline(
-            y=data.level, line={"dash": "dot", "width": 1.5, "color": text}, annotation=label, annotation_position="bottom right"
-        )
+        figure.add_hline(y=data.level, line={"dash": "dot", "width": 1.5, "color": text}, annotation=label, annotation_position="top left")
     if data.boundary is not None:
         mark = {"text": "codes from here", "font": {"size": 12}}
         figure.add_vline(
             x=data.boundary, line={"dash": "dash", "width": 1.5, "color": text}, annotation=mark, annotation_position="bottom right"
         )
-    figure.layout.xaxis.update(rangemode="tozero")
+    last = max(float(line.epochs[-1]) for line in drawn)
+    figure.layout.xaxis.update(range=[0, 1.02 * max(last, _LEAST_EPOCHS)])
+    if data.from_zero:
+        highest = max(float(line.values.max()) for line in drawn)
+        figure.layout.yaxis.update(range=[0, 1.08 * highest if highest > 0 else 1.0])
     figure.layout.update(showlegend=len(drawn) > 1)
     return figure
 

@@ -57,7 +57,7 @@ def recall_lines(points: Sequence[EpochPoint], baseline: Sequence[EpochPoint], g
 def loss_lines(points: Sequence[EpochPoint]) -> EpochLinesData:
     """Training loss of all stages; see `recall_lines`."""
     lines = _lines(points, "loss", (TWO_TOWER,), 0.0) + _lines(points, "loss", (BACKBONE, JOINT), boundary_of(points))
-    return EpochLinesData("Loss", "mean over batches", tuple(lines), boundary_of(points))
+    return EpochLinesData("Loss", "mean over batches", tuple(lines), boundary_of(points), from_zero=False)
 
 
 def code_lines(points: Sequence[EpochPoint], field: str, title: str, y_title: str, scale: float = 1.0) -> EpochLinesData:

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import training_run
+from app.job_snapshot import JobState
+from app.training_control import Pace
+from app.training_session import TrainingView
+from sparcode.metrics.registry import METRICS
+from sparcode.training import DivergenceError
+from tests.pages.opened_pages import PATIENCE, charts, described, figures, studio, visited
+
+pytestmark = pytest.mark.usefixtures("tiny_app")
+PAGE = "train.py"
+SMALL = {"m": "2", "k": "8"}
+CHARTS = {
+    *("Recall on validation users", "Loss", "Commitment: distance of tokens to their codes", "Perplexity", "Dead codewords"),
+    "Use of codewords, epoch by epoch",
+}
+
+
+def labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    (found,) = [button for button in app.button if button.label == label]
+    return found.click().run()
+
+
+def markdown(app: AppTest) -> str:
+    return "\n".join(text.value for text in app.markdown)
+
+
+def view_of(app: AppTest) -> TrainingView:
+    return studio().from_scratch.view(app.session_state["owner"])
+
+
+def ended(app: AppTest) -> AppTest:
+    """The page once its run is over."""
+    job = studio().jobs.wait(view_of(app).job.key, lambda snapshot: False, PATIENCE)
+    assert not job.active
+    app.run()
+    assert not app.exception
+    return app
+
+
+def paused(app: AppTest, n_points: int) -> AppTest:
+    """The page once its run waits after so many epochs."""
+    key = view_of(app).job.key
+    studio().jobs.wait(key, lambda snapshot: len(snapshot.records) >= n_points, PATIENCE)
+    for _ in range(PATIENCE * 100):
+        if view_of(app).pace is Pace.PAUSED:
+            break
+        studio().jobs.wait(key, lambda snapshot: False, 0.01)
+    return app.run()
+
+
+def test_an_empty_page_says_what_will_happen_and_how_to_start() -> None:
+    app = visited(PAGE, **SMALL)
+    assert not app.exception
+    assert "Nothing has been trained in this browser yet" in markdown(app)
+    assert labels(app) == ["Start training", "Train one epoch"]
+    assert not charts(app)
+    assert app.number_input(key="t_dim").value == 8
+    assert app.selectbox(key="t_encoder").options == ["mean", "gru", "sasrec"]
+
+
+def test_a_run_shows_curves_figures_and_where_they_come_from() -> None:
+    app = ended(click(visited(PAGE, **SMALL), "Start training"))
+    result = view_of(app).job.result
+    assert "Run 1 is finished" in markdown(app)
+    assert set(charts(app)) == CHARTS
+    shown = figures(app)
+    assert shown["Recall@50"] == METRICS["recall"].text(result.recall)
+    assert shown["Two-tower Recall@50"] == METRICS["recall"].text(result.two_tower)
+    assert shown["Index size"] == METRICS["size_bytes"].text(result.size_bytes)
+    names = [trace.get("name") for trace in charts(app)["Recall on validation users"]["data"]]
+    assert names == ["two-tower", "all-to-all", "SparCode"]
+    (alt,) = [text for text in described(app) if text.startswith("Validation recall")]
+    assert "SparCode 0." in alt
+    assert "two-tower 0." in alt
+    caption = " ".join(text.value for text in app.caption)
+    assert "Trained from scratch" in caption
+    assert "seed 0" in caption
+    assert "Measured on this machine" in caption
+
+
+def test_settings_reach_the_run() -> None:
+    app = visited(PAGE, **SMALL, t_encoder="gru", t_update="ema", t_ema="0.9", t_beta="0.25", t_epochs="2", t_joint="1", t_seed="5")
+    app.checkbox(key="t_two_tower").uncheck().run()
+    app = ended(click(app, "Start training"))
+    config = view_of(app).plan.config
+    assert (config.model.encoder, config.quantizer.codebook_update, config.quantizer.ema_decay) == ("gru", "ema", 0.9)
+    assert (config.quantizer.commitment_weight, config.training.epochs, config.training.joint_epochs) == (0.25, 2, 1)
+    assert config.training.seed == 5
+    assert [point.epoch for point in view_of(app).points] == [1, 2, 0, 1]
+    assert "Two-tower Recall@50" not in figures(app)
+
+
+def test_dimensions_that_do_not_split_are_explained_and_corrected() -> None:
+    app = visited(PAGE, m="4", k="8", t_dim="10", t_epochs="1", t_joint="1")
+    assert "D = 10 cannot be cut into M = 4 equal parts, one per codebook: **D = 12** is used." in app.info[0].value
+    app = ended(click(app, "Start training"))
+    assert view_of(app).plan.config.model.token_dim == 12
+
+
+def test_a_run_can_be_stepped_through_paused_and_resumed() -> None:
+    app = paused(click(visited(PAGE, **SMALL), "Train one epoch"), 1)
+    assert labels(app) == ["Resume", "Step one epoch", "Cancel"]
+    assert "**Paused** · run 1 · all-to-all, epoch 1 of at most 6" in markdown(app)
+    assert "not timed yet" in markdown(app)
+    app = paused(click(app, "Step one epoch"), 2)
+    assert "epoch 2 of at most 6" in markdown(app)
+    assert len(view_of(app).points) == 2
+    app = ended(click(app, "Resume"))
+    assert "Run 1 is finished" in markdown(app)
+
+
+def test_a_paused_run_survives_another_page_and_can_be_cancelled() -> None:
+    app = paused(click(visited(PAGE, **SMALL), "Train one epoch"), 1)
+    app.switch_page("../pages/overview.py").run()
+    app.switch_page(f"../pages/{PAGE}").run()
+    assert "Paused" in markdown(app)
+    assert app.select_slider(key="k").value == "8"
+    app = ended(click(app, "Cancel"))
+    assert "Run 1 was cancelled after 1 epoch. Its curves stand below." in app.warning[0].value
+    assert "Start training" in labels(app)
+    assert charts(app)["Loss"]["data"]
+    assert "Run 2 is finished" in markdown(ended(click(app, "Start training")))
+
+
+def test_a_diverged_run_shows_its_message_its_curves_and_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = training_run.fine_tune
+
+    def diverge(*arguments: object) -> object:
+        train(*arguments)
+        raise DivergenceError("the loss became nan in epoch 2")
+
+    monkeypatch.setattr(training_run, "fine_tune", diverge)
+    app = ended(click(visited(PAGE, **SMALL), "Start training"))
+    assert "ended with an error after 9 epochs: the loss became nan in epoch 2." in app.error[0].value
+    assert "smaller step size" in app.error[0].value
+    assert charts(app)["Loss"]["data"]
+    monkeypatch.setattr(training_run, "fine_tune", train)
+    app = ended(click(app, "Start training"))
+    assert view_of(app).job.state is JobState.DONE
+    assert not app.error
+
+
+def test_earlier_runs_are_ghosts_and_rows_until_they_are_forgotten() -> None:
+    app = ended(click(visited(PAGE, **SMALL, t_epochs="2", t_joint="1"), "Start training"))
+    assert not app.dataframe
+    app = ended(click(app, "Start training"))
+    names = [trace.get("name") for trace in charts(app)["Recall on validation users"]["data"]]
+    assert names[0] == "run 1"
+    (table,) = [frame.value for frame in app.dataframe]
+    assert table["run"].tolist() == [1]
+    app = click(app, "Forget earlier runs")
+    assert not app.dataframe
+    assert "run 1" not in [trace.get("name") for trace in charts(app)["Recall on validation users"]["data"]]
+
+
+def test_a_second_browser_waits_and_is_told_so() -> None:
+    first = paused(click(visited(PAGE, **SMALL), "Train one epoch"), 1)
+    second = click(visited(PAGE, **SMALL), "Start training")
+    assert "Waiting for its turn, behind: training run 1 from scratch." in markdown(second)
+    assert labels(second) == ["Cancel"]
+    click(first, "Cancel")
+    ended(second)
+    assert "Run 1 is finished" in markdown(second)
+
+
+def test_every_epoch_is_there_to_read() -> None:
+    app = ended(click(visited(PAGE, **SMALL, t_epochs="2", t_joint="1"), "Start training"))
+    app.session_state["train-numbers"] = True
+    app.run()
+    (table,) = [frame.value for frame in app.dataframe]
+    assert table["validation Recall@50"].tolist() == [point.recall for point in view_of(app).points]
+
+
+def test_an_uploaded_table_is_trained_on(tiny_table: Path) -> None:
+    app = visited(PAGE, **SMALL, t_data="upload", t_epochs="2", t_joint="1")
+    assert "Choose a file" in app.info[0].value
+    assert all(button.disabled for button in app.button if button.label == "Start training")
+    app.file_uploader[0].upload("mine.csv", tiny_table.read_bytes(), "text/csv").run()
+    assert any("mine: 120 users, 80 items" in text.value for text in app.caption)
+    app = ended(click(app, "Start training"))
+    assert view_of(app).plan.data.name == "mine"
+
+
+def test_an_upload_that_cannot_be_used_says_why() -> None:
+    app = visited(PAGE, **SMALL, t_data="upload")
+    app.file_uploader[0].upload("mine.csv", b"a,b\n1,2\n", "text/csv").run()
+    assert not app.exception
+    assert "cannot be used" in app.error[0].value
+    assert "cannot tell which column" in app.text[0].value
+
+
+def test_made_up_data_of_another_size_can_be_chosen() -> None:
+    app = visited(PAGE, **SMALL, t_data="small", t_data_seed="3", t_epochs="1", t_joint="1")
+    assert any("synthetic, seed 3" in text.value for text in app.caption)
+    app.checkbox(key="t_two_tower").uncheck().run()
+    app = ended(click(app, "Start training"))
+    assert "seed 3" in view_of(app).plan.data.name
+
+
+def test_a_value_of_the_address_that_is_not_possible_is_named() -> None:
+    app = visited(PAGE, **SMALL, t_epochs="0")
+    assert "Epochs = 0, which is not possible" in app.warning[0].value
+    assert not app.exception
