@@ -49,10 +49,17 @@ class TrainingControl:
         self._waiting_since: float | None = None
         self._waited = 0.0
 
-    def pause(self) -> None:
-        """Let the worker wait from the next batch on; its state stays as it is."""
+    def pause(self, patience: float = 0.0) -> None:
+        """Let the worker wait from the next batch on; its state stays as it is.
+
+        Parameters
+        ----------
+        patience
+            Seconds to wait at most for the worker to get there.
+        """
         with self._changed:
             self._paused, self._stepping = True, False
+            self._changed.wait_for(lambda: self._waiting_since is not None or not self._paused, patience)
 
     def resume(self) -> None:
         """Let the worker go on."""
@@ -104,6 +111,7 @@ class TrainingControl:
             if not self._held():
                 return
             self._waiting_since = self._clock()
+            self._changed.notify_all()
             try:
                 while self._held() and not cancelled():
                     if self._clock() - self._waiting_since >= self._limit:

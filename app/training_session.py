@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from app.bounded_cache import BoundedCache
-from app.job_snapshot import JobSnapshot
+from app.job_snapshot import ACTIVE, JobSnapshot, JobState
 from app.jobs import JobHandle, JobManager
 from app.time_left import TimeLeft, pace_of, time_left
 from app.training_control import Pace, TrainingControl
@@ -31,6 +31,8 @@ from sparcode.data.split import Split
 
 FROM_SCRATCH: Final = "from scratch"
 KEPT_RUNS: Final = 8
+# Mostly enough for the batch under way, so that a page shows the pause at once.
+PAUSE_PATIENCE: Final = 0.3
 KEPT_OWNERS: Final = 64
 _BASELINE_BYTES: Final = 4 * 2**20
 _POINT_BYTES: Final = 512
@@ -105,6 +107,18 @@ class TrainingView(NamedTuple):
     baseline: tuple[EpochPoint, ...]
     earlier: tuple[EarlierRun, ...]
 
+    @property
+    def state(self) -> JobState | None:
+        """Where the run stands for its owner: cancelled as soon as they asked for it, though the worker may still end a batch."""
+        if self.job is not None and self.job.active and not self.job.owners:
+            return JobState.CANCELLED
+        return None if self.job is None else self.job.state
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is queued or trained."""
+        return self.state in ACTIVE
+
 
 @dataclass(eq=False)
 class _Started:
@@ -170,8 +184,9 @@ class TrainingSession:
 
     def pause(self, owner: str) -> None:
         """Hold the owner's run between two batches."""
-        if (started := self._of(owner)) is not None:
-            started.control.pause()
+        started, job = self._of(owner), self._jobs.get(_key(owner))
+        if started is not None and job is not None and job.active:
+            started.control.pause(PAUSE_PATIENCE if job.state is JobState.RUNNING else 0.0)
 
     def resume(self, owner: str) -> None:
         """Let the owner's run go on."""

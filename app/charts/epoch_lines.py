@@ -96,13 +96,12 @@ def epoch_lines_figure(data: EpochLinesData, dark: bool) -> go.Figure:
     if data.level is not None:
         label = {"text": f"{data.level_name} {data.level:.3f}", "font": {"size": 12}}
         figure.add_hline(y=data.level, line={"dash": "dot", "width": 1.5, "color": text}, annotation=label, annotation_position="top left")
+    end = 1.02 * max(_LEAST_EPOCHS, *(float(line.epochs[-1]) for line in drawn))
     if data.boundary is not None:
         mark = {"text": "codes from here", "font": {"size": 12}}
-        figure.add_vline(
-            x=data.boundary, line={"dash": "dash", "width": 1.5, "color": text}, annotation=mark, annotation_position="bottom right"
-        )
-    last = max(float(line.epochs[-1]) for line in drawn)
-    figure.layout.xaxis.update(range=[0, 1.02 * max(last, _LEAST_EPOCHS)])
+        place = "bottom left" if data.boundary > end / 2 else "bottom right"
+        figure.add_vline(x=data.boundary, line={"dash": "dash", "width": 1.5, "color": text}, annotation=mark, annotation_position=place)
+    figure.layout.xaxis.update(range=[0, end])
     if data.from_zero:
         highest = max(float(line.values.max()) for line in drawn)
         figure.layout.yaxis.update(range=[0, 1.08 * highest if highest > 0 else 1.0])

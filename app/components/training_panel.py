@@ -55,14 +55,19 @@ def training() -> None:
 def _panel(studio: Studio, choice: Choice | None) -> None:
     session, owner = studio.from_scratch, owner_id()
     view = session.view(owner)
-    _status(view)
-    _buttons(view, session, owner, choice)
+    # Charts stay where they are drawn only as long as the number of elements above them does.
+    head, cards, charts = st.container(), st.container(), st.container()
+    with head:
+        _status(view)
+        _buttons(view, session, owner, choice)
     if view.job is None and not view.earlier:
         st.markdown(_EMPTY)
     else:
         if view.job is not None and isinstance(view.job.result, RunResult):
-            _figures(view, view.job.result)
-        training_charts(view, _shown_data(view, choice))
+            with cards:
+                _figures(view, view.job.result)
+        with charts:
+            training_charts(view, _shown_data(view, choice))
         _provenance(view, studio)
         _tables(view, session, owner)
     active = view.job is not None and view.job.active
@@ -82,9 +87,9 @@ def _status(view: TrainingView) -> None:
     if view.job is None:
         return
     text = status(view)
-    if view.job.state is JobState.FAILED:
+    if view.state is JobState.FAILED:
         st.error(text)
-    elif view.job.state is JobState.CANCELLED:
+    elif view.state is JobState.CANCELLED:
         st.warning(text)
     else:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -103,14 +108,14 @@ def status(view: TrainingView) -> str:
     job, plan, points = view.job, view.plan, view.points
     n_epochs = sum(point.epoch > 0 for point in points)
     trained = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
-    if job.state is JobState.QUEUED:
+    if view.state is JobState.QUEUED:
         return f"**Waiting.** {status_text(job)} One training from scratch at a time, so that the pages stay quick."
-    if job.state is JobState.FAILED:
+    if view.state is JobState.FAILED:
         way_on = "Its curves stand below. Change the settings, for instance to a smaller step size, and start again."
         return f"Run {plan.number} ended with an error after {trained}: {plain_error(job.error)} {way_on if points else ''}"
-    if job.state is JobState.CANCELLED:
+    if view.state is JobState.CANCELLED:
         return f"Run {plan.number} was cancelled after {trained}." + (" Its curves stand below." if points else "")
-    if job.state is JobState.DONE:
+    if view.state is JobState.DONE:
         return f"**Run {plan.number} is finished**: {trained} in {view.seconds:.0f} s of training."
     if not points:
         where = "starting: reading the data and preparing the first epoch"
@@ -146,8 +151,7 @@ def plain_error(error: str) -> str:
 
 def _buttons(view: TrainingView, session: TrainingSession, owner: str, choice: Choice | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        job = view.job
-        if job is None or not job.active:
+        if not view.active:
             arguments, nothing = (session, owner, choice), choice is None
             st.button("Start training", type="primary", on_click=_start, args=arguments, disabled=nothing, shortcut="P")
             st.button(
@@ -159,7 +163,7 @@ def _buttons(view: TrainingView, session: TrainingSession, owner: str, choice: C
                 help="Starts a run that waits after its first epoch.",
             )
             return
-        if job.state is JobState.RUNNING:
+        if view.state is JobState.RUNNING:
             if view.pace in (Pace.PAUSED, Pace.PAUSING):
                 st.button("Resume", type="primary", on_click=session.resume, args=(owner,), shortcut="P")
             else:

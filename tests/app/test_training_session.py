@@ -151,6 +151,7 @@ def test_a_paused_run_can_be_cancelled_at_once_and_keeps_its_epochs(held: Held) 
     held.until_pace(Pace.PAUSED)
     asked = time.monotonic()
     assert held.session.cancel("ann")
+    assert held.session.view("ann").state is JobState.CANCELLED
     assert held.ended().state is JobState.CANCELLED
     assert time.monotonic() - asked < 0.5
     view = held.session.view("ann")
