@@ -199,7 +199,8 @@ def settings_text(config: RunConfig) -> str:
     return (
         f"{model.encoder}, {model.interaction}, T = {model.n_tokens}, D = {model.token_dim}, M = {quantizer.n_codebooks}, "
         f"K = {quantizer.codebook_size}, β = {quantizer.commitment_weight:g}, {learned}, "
-        f"{training.epochs} + {training.joint_epochs} epochs, seed {training.seed}"
+        f"{training.epochs} + {training.joint_epochs} epochs, seed {training.seed}, step sizes {training.learning_rate:g} and "
+        f"{training.joint_learning_rate:g}, patience {training.patience}"
     )
 
 

@@ -129,6 +129,7 @@ def _uploaded(studio: Studio) -> TrainingData | None:
             st.error("This file cannot be used.")
             # File and column names are anybody's text.
             st.text(str(error))
+            st.caption("A table needs a header line that tells users from items, with names such as user_id, item_id and timestamp.")
             return None
     data = shelf.uploaded(owner_id())
     if data is None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 from streamlit.testing.v1 import AppTest
@@ -13,6 +15,7 @@ from app.train_settings import (
     FIELDS,
     RATE,
     SEED,
+    UPDATE,
     TrainField,
     bounds,
     default_of,
@@ -124,6 +127,17 @@ def test_what_the_page_does_not_offer_comes_from_the_base() -> None:
     assert config.training == BASE.training
     assert (config.model.encoder, config.quantizer.n_codebooks, config.quantizer.codebook_size) == ("gru", 4, 8)
     assert settings_text(config).startswith("gru, mlp, T = 4, D = 16, M = 4, K = 8,")
+
+
+def test_runs_that_differ_in_any_field_read_differently() -> None:
+    for field in FIELDS:
+        default = default_of(field, BASE)
+        other = next(value for value in get_args(field_info(field).annotation) if value != default) if isinstance(default, str) else None
+        changed = {field: default + 1 if isinstance(default, int) else default / 2 + 0.3 if other is None else other}
+        # The decay is told where codewords follow it.
+        with_decay = {UPDATE: "ema"} if field is DECAY else {}
+        texts = {settings_text(run_config_of(BASE, {**with_decay, **values}, "1", "8")) for values in ({}, changed)}
+        assert len(texts) == 2, field.name
 
 
 def test_plain_text_means_nothing_in_markdown() -> None:
