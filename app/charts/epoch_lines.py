@@ -99,7 +99,8 @@ def epoch_lines_figure(data: EpochLinesData, dark: bool) -> go.Figure:
     end = 1.02 * max(_LEAST_EPOCHS, *(float(line.epochs[-1]) for line in drawn))
     if data.boundary is not None:
         mark = {"text": "codes from here", "font": {"size": 12}}
-        place = "bottom left" if data.boundary > end / 2 else "bottom right"
+        # Where curves are not: what starts at 0 mostly rises, a loss falls.
+        place = f"{'bottom' if data.from_zero else 'top'} {'left' if data.boundary > end / 2 else 'right'}"
         figure.add_vline(x=data.boundary, line={"dash": "dash", "width": 1.5, "color": text}, annotation=mark, annotation_position=place)
     figure.layout.xaxis.update(range=[0, end])
     if data.from_zero:

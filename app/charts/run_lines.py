@@ -54,9 +54,9 @@ def recall_lines(points: Sequence[EpochPoint], baseline: Sequence[EpochPoint], g
     return EpochLinesData(RECALL, "Recall@50", tuple(lines), boundary_of(points), level, "best of all-to-all" if level is not None else "")
 
 
-def loss_lines(points: Sequence[EpochPoint]) -> EpochLinesData:
+def loss_lines(points: Sequence[EpochPoint], baseline: Sequence[EpochPoint]) -> EpochLinesData:
     """Training loss of all stages; see `recall_lines`."""
-    lines = _lines(points, "loss", (TWO_TOWER,), 0.0) + _lines(points, "loss", (BACKBONE, JOINT), boundary_of(points))
+    lines = _lines(baseline, "loss", (TWO_TOWER,), 0.0) + _lines(points, "loss", (BACKBONE, JOINT), boundary_of(points))
     return EpochLinesData("Loss", "mean over batches", tuple(lines), boundary_of(points), from_zero=False)
 
 

@@ -36,7 +36,7 @@ def training_charts(view: TrainingView, data_key: str) -> None:
         epoch_lines_figure, recall_lines(points, view.baseline, ghosts), "train-recall", recall_alt(points, view.baseline), RECALL_HEIGHT
     )
     with st.grid(2, min_column_width=340):
-        _lines("train-loss", "Training loss", loss_lines(points), points, "loss")
+        _lines("train-loss", "Training loss", loss_lines(points, view.baseline), points, "loss")
         distance = code_lines(points, "commitment", "Commitment: distance of tokens to their codes", "mean squared distance")
         _lines("train-commitment", "Distance of tokens to their codes", distance, points, "commitment")
         _lines("train-perplexity", "Perplexity", code_lines(points, "perplexity", "Perplexity", "codewords"), points, "perplexity")

@@ -62,14 +62,14 @@ def test_earlier_runs_stand_behind_as_ghosts() -> None:
 
 
 def test_a_model_keeps_its_look_in_every_chart() -> None:
-    recall, loss = recall_lines(RUN, (two_tower(1, 0.1),), ()), loss_lines((*RUN, two_tower(1, 0.1)))
+    recall, loss = recall_lines(RUN, (two_tower(1, 0.1),), ()), loss_lines(RUN, (two_tower(1, 0.1),))
     looks = [{line.name: line.look for line in data.lines} for data in (recall, loss)]
     assert looks[0] == looks[1]
     assert len(set(looks[0].values())) == 3
 
 
 def test_epoch_0_has_no_loss() -> None:
-    (line,) = [line for line in loss_lines(RUN).lines if line.name == JOINT]
+    (line,) = [line for line in loss_lines(RUN, ()).lines if line.name == JOINT]
     np.testing.assert_array_equal(line.epochs, [4])
 
 
