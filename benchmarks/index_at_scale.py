@@ -76,9 +76,7 @@ def moves(
     index = index_of(model, codes, n_postings)
     queries, targets = (over_catalogue(part, model.n_items) for part in test)
     retriever = SparseRetriever(model, index, index.floor)
-    print(
-        f"\n{model.n_items:,} items, {index.n_lists} lists, {len(index.item_ids):,} postings, {len(codes)} queries of {codes.shape[1]} lists"
-    )
+    print(f"\n{model.n_items:,} items, {index.n_lists} lists, {len(index.item_ids):,} postings, {len(codes)} queries")
     print("\n| postings kept | tau | Recall@50 | ms |\n|---|---|---|---|")
     taken = []
     for share in [1.0, *np.linspace(1.0, 0.1, times)]:
