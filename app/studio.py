@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import torch
 
+from app.backbones import Backbones, backbone_key
 from app.bounded_cache import BoundedCache
 from app.comparison import Comparison, Step, compare
 from app.job_snapshot import JobSnapshot, JobState
@@ -17,22 +18,19 @@ from app.live_tuning import fine_tune_within
 from app.stage import Kind, Origin, Stage, measure, refine
 from app.trained_models import Backbone, Tuned
 from app.training_session import FROM_SCRATCH, TrainingSession
-from sparcode.config import QuantizerConfig, RunConfig
+from app.view import View
+from sparcode.config import ModelConfig, QuantizerConfig, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import split_users
 from sparcode.device import device_of
-from sparcode.evaluation import accuracy
 from sparcode.machine import machine_facts
-from sparcode.pipeline import preview, train_backbone
-from sparcode.retrieval import ExactRetriever
+from sparcode.pipeline import preview
 from sparcode.training import EpochRecord
 
-K: Final = 50
 STAGES_BYTES: Final = 640 * 2**20
 MODELS_BYTES: Final = 128 * 2**20
 TRAINING: Final = "training"
 PREVIEWS: Final = "previews"
-BACKBONE_KEY: Final = "backbone"
 COMPARISON_KEY: Final = "comparison"
 FIRST_FIGURES: Final = "first figures"
 MEASURED_KINDS: Final[tuple[Kind, ...]] = ("preview", "fine-tuned")
@@ -40,33 +38,6 @@ MEASURED_KINDS: Final[tuple[Kind, ...]] = ("preview", "fine-tuned")
 LIVE_SECONDS: Final = 7.0
 # Where the preview alone takes long.
 LEAST_TUNING_SECONDS: Final = 3.0
-
-
-class View(NamedTuple):
-    """What there is to show for one setting, and what is under way.
-
-    Attributes
-    ----------
-    config
-        The setting.
-    stage
-        The best one known; None before the first figures.
-    preview
-        The preview's stage, for comparison; None if it is not known (any more).
-    waiting
-        The job that first figures, or the rest of them, wait for; None if there is none.
-    tuning
-        The fine-tuning job of this setting; None if there never was one.
-    active
-        Whether anything shown may still change by itself.
-    """
-
-    config: RunConfig
-    stage: Stage | None
-    preview: Stage | None
-    waiting: JobSnapshot | None
-    tuning: JobSnapshot | None
-    active: bool
 
 
 class Studio:
@@ -77,7 +48,7 @@ class Studio:
     interactions
         The data set.
     config
-        Settings of everything but the quantizer, which visitors choose.
+        Settings the studio was started with; visitors choose quantizer, tokens, encoder, interaction and seed anew.
     """
 
     def __init__(self, interactions: Interactions, config: RunConfig) -> None:
@@ -86,28 +57,41 @@ class Studio:
         # One training at a time and one core each leave a core for the pages.
         self.jobs = JobManager({TRAINING: 1, PREVIEWS: 1, FROM_SCRATCH: 1}, on_worker_start=lambda: torch.set_num_threads(1))
         self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split)
-        self.backbone: Backbone | None = None
+        self.backbones = Backbones(self.split, self.jobs, TRAINING)
         self.comparison: Comparison | None = None
         self._refused: set[tuple[str, str]] = set()
         self._models = BoundedCache(MODELS_BYTES)
         self._stages = BoundedCache(STAGES_BYTES)
 
     @property
+    def backbone(self) -> Backbone | None:
+        """The backbone of the studio's own settings; None until it is trained."""
+        return self.backbones.of(self.config)
+
+    @property
     def machine(self) -> str:
         """What figures are measured on, in words."""
         return machine_facts(None if self.backbone is None else device_of(self.backbone.model))
 
-    def run_config(self, quantizer: QuantizerConfig) -> RunConfig:
-        """The studio's settings with another quantizer."""
-        return RunConfig(**{**dict(self.config), "quantizer": quantizer})
+    def run_config(self, quantizer: QuantizerConfig | None = None, model: ModelConfig | None = None, seed: int | None = None) -> RunConfig:
+        """The studio's settings with another quantizer, other networks, or another seed; what is None stays the studio's own."""
+        values = dict(self.config)
+        if seed is not None:
+            values["training"] = self.config.training.model_copy(update={"seed": seed})
+        return RunConfig(**{**values, "quantizer": quantizer or self.config.quantizer, "model": model or self.config.model})
 
     def seen_stages(self) -> list[Stage]:
         """Every measured index still in memory, the last used at the end."""
         return self._stages.values()
 
+    def best_stage(self, config: RunConfig) -> Stage | None:
+        """The best measured index of a setting that is still in memory, fine-tuned before preview; starts nothing."""
+        run = config.content_hash()
+        return self._stages.get(("fine-tuned", run)) or self._stages.get(("preview", run))
+
     def start_backbone(self, owner: str) -> JobSnapshot:
-        """Train the backbone in the background, or join the training under way."""
-        return self.jobs.submit(BACKBONE_KEY, "training the all-to-all backbone", self._train_backbone, owner, TRAINING)
+        """Train the backbone of the studio's own settings in the background, or join the training under way."""
+        return self.backbones.start(self.config, owner)
 
     def start_comparison(self, owner: str) -> JobSnapshot:
         """Train and measure the peers in the background, or join the work under way; the backbone comes first if it is not there."""
@@ -115,12 +99,11 @@ class Studio:
             self.start_backbone(owner)
         return self.jobs.submit(COMPARISON_KEY, "comparison of models", self._compare, owner, TRAINING)
 
-    def start_tuning(self, quantizer: QuantizerConfig, owner: str, full: bool = False) -> JobSnapshot:
+    def start_tuning(self, config: RunConfig, owner: str, full: bool = False) -> JobSnapshot:
         """Fine-tune the preview of a setting in the background, or join the training under way.
 
         With `full` for all epochs of the settings, else for those that fit into the time of a live demonstration.
         """
-        config = self.run_config(quantizer)
         previewing = self.jobs.get(_measuring_key("preview", config))
         spent = 0.0 if previewing is None else previewing.seconds
         # What the preview took, k-means and the index, fine-tuning needs again around its epochs, the index for sharper scores.
@@ -128,25 +111,22 @@ class Studio:
         label = f"fine-tuning {_setting(config)} " + (f"for all {config.training.joint_epochs} epochs" if full else f"for {seconds:.0f} s")
         return self.jobs.submit(tuning_key(config), label, lambda handle: self._fine_tune(config, seconds, handle), owner, TRAINING)
 
-    def view(self, quantizer: QuantizerConfig, owner: str, wait_seconds: float = 0.0) -> View:
+    def view(self, config: RunConfig, owner: str, wait_seconds: float = 0.0) -> View:
         """What there is for one setting; starts what is missing: backbone, then preview, then fine-tuning.
 
         A failed job, or fine-tuning that this owner cancelled, is not started again by itself.
 
         Parameters
         ----------
-        quantizer
-            The setting.
+        config
+            The setting, see `run_config`.
         owner
             Who looks.
         wait_seconds
             How long to wait at most for the first figures.
         """
-        config = self.run_config(quantizer)
-        if self.backbone is None:
-            job = self.jobs.get(BACKBONE_KEY)
-            job = self.start_backbone(owner) if job is None or job.state is JobState.DONE else job
-            return View(config, None, None, job, None, job.active)
+        if not self._is_trained(config) and (training := self.backbones.ask(config, owner)) is not None:
+            return View(config, None, None, training, None, training.active)
         tuning = self.jobs.get(tuning_key(config))
         previewed = self._stages.get(("preview", config.content_hash()))
         tuned = self._ask_tuned(config, owner, wait_seconds)
@@ -154,34 +134,50 @@ class Studio:
             return View(config, tuned.stage, previewed, tuned.job, tuning, _is_active(tuning) or _is_active(tuned.job))
         found = self._ask_preview(config, owner, wait_seconds, whole_curve=False)
         if found.job is None and self._wants_tuning(config, tuning, owner):
-            tuning = self.start_tuning(quantizer, owner)
+            tuning = self.start_tuning(config, owner)
         if found.job is None and not _is_active(tuning) and tuned.job is None:
             # There is time for the rest of the curve: no fine-tuned figures are about to take its place.
             found = self._ask_preview(config, owner, wait_seconds, whole_curve=True)
         jobs = (found.job, tuned.job, tuning)
         return View(config, found.stage, found.stage, found.job or tuned.job, tuning, any(map(_is_active, jobs)))
 
-    def leave(self, quantizer: QuantizerConfig, owner: str) -> None:
-        """Stop what is under way for a setting this owner looks at no more, unless others wait for it: the last choice counts."""
-        config = self.run_config(quantizer)
+    def leave(self, config: RunConfig, owner: str, to: RunConfig | None = None) -> None:
+        """Stop what is under way for a setting this owner looks at no more, unless others wait for it: the last choice counts.
+
+        Parameters
+        ----------
+        config
+            The setting left.
+        owner
+            Who leaves it.
+        to
+            The setting looked at instead; if it starts from the same backbone, the training of that goes on.
+        """
+        if to is None or backbone_key(to) != backbone_key(config):
+            self.backbones.leave(config, owner)
         for key in (tuning_key(config), *(_measuring_key(kind, config) for kind in MEASURED_KINDS)):
             self.jobs.cancel(key, owner)
 
-    def cancel_tuning(self, quantizer: QuantizerConfig, owner: str) -> bool:
+    def cancel_tuning(self, config: RunConfig, owner: str) -> bool:
         """Stop the fine-tuning of a setting for this owner, until `retry_tuning`; it goes on if others want it too."""
-        key = tuning_key(self.run_config(quantizer))
+        key = tuning_key(config)
         self._refused.add((key, owner))
         return self.jobs.cancel(key, owner)
 
-    def retry_tuning(self, quantizer: QuantizerConfig, owner: str) -> None:
+    def retry_tuning(self, config: RunConfig, owner: str) -> None:
         """Let the next `view` start the fine-tuning again after a cancel or a failure."""
-        key = tuning_key(self.run_config(quantizer))
+        key = tuning_key(config)
         self._refused.discard((key, owner))
         self.jobs.forget(key)
 
     def close(self) -> None:
         """Stop all jobs."""
         self.jobs.close()
+
+    def _is_trained(self, config: RunConfig) -> bool:
+        """Whether there is a fine-tuned model or index, which needs its backbone no more."""
+        run = config.content_hash()
+        return self._stages.get(("fine-tuned", run)) is not None or self._models.get(run) is not None
 
     def _wants_tuning(self, config: RunConfig, tuning: JobSnapshot | None, owner: str) -> bool:
         if config.training.joint_epochs == 0 or (tuning_key(config), owner) in self._refused:
@@ -223,21 +219,11 @@ class Studio:
 
         return keep
 
-    def _train_backbone(self, handle: JobHandle) -> None:
-        if self.backbone is not None:
-            return
-        started = time.perf_counter()
-        model, records = train_backbone(self.split, self.config, handle.publish, handle.should_stop)
-        handle.check()
-        seconds = time.perf_counter() - started
-        recall, ndcg, _ = accuracy(ExactRetriever(model), self.split.test, K)
-        self.backbone = Backbone(model, tuple(records), recall, ndcg, seconds)
-
     def _preview(self, config: RunConfig, handle: JobHandle, whole_curve: bool) -> None:
         stage, keep = self._stages.get(("preview", config.content_hash())), self._keeper(handle)
         if stage is None or not stage.presentable:
             started = time.perf_counter()
-            model = preview(self.backbone.model, self.split, config)
+            model = preview(self.backbones.train(config, handle).model, self.split, config)
             handle.check()
             origin = Origin("preview", config, (), lambda: time.perf_counter() - started, cut_short=False)
             stage = measure(model, origin, self.split, keep, handle.check)
@@ -257,8 +243,9 @@ class Studio:
         known = self._models.get(run)
         if known is not None and not (known.cut_short and math.isinf(seconds)):
             return known
+        backbone = self.backbones.train(config, handle)
         started = time.perf_counter()
-        model = preview(self.backbone.model, self.split, config)
+        model = preview(backbone.model, self.split, config)
         records, cut_short = fine_tune_within(model, self.split, config, seconds, on_epoch, handle.should_stop)
         handle.check()
         tuned = Tuned(model, tuple(records), time.perf_counter() - started, cut_short)
@@ -266,7 +253,8 @@ class Studio:
         return tuned
 
     def _compare(self, handle: JobHandle) -> None:
-        if self.backbone is None:
+        backbone = self.backbone
+        if backbone is None:
             raise ValueError("the backbone was not trained, so there is nothing to compare")
         # All epochs, because its peers get all of theirs.
         tuned = self._tuned(self.config, math.inf, lambda record: handle.publish(Step("fine-tuning SparCode", record)), handle)
@@ -274,7 +262,7 @@ class Studio:
         if (stage := self._stages.get(shown)) is not None and stage.cut_short:
             # The explorer measures the better model when it is looked at again.
             self._stages.discard(shown)
-        self.comparison = compare(self.split, self.config, self.backbone, tuned, handle)
+        self.comparison = compare(self.split, self.config, backbone, tuned, handle)
 
 
 class _Measured(NamedTuple):

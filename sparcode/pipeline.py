@@ -21,7 +21,7 @@ from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.spectral_start import start_spectrally
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.teachers import BackboneTeacher, EaseTeacher, Teacher
-from sparcode.training import EpochRecord, Trainer, fit, never_stop
+from sparcode.training import EpochRecord, Trainer, fit, never_stop, validation_recall
 
 TEACHER_MAX_ITEMS = 10_000
 _WITH_ITEMS, _WITH_USERS = ("items", "both"), ("users", "both")
@@ -57,7 +57,12 @@ def check_side_features(split: Split, config: ModelConfig) -> None:
 
 
 def train_backbone(
-    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop, device: Device = "auto"
+    split: Split,
+    config: RunConfig,
+    on_epoch: OnEpoch = ignore_record,
+    should_stop: ShouldStop = never_stop,
+    device: Device = "auto",
+    with_start: bool = False,
 ) -> tuple[AllToAllModel, list[EpochRecord]]:
     """Train the continuous all-to-all model, to its best validation recall.
 
@@ -71,10 +76,15 @@ def train_backbone(
         See `sparcode.training.fit`.
     device
         Where the model is trained and stays; what is made from it later stays there too. See `sparcode.device.choose_device`.
+    with_start
+        Whether the records begin with the untrained model as epoch 0, for those who watch: a first epoch may take long.
     """
     model = AllToAllModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
     trainer = _start(model, split, config, device)
-    return model, fit(trainer, split.validation, on_epoch, should_stop)
+    start = [trainer.initial_record()._replace(recall=validation_recall(model, split.validation))] if with_start else []
+    for record in start:
+        on_epoch(record)
+    return model, start + fit(trainer, split.validation, on_epoch, should_stop)
 
 
 def train_two_tower(

@@ -74,10 +74,13 @@ def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Pages run inside the test get a studio of their own, on tiny data with tiny settings."""
     from app import loaders
-    from tests.tiny import CONFIG
+    from sparcode.config import ModelConfig
+    from tests.tiny import changed
 
+    # The page's own default of T, so that the backbone trained at the start is the one that a page without an address asks for.
+    settings = changed(model={"n_tokens": ModelConfig().n_tokens})
     monkeypatch.setenv(loaders.DATA_VARIABLE, str(tiny_table))
-    monkeypatch.setattr(loaders, "run_config", lambda synthetic: CONFIG)
+    monkeypatch.setattr(loaders, "run_config", lambda synthetic: settings)
     loaders.close_studio()
     yield
     loaders.close_studio()

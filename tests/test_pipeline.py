@@ -128,6 +128,17 @@ def teacher(split: Split, model: nn.Module | None = None, **training: object) ->
     return _teacher(tiny_backbone() if model is None else model, split, TrainingConfig(**training))
 
 
+def test_a_backbone_can_be_watched_from_its_untrained_start_which_changes_nothing() -> None:
+    watched: list[int] = []
+    model, records = train_backbone(tiny_split(), CONFIG, lambda record: watched.append(record.epoch), with_start=True)
+    assert watched == [record.epoch for record in records] == list(range(CONFIG.training.epochs + 1))
+    assert np.isnan(records[0].loss)
+    assert 0 <= records[0].recall < records[-1].recall
+    assert all(
+        torch.equal(one, other) for one, other in zip(model.state_dict().values(), tiny_backbone().state_dict().values(), strict=True)
+    )
+
+
 def test_continuous_networks_learn_from_ease_of_the_training_users() -> None:
     train = tiny_split().train
     queries = QueryBatch.from_histories(train.take(np.arange(3)))

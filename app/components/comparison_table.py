@@ -13,7 +13,7 @@ from app.comparison import ALL_TO_ALL, SPARCODE, TWO_TOWER, ModelRow, Step
 from app.components.job_status import status_text
 from app.job_snapshot import JobSnapshot, JobState
 from app.owner import owner_id
-from app.studio import BACKBONE_KEY, COMPARISON_KEY, Studio
+from app.studio import COMPARISON_KEY, Studio
 from sparcode.metrics.registry import METRICS
 
 POLL_SECONDS: Final = 1.0
@@ -75,7 +75,7 @@ def _start(job: JobSnapshot | None, studio: Studio) -> None:
     st.markdown("SparCode, all-to-all, two-tower, EASE and popularity, trained and measured here and now on the same users.")
     if st.button("Train and compare the models", type="primary"):
         # A backbone whose training failed or was cancelled is tried again with the rest.
-        studio.jobs.forget(BACKBONE_KEY)
+        studio.backbones.retry(studio.config, owner_id())
         studio.start_comparison(owner_id())
         st.rerun()
 

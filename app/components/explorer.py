@@ -7,6 +7,7 @@ from typing import Final
 import streamlit as st
 
 from app import loaders
+from app.backbones import backbone_key
 from app.components.answers import cards, show_latency, show_recall, show_size, show_usage
 from app.components.explorer_charts import index_charts, numbers, trade_off_charts, training_chart
 from app.components.job_status import epochs_of, status_text
@@ -14,8 +15,9 @@ from app.components.provenance import kind_badge, provenance
 from app.job_snapshot import JobState
 from app.owner import owner_id
 from app.state import CODEBOOK_SIZE, CODEBOOKS, KEPT, quantizer_config, refused_settings, slider
-from app.studio import BACKBONE_KEY, Studio, View
+from app.studio import Studio
 from app.threshold_stops import KEPT_PERCENTS
+from app.view import View
 from sparcode.evaluation import ExplorerPoint
 from sparcode.metrics.registry import METRICS
 
@@ -41,12 +43,12 @@ def _panel(studio: Studio) -> None:
         for column, setting in zip(columns, (CODEBOOKS, CODEBOOK_SIZE, KEPT), strict=True):
             with column:
                 values.append(slider(setting))
-        quantizer = quantizer_config(*values[:2])
-        left = st.session_state.get(_SHOWN, quantizer)
-        if left != quantizer:
-            studio.leave(left, owner_id())
-        st.session_state[_SHOWN] = quantizer
-        view = studio.view(quantizer, owner_id(), WAIT_SECONDS)
+        config = studio.run_config(quantizer_config(*values[:2]))
+        left = st.session_state.get(_SHOWN, config)
+        if left != config:
+            studio.leave(left, owner_id(), to=config)
+        st.session_state[_SHOWN] = config
+        view = studio.view(config, owner_id(), WAIT_SECONDS)
         if view.stage is None:
             _first_visit(view, studio)
         else:
@@ -58,17 +60,20 @@ def _panel(studio: Studio) -> None:
 
 
 def _first_visit(view: View, studio: Studio) -> None:
-    job, total = view.waiting, studio.config.training.epochs
-    if job is None or (studio.backbone is not None and job.active):
+    job, total = view.waiting, view.config.training.epochs
+    key = backbone_key(view.config)
+    if job is None or (job.key != key and job.active):
         st.info("The first figures of this setting are being measured.")
         return
     if job.state in (JobState.FAILED, JobState.CANCELLED):
         st.error(status_text(job, total))
         if st.button("Try again"):
+            if job.key == key:
+                studio.backbones.retry(view.config, owner_id())
             studio.jobs.forget(job.key)
             st.rerun()
         return
-    if job.key == BACKBONE_KEY:
+    if job.key == key:
         st.info(
             "The backbone is being trained: the all-to-all model that every index on this data starts from. It takes some seconds, "
             "once. " + status_text(job, total)
@@ -125,13 +130,13 @@ def _is_training(view: View) -> bool:
 
 def _tuning(view: View, studio: Studio) -> None:
     """Fine-tuning that is under way, or ended without a model."""
-    job, quantizer = view.tuning, view.config.quantizer
+    job, config = view.tuning, view.config
     st.markdown(status_text(job))
     if job.active and owner_id() in job.owners and st.button("Cancel fine-tuning"):
-        studio.cancel_tuning(quantizer, owner_id())
+        studio.cancel_tuning(config, owner_id())
         st.rerun()
     if not job.active and st.button("Fine-tune again"):
-        studio.retry_tuning(quantizer, owner_id())
+        studio.retry_tuning(config, owner_id())
         st.rerun()
 
 
@@ -141,7 +146,7 @@ def _tuned(view: View, studio: Studio) -> None:
     best = f"best of the {n_epochs} epochs that fit" if stage.cut_short else f"best of {n_epochs} epochs"
     st.markdown(f"fine-tuned in {stage.seconds:.0f} s: {best}, on validation users")
     if stage.cut_short and st.button(f"Train all {most} epochs", help="More epochs did not fit into the time of a live demonstration."):
-        studio.start_tuning(view.config.quantizer, owner_id(), full=True)
+        studio.start_tuning(view.config, owner_id(), full=True)
         st.rerun()
 
 

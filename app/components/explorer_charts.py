@@ -15,7 +15,8 @@ from app.charts.threshold_curve import threshold_curve_data, threshold_curve_fig
 from app.charts.training_curve import training_curve_data, training_curve_figure
 from app.components.live_chart import live_chart
 from app.stage import Stage
-from app.studio import Studio, View
+from app.studio import Studio
+from app.view import View
 from sparcode.evaluation import ExplorerPoint
 from sparcode.training import EpochRecord
 
@@ -45,7 +46,8 @@ def trade_off_charts(view: View, studio: Studio, point: ExplorerPoint) -> None:
     curve, k = stage.curve, stage.explorer.k
     columns = (curve.tau, curve.density, curve.recall, curve.ndcg)
     now = (point.density, point.recall, point.ndcg)
-    ceiling = studio.backbone.recall if studio.backbone else None
+    backbone = studio.backbones.of(stage.config)
+    ceiling = backbone.recall if backbone else None
     live_chart(
         threshold_curve_figure,
         threshold_curve_data(columns, now, ceiling, k),

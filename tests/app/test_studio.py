@@ -5,18 +5,23 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from app import backbones as backbones_module
 from app import studio as studio_module
+from app.backbones import Backbones, backbone_key
 from app.job_snapshot import JobSnapshot, JobState
 from app.live_tuning import fine_tune_within
-from app.studio import BACKBONE_KEY, COMPARISON_KEY, Studio, View, tuning_key
-from sparcode.config import QuantizerConfig
+from app.studio import COMPARISON_KEY, Studio, tuning_key
+from app.view import View
+from sparcode.config import QuantizerConfig, RunConfig
 from sparcode.evaluation import accuracy
+from sparcode.pipeline import train_backbone
 from sparcode.retrieval import ExactRetriever
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 
 # Only a broken studio lets a wait take this long.
 PATIENCE = 30
-SMALL, LARGE = (QuantizerConfig(n_codebooks=2, codebook_size=size, n_nearest=2, kmeans_iterations=3) for size in (4, 8))
+SMALL, LARGE = (changed(quantizer={"codebook_size": size, "n_nearest": 2, "kmeans_iterations": 3}) for size in (4, 8))
+OTHER = changed(model={"n_tokens": 2, "interaction": "cross"}, quantizer={"codebook_size": 4}, training={"seed": 5})
 
 
 class HeldTuning:
@@ -30,6 +35,25 @@ class HeldTuning:
         self.asked.append((config.quantizer.codebook_size, seconds))
         assert self.opened.wait(PATIENCE)
         return fine_tune_within(model, split, config, seconds, *rest)
+
+
+class HeldBackbone:
+    """Stands before the training of a backbone: nothing of it happens until it is let go on."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+    def __call__(self, *arguments: object) -> object:
+        assert self.opened.wait(PATIENCE)
+        return train_backbone(*arguments)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldBackbone]:
+    held = HeldBackbone()
+    monkeypatch.setattr(backbones_module, "train_backbone", held)
+    yield held
+    held.opened.set()
 
 
 @pytest.fixture
@@ -55,19 +79,19 @@ def ended(studio: Studio, key: str) -> JobSnapshot:
     return job
 
 
-def key_of(studio: Studio, quantizer: QuantizerConfig) -> str:
-    return tuning_key(studio.run_config(quantizer))
+def key_of(studio: Studio, config: RunConfig) -> str:
+    return tuning_key(config)
 
 
 def with_backbone(studio: Studio) -> None:
     studio.start_backbone("ann")
-    assert ended(studio, BACKBONE_KEY).state is JobState.DONE
+    assert ended(studio, backbone_key(CONFIG)).state is JobState.DONE
 
 
-def settled(studio: Studio, quantizer: QuantizerConfig, owner: str = "ann") -> View:
+def settled(studio: Studio, config: RunConfig, owner: str = "ann") -> View:
     """The view once nothing of it changes any more, as a page that looks again and again sees it."""
     for _ in range(20):
-        view = studio.view(quantizer, owner, PATIENCE)
+        view = studio.view(config, owner, PATIENCE)
         if not view.active:
             return view
         for job in (view.waiting, view.tuning):
@@ -76,10 +100,10 @@ def settled(studio: Studio, quantizer: QuantizerConfig, owner: str = "ann") -> V
     raise AssertionError("the view does not come to rest")
 
 
-def until_tuning(studio: Studio, quantizer: QuantizerConfig, owner: str = "ann") -> View:
+def until_tuning(studio: Studio, config: RunConfig, owner: str = "ann") -> View:
     """The view as soon as its fine-tuning is under way."""
     for _ in range(20):
-        view = studio.view(quantizer, owner, PATIENCE)
+        view = studio.view(config, owner, PATIENCE)
         if view.tuning is not None:
             return view
         ended(studio, view.waiting.key)
@@ -88,8 +112,8 @@ def until_tuning(studio: Studio, quantizer: QuantizerConfig, owner: str = "ann")
 
 def test_the_first_look_trains_the_backbone_and_measures_it_on_the_test_users(studio: Studio) -> None:
     view = studio.view(SMALL, "ann")
-    assert (view.stage, view.waiting.key, view.active) == (None, BACKBONE_KEY, True)
-    assert len(ended(studio, BACKBONE_KEY).records) == len(studio.backbone.records) > 0
+    assert (view.stage, view.waiting.key, view.active) == (None, backbone_key(CONFIG), True)
+    assert len(ended(studio, backbone_key(CONFIG)).records) == len(studio.backbone.records) > 0
     assert accuracy(ExactRetriever(studio.backbone.model), tiny_split().test, 50)[:2] == (studio.backbone.recall, studio.backbone.ndcg)
 
 
@@ -97,7 +121,7 @@ def test_a_preview_appears_then_its_fine_tuning_follows_by_itself(studio: Studio
     with_backbone(studio)
     view = until_tuning(studio, SMALL)
     assert (view.stage.kind, view.stage.presentable, view.active) == ("preview", True, True)
-    assert view.stage.config.quantizer == SMALL
+    assert view.stage.config == SMALL
     held.opened.set()
     tuned = settled(studio, SMALL)
     assert (tuned.stage.kind, tuned.stage.finished, tuned.tuning.state) == ("fine-tuned", True, JobState.DONE)
@@ -180,11 +204,11 @@ def test_a_failed_backbone_is_not_trained_again_by_itself(studio: Studio, monkey
     def fail(*arguments: object) -> None:
         raise ValueError("no memory")
 
-    monkeypatch.setattr(studio_module, "train_backbone", fail)
+    monkeypatch.setattr(backbones_module, "train_backbone", fail)
     view = settled(studio, SMALL)
     assert (view.stage, view.waiting.state, view.waiting.error) == (None, JobState.FAILED, "no memory")
     monkeypatch.undo()
-    studio.jobs.forget(BACKBONE_KEY)
+    studio.backbones.retry(SMALL, "ann")
     assert settled(studio, SMALL).stage.kind == "fine-tuned"
 
 
@@ -222,11 +246,11 @@ def test_the_comparison_trains_all_epochs_and_the_explorer_takes_its_model(monke
 
     monkeypatch.setattr(studio_module, "fine_tune_within", cut)
     studio = Studio(tiny_data(), changed(quantizer={"codebook_size": 4}))
-    assert settled(studio, studio.config.quantizer).stage.cut_short
+    assert settled(studio, studio.config).stage.cut_short
     studio.start_comparison("ann")
     assert ended(studio, COMPARISON_KEY).state is JobState.DONE
     assert asked[-1] == float("inf")
-    shown = settled(studio, studio.config.quantizer).stage
+    shown = settled(studio, studio.config).stage
     assert not shown.cut_short
     at_its_threshold = shown.explorer.at(shown.explorer.default_threshold)
     assert studio.comparison.rows[0].result.recall == at_its_threshold.recall
@@ -234,12 +258,61 @@ def test_the_comparison_trains_all_epochs_and_the_explorer_takes_its_model(monke
 
 
 def test_a_comparison_without_a_backbone_says_so(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studio_module, "train_backbone", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(backbones_module, "train_backbone", lambda *arguments: 1 / 0)
     studio.start_comparison("ann")
     assert "backbone was not trained" in ended(studio, COMPARISON_KEY).error
 
 
 def test_other_settings_stay_the_studios_own(studio: Studio) -> None:
-    config = studio.run_config(LARGE)
-    assert config.quantizer == LARGE
+    config = studio.run_config(QuantizerConfig(codebook_size=8))
+    assert config.quantizer == QuantizerConfig(codebook_size=8)
     assert config.model_dump(exclude={"quantizer"}) == CONFIG.model_dump(exclude={"quantizer"})
+    assert studio.run_config() == CONFIG
+    assert studio.run_config(model=OTHER.model, seed=5, quantizer=OTHER.quantizer) == OTHER
+
+
+def test_each_choice_of_networks_or_seed_has_a_backbone_of_its_own(studio: Studio) -> None:
+    with_backbone(studio)
+    view = studio.view(OTHER, "ann")
+    assert (view.stage, view.waiting.key, view.active) == (None, backbone_key(OTHER), True)
+    assert settled(studio, OTHER).stage.config == OTHER
+    other, own = studio.backbones.of(OTHER), studio.backbone
+    assert (len(other.records), other.model.tokenizer.n_tokens) == (len(own.records), 2)
+    # Both are kept, and settings that differ in codes alone share one.
+    assert studio.backbones.of(SMALL) is studio.backbones.of(LARGE) is own
+
+
+def test_a_backbone_forgotten_for_want_of_memory_is_trained_again_but_its_trained_settings_need_it_no_more(studio: Studio) -> None:
+    studio.backbones = Backbones(studio.split, studio.jobs, studio_module.TRAINING, max_bytes=1)
+    seen = settled(studio, SMALL)
+    settled(studio, OTHER)
+    assert studio.backbones.of(SMALL) is None
+    assert studio.view(SMALL, "ann").stage is seen.stage
+    assert studio.best_stage(SMALL) is seen.stage
+    assert settled(studio, LARGE).stage.kind == "fine-tuned"
+
+
+def test_leaving_for_other_networks_stops_a_backbone_and_coming_back_starts_it(studio: Studio, gate: HeldBackbone) -> None:
+    studio.view(OTHER, "ann")
+    studio.leave(OTHER, "ann", to=changed(model=OTHER.model.model_dump(), training={"seed": 5}))
+    assert studio.jobs.get(backbone_key(OTHER)).active
+    studio.leave(OTHER, "ann", to=SMALL)
+    gate.opened.set()
+    assert ended(studio, backbone_key(OTHER)).state is JobState.CANCELLED
+    assert settled(studio, OTHER).stage is not None
+
+
+def test_a_cancelled_backbone_stays_cancelled_until_it_is_asked_for_again(studio: Studio, gate: HeldBackbone) -> None:
+    studio.view(OTHER, "ann")
+    assert studio.backbones.cancel(OTHER, "ann")
+    gate.opened.set()
+    ended(studio, backbone_key(OTHER))
+    view = studio.view(OTHER, "ann")
+    assert (view.stage, view.waiting.state, view.active) == (None, JobState.CANCELLED, False)
+    studio.backbones.retry(OTHER, "ann")
+    assert settled(studio, OTHER).stage is not None
+
+
+def test_the_best_index_in_memory_is_found_without_starting_anything(studio: Studio) -> None:
+    assert studio.best_stage(SMALL) is None
+    assert studio.jobs.of_owner("ann") == []

@@ -9,8 +9,9 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from app import loaders
+from app.backbones import backbone_key
 from app.job_snapshot import JobSnapshot
-from app.studio import BACKBONE_KEY, Studio
+from app.studio import Studio
 
 # Only a broken studio lets a wait take this long.
 PATIENCE = 30
@@ -24,9 +25,13 @@ def studio() -> Studio:
 
 def opened(file: str = "overview.py", **address: str) -> AppTest:
     """A page of the studio, by its file, once the backbone is trained (or its training has failed)."""
-    studio()
-    ended(BACKBONE_KEY)
+    ended(own_backbone())
     return visited(file, **address)
+
+
+def own_backbone() -> str:
+    """Key of the job that trains the backbone of the studio's own settings."""
+    return backbone_key(studio().config)
 
 
 def visited(file: str, **address: str) -> AppTest:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import backbones as backbones_module
 from app import stage as stage_module
 from app import studio as studio_module
 from app.live_tuning import fine_tune_within
 from app.state import KEPT, quantizer_config
-from app.studio import BACKBONE_KEY, tuning_key
+from app.studio import tuning_key
 from sparcode.metrics.registry import METRICS
-from tests.pages.opened_pages import PATIENCE, charts, described, ended, figures, opened, settled, studio, visited
+from tests.pages.opened_pages import PATIENCE, charts, described, ended, figures, opened, own_backbone, settled, studio, visited
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 PAGE = "index_explorer.py"
@@ -33,13 +34,13 @@ def click(app: AppTest, label: str) -> AppTest:
 
 def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     opened_gate = threading.Event()
-    train = studio_module.train_backbone
+    train = backbones_module.train_backbone
 
     def held(*arguments: object) -> object:
         assert opened_gate.wait(PATIENCE)
         return train(*arguments)
 
-    monkeypatch.setattr(studio_module, "train_backbone", held)
+    monkeypatch.setattr(backbones_module, "train_backbone", held)
     app = visited(PAGE)
     assert not app.exception
     assert [widget.key for widget in app.select_slider] == ["m", "k", "keep"]
@@ -47,7 +48,7 @@ def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytes
     assert list(charts(app)) == ["Training the backbone"]
     assert not app.metric
     opened_gate.set()
-    ended(BACKBONE_KEY)
+    ended(own_backbone())
     assert "Recall@50 · preview" in figures(app.run())
 
 
@@ -141,13 +142,13 @@ def test_a_failed_fine_tuning_shows_its_message_beside_the_preview(monkeypatch: 
 
 
 def test_a_failed_backbone_shows_its_message_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    train = studio_module.train_backbone
-    monkeypatch.setattr(studio_module, "train_backbone", lambda *arguments: 1 / 0)
+    train = backbones_module.train_backbone
+    monkeypatch.setattr(backbones_module, "train_backbone", lambda *arguments: 1 / 0)
     app = opened(PAGE, k="8")
     assert "division by zero" in app.error[0].value
-    monkeypatch.setattr(studio_module, "train_backbone", train)
+    monkeypatch.setattr(backbones_module, "train_backbone", train)
     click(app, "Try again")
-    ended(BACKBONE_KEY)
+    ended(own_backbone())
     assert "Recall@50 · preview" in figures(app.run())
 
 

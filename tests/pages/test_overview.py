@@ -4,9 +4,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
+from app import backbones as backbones_module
 from app import studio as studio_module
-from app.studio import BACKBONE_KEY, COMPARISON_KEY
-from tests.pages.opened_pages import ENTRY, ended, figures, opened, settled, studio
+from app.studio import COMPARISON_KEY
+from tests.pages.opened_pages import ENTRY, ended, figures, opened, own_backbone, settled, studio
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 START = "Train and compare the models"
@@ -57,11 +58,11 @@ def test_a_failed_comparison_says_why_and_can_be_tried_again(monkeypatch: pytest
 
 
 def test_a_failed_backbone_is_trained_again_with_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
-    trained = studio_module.train_backbone
-    monkeypatch.setattr(studio_module, "train_backbone", lambda *arguments: 1 / 0)
+    trained = backbones_module.train_backbone
+    monkeypatch.setattr(backbones_module, "train_backbone", lambda *arguments: 1 / 0)
     app = opened()
-    assert ended(BACKBONE_KEY).error == "division by zero"
-    monkeypatch.setattr(studio_module, "train_backbone", trained)
+    assert ended(own_backbone()).error == "division by zero"
+    monkeypatch.setattr(backbones_module, "train_backbone", trained)
     button(app, START).click().run()
     ended(COMPARISON_KEY)
     settled(app)
