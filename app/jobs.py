@@ -13,50 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.job_handle import JobHandle, Work
 from app.job_snapshot import ACTIVE, JobSnapshot, JobState
 
 KEPT_JOBS = 64
 CLOSING_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-class JobCancelled(Exception):
-    """Raised by work that was asked to stop and has nothing to return."""
-
-
-class JobHandle:
-    """What the work may do: publish records, and ask whether to stop.
-
-    Parameters
-    ----------
-    publish
-        Takes one immutable record.
-    cancelled
-        Set once the job should stop.
-    """
-
-    def __init__(self, publish: Callable[[Any], None], cancelled: threading.Event) -> None:
-        self.publish = publish
-        self._cancelled = cancelled
-
-    def should_stop(self) -> bool:
-        """Whether the job was cancelled."""
-        return self._cancelled.is_set()
-
-    def check(self) -> None:
-        """End the work here if the job was cancelled.
-
-        Raises
-        ------
-        JobCancelled
-            If it was.
-        """
-        if self.should_stop():
-            raise JobCancelled
-
-
-Work = Callable[[JobHandle], Any]
 
 
 @dataclass(eq=False)
@@ -162,6 +125,11 @@ class JobManager:
         """Jobs an owner asked for and did not leave, the last used last."""
         with self._changed:
             return [self._snapshot(job) for job in self._jobs.values() if owner in job.owners]
+
+    def running(self) -> set[str]:
+        """Keys of the jobs at work now."""
+        with self._changed:
+            return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING}
 
     def cancel(self, key: str, owner: str) -> bool:
         """Take an owner off an active job; the job is stopped once nobody is left.

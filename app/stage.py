@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
+import torch
 
 from app.bounded_cache import BoundedCache
-from app.threshold_stops import coarse_to_fine, threshold_stops
+from app.curve import Curve, TimedLatency
+from app.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS, coarse_to_fine, threshold_stops
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.evaluation import CodeUsage, Explorer, ExplorerPoint
 from sparcode.index.inverted_index import build_index
 from sparcode.index.pruning import floor_for_density
-from sparcode.metrics.cost import Latency
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.pipeline import build_run_index
 from sparcode.training import EpochRecord
@@ -27,56 +28,20 @@ Kind = Literal["preview", "fine-tuned", "trained from scratch", "recorded"]
 FIRST_LOOK_CODES: Final = 4096
 FLOOR_SAMPLE: Final = 256
 TIMED_CALLS: Final = 100
+# Stops whose latency is measured without anybody asking: every so many, the default one, and the last.
+TIMED_STEP: Final = 12
+SCORE_BINS: Final = 60
 _POINT_BYTES: Final = 8 * 2**20
 
 # Two measurements at the same time would time each other.
 _timing = threading.Lock()
 
 
-class Curve(NamedTuple):
-    """Figures at the stops measured so far, ascending by stop.
+class ScoreHistogram(NamedTuple):
+    """Stored scores by value: (n,) bin edges float64 and (n - 1,) int64 counts."""
 
-    Attributes
-    ----------
-    stops
-        (n,) int64, positions in `KEPT_PERCENTS`.
-    tau, density, recall, ndcg
-        (n,) float64.
-    size_bytes
-        (n,) int64.
-    """
-
-    stops: np.ndarray
-    tau: np.ndarray
-    density: np.ndarray
-    recall: np.ndarray
-    ndcg: np.ndarray
-    size_bytes: np.ndarray
-
-    @classmethod
-    def empty(cls) -> Curve:
-        """Nothing is measured yet."""
-        return cls(np.zeros(0, dtype=np.int64), *(np.zeros(0) for _ in range(4)), np.zeros(0, dtype=np.int64))
-
-    def with_points(self, points: Mapping[int, ExplorerPoint]) -> Curve:
-        """The curve with more stops; none of them may be in it already.
-
-        Parameters
-        ----------
-        points
-            Position in `KEPT_PERCENTS` -> figures.
-        """
-        rows = [(stop, row.tau, row.density, row.recall, row.ndcg, row.total_bytes) for stop, row in points.items()]
-        columns = [np.append(old, np.array(new, dtype=old.dtype)) for old, new in zip(self, zip(*rows, strict=True), strict=True)]
-        order = np.argsort(columns[0])
-        return Curve(*(column[order] for column in columns))
-
-
-class TimedLatency(NamedTuple):
-    """A latency, and whether jobs were running beside the measurement (which makes it an upper bound)."""
-
-    latency: Latency
-    busy: bool
+    edges: np.ndarray
+    counts: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +58,8 @@ class Stage:
         Measures at any threshold.
     usage
         Code usage of the training queries.
+    scores
+        The stored scores by value.
     stops
         (len(KEPT_PERCENTS),) float64 thresholds.
     complete
@@ -111,6 +78,7 @@ class Stage:
     config: RunConfig
     explorer: Explorer
     usage: CodeUsage
+    scores: ScoreHistogram
     stops: np.ndarray
     complete: bool
     curve: Curve
@@ -118,6 +86,7 @@ class Stage:
     seconds: float
     cut_short: bool
     _points: BoundedCache = field(default_factory=lambda: BoundedCache(_POINT_BYTES), repr=False)
+    _latencies: dict[int, TimedLatency] = field(default_factory=dict, repr=False)
 
     @property
     def presentable(self) -> bool:
@@ -159,13 +128,22 @@ class Stage:
         busy
             Whether jobs are running now.
         """
-        key = ("latency", stop)
-        known = self._points.get(key)
+        known = self._latencies.get(stop)
         if known is None or (known.busy and not busy):
             with _timing:
-                known = TimedLatency(self.explorer.latency(float(self.stops[stop]), TIMED_CALLS), busy)
-            self._points.put(key, known, 0)
+                threads = torch.get_num_threads()
+                # One query at a time has no use for more, and jobs and pages would otherwise measure on different numbers of them.
+                torch.set_num_threads(1)
+                try:
+                    known = TimedLatency(self.explorer.latency(float(self.stops[stop]), TIMED_CALLS), busy)
+                finally:
+                    torch.set_num_threads(threads)
+            self._latencies[stop] = known
         return known
+
+    def latencies(self) -> dict[int, TimedLatency]:
+        """The stops whose latency has been measured so far, ascending, and nothing in between."""
+        return dict(sorted(self._latencies.copy().items()))
 
 
 class Origin(NamedTuple):
@@ -228,10 +206,27 @@ def refine(stage: Stage, keep: Callable[[Stage], None], check: Callable[[], None
             check()
             points[stop] = stage.explorer.at(float(stage.stops[stop]))
         if left:
-            stage = replace(stage, curve=stage.curve.with_points(points))
+            stage = replace(stage, curve=stage.curve.with_points(points, stage.explorer.index.n_items))
             points.clear()
             keep(stage)
     return stage
+
+
+def time_stops(stage: Stage, busy: Callable[[], bool], check: Callable[[], None]) -> None:
+    """Measure the latency at some stops of a stage, each for itself; those measured already stay.
+
+    Parameters
+    ----------
+    stage
+        A complete one.
+    busy
+        Whether other jobs are at work now.
+    check
+        As for `measure`.
+    """
+    for stop in sorted({*range(0, len(stage.stops), TIMED_STEP), KEPT_PERCENTS.index(DEFAULT_PERCENT), len(stage.stops) - 1}):
+        check()
+        stage.latency(stop, busy())
 
 
 def _asked(check: Callable[[], None]) -> bool:
@@ -256,6 +251,7 @@ def _stage(origin: Origin, explorer: Explorer, complete: bool) -> Stage:
         config=origin.config,
         explorer=explorer,
         usage=explorer.usage,
+        scores=_histogram(explorer.index.scores),
         stops=threshold_stops(explorer.index, explorer.default_threshold),
         complete=complete,
         curve=Curve.empty(),
@@ -263,3 +259,14 @@ def _stage(origin: Origin, explorer: Explorer, complete: bool) -> Stage:
         seconds=origin.seconds(),
         cut_short=origin.cut_short,
     )
+
+
+def _histogram(scores: np.ndarray) -> ScoreHistogram:
+    if len(scores) == 0:
+        return ScoreHistogram(np.array([0.0, 1.0]), np.zeros(1, dtype=np.int64))
+    lowest, highest = float(scores.min()), float(scores.max())
+    # Scores of an exponential output spread over orders of magnitude.
+    edges = np.geomspace(lowest, highest, SCORE_BINS + 1) if lowest > 0 else np.linspace(lowest, highest, SCORE_BINS + 1)
+    # Rounding must not leave the first or the last score outside, nor bins without width where all scores are equal.
+    edges[0], edges[-1] = lowest, np.nextafter(max(highest, lowest), np.inf)
+    return ScoreHistogram(edges, np.histogram(scores, bins=np.maximum.accumulate(edges))[0])

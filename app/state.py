@@ -1,61 +1,50 @@
-"""Settings a link carries: session keys, allowed values, defaults and help, in one table."""
+"""Settings in the session and in the address: widgets bound to both, and what the address asks for in vain."""
 
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 import streamlit as st
 
-from app.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
-from sparcode.config import QuantizerConfig
+from app.configuration import (
+    BUDGET,
+    CODEBOOK_SIZE,
+    CODEBOOKS,
+    ENCODER,
+    INTERACTION,
+    KEPT,
+    SEED,
+    SETTINGS,
+    TOKENS,
+    Configuration,
+    NumberSetting,
+    Setting,
+)
 
-_QUANTIZER = QuantizerConfig.model_fields
+SLIDERS: Final = (CODEBOOKS, CODEBOOK_SIZE, TOKENS)
+LISTS: Final = (INTERACTION, ENCODER, SEED)
+# Configuration that deltas and ghosts are held against, as `Configuration.text`.
+PINNED: Final = "pin"
+_HIDDEN: Final = "hidden-settings"
 _REFUSED: Final = "refused_settings"
 _UNSAFE: Final = re.compile(r"[^\w ,.+-]|_")
 
 
-class Setting(NamedTuple):
-    """One setting.
+def configuration() -> Configuration:
+    """All settings' widgets, bound to the address, in one row; the threshold's and the pinned run's are hidden.
 
-    Attributes
-    ----------
-    key
-        Its name in the session and in the address.
-    label, help
-        What people read.
-    options
-        Allowed values, as text.
-    default
-        One of them; the address leaves it out.
+    Those two have better controls elsewhere, but only Streamlit's own widgets can be bound to the address.
     """
-
-    key: str
-    label: str
-    help: str
-    options: tuple[str, ...]
-    default: str
-
-
-CODEBOOKS: Final = Setting(
-    "m", "Number of codebooks M", str(_QUANTIZER["n_codebooks"].description), ("1", "2", "4"), str(_QUANTIZER["n_codebooks"].default)
-)
-CODEBOOK_SIZE: Final = Setting(
-    "k",
-    "Codebook size K",
-    str(_QUANTIZER["codebook_size"].description),
-    ("8", "16", "32", "64", "128", "256"),
-    str(_QUANTIZER["codebook_size"].default),
-)
-KEPT: Final = Setting(
-    "keep",
-    "Sparsity threshold τ: % of scores kept",
-    "Only scores above the threshold tau stay in the index. Each stop is the tau of this index that keeps that share of all scores. "
-    "To the right the threshold rises: fewer scores, a smaller and faster index, in the end lower recall.",
-    KEPT_PERCENTS,
-    DEFAULT_PERCENT,
-)
-SETTINGS: Final = (CODEBOOKS, CODEBOOK_SIZE, KEPT)
+    values: dict[str, str] = {}
+    columns = st.columns((2.6, 3, 2.2, 2, 2, 1.3), gap="medium")
+    for column, setting in zip(columns, (*SLIDERS, *LISTS), strict=True):
+        with column:
+            values[setting.key] = slider(setting) if setting in SLIDERS else choice(setting)
+    with st.container(key=_HIDDEN):
+        values[KEPT.key] = slider(KEPT)
+        st.text_input("Pinned run", key=PINNED, bind="query-params")
+    return Configuration(**values)
 
 
 def slider(setting: Setting) -> str:
@@ -82,34 +71,98 @@ def slider(setting: Setting) -> str:
     )
 
 
-def quantizer_config(n_codebooks: str, codebook_size: str) -> QuantizerConfig:
-    """The quantizer two sliders choose.
+def choice(setting: Setting) -> str:
+    """The list of a setting's values, bound to the address; otherwise as `slider`."""
+    return st.selectbox(
+        setting.label,
+        options=setting.options,
+        index=setting.options.index(setting.default),
+        help=setting.help,
+        key=setting.key,
+        bind="query-params",
+        on_change=_forget_refused,
+    )
 
-    Parameters
-    ----------
-    n_codebooks, codebook_size
-        Values of `CODEBOOKS` and `CODEBOOK_SIZE`.
-    """
-    return QuantizerConfig(n_codebooks=int(n_codebooks), codebook_size=int(codebook_size))
+
+def number(setting: NumberSetting) -> float:
+    """The number field of a setting, bound to the address."""
+    return st.number_input(
+        setting.label,
+        min_value=float(setting.least),
+        max_value=float(setting.most),
+        value=float(setting.default),
+        help=setting.help,
+        key=setting.key,
+        bind="query-params",
+        label_visibility="collapsed",
+        width=120,
+        on_change=_forget_refused,
+    )
+
+
+def go_to(chosen: Configuration) -> None:
+    """Set every setting, in the session and in the address; call from a callback, before the widgets run."""
+    for key, value in chosen._asdict().items():
+        st.session_state[key] = value
+    _forget_refused()
+
+
+def set_threshold(percent: str) -> None:
+    """Set the threshold alone; as `go_to`. What is no stop is left out."""
+    if percent in KEPT.options:
+        st.session_state[KEPT.key] = percent
+        _forget_refused()
+
+
+def pin(chosen: Configuration | None) -> None:
+    """Hold figures against another configuration from now on, or against none; as `go_to`."""
+    st.session_state[PINNED] = "" if chosen is None else chosen.text
+
+
+def pinned() -> Configuration | None:
+    """The pinned configuration, if there is one; call after `refused_settings`."""
+    text = st.session_state.get(PINNED) or ""
+    try:
+        return Configuration.from_text(text) if text else None
+    except ValueError:
+        return None
 
 
 def refused_settings() -> list[str]:
-    """What the address asked for and cannot have, in words; call before the sliders, which clear such values from the address.
+    """What the address asked for and cannot have, in words; call before the widgets, which clear such values from the address.
 
     Kept until a setting is changed.
     """
     refused = st.session_state.get(_REFUSED, [])
-    for setting in SETTINGS:
+    for setting in (*SETTINGS, BUDGET):
         values = st.query_params.get_all(setting.key)
-        if values and (len(values) > 1 or values[0] not in setting.options):
-            # The address is anybody's text and the page renders Markdown.
-            asked = _UNSAFE.sub("?", " and ".join(values))[:40]
-            few = len(setting.options) < 10
-            allowed = ", ".join(setting.options) if few else f"stops from {setting.options[0]} to {setting.options[-1]}, see the slider"
-            text = f"The address asks for {setting.key} = {asked}, which is not possible; {setting.default} is used. Allowed: {allowed}."
-            refused = [*(known for known in refused if known != text), text]
+        if problem := setting.problem(values):
+            refused = _with(refused, f"The address asks for {setting.key} = {_plain(values)}, which is not possible; {problem}")
+    if problem := _problem_of_pinned(" and ".join(st.query_params.get_all(PINNED))):
+        refused = _with(refused, f"The address asks for a pinned run that is not possible, so none is pinned: {_plain([problem])}.")
+    if _problem_of_pinned(st.session_state.get(PINNED) or ""):
+        # Any text is a value of that widget, so it would stay in the address.
+        st.session_state[PINNED] = ""
     st.session_state[_REFUSED] = refused
     return refused
+
+
+def _problem_of_pinned(text: str) -> str:
+    try:
+        if text:
+            Configuration.from_text(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _with(refused: list[str], text: str) -> list[str]:
+    return [*(known for known in refused if known != text), text]
+
+
+def _plain(values: list[str]) -> str:
+    # The address is anybody's text and the page renders Markdown.
+    return _UNSAFE.sub("?", " and ".join(values))[:90]
 
 
 def _forget_refused() -> None:

@@ -15,7 +15,7 @@ from app.comparison import Comparison, Step, compare
 from app.job_snapshot import JobSnapshot, JobState
 from app.jobs import JobHandle, JobManager, Work
 from app.live_tuning import fine_tune_within
-from app.stage import Kind, Origin, Stage, measure, refine
+from app.stage import Kind, Origin, Stage, measure, refine, time_stops
 from app.trained_models import Backbone, Tuned
 from app.training_session import FROM_SCRATCH, TrainingSession
 from app.view import View
@@ -212,6 +212,10 @@ class Studio:
             job = self.jobs.wait(key, lambda snapshot: FIRST_FIGURES in snapshot.records, wait_seconds)
         return _Measured(self._stages.get(shown), None if job is None or job.state is JobState.DONE else job)
 
+    def _others_at_work(self, kind: Kind, config: RunConfig) -> bool:
+        """Whether jobs run beside one that measures a stage."""
+        return not self.jobs.running() <= {_measuring_key(kind, config), tuning_key(config)}
+
     def _keeper(self, handle: JobHandle) -> Callable[[Stage], None]:
         def keep(stage: Stage) -> None:
             self._stages.put((stage.kind, stage.config.content_hash()), stage, stage.n_bytes)
@@ -228,7 +232,7 @@ class Studio:
             origin = Origin("preview", config, (), lambda: time.perf_counter() - started, cut_short=False)
             stage = measure(model, origin, self.split, keep, handle.check)
         if whole_curve:
-            refine(stage, keep, handle.check)
+            time_stops(refine(stage, keep, handle.check), lambda: self._others_at_work("preview", config), handle.check)
 
     def _fine_tune(self, config: RunConfig, seconds: float, handle: JobHandle) -> None:
         self._measure_tuned(config, self._tuned(config, seconds, handle.publish, handle), handle)
@@ -236,7 +240,8 @@ class Studio:
     def _measure_tuned(self, config: RunConfig, tuned: Tuned, handle: JobHandle) -> None:
         origin = Origin("fine-tuned", config, tuned.records, lambda: tuned.seconds, tuned.cut_short)
         keep = self._keeper(handle)
-        refine(measure(tuned.model, origin, self.split, keep, handle.check), keep, handle.check)
+        stage = refine(measure(tuned.model, origin, self.split, keep, handle.check), keep, handle.check)
+        time_stops(stage, lambda: self._others_at_work("fine-tuned", config), handle.check)
 
     def _tuned(self, config: RunConfig, seconds: float, on_epoch: Callable[[EpochRecord], None], handle: JobHandle) -> Tuned:
         run = config.content_hash()

@@ -6,7 +6,7 @@ from app.components.explorer import explorer
 
 st.title("Index Explorer")
 st.markdown(
-    "Move the three choices: **recall**, **latency**, **index size** and **code usage** follow, computed by the real model on the real "
-    "index."
+    "Move any choice: **recall**, **latency**, **index size** and **code usage** follow, computed by the real model on the real index. "
+    "Drag the threshold and watch."
 )
 explorer()

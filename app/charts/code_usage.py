@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.charts.frame import titled_figure, with_note
+from app.charts.ghost import PINNED, ghost_line
 from app.theme import series_style
 
 TITLE = "Use of codewords"
@@ -22,13 +23,16 @@ class CodeUsageData(NamedTuple):
         (M, K) float64: use of each codeword, 1 being an even share, most used first.
     perplexity
         (M,) float64.
+    pinned
+        (M', K') float64: use of the codewords of the pinned run; None if there is none.
     """
 
     relative: np.ndarray
     perplexity: np.ndarray
+    pinned: np.ndarray | None = None
 
 
-def code_usage_data(counts: np.ndarray, perplexity: np.ndarray) -> CodeUsageData:
+def code_usage_data(counts: np.ndarray, perplexity: np.ndarray, pinned_counts: np.ndarray | None = None) -> CodeUsageData:
     """Sort codewords by use and relate them to an even share.
 
     Parameters
@@ -37,11 +41,11 @@ def code_usage_data(counts: np.ndarray, perplexity: np.ndarray) -> CodeUsageData
         (M, K) int64 assignments per codeword.
     perplexity : np.ndarray
         (M,) float64.
+    pinned_counts
+        The counts of the pinned run, of any shape, if there is one.
     """
-    counts = np.asarray(counts, dtype=np.float64)
-    even = counts.sum(axis=1, keepdims=True) / counts.shape[1]
-    relative = np.divide(counts, even, out=np.zeros_like(counts), where=even > 0)
-    return CodeUsageData(np.sort(relative, axis=1)[:, ::-1], np.asarray(perplexity, dtype=np.float64))
+    ghost = None if pinned_counts is None else _relative(pinned_counts)
+    return CodeUsageData(_relative(counts), np.asarray(perplexity, dtype=np.float64), ghost)
 
 
 def code_usage_figure(data: CodeUsageData, dark: bool) -> go.Figure:
@@ -58,6 +62,16 @@ def code_usage_figure(data: CodeUsageData, dark: bool) -> go.Figure:
     n_codebooks, codebook_size = data.relative.shape
     if data.relative.sum() == 0:
         return with_note(figure, "No code is in use")
+    for book, use in enumerate(() if data.pinned is None else data.pinned):
+        figure.add_scatter(
+            x=np.arange(1, len(use) + 1),
+            y=np.ascontiguousarray(use),
+            name=PINNED,
+            mode="lines",
+            line={**ghost_line(dark), "shape": "hvh"},
+            showlegend=book == 0,
+            hovertemplate=f"pinned, codebook {book + 1}, codeword %{{x}}: %{{y:.2f}} x even<extra></extra>",
+        )
     for book in range(n_codebooks):
         style = series_style(book, dark)
         figure.add_scatter(
@@ -73,3 +87,10 @@ def code_usage_figure(data: CodeUsageData, dark: bool) -> go.Figure:
     figure.layout.yaxis.update(rangemode="tozero")
     figure.layout.update(showlegend=True)
     return figure
+
+
+def _relative(counts: np.ndarray) -> np.ndarray:
+    """(M, K) use of each codeword, 1 being an even share, most used first."""
+    counts = np.asarray(counts, dtype=np.float64)
+    even = counts.sum(axis=1, keepdims=True) / counts.shape[1]
+    return np.sort(np.divide(counts, even, out=np.zeros_like(counts), where=even > 0), axis=1)[:, ::-1]

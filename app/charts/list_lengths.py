@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from app.charts.follow import let_follow
 from app.charts.frame import titled_figure, with_note
+from app.charts.ghost import PINNED, ghost_line
 from app.theme import series_style
 
 TITLE = "Length of posting lists"
@@ -25,12 +27,15 @@ class ListLengthsData(NamedTuple):
         Of a bin, in postings.
     median
         Postings of the median list; NaN without lists.
+    pinned
+        (n_bins,) int64 lists of the pinned run's index; None if there is none.
     """
 
     centres: np.ndarray
     counts: np.ndarray
     width: float
     median: float
+    pinned: np.ndarray | None = None
 
 
 def list_lengths_data(lengths: np.ndarray, n_items: int) -> ListLengthsData:
@@ -62,18 +67,41 @@ def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:
     figure = titled_figure(TITLE, "items in a list", "lists", dark)
     if data.counts.sum() == 0:
         return with_note(figure, "The index has no lists")
+    if data.pinned is not None:
+        figure.add_scatter(x=data.centres, y=data.pinned, name=PINNED, mode="lines", line={**ghost_line(dark), "shape": "hvh"})
     colour = series_style(0, dark)["line"]["color"]
     figure.add_bar(
         x=data.centres,
         y=data.counts,
         width=data.width,
         marker={"color": colour},
+        showlegend=False,
         hovertemplate="about %{x:.0f} items: %{y:,} lists<extra></extra>",
     )
-    accent = series_style(1, dark)["line"]
-    figure.add_vline(x=data.median, line=accent, annotation_text=f"median {data.median:,.0f}")
-    # Room above the highest bar for the median's label.
-    figure.layout.yaxis.update(range=[0, 1.15 * float(data.counts.max())])
+    let_follow(figure, y="lengths")
+    # A trace, not a shape: it moves with the bars while the threshold is dragged, and makes room for its label above them.
+    figure.add_scatter(
+        x=np.array([data.median, data.median]),
+        y=np.array([0, median_top(data.counts)]),
+        text=["", median_text(data.median)],
+        mode="lines+text",
+        textposition="middle right" if data.median < data.centres[len(data.centres) // 2] else "middle left",
+        line=series_style(1, dark)["line"],
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    let_follow(figure, x=["median", "median"], y=[0, "median top"], text=["", "median text"])
+    figure.layout.yaxis.update(rangemode="tozero")
     figure.layout.xaxis.update(range=[0, float(data.centres[-1] + data.width / 2)])
-    figure.layout.update(showlegend=False, bargap=0.05)
+    figure.layout.update(showlegend=data.pinned is not None, bargap=0.05)
     return figure
+
+
+def median_top(counts: np.ndarray) -> float:
+    """Where the line of the median ends: above the highest bar."""
+    return 1.12 * float(counts.max())
+
+
+def median_text(median: float) -> str:
+    """The label of the median's line."""
+    return f"median {median:,.0f}"

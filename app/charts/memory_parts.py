@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from app.charts.follow import let_follow
 from app.charts.frame import titled_figure, with_note
+from app.charts.ghost import PINNED, ghost_marker
 from app.theme import series_style
 
 TITLE = "Memory by part"
@@ -24,23 +26,33 @@ class MemoryPartsData(NamedTuple):
         For people.
     megabytes
         (n,) float64.
+    parts
+        The parts' names in the index.
+    pinned
+        (n,) float64 MB of the same parts in the pinned run's index; None if there is none.
     """
 
     labels: tuple[str, ...]
     megabytes: np.ndarray
+    parts: tuple[str, ...]
+    pinned: np.ndarray | None = None
 
 
-def memory_parts_data(size_bytes: Mapping[str, int]) -> MemoryPartsData:
+def memory_parts_data(size_bytes: Mapping[str, int], pinned: Mapping[str, int] | None = None) -> MemoryPartsData:
     """Sort the parts by size.
 
     Parameters
     ----------
     size_bytes
         Part -> bytes.
+    pinned
+        The same of the pinned run, if there is one.
     """
     parts = sorted(size_bytes.items(), key=lambda part: part[1])
     labels = tuple(LABELS.get(name, name) for name, _ in parts)
-    return MemoryPartsData(labels, np.array([size for _, size in parts], dtype=np.float64) / 1e6)
+    names = tuple(name for name, _ in parts)
+    ghost = None if pinned is None else np.array([pinned.get(name, 0) for name in names], dtype=np.float64) / 1e6
+    return MemoryPartsData(labels, np.array([size for _, size in parts], dtype=np.float64) / 1e6, names, ghost)
 
 
 def memory_parts_figure(data: MemoryPartsData, dark: bool) -> go.Figure:
@@ -64,8 +76,19 @@ def memory_parts_figure(data: MemoryPartsData, dark: bool) -> go.Figure:
         texttemplate="%{x:.3~g} MB",
         textposition="auto",
         cliponaxis=False,
+        showlegend=False,
         hovertemplate="%{y}: %{x:.4~g} MB<extra></extra>",
     )
-    figure.layout.update(showlegend=False, bargap=0.35)
+    let_follow(figure, x=[part_column(name) for name in data.parts])
+    if data.pinned is not None:
+        marker = {**ghost_marker(dark, "line-ns-open"), "size": 22, "line": {"width": 4}}
+        hover = "pinned: %{y} %{x:.4~g} MB<extra></extra>"
+        figure.add_scatter(x=data.pinned, y=data.labels, name=PINNED, mode="markers", marker=marker, hovertemplate=hover)
+    figure.layout.update(showlegend=data.pinned is not None, bargap=0.35)
     figure.layout.xaxis.update(rangemode="tozero")
     return figure
+
+
+def part_column(name: str) -> str:
+    """Name of the column that holds a part's megabytes, for `app.charts.follow`."""
+    return f"MB of {name}"

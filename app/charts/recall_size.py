@@ -1,4 +1,4 @@
-"""Recall against index size: the trade-off itself, for this setting and others seen before."""
+"""Recall against index size: the trade-off itself, for this setting, others seen before, and other kinds of models."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from app.charts.follow import let_follow, now_marker
 from app.charts.frame import titled_figure, with_note
-from app.theme import GRID_DARK, GRID_LIGHT, TEXT_DARK, TEXT_LIGHT, series_style
+from app.charts.ghost import PINNED, ghost_line, ghost_marker
+from app.theme import GRID_DARK, GRID_LIGHT, series_style
 
 TITLE = "Recall against index size"
 MOST_OTHERS = 4
@@ -30,6 +32,14 @@ class TradeOff(NamedTuple):
     recall: np.ndarray
 
 
+class Peer(NamedTuple):
+    """Another kind of model, one point: its name, and what it costs (MB or milliseconds) for which recall."""
+
+    name: str
+    cost: float
+    recall: float
+
+
 class RecallSizeData(NamedTuple):
     """The setting at hand, others, and the point of the slider.
 
@@ -43,12 +53,18 @@ class RecallSizeData(NamedTuple):
         (MB, recall) at the slider; None before it is measured.
     k
         Items per query.
+    pinned
+        Line of the pinned run, without points where it is the same line, and its own point; None if there is none.
+    peers
+        Other kinds of models, in MB.
     """
 
     this: TradeOff
     others: tuple[TradeOff, ...]
     current: tuple[float, float] | None
     k: int
+    pinned: tuple[TradeOff, tuple[float, float]] | None
+    peers: tuple[Peer, ...]
 
 
 def trade_off(label: str, size_bytes: np.ndarray, recall: np.ndarray) -> TradeOff:
@@ -65,7 +81,14 @@ def trade_off(label: str, size_bytes: np.ndarray, recall: np.ndarray) -> TradeOf
     return TradeOff(label, np.asarray(size_bytes, dtype=np.float64)[order] / 1e6, np.asarray(recall, dtype=np.float64)[order])
 
 
-def recall_size_data(this: TradeOff, others: list[TradeOff], current: tuple[float, float] | None, k: int) -> RecallSizeData:
+def recall_size_data(
+    this: TradeOff,
+    others: list[TradeOff],
+    current: tuple[float, float] | None,
+    k: int,
+    pinned: tuple[TradeOff, tuple[float, float]] | None = None,
+    peers: tuple[Peer, ...] = (),
+) -> RecallSizeData:
     """The chart's data: of the others, the last `MOST_OTHERS` that have points and another label.
 
     Parameters
@@ -76,10 +99,16 @@ def recall_size_data(this: TradeOff, others: list[TradeOff], current: tuple[floa
         (bytes, recall) at the slider.
     k
         Items per query.
+    pinned
+        Line and (bytes, recall) of the pinned run.
+    peers
+        Costs in bytes.
     """
     shown = [other for other in others if len(other.recall) and other.label != this.label]
     marked = None if current is None else (current[0] / 1e6, current[1])
-    return RecallSizeData(this, tuple(shown[-MOST_OTHERS:]), marked, k)
+    ghost = None if pinned is None else (pinned[0], (pinned[1][0] / 1e6, pinned[1][1]))
+    in_mb = tuple(peer._replace(cost=peer.cost / 1e6) for peer in peers)
+    return RecallSizeData(this, tuple(shown[-MOST_OTHERS:]), marked, k, ghost, in_mb)
 
 
 def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
@@ -99,13 +128,19 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
     for position, line in enumerate(data.others, start=2):
         style = series_style(position, dark)
         figure.add_scatter(x=line.megabytes, y=line.recall, name=line.label, mode="lines", line={**style["line"], "width": 2.5})
+    if data.pinned is not None:
+        line, point = data.pinned
+        if len(line.recall):
+            figure.add_scatter(x=line.megabytes, y=line.recall, name=PINNED, mode="lines", line=ghost_line(dark))
+        x, y = (np.array([value]) for value in point)
+        figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=ghost_marker(dark), showlegend=len(line.recall) == 0)
+    add_peers(figure, data.peers, dark)
     style = series_style(0, dark)
     figure.add_scatter(x=data.this.megabytes, y=data.this.recall, name=data.this.label, mode="lines", line={**style["line"], "width": 3})
     if data.current is not None:
-        marker = {**style["marker"], "size": 15, "line": {"width": 2, "color": TEXT_DARK if dark else TEXT_LIGHT}}
-        figure.add_scatter(
-            x=np.array([data.current[0]]), y=np.array([data.current[1]]), mode="markers", marker=marker, showlegend=False, name="now"
-        )
+        x, y = (np.array([value]) for value in data.current)
+        figure.add_scatter(x=x, y=y, mode="markers", marker=now_marker(0, dark), showlegend=False, name="now")
+        let_follow(figure, x="megabytes", y="recall")
     figure.update_traces(hovertemplate="%{x:.3g} MB<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
     figure.layout.xaxis.update(type="log", gridcolor=faint, minor={"showgrid": False}, dtick=1)
     figure.layout.yaxis.update(rangemode="tozero")
@@ -115,3 +150,10 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
         margin={"t": 44},
     )
     return figure
+
+
+def add_peers(figure: go.Figure, peers: tuple[Peer, ...], dark: bool) -> None:
+    """One marker with its name per model of another kind; in the legend, because points lie close together."""
+    for position, peer in enumerate(peers, start=5):
+        marker = {**series_style(position, dark)["marker"], "size": 12}
+        figure.add_scatter(x=np.array([peer.cost]), y=np.array([peer.recall]), name=peer.name, mode="markers", marker=marker)

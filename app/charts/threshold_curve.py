@@ -7,11 +7,29 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from app.charts.follow import let_follow, now_marker
 from app.charts.frame import titled_figure, with_note
+from app.charts.ghost import PINNED, ghost_line, ghost_marker
 from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
 
 TITLE = "Accuracy against threshold"
 TICKS = (0.2, 1.0, 5.0, 20.0)
+
+
+class PinnedCurve(NamedTuple):
+    """The curve of a pinned run.
+
+    Attributes
+    ----------
+    percent_kept, recall
+        (n,) float64; empty where it is the same curve.
+    point
+        (percent kept, recall) of the pinned run; None where its index is empty.
+    """
+
+    percent_kept: np.ndarray
+    recall: np.ndarray
+    point: tuple[float, float] | None
 
 
 class ThresholdCurveData(NamedTuple):
@@ -27,6 +45,8 @@ class ThresholdCurveData(NamedTuple):
         Recall of the all-to-all model without codes; None if unknown.
     k
         Items per query.
+    pinned
+        The curve to compare with; None if no run is pinned.
     """
 
     tau: np.ndarray
@@ -36,6 +56,7 @@ class ThresholdCurveData(NamedTuple):
     current: tuple[float, float, float] | None
     ceiling: float | None
     k: int
+    pinned: PinnedCurve | None
 
 
 def threshold_curve_data(
@@ -43,6 +64,7 @@ def threshold_curve_data(
     current: tuple[float, float, float] | None,
     ceiling: float | None,
     k: int,
+    pinned: PinnedCurve | None = None,
 ) -> ThresholdCurveData:
     """Put a measured curve in order and shares in percent.
 
@@ -52,7 +74,7 @@ def threshold_curve_data(
         tau, share kept (0 to 1), recall, NDCG; each (n,).
     current
         Share kept (0 to 1), recall and NDCG at the slider, if known.
-    ceiling, k
+    ceiling, k, pinned
         See `ThresholdCurveData`.
     """
     tau, density, recall, ndcg = (np.asarray(column, dtype=np.float64) for column in columns)
@@ -60,7 +82,7 @@ def threshold_curve_data(
     order = np.argsort(tau, kind="stable")
     order = order[density[order] > 0]
     marked = (100 * current[0], *current[1:]) if current is not None and current[0] > 0 else None
-    return ThresholdCurveData(tau[order], 100 * density[order], recall[order], ndcg[order], marked, ceiling, k)
+    return ThresholdCurveData(tau[order], 100 * density[order], recall[order], ndcg[order], marked, ceiling, k, pinned)
 
 
 def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
@@ -76,6 +98,8 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
     figure = titled_figure(TITLE, "share of scores kept, and its threshold", "mean over test users", dark)
     if len(data.tau) == 0 and data.current is None:
         return with_note(figure, "Measuring ...")
+    if data.pinned is not None:
+        _add_pinned(figure, data.pinned, dark)
     for position, (name, values) in enumerate(((f"Recall@{data.k}", data.recall), (f"NDCG@{data.k}", data.ndcg))):
         style = series_style(position, dark)
         figure.add_scatter(
@@ -92,10 +116,11 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
                 x=np.array([data.current[0]]),
                 y=np.array([data.current[1 + position]]),
                 mode="markers",
-                marker={**style["marker"], "size": 15, "line": {"width": 2, "color": TEXT_DARK if dark else TEXT_LIGHT}},
+                marker=now_marker(position, dark),
                 showlegend=False,
                 hovertemplate=f"now: {name} %{{y:.3f}}<extra></extra>",
             )
+            let_follow(figure, x="percent", y=("recall", "ndcg")[position])
     if data.ceiling is not None:
         line = {"dash": "dot", "width": 2, "color": TEXT_DARK if dark else TEXT_LIGHT}
         figure.add_hline(y=data.ceiling, line=line, annotation_text="recall without codes")
@@ -103,6 +128,16 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
     figure.layout.xaxis.update(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
     figure.layout.yaxis.update(rangemode="tozero")
     return figure
+
+
+def _add_pinned(figure: go.Figure, pinned: PinnedCurve, dark: bool) -> None:
+    hover = "pinned: recall %{y:.3f}<br>%{x:.3g} % kept<extra></extra>"
+    if len(pinned.recall):
+        figure.add_scatter(x=pinned.percent_kept, y=pinned.recall, name=PINNED, mode="lines", line=ghost_line(dark), hovertemplate=hover)
+    if pinned.point is not None:
+        x, y = (np.array([value]) for value in pinned.point)
+        shown = len(pinned.recall) == 0
+        figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=ghost_marker(dark), showlegend=shown, hovertemplate=hover)
 
 
 def _tick(data: ThresholdCurveData, percent: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.charts.frame import titled_figure, with_note
+from app.charts.ghost import ghost_line
 from app.theme import GRID_DARK, GRID_LIGHT, series_style
 from sparcode.training import EpochRecord
 
@@ -24,6 +25,8 @@ class TrainingCurveData(NamedTuple):
         (n,) int64.
     loss, recall, perplexity
         (n,) float64, NaN where there is no value.
+    pinned
+        (m,) float64 validation recall of the pinned run's epochs, from its first on; None if there is none.
     """
 
     title: str
@@ -31,9 +34,10 @@ class TrainingCurveData(NamedTuple):
     loss: np.ndarray
     recall: np.ndarray
     perplexity: np.ndarray
+    pinned: np.ndarray | None = None
 
 
-def training_curve_data(title: str, records: Sequence[EpochRecord]) -> TrainingCurveData:
+def training_curve_data(title: str, records: Sequence[EpochRecord], pinned: Sequence[EpochRecord] | None = None) -> TrainingCurveData:
     """Columns from records.
 
     Parameters
@@ -42,9 +46,12 @@ def training_curve_data(title: str, records: Sequence[EpochRecord]) -> TrainingC
         What is being trained.
     records
         In order of epochs; may be empty.
+    pinned
+        The same of the pinned run, if there is one.
     """
     columns = [np.array([getattr(row, name) for row in records], dtype=np.float64) for name in ("loss", "recall", "perplexity")]
-    return TrainingCurveData(title, np.array([row.epoch for row in records], dtype=np.int64), *columns)
+    ghost = np.array([row.recall for row in pinned], dtype=np.float64) if pinned else None
+    return TrainingCurveData(title, np.array([row.epoch for row in records], dtype=np.int64), *columns, ghost)
 
 
 def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
@@ -63,6 +70,10 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
     named = (("validation Recall@50", data.recall), ("loss", data.loss), ("perplexity", data.perplexity))
     panels = [(name, values) for name, values in named if np.isfinite(values).any()]
     height = 0.94 / len(panels)
+    if data.pinned is not None:
+        hover = "pinned: %{y:.4g}<br>epoch %{x}<extra></extra>"
+        steps = np.arange(len(data.pinned)) + data.epochs[0]
+        figure.add_scatter(x=steps, y=data.pinned, mode="lines", line=ghost_line(dark), showlegend=False, hovertemplate=hover)
     grid = GRID_DARK if dark else GRID_LIGHT
     for position, (name, values) in enumerate(panels):
         style = series_style(position, dark)

@@ -1,25 +1,31 @@
-"""The Index Explorer: three sliders, four answers, charts, and the training behind them, live."""
+"""The Index Explorer: settings, the threshold's slider, figures, charts, and the runs looked at, live."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import streamlit as st
 
 from app import loaders
-from app.backbones import backbone_key
-from app.components.answers import cards, show_latency, show_recall, show_size, show_usage
-from app.components.explorer_charts import index_charts, numbers, trade_off_charts, training_chart
-from app.components.job_status import epochs_of, status_text
-from app.components.provenance import kind_badge, provenance
-from app.job_snapshot import JobState
+from app.components.explorer_controls import controls, run_history
+from app.components.explorer_status import curve_note, first_visit, plain_words, status
+from app.components.explorer_tiles import has_preview, index_tiles, latency_tiles
+from app.components.figure_tiles import figure_tiles
+from app.components.index_charts import code_charts, numbers, threshold_charts
+from app.components.job_status import epochs_of
+from app.components.provenance import provenance
+from app.components.run_table import run_table
+from app.components.threshold_slider import threshold_slider
+from app.components.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
+from app.configuration import Configuration
 from app.owner import owner_id
-from app.state import CODEBOOK_SIZE, CODEBOOKS, KEPT, quantizer_config, refused_settings, slider
+from app.pinned_run import PinnedRun, pinned_run
+from app.run_history import figures_of
+from app.state import configuration, pinned, refused_settings
 from app.studio import Studio
-from app.threshold_stops import KEPT_PERCENTS
+from app.threshold_columns import threshold_columns
 from app.view import View
-from sparcode.evaluation import ExplorerPoint
-from sparcode.metrics.registry import METRICS
+from sparcode.config import RunConfig
 
 POLL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 1.0
@@ -38,124 +44,104 @@ def explorer() -> None:
 
 def _panel(studio: Studio) -> None:
     with st.container(gap="xsmall"):
-        columns = st.columns((2, 3, 5), gap="large")
-        values = []
-        for column, setting in zip(columns, (CODEBOOKS, CODEBOOK_SIZE, KEPT), strict=True):
-            with column:
-                values.append(slider(setting))
-        config = studio.run_config(quantizer_config(*values[:2]))
-        left = st.session_state.get(_SHOWN, config)
-        if left != config:
-            studio.leave(left, owner_id(), to=config)
-        st.session_state[_SHOWN] = config
+        chosen = configuration()
+        run_history().visit(chosen)
+        config = chosen.run_config(studio.config)
+        _leave_for(config, studio)
         view = studio.view(config, owner_id(), WAIT_SECONDS)
+        against = _against(view, studio)
+        ghost = against.run
+        threshold_slider(chosen.keep, _columns(view, ghost), curve_note(view))
+        controls(chosen, pinned(), view.stage)
+        if against.note:
+            st.caption(against.note)
         if view.stage is None:
-            _first_visit(view, studio)
+            first_visit(view, studio)
         else:
-            _figures(view, studio, KEPT_PERCENTS.index(values[2]))
+            _figures(view, studio, chosen, ghost)
+        st.subheader("Runs looked at")
+        run_table(run_history(), pinned())
+    active = view.active or against.active
     # The timer is set where the fragment is called, so a change of pace needs the whole page once.
-    if view.active != st.session_state.get(_LIVE, False):
-        st.session_state[_LIVE] = view.active
+    if active != st.session_state.get(_LIVE, False):
+        st.session_state[_LIVE] = active
         st.rerun()
 
 
-def _first_visit(view: View, studio: Studio) -> None:
-    job, total = view.waiting, view.config.training.epochs
-    key = backbone_key(view.config)
-    if job is None or (job.key != key and job.active):
-        st.info("The first figures of this setting are being measured.")
-        return
-    if job.state in (JobState.FAILED, JobState.CANCELLED):
-        st.error(status_text(job, total))
-        if st.button("Try again"):
-            if job.key == key:
-                studio.backbones.retry(view.config, owner_id())
-            studio.jobs.forget(job.key)
-            st.rerun()
-        return
-    if job.key == key:
-        st.info(
-            "The backbone is being trained: the all-to-all model that every index on this data starts from. It takes some seconds, "
-            "once. " + status_text(job, total)
+class _Against(NamedTuple):
+    """The pinned run as far as it is known, what is still to be said of it, and whether it is being measured."""
+
+    run: PinnedRun | None
+    note: str
+    active: bool
+
+
+def _leave_for(config: RunConfig, studio: Studio) -> None:
+    left = st.session_state.get(_SHOWN, config)
+    if left != config:
+        studio.leave(left, owner_id(), to=config)
+        held = pinned()
+        if held is not None and (other := held.run_config(studio.config)) != config:
+            # What is looked at comes before what it is held against.
+            studio.leave(other, owner_id(), to=config)
+    st.session_state[_SHOWN] = config
+
+
+def _against(view: View, studio: Studio) -> _Against:
+    held = pinned()
+    if held is None:
+        words = "Differences are to the **preview**." if view.stage is not None and has_preview(view.stage, view.preview) else ""
+        return _Against(None, words, False)
+    config = held.run_config(studio.config)
+    if config == view.config:
+        words = f"Differences are to the **pinned** run, the same index at {held.keep} % kept."
+        return _Against(pinned_run(held, view.stage), words if view.stage is not None else "", False)
+    active = False
+    if not view.active:
+        # Measured when nothing else is to be done: after a link was opened, or when memory has forgotten it.
+        active = studio.view(config, owner_id()).active
+    run = pinned_run(held, studio.best_stage(config))
+    if run is None:
+        words = (
+            "is being measured" if active else "is measured once the figures above are there" if view.active else "could not be measured"
         )
-        training_chart("Training the backbone", epochs_of(job))
+        return _Against(None, f"The pinned run ({held.label}, {held.keep} % kept) {words}.", active)
+    return _Against(
+        run, f"Differences are to the **pinned** run, grey in the charts: {held.label}, {held.keep} % kept, {run.stage.kind}.", active
+    )
 
 
-def _figures(view: View, studio: Studio, stop: int) -> None:
-    stage = view.stage
+def _columns(view: View, ghost: PinnedRun | None) -> str:
+    known = view.stage is not None and view.stage.presentable
+    return threshold_columns(view.stage, ghost.figures if ghost else None) if known else ""
+
+
+def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> None:
+    stage, stop = view.stage, chosen.stop
     point = stage.point(stop)
-    _status(view, studio, point)
-    _plain_words(view, point)
-    answer = cards()
-    before = view.preview.point(stop) if view.preview is not None and view.preview is not stage and view.preview.complete else None
-    show_recall(answer.recall, stage, point, before)
-    show_size(answer.size, stage, point)
-    show_usage(answer.usage, stage)
+    status(view, studio)
+    plain_words(view, point)
+    first, last = st.columns((3, 1), gap="small")
+    with first:
+        figure_tiles(index_tiles(stage, point, stop, ghost, view.preview), "tiles-index")
+    timed_place = last.container()
     with st.grid(3, min_column_width=380):
         records = stage.records if stage.kind == "fine-tuned" else epochs_of(view.tuning)
-        trade_off_charts(view, studio, point)
-        training_chart("Fine-tuning", records)
-        index_charts(stage, point)
+        accuracy_chart(stage, point, studio, ghost)
+        size_chart(stage, point, studio, ghost)
+        latency_place = st.container()
+        threshold_charts(stage, point, ghost)
+        code_charts(stage, ghost)
+        training_chart("Fine-tuning", records, ghost)
     # Last, because it takes a tenth of a second: everything else is on the page by then.
-    show_latency(answer.latency, stage, stage.latency(stop, busy=view.active))
+    timed = stage.latency(stop, busy=view.active)
+    with timed_place:
+        figure_tiles(latency_tiles(stage, timed, ghost), "tiles-latency")
+    with latency_place:
+        latency_chart(stage, stop, studio, ghost)
+    if stage.complete:
+        run_history().record(chosen, figures_of(stage, stop))
     provenance(stage, studio)
-    with st.expander("The numbers behind the curves", on_change="rerun", key="explorer-numbers") as table:
+    with st.expander("Show data: the numbers behind the charts", on_change="rerun", key="explorer-numbers") as table:
         if table.open:
             numbers(stage)
-
-
-def _status(view: View, studio: Studio, point: ExplorerPoint) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", height=42, border=False):
-        kind_badge(view.stage.kind)
-        tau = f"**τ = {point.tau:.4g}**"
-        st.markdown(f"{tau} keeps {METRICS['density'].text(point.density)} of all scores" if view.stage.complete else tau)
-        st.space("stretch")
-        if view.waiting is not None and view.waiting.state is JobState.FAILED:
-            st.markdown(status_text(view.waiting))
-            if st.button("Try again"):
-                studio.jobs.forget(view.waiting.key)
-                st.rerun()
-        elif view.stage.kind == "fine-tuned" and (not _is_training(view) or view.stage.records == tuple(epochs_of(view.tuning))):
-            # The rest of its curve may still be on the way.
-            _tuned(view, studio)
-        elif view.tuning is not None:
-            _tuning(view, studio)
-        else:
-            st.markdown("being measured; fine-tuning follows" if view.active else "measured straight after k-means")
-
-
-def _is_training(view: View) -> bool:
-    return view.tuning is not None and view.tuning.active
-
-
-def _tuning(view: View, studio: Studio) -> None:
-    """Fine-tuning that is under way, or ended without a model."""
-    job, config = view.tuning, view.config
-    st.markdown(status_text(job))
-    if job.active and owner_id() in job.owners and st.button("Cancel fine-tuning"):
-        studio.cancel_tuning(config, owner_id())
-        st.rerun()
-    if not job.active and st.button("Fine-tune again"):
-        studio.retry_tuning(config, owner_id())
-        st.rerun()
-
-
-def _tuned(view: View, studio: Studio) -> None:
-    stage, most = view.stage, view.config.training.joint_epochs
-    n_epochs = len(stage.records) - 1
-    best = f"best of the {n_epochs} epochs that fit" if stage.cut_short else f"best of {n_epochs} epochs"
-    st.markdown(f"fine-tuned in {stage.seconds:.0f} s: {best}, on validation users")
-    if stage.cut_short and st.button(f"Train all {most} epochs", help="More epochs did not fit into the time of a live demonstration."):
-        studio.start_tuning(view.config, owner_id(), full=True)
-        st.rerun()
-
-
-def _plain_words(view: View, point: ExplorerPoint) -> None:
-    if point.kept_postings == 0:
-        st.warning("This threshold is above every score: the index is empty and no query gets an item. Move the threshold to the left.")
-    elif point.short_results:
-        n_queries = len(view.stage.explorer.evaluation.queries)
-        st.warning(
-            f"{point.short_results:,} of {n_queries:,} test queries get fewer than {view.stage.explorer.k} items here, because too few "
-            "scores are above the threshold."
-        )

@@ -42,8 +42,15 @@ export default function ({ data, parentElement }) {
   library(data.url).then((Plotly) => {
     if (box.sparcodeFigure !== data.figure || box.sparcodeDrawn === data.figure) return;
     box.sparcodeDrawn = data.figure;
-    const figure = JSON.parse(data.figure);
-    Plotly.react(box, figure.data, figure.layout, config).then(() => { box.dataset.drawn = String(Number(box.dataset.drawn || 0) + 1); });
+    // Also for whoever has moved traces of the chart in the browser and wants them back where the server put them.
+    box.sparcodeRedraw = () => {
+      const figure = JSON.parse(data.figure);
+      return Plotly.react(box, figure.data, figure.layout, config);
+    };
+    box.sparcodeRedraw().then(() => {
+      box.dataset.drawn = String(Number(box.dataset.drawn || 0) + 1);
+      document.dispatchEvent(new CustomEvent("sparcode-drawn"));
+    });
     if (!box.sparcodeObserver) {
       box.sparcodeObserver = new ResizeObserver(() => { if (box.offsetWidth > 0) Plotly.Plots.resize(box); });
       box.sparcodeObserver.observe(box);
@@ -55,7 +62,7 @@ export default function ({ data, parentElement }) {
     setTimeout(() => {
       if (box.sparcodeFigure !== null) return;
       if (box.sparcodeObserver) box.sparcodeObserver.disconnect();
-      box.sparcodeObserver = box.sparcodeDrawn = undefined;
+      box.sparcodeObserver = box.sparcodeDrawn = box.sparcodeRedraw = undefined;
       if (window.Plotly) window.Plotly.purge(box);
     });
   };

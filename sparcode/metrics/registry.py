@@ -58,6 +58,7 @@ METRICS: dict[str, Metric] = {
         Metric("dead_share", "Unused codewords", "%", "lower", ".1f", 100),
         Metric("distinct_codes", "Distinct codes", "", "higher", ",.0f"),
         Metric("density", "Scores kept", "%", "lower", ".1f", 100),
+        Metric("postings", "Scores in the index", "", "lower", ",.0f"),
         Metric("size_bytes", "Size", "MB", "lower", ",.2f", 1e-6),
         Metric("p50_ms", "Latency, median", "ms", "lower", ".3f"),
         Metric("p95_ms", "Latency, 95th percentile", "ms", "lower", ".3f"),

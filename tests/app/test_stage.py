@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from app import stage as stage_module
-from app.jobs import JobCancelled
-from app.stage import Curve, Origin, Stage, measure, refine
+from app.curve import Curve
+from app.job_handle import JobCancelled
+from app.stage import Origin, Stage, measure, refine, time_stops
 from app.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
 from sparcode.evaluation import accuracy
 from sparcode.retrieval import ExactRetriever, SparseDirectScorer, SparseRetriever
@@ -60,8 +61,10 @@ def test_a_refined_curve_holds_every_stop_and_the_figures_of_each(stage: Stage) 
     assert [len(part.curve.stops) for part in kept] == sorted({len(part.curve.stops) for part in kept})
     for stop in (0, 5, 16, 90):
         point = stage.point(stop)
-        row = [column[stop] for column in whole.curve[1:]]
-        assert row == [point.tau, point.density, point.recall, point.ndcg, point.total_bytes]
+        row = [column[stop] for column in whole.curve[1:8]]
+        assert row == [point.tau, point.density, point.recall, point.ndcg, point.total_bytes, point.kept_postings, point.short_results]
+        assert whole.curve.median_length[stop] == np.median(point.list_lengths)
+        assert whole.curve.lengths[stop].sum() == tiny_index().n_lists
 
 
 def test_refining_measures_no_stop_twice(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +121,48 @@ def test_latency_measured_beside_jobs_is_measured_again_when_they_are_done() -> 
 
 def test_a_curve_stays_in_order_of_its_stops(stage: Stage) -> None:
     points = {stop: stage.point(stop) for stop in (50, 3)}
-    curve = Curve.empty().with_points(points).with_points({20: stage.point(20)})
+    curve = Curve.empty().with_points(points, 80).with_points({20: stage.point(20)}, 80)
     assert curve.stops.tolist() == [3, 20, 50]
     assert curve.recall.tolist() == [stage.point(stop).recall for stop in (3, 20, 50)]
+
+
+def test_latency_is_known_where_it_was_measured_and_nowhere_else() -> None:
+    stage = measured()[-1]
+    assert stage.latencies() == {}
+    stage.latency(7, busy=False)
+    time_stops(stage, lambda: True, go_on)
+    known = stage.latencies()
+    assert list(known) == sorted({7, KEPT_PERCENTS.index(DEFAULT_PERCENT), len(KEPT_PERCENTS) - 1, *range(0, len(KEPT_PERCENTS), 12)})
+    assert [stop for stop, timed in known.items() if not timed.busy] == [7]
+    assert {timed.latency.threads for timed in known.values()} == {1}
+
+
+def test_every_stored_score_is_in_the_histogram(stage: Stage) -> None:
+    scores = tiny_index().scores
+    assert stage.scores.counts.sum() == len(scores)
+    above = stage.scores.edges[30]
+    assert stage.scores.counts[30:].sum() == (scores >= above).sum()
+
+
+@pytest.mark.parametrize("scores", [[], [2.0], [-1.0, 0.5]])
+def test_few_scores_make_a_histogram_too(scores: list[float]) -> None:
+    made = stage_module._histogram(np.array(scores, dtype=np.float32))
+    assert made.counts.sum() == len(scores)
+
+
+def curve_of(recall: list[float], size_bytes: list[int]) -> Curve:
+    n = len(recall)
+    empty = Curve.empty()
+    return empty._replace(stops=np.arange(n) * 3, recall=np.array(recall), size_bytes=np.array(size_bytes))
+
+
+def test_the_smallest_index_near_the_best_recall_is_found() -> None:
+    curve = curve_of([0.500, 0.498, 0.496, 0.4], [90, 60, 30, 10])
+    assert curve.smallest_within(0.99) == 6
+    assert curve.smallest_within(1.0) == 0
+    assert Curve.empty().smallest_within(0.99) is None
+
+
+def test_the_best_recall_under_a_budget_is_found_and_none_where_nothing_fits() -> None:
+    curve = curve_of([0.5, 0.5, 0.4], [90, 60, 10])
+    assert (curve.best_under(100), curve.best_under(59), curve.best_under(10), curve.best_under(9)) == (3, 6, 6, None)

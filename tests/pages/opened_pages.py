@@ -69,17 +69,40 @@ def _active(app: AppTest) -> list[str]:
     return [job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.active]
 
 
+def mounted(app: AppTest) -> list[dict[str, Any]]:
+    """What every component of the studio's own was given."""
+    return [json.loads(element.proto.json) for element in app.get("bidi_component")]
+
+
+def tiles(app: AppTest) -> dict[str, dict[str, str]]:
+    """Name -> texts of every figure tile."""
+    return {tile["name"]: tile for given in mounted(app) for tile in given.get("tiles", ())}
+
+
 def figures(app: AppTest) -> dict[str, str]:
-    """Label -> value of every figure card."""
-    return {metric.label: metric.value for metric in app.metric}
+    """Label -> value of every figure, on a card or a tile; a tile's kind of model is part of its label."""
+    cards = {metric.label: metric.value for metric in app.metric}
+    return cards | {f"{tile['label']} · {tile['kind']}": tile["value"] for tile in tiles(app).values()}
 
 
 def charts(app: AppTest) -> dict[str, dict[str, Any]]:
     """Title -> Plotly figure of every live chart."""
-    drawn = [json.loads(json.loads(element.proto.json)["figure"]) for element in app.get("bidi_component")]
+    drawn = [json.loads(given["figure"]) for given in mounted(app) if "figure" in given]
     return {figure["layout"]["title"]["text"]: figure for figure in drawn}
 
 
 def described(app: AppTest) -> list[str]:
     """What every live chart tells people who do not see it."""
-    return [json.loads(element.proto.json)["alt"] for element in app.get("bidi_component")]
+    return [given["alt"] for given in mounted(app) if "figure" in given]
+
+
+def slider(app: AppTest) -> dict[str, Any]:
+    """What the threshold's slider was given."""
+    (found,) = [given for given in mounted(app) if "percents" in given]
+    return found
+
+
+def run_rows(app: AppTest) -> list[dict[str, Any]]:
+    """Rows of the table of runs, newest first."""
+    (found,) = [given for given in mounted(app) if "runs" in given]
+    return found["runs"]

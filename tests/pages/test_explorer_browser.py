@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.state import KEPT
+from app.configuration import KEPT
 
 # For the first visit of the session: the server trains the backbone of its tiny data.
 PATIENCE_MS = 60_000

@@ -9,14 +9,37 @@ from streamlit.testing.v1 import AppTest
 from app import backbones as backbones_module
 from app import stage as stage_module
 from app import studio as studio_module
+from app.configuration import KEPT, Configuration, quantizer_config
 from app.live_tuning import fine_tune_within
-from app.state import KEPT, quantizer_config
 from app.studio import tuning_key
 from sparcode.metrics.registry import METRICS
-from tests.pages.opened_pages import PATIENCE, charts, described, ended, figures, opened, own_backbone, settled, studio, visited
+from tests.pages.opened_pages import (
+    PATIENCE,
+    charts,
+    described,
+    ended,
+    figures,
+    opened,
+    own_backbone,
+    run_rows,
+    settled,
+    slider,
+    studio,
+    tiles,
+    visited,
+)
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 PAGE = "index_explorer.py"
+NAMES = ("Recall@50", "NDCG@50", "Latency, median", "Latency, p95", "Index size", "Scores kept", "Codes in use", "Perplexity")
+MOVING = {
+    "Accuracy against threshold",
+    "Recall against index size",
+    "Recall against latency",
+    "Scores and the cut",
+    "Length of posting lists",
+    "Memory by part",
+}
 
 
 def markdown(app: AppTest) -> str:
@@ -43,10 +66,12 @@ def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytes
     monkeypatch.setattr(backbones_module, "train_backbone", held)
     app = visited(PAGE)
     assert not app.exception
-    assert [widget.key for widget in app.select_slider] == ["m", "k", "keep"]
+    assert [widget.key for widget in app.select_slider] == ["m", "k", "t", "keep"]
+    assert [widget.key for widget in app.selectbox] == ["interaction", "encoder", "seed"]
+    assert (slider(app)["keep"], slider(app)["curve"]) == (KEPT.default, "")
     assert "backbone is being trained" in app.info[0].value
     assert list(charts(app)) == ["Training the backbone"]
-    assert not app.metric
+    assert not figures(app)
     opened_gate.set()
     ended(own_backbone())
     assert "Recall@50 · preview" in figures(app.run())
@@ -56,7 +81,7 @@ def test_the_preview_is_replaced_by_the_fine_tuned_figures() -> None:
     app = opened(PAGE, k="8")
     assert not app.exception
     first = figures(app)
-    assert set(first) == {f"{name} · preview" for name in ("Recall@50", "Latency, median", "Index size", "Codes in use")}
+    assert set(first) == {f"{name} · preview" for name in NAMES}
     last = figures(settled(app))
     assert set(last) == {label.replace("preview", "fine-tuned") for label in first}
     assert "fine-tuned in" in markdown(app)
@@ -70,8 +95,8 @@ def test_recall_is_held_against_the_preview_where_it_differs() -> None:
     changes = np.round(recall["fine-tuned"] - recall["preview"], 3).tolist()
     for stop in (int(np.argmax(np.abs(changes))), changes.index(0)):
         app.select_slider(key="keep").set_value(KEPT.options[stop]).run()
-        (card,) = [metric for metric in app.metric if metric.label.startswith("Recall")]
-        assert card.delta == (f"{changes[stop]:+.3f} against the preview" if changes[stop] else "")
+        assert tiles(app)["recall"]["delta"] == (f"{changes[stop]:+.3f}" if changes[stop] else "no change")
+        assert any("Differences are to the **preview**" in caption.value for caption in app.caption)
 
 
 def test_moving_the_threshold_changes_figures_and_charts() -> None:
@@ -87,7 +112,7 @@ def test_moving_the_threshold_changes_figures_and_charts() -> None:
     assert after["Recall@50 · fine-tuned"] == METRICS["recall"].text(point.recall)
     assert after["Index size · fine-tuned"] == METRICS["size_bytes"].text(point.total_bytes)
     changed = {title for title in drawn if charts(app)[title]["data"] != drawn[title]["data"]}
-    assert changed == {"Accuracy against threshold", "Recall against index size", "Length of posting lists", "Memory by part"}
+    assert changed == MOVING
     assert described(app) != spoken
 
 
@@ -156,7 +181,7 @@ def test_a_failed_preview_shows_its_message(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(studio_module, "preview", lambda *arguments: 1 / 0)
     app = settled(opened(PAGE, k="8"))
     assert "division by zero" in app.error[0].value
-    assert labels(app) == ["Try again"]
+    assert labels(app)[-1] == "Try again"
 
 
 def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +219,142 @@ def test_the_numbers_behind_the_curves_are_there_to_read() -> None:
     app = settled(opened(PAGE, k="8"))
     app.session_state["explorer-numbers"] = True
     app.run()
-    (table,) = [frame.value for frame in app.dataframe]
+    table, scores, codewords = [frame.value for frame in app.dataframe]
     assert len(table) == len(KEPT.options)
     assert table["Recall@50"].tolist() == studio().seen_stages()[-1].curve.recall.tolist()
+    stage = studio().seen_stages()[-1]
+    assert table["timed"].ne("").sum() == len(stage.latencies()) < len(table)
+    assert scores["scores"].sum() == len(stage.explorer.index.scores)
+    assert list(codewords.columns) == ["codebook 1", "codebook 2"]
+
+
+def test_a_link_with_every_setting_opens_that_view() -> None:
+    asked = {"m": "1", "k": "8", "t": "2", "interaction": "dot", "encoder": "gru", "seed": "3", "keep": KEPT.options[40]}
+    app = settled(opened(PAGE, **asked))
+    assert not app.exception
+    shown = Configuration(**asked)
+    assert {key: app.session_state[key] for key in asked} == asked
+    config = shown.run_config(studio().config)
+    assert (config.model.n_tokens, config.model.interaction, config.model.encoder, config.training.seed) == (2, "dot", "gru", 3)
+    assert studio().best_stage(config).kind == "fine-tuned"
+    assert slider(app)["keep"] == KEPT.options[40]
+    assert run_rows(app)[0]["label"] == f"{shown.label}, {KEPT.options[40]} % kept"
+
+
+def test_another_encoder_trains_a_backbone_that_is_watched_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = settled(opened(PAGE, k="8"))
+    gate, train = threading.Event(), backbones_module.train_backbone
+
+    def held(*arguments: object) -> object:
+        assert gate.wait(PATIENCE)
+        return train(*arguments)
+
+    monkeypatch.setattr(backbones_module, "train_backbone", held)
+    app.selectbox(key="encoder").set_value("gru").run()
+    assert list(charts(app)) == ["Training the backbone"]
+    (key,) = [job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.active]
+    click(app, "Cancel training")
+    gate.set()
+    ended(key)
+    settled(app)
+    assert "was cancelled" in app.warning[0].value
+    click(app, "Try again")
+    assert "Recall@50 · fine-tuned" in figures(settled(app))
+    # What was seen before comes at once.
+    app.selectbox(key="encoder").set_value("mean").run()
+    assert "Recall@50 · fine-tuned" in figures(app)
+
+
+def test_undo_and_redo_go_through_every_setting_and_a_new_choice_ends_redo() -> None:
+    app = settled(opened(PAGE, k="8"))
+    assert [button.disabled for button in app.button if button.label in ("Undo", "Redo")] == [True, True]
+    app.select_slider(key="keep").set_value(KEPT.options[60]).run()
+    app.select_slider(key="m").set_value("1").run()
+    settled(app)
+    click(app, "Undo")
+    assert (app.session_state["m"], slider(app)["keep"]) == ("2", KEPT.options[60])
+    click(app, "Undo")
+    assert slider(app)["keep"] == KEPT.default
+    click(app, "Redo")
+    assert slider(app)["keep"] == KEPT.options[60]
+    app.select_slider(key="keep").set_value(KEPT.options[70]).run()
+    assert [button.disabled for button in app.button if button.label == "Redo"] == [True]
+    assert [row["number"] for row in run_rows(app)] == [4, 3, 2, 1]
+    assert [row["current"] for row in run_rows(app)] == [True, False, False, False]
+
+
+def test_the_table_of_runs_has_exact_figures_and_differences_to_the_run_before() -> None:
+    app = settled(opened(PAGE, k="8"))
+    app.select_slider(key="keep").set_value(KEPT.options[80]).run()
+    last, first = run_rows(app)
+    assert last["change"] == f"kept % {KEPT.default} → {KEPT.options[80]}"
+    stage = studio().seen_stages()[-1]
+    recall = [stage.point(stop).recall for stop in (KEPT.options.index(KEPT.default), 80)]
+    assert (first["figures"][1], last["figures"][1]) == ([f"{recall[0]:.3f}", ""], [f"{recall[1]:.3f}", f"{recall[1] - recall[0]:+.3f}"])
+
+
+def test_a_pinned_run_is_held_against_everything_until_it_is_unpinned() -> None:
+    app = settled(opened(PAGE, k="8"))
+    before = tiles(app)
+    click(app, "Pin this run")
+    assert tiles(app)["recall"]["delta"] == "no change"
+    app.select_slider(key="k").set_value("16").run()
+    settled(app)
+    pinned = studio().best_stage(Configuration(k="8").run_config(studio().config))
+    shown = studio().best_stage(Configuration(k="16").run_config(studio().config))
+    stop = KEPT.options.index(KEPT.default)
+    change = shown.point(stop).total_bytes - pinned.point(stop).total_bytes
+    assert tiles(app)["size_bytes"]["delta"] == f"{change / 1e6:+.2f} MB".replace("+0.00 MB", "no change")
+    ghosts = {title for title, figure in charts(app).items() if any(trace.get("name") == "pinned" for trace in figure["data"])}
+    assert {"Accuracy against threshold", "Recall against index size", "Use of codewords", "Memory by part"} <= ghosts
+    assert run_rows(app)[-1]["pinned"]
+    assert app.session_state["pin"] == Configuration(k="8").text
+    click(app, "Unpin")
+    assert not any(trace.get("name") == "pinned" for figure in charts(app).values() for trace in figure["data"])
+    assert before["recall"]["value"] == f"{pinned.point(stop).recall:.3f}"
+
+
+def test_a_pinned_run_of_a_link_is_measured_after_the_run_shown() -> None:
+    app = opened(PAGE, k="8", pin=Configuration(k="16", m="1").text)
+    assert any("The pinned run (M=1 K=16, 20 % kept) is measured once" in caption.value for caption in app.caption)
+    settled(app)
+    assert any("Differences are to the **pinned** run" in caption.value for caption in app.caption)
+    assert studio().best_stage(Configuration(k="16", m="1").run_config(studio().config)).kind == "fine-tuned"
+
+
+def test_buttons_find_the_smallest_good_index_and_the_best_under_a_budget() -> None:
+    app = settled(opened(PAGE, k="8", mb="0.01"))
+    curve = studio().seen_stages()[-1].curve
+    click(app, "Smallest index within 1 % of the best recall")
+    stop = KEPT.options.index(slider(app)["keep"])
+    good = curve.recall >= 0.99 * curve.recall.max()
+    assert curve.size_bytes[stop] == curve.size_bytes[good].min()
+    click(app, "Best under 0.01 MB")
+    stop = KEPT.options.index(slider(app)["keep"])
+    fits = curve.size_bytes <= 10_000
+    assert fits[stop]
+    assert curve.recall[stop] == curve.recall[fits].max()
+
+
+def test_a_single_code_in_use_is_put_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = settled(opened(PAGE, k="8"))
+    stage = studio().seen_stages()[-1]
+    alone = stage.usage._replace(codes_in_use=1)
+    object.__setattr__(stage, "usage", alone)
+    app.run()
+    assert any("All queries share one code" in warning.value for warning in app.warning)
+
+
+def test_the_way_back_from_an_empty_index_is_a_button(monkeypatch: pytest.MonkeyPatch) -> None:
+    stops_of = stage_module.threshold_stops
+
+    def too_high(index: object, default_threshold: float) -> object:
+        stops = stops_of(index, default_threshold)
+        stops[-1] = index.scores.max()
+        return stops
+
+    monkeypatch.setattr(stage_module, "threshold_stops", too_high)
+    app = settled(opened(PAGE, k="8", keep=KEPT.options[-1]))
+    click(app, "Back to the threshold the model was trained for")
+    assert slider(app)["keep"] == KEPT.default
+    assert not any("above every score" in warning.value for warning in app.warning)

@@ -10,10 +10,14 @@ import plotly.graph_objects as go
 import pytest
 
 from app.charts.code_usage import code_usage_data, code_usage_figure
+from app.charts.codes_stored import codes_stored_data, codes_stored_figure
+from app.charts.ghost import PINNED
 from app.charts.list_lengths import N_BINS, list_lengths_data, list_lengths_figure
 from app.charts.memory_parts import memory_parts_data, memory_parts_figure
-from app.charts.recall_size import MOST_OTHERS, TradeOff, recall_size_data, recall_size_figure, trade_off
-from app.charts.threshold_curve import ThresholdCurveData, threshold_curve_data, threshold_curve_figure
+from app.charts.recall_latency import recall_latency_data, recall_latency_figure
+from app.charts.recall_size import MOST_OTHERS, Peer, TradeOff, recall_size_data, recall_size_figure, trade_off
+from app.charts.score_cut import score_cut_data, score_cut_figure
+from app.charts.threshold_curve import PinnedCurve, ThresholdCurveData, threshold_curve_data, threshold_curve_figure
 from app.charts.training_curve import training_curve_data, training_curve_figure
 from app.theme import BACKGROUND_DARK, BACKGROUND_LIGHT
 from sparcode.training import EpochRecord
@@ -46,6 +50,9 @@ def every_figure(dark: bool) -> list[go.Figure]:
         code_usage_figure(code_usage_data(np.array([[3, 1]]), np.array([1.8])), dark),
         list_lengths_figure(list_lengths_data(np.array([1, 5]), 10), dark),
         memory_parts_figure(memory_parts_data({"codes": 8}), dark),
+        codes_stored_figure(codes_stored_data(2, 4, 9, 8), dark),
+        recall_latency_figure(recall_latency_data((NOTHING, NOTHING, NOTHING.astype(bool)), (1.0, 0.5), 50), dark),
+        score_cut_figure(score_cut_data(np.array([1.0, 2.0]), np.array([3]), 1.5), dark),
         recall_size_figure(recall_size_data(line, [], None, 50), dark),
         threshold_curve_figure(curve(), dark),
         training_curve_figure(training_curve_data("Training", [record(1, 2.0, 0.5)]), dark),
@@ -69,11 +76,13 @@ def test_every_chart_has_a_title_and_its_look_and_keeps_the_readers_zoom(dark: b
         (code_usage_figure(code_usage_data(np.zeros((2, 4)), np.zeros(2)), False), "No code is in use"),
         (list_lengths_figure(list_lengths_data(NOTHING, 10), False), "The index has no lists"),
         (memory_parts_figure(memory_parts_data({}), False), "Building the whole index ..."),
+        (recall_latency_figure(recall_latency_data((NOTHING, NOTHING, NOTHING.astype(bool)), None, 50), False), "Not timed yet ..."),
+        (score_cut_figure(score_cut_data(np.array([0.0, 1.0]), np.zeros(1), 0.5), False), "The index has no scores"),
         (recall_size_figure(recall_size_data(TradeOff("a", NOTHING, NOTHING), [], None, 50), False), "Building the whole index ..."),
         (threshold_curve_figure(threshold_curve_data((NOTHING,) * 4, None, None, 50), False), "Measuring ..."),
         (training_curve_figure(training_curve_data("Training", []), False), "Waiting for the first epoch ..."),
     ],
-    ids=["usage", "lengths", "memory", "size", "threshold", "training"],
+    ids=["usage", "lengths", "memory", "latency", "scores", "size", "threshold", "training"],
 )
 def test_a_chart_without_data_says_why(figure: go.Figure, says: str) -> None:
     assert notes(figure) == [says]
@@ -102,7 +111,83 @@ def test_lists_are_counted_by_length() -> None:
     assert (data.width, data.median) == (300 / N_BINS, 150)
     figure = list_lengths_figure(data, False)
     assert figure.data[0].y.tolist() == data.counts.tolist()
-    assert notes(figure) == ["median 150"]
+    (line,) = [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "lines+text"]
+    assert (line.x.tolist(), line.text[-1]) == ([150, 150], "median 150")
+    assert line.y[1] > data.counts.max()
+
+
+def every_following_figure() -> list[go.Figure]:
+    line = trade_off("M=2 K=128", np.array([2e6, 1e6]), np.array([0.6, 0.5]))
+    timed = (np.array([0.2, 0.3]), np.array([0.4, 0.5]), np.array([False, True]))
+    return [
+        list_lengths_figure(list_lengths_data(np.array([1, 5]), 10), False),
+        memory_parts_figure(memory_parts_data({"codes": 8, "scores": 16}), False),
+        recall_size_figure(recall_size_data(line, [], (1e6, 0.5), 50), False),
+        recall_latency_figure(recall_latency_data(timed, None, 50), False),
+        score_cut_figure(score_cut_data(np.array([1.0, 2.0, 4.0]), np.array([3, 1]), 1.5), False),
+        threshold_curve_figure(curve(), False),
+    ]
+
+
+@pytest.mark.parametrize("figure", every_following_figure(), ids=lambda figure: figure.layout.title.text)
+def test_what_follows_the_threshold_takes_as_many_values_as_its_trace_has(figure: go.Figure) -> None:
+    assert figure.layout.meta["follow"]
+    for mark in figure.layout.meta["follow"]:
+        trace = figure.data[mark["trace"]]
+        for part in {"x", "y", "text"} & set(mark):
+            values = getattr(trace, part)
+            # A single name stands for one value, or for a column of arrays where there are bars.
+            expected = len(mark[part]) if isinstance(mark[part], list | tuple) else len(values) if trace.type == "bar" else 1
+            assert len(values) == expected
+
+
+def test_the_cut_is_a_line_at_the_threshold_and_what_is_kept_lies_to_its_right() -> None:
+    figure = score_cut_figure(score_cut_data(np.array([1.0, 2.0, 4.0]), np.array([3, 1]), 1.5, pinned=3.0), False)
+    named = traces(figure)
+    assert named["τ"].x.tolist() == [1.5, 1.5]
+    assert named["kept"].x.tolist() == [1.5, 4.0]
+    assert named[PINNED].x.tolist() == [3.0, 3.0]
+    assert named["scores"].y.tolist() == [3, 1]
+
+
+def test_only_timed_thresholds_are_points_and_those_timed_beside_jobs_are_hollow() -> None:
+    timed = (np.array([0.2, 0.3]), np.array([0.4, 0.5]), np.array([False, True]))
+    named = traces(recall_latency_figure(recall_latency_data(timed, (0.3, 0.5), 50, peers=(Peer("two-tower", 1.0, 0.45),)), False))
+    assert (named["timed alone"].x.tolist(), named["timed beside jobs"].x.tolist()) == ([0.2], [0.3])
+    assert named["timed alone"].mode == "markers"
+    assert named["timed beside jobs"].marker.symbol.endswith("-open")
+    assert (named["two-tower"].x.tolist(), named["now"].x.tolist()) == ([1.0], [0.3])
+
+
+def test_codes_are_counted_from_the_possible_ones_to_the_stored_lists() -> None:
+    figure = codes_stored_figure(codes_stored_data(2, 128, 900, 880, pinned=(64, 50, 50)), False)
+    assert figure.data[0].x.tolist() == [128**2, 900, 880]
+    assert figure.data[0].text == ("16,384", "900", "880")
+    assert "1.84e+19" in codes_stored_figure(codes_stored_data(8, 256, 9, 9), False).data[0].text
+    assert traces(figure)[PINNED].x.tolist() == [64, 50, 50]
+
+
+def every_ghost() -> list[go.Figure]:
+    this, other = (trade_off(label, np.array([1e6, 2e6]), np.array([0.1, 0.5])) for label in ("this", "other"))
+    lengths = list_lengths_data(np.array([1, 5]), 10)
+    records = [record(1, 2.0, 0.5)]
+    return [
+        code_usage_figure(code_usage_data(np.array([[3, 1]]), np.array([1.8]), np.array([[1, 1], [4, 0]])), False),
+        list_lengths_figure(lengths._replace(pinned=lengths.counts), False),
+        memory_parts_figure(memory_parts_data({"codes": 8}, {"codes": 4}), False),
+        recall_size_figure(recall_size_data(this, [], None, 50, (other, (1e6, 0.1))), False),
+        threshold_curve_figure(curve()._replace(pinned=PinnedCurve(np.array([50.0]), np.array([0.3]), (50.0, 0.3))), False),
+        training_curve_figure(training_curve_data("Training", records, records), False),
+    ]
+
+
+@pytest.mark.parametrize("figure", every_ghost(), ids=lambda figure: figure.layout.title.text)
+def test_a_pinned_run_stands_behind_in_grey_and_dashed_or_hollow(figure: go.Figure) -> None:
+    scatters = [trace for trace in figure.data if trace.type == "scatter"]
+    grey = [trace for trace in scatters if trace.name == PINNED or trace.line.dash == "4px,3px"]
+    assert grey
+    for trace in grey:
+        assert trace.line.dash == "4px,3px" or trace.marker.symbol.endswith("-open")
 
 
 def test_bins_stay_where_they_are_when_the_threshold_moves() -> None:

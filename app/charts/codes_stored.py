@@ -1,0 +1,79 @@
+"""The combinatorial truth: of all codes that M codebooks of K codewords can write, how many are ever used and stored."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.charts.frame import titled_figure
+from app.charts.ghost import PINNED, ghost_marker
+from app.theme import series_style
+
+TITLE = "Codes: possible, in use, stored"
+
+
+class CodesStoredData(NamedTuple):
+    """Counts from the largest to the smallest set.
+
+    Attributes
+    ----------
+    n_codebooks, codebook_size
+        M and K.
+    counts
+        (3,) float64: K**M possible codes, codes that training queries use, lists stored.
+    pinned
+        The same of the pinned run; None if there is none.
+    """
+
+    n_codebooks: int
+    codebook_size: int
+    counts: np.ndarray
+    pinned: np.ndarray | None
+
+
+def codes_stored_data(
+    n_codebooks: int, codebook_size: int, in_use: int, stored: int, pinned: tuple[int, int, int] | None = None
+) -> CodesStoredData:
+    """Put the counts together; `pinned` has possible codes, codes in use and lists stored."""
+    counts = np.array([float(codebook_size**n_codebooks), in_use, stored])
+    return CodesStoredData(n_codebooks, codebook_size, counts, None if pinned is None else np.array(pinned, dtype=np.float64))
+
+
+def codes_stored_figure(data: CodesStoredData, dark: bool) -> go.Figure:
+    """Three bars on a logarithmic axis, with their numbers.
+
+    Parameters
+    ----------
+    data : CodesStoredData
+        What to draw.
+    dark : bool
+        Whether it stands on the dark background.
+    """
+    figure = titled_figure(TITLE, "codes (logarithmic)", "", dark)
+    power = f"{data.codebook_size}<sup>{data.n_codebooks}</sup>" if data.n_codebooks > 1 else str(data.codebook_size)
+    labels = [f"{power} possible", "in use", "lists stored"]
+    figure.add_bar(
+        x=np.maximum(data.counts, 1),
+        y=labels,
+        orientation="h",
+        text=[_count(value) for value in data.counts],
+        textposition="auto",
+        marker={"color": [series_style(position, dark)["line"]["color"] for position in (5, 2, 0)]},
+        showlegend=False,
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    if data.pinned is not None:
+        marker = {**ghost_marker(dark, "line-ns-open"), "size": 22, "line": {"width": 4}}
+        hover = "pinned: %{x:,}<extra></extra>"
+        figure.add_scatter(x=data.pinned, y=labels, mode="markers", marker=marker, name=PINNED, hovertemplate=hover)
+    figure.layout.xaxis.update(type="log", dtick=max(1, int(np.log10(max(data.counts[0], 10)) // 4)), rangemode="tozero")
+    figure.layout.xaxis.update(range=[0, float(np.log10(max(data.counts[0], 10))) * 1.02])
+    figure.layout.yaxis.update(autorange="reversed")
+    figure.layout.update(bargap=0.35, showlegend=data.pinned is not None)
+    return figure
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value < 1e9 else f"{value:.2e}"

@@ -1,0 +1,105 @@
+"""Recall against the time of a query: the other side of the trade-off, at the thresholds that were timed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.charts.follow import let_follow, now_marker
+from app.charts.frame import titled_figure, with_note
+from app.charts.ghost import PINNED, ghost_line, ghost_marker
+from app.charts.recall_size import Peer, add_peers
+from app.theme import series_style
+
+TITLE = "Recall against latency"
+
+
+class RecallLatencyData(NamedTuple):
+    """Timed thresholds of one index; nothing in between is known.
+
+    Attributes
+    ----------
+    p50_ms, recall
+        (n,) float64, ascending by threshold.
+    busy
+        (n,) bool: timed while jobs ran beside it, so an upper bound.
+    current
+        (median ms, recall) at the slider; None before it is timed.
+    k
+        Items per query.
+    pinned
+        (2, m) float64 ms and recall of the pinned run's index, and its own point; None if there is none.
+    peers
+        Other kinds of models, in ms.
+    """
+
+    p50_ms: np.ndarray
+    recall: np.ndarray
+    busy: np.ndarray
+    current: tuple[float, float] | None
+    k: int
+    pinned: tuple[np.ndarray, tuple[float, float] | None] | None
+    peers: tuple[Peer, ...]
+
+
+def recall_latency_data(
+    timed: tuple[np.ndarray, np.ndarray, np.ndarray],
+    current: tuple[float, float] | None,
+    k: int,
+    pinned: tuple[np.ndarray, tuple[float, float] | None] | None = None,
+    peers: tuple[Peer, ...] = (),
+) -> RecallLatencyData:
+    """Put the parts together.
+
+    Parameters
+    ----------
+    timed
+        Median ms, recall, and whether jobs ran beside it; each (n,).
+    current, k, pinned, peers
+        See `RecallLatencyData`.
+    """
+    p50_ms, recall, busy = timed
+    return RecallLatencyData(np.asarray(p50_ms, dtype=np.float64), np.asarray(recall, dtype=np.float64), busy, current, k, pinned, peers)
+
+
+def recall_latency_figure(data: RecallLatencyData, dark: bool) -> go.Figure:
+    """Recall over milliseconds; every marker is a measurement, hollow where jobs ran beside it.
+
+    Parameters
+    ----------
+    data : RecallLatencyData
+        What to draw; without points the figure says that they are being timed.
+    dark : bool
+        Whether it stands on the dark background.
+    """
+    figure = titled_figure(TITLE, "median time of a query (ms), measured", f"Recall@{data.k}", dark)
+    if len(data.p50_ms) == 0 and data.current is None:
+        return with_note(figure, "Not timed yet ...")
+    if data.pinned is not None:
+        (ms, recall), point = data.pinned
+        if len(ms):
+            marker = {**ghost_marker(dark), "size": 7, "line": {"width": 1.5}}
+            figure.add_scatter(x=ms, y=recall, name=PINNED, mode="lines+markers", line=ghost_line(dark), marker=marker)
+        if point is not None:
+            x, y = (np.array([value]) for value in point)
+            figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=ghost_marker(dark), showlegend=len(ms) == 0)
+    add_peers(figure, data.peers, dark)
+    style = series_style(0, dark)
+    for busy, name, symbol in ((False, "timed alone", "circle"), (True, "timed beside jobs", "circle-open")):
+        chosen = data.busy == busy
+        if chosen.any():
+            marker = {**style["marker"], "symbol": symbol, "size": 9}
+            figure.add_scatter(x=data.p50_ms[chosen], y=data.recall[chosen], name=name, mode="markers", marker=marker)
+    x, y = (np.array([value]) for value in data.current or (np.nan, np.nan))
+    figure.add_scatter(x=x, y=y, mode="markers", marker=now_marker(0, dark), showlegend=False, name="now")
+    let_follow(figure, x="p50", y="recall")
+    figure.update_traces(hovertemplate="%{x:.3g} ms<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
+    figure.layout.xaxis.update(rangemode="tozero")
+    figure.layout.yaxis.update(rangemode="tozero")
+    figure.layout.update(
+        legend={"orientation": "v", "x": 1, "xanchor": "right", "y": 0.02, "yanchor": "bottom", "bgcolor": "rgba(0, 0, 0, 0)"},
+        margin={"t": 44},
+    )
+    return figure

@@ -1,0 +1,194 @@
+"""The threshold's slider: figures and charts follow it in the browser while it is dragged, and the server answers on release."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from app.configuration import KEPT
+from app.state import set_threshold
+
+_KEY: Final = "threshold-slider"
+
+_HTML: Final = """
+<div class="sparcode-threshold">
+  <div class="head"><label></label><output></output></div>
+  <input type="range" min="0" step="1">
+  <div class="ends"><span></span><span class="note" role="status"></span><span></span></div>
+</div>
+"""
+
+_CSS: Final = """
+.sparcode-threshold { color: var(--st-text-color); font-family: var(--st-font); }
+.sparcode-threshold > div { display: flex; justify-content: space-between; gap: 1rem; font-size: 0.875rem; }
+.sparcode-threshold output { font-weight: 600; font-variant-numeric: tabular-nums; }
+.sparcode-threshold .ends { font-size: 0.8125rem; opacity: 0.85; }
+.sparcode-threshold input { width: 100%; height: 1.6rem; margin: 0.1rem 0; accent-color: var(--st-primary-color); cursor: pointer; }
+"""
+
+# Moving is done here and not by the server because Streamlit's own slider speaks up on release only.
+_JS: Final = """
+function nearest(stops, stop) {
+  let best = 0;
+  stops.forEach((known, row) => { if (Math.abs(known - stop) < Math.abs(stops[best] - stop)) best = row; });
+  return best;
+}
+
+function taken(columns, source, row) {
+  const one = (name) => (typeof name === "number" ? name : name === "" ? "" : columns[name] ? columns[name][row] : null);
+  const value = Array.isArray(source) ? source.map(one) : one(source);
+  return Array.isArray(value) ? value : [value];
+}
+
+function moveCharts(columns, row) {
+  for (const box of document.querySelectorAll(".sparcode-chart")) {
+    const follow = box.layout && box.layout.meta && box.layout.meta.follow;
+    const place = box.getBoundingClientRect();
+    // What nobody sees is left to the server's answer.
+    if (!follow || !window.Plotly || place.bottom < 0 || place.top > window.innerHeight) continue;
+    const update = {};
+    for (const part of ["x", "y", "text"]) {
+      if (!follow.some((mark) => part in mark)) continue;
+      update[part] = follow.map((mark) => (part in mark ? taken(columns, mark[part], row) : undefined));
+    }
+    window.Plotly.restyle(box, update, follow.map((mark) => mark.trace));
+  }
+}
+
+function moveTiles(tiles, row) {
+  for (const name of Object.keys(tiles)) {
+    const card = document.querySelector(`[data-tile="${name}"]`);
+    if (!card) continue;
+    card.querySelector(".value").textContent = tiles[name].value[row];
+    const delta = card.querySelector(".delta");
+    delta.textContent = tiles[name].delta[row];
+    delta.dataset.tone = tiles[name].tone[row];
+  }
+}
+
+function putBack() {
+  for (const box of document.querySelectorAll(".sparcode-chart, .sparcode-tiles")) if (box.sparcodeRedraw) box.sparcodeRedraw();
+}
+
+class Panel {
+  constructor(root) {
+    this.root = root;
+    this.input = root.querySelector("input");
+    this.moving = false;
+    this.waiting = null;
+    this.input.addEventListener("input", () => { this.moving = true; this.show(); this.schedule(); });
+    this.input.addEventListener("change", () => this.release());
+    // Whatever the server draws in the middle of a drag is of the threshold before it.
+    this.again = () => { if (this.moving || this.waiting !== null) this.schedule(); };
+    document.addEventListener("sparcode-drawn", this.again);
+  }
+
+  get percent() { return this.data.percents[Number(this.input.value)]; }
+
+  take(data, send) {
+    this.data = data;
+    this.send = send;
+    if (this.text !== data.curve) {
+      this.text = data.curve;
+      this.curve = data.curve ? JSON.parse(data.curve) : null;
+    }
+    if (this.waiting === data.keep) this.waiting = null;
+    this.input.max = String(data.percents.length - 1);
+    this.input.setAttribute("aria-label", data.label);
+    this.input.title = data.help;
+    this.root.style.colorScheme = data.dark ? "dark" : "light";
+    this.root.querySelector("label").textContent = data.label;
+    const ends = this.root.querySelectorAll(".ends span");
+    ends[0].textContent = "◂ more scores, larger index";
+    ends[2].textContent = "fewer scores, smaller index ▸";
+    if (!this.moving && this.waiting === null) {
+      this.input.value = String(data.percents.indexOf(data.keep));
+      this.show();
+    }
+  }
+
+  // The row of the curve under the slider; undefined before anything is measured.
+  row() {
+    if (!this.curve || this.curve.stops.length === 0) return undefined;
+    return nearest(this.curve.stops, Number(this.input.value));
+  }
+
+  show() {
+    const row = this.row(), here = row !== undefined && this.curve.stops[row] === Number(this.input.value);
+    const caption = here ? this.curve.captions[row] : "";
+    this.root.querySelector("output").textContent = caption || this.percent + " % of scores kept";
+    const recall = here ? ", recall " + this.curve.tiles.recall.value[row] : "";
+    this.input.setAttribute("aria-valuetext", this.percent + " % of scores kept" + recall);
+    let note = this.data.note;
+    if (this.moving && row === undefined) note = "nothing is measured yet: figures follow on release";
+    else if (this.moving && !here) note = "not measured yet, so " + this.data.percents[this.curve.stops[row]] + " % is shown until release";
+    else if (this.moving) note = "measured at this stop";
+    this.root.querySelector(".note").textContent = note;
+  }
+
+  schedule() {
+    if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.draw(); });
+  }
+
+  draw() {
+    const row = this.row();
+    if (row === undefined) return;
+    moveTiles(this.curve.tiles, row);
+    moveCharts(this.curve.columns, row);
+    this.root.dataset.redraws = String(Number(this.root.dataset.redraws || 0) + 1);
+  }
+
+  release() {
+    this.moving = false;
+    this.show();
+    if (this.percent === this.data.keep) { this.waiting = null; putBack(); return; }
+    const asked = this.waiting = this.percent;
+    this.send("release", asked);
+    // If the answer never comes, the slider goes back to what the server knows.
+    setTimeout(() => { if (this.waiting === asked) { this.waiting = null; this.take(this.data, this.send); putBack(); } }, 15000);
+  }
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".sparcode-threshold");
+  if (!root.sparcodePanel) root.sparcodePanel = new Panel(root);
+  root.sparcodePanel.take(data, setTriggerValue);
+}
+"""
+
+_mount = st.components.v2.component("sparcode_threshold_slider", html=_HTML, css=_CSS, js=_JS, isolate_styles=False)
+
+
+def threshold_slider(keep: str, curve: str, note: str) -> None:
+    """The slider, with the measured curve for what moves in the browser.
+
+    Parameters
+    ----------
+    keep
+        The stop of the session, one of `KEPT.options`.
+    curve
+        Of `app.threshold_columns.threshold_columns`; empty before anything is measured.
+    note
+        How much of the curve is measured, in words.
+    """
+    _mount(
+        key=_KEY,
+        data={
+            "percents": list(KEPT.options),
+            "keep": keep,
+            "curve": curve,
+            "label": KEPT.label,
+            "help": KEPT.help,
+            "note": note,
+            "dark": st.context.theme.type == "dark",
+        },
+        width="stretch",
+        height="content",
+        on_release_change=_released,
+    )
+
+
+def _released() -> None:
+    # A trigger and not a state: after an undo, the same stop released again is news.
+    set_threshold(str(st.session_state[_KEY].release))
