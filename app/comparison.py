@@ -13,11 +13,16 @@ from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.evaluation import Evaluation, evaluate
 from sparcode.pipeline import build_run_index, train_two_tower
-from sparcode.retrieval import ExactRetriever, Retriever, SparseRetriever
+from sparcode.retrieval import ExactRetriever, FaissRetriever, Retriever, SparseRetriever
 from sparcode.training import EpochRecord
 
 # The index is in the column beside it.
 SPARCODE: Final = "SparCode"
+FAISS_NOTES: Final = {
+    "flat": "faiss Flat, every vector",
+    "hnsw": "faiss HNSW, graph of near neighbours",
+    "ivfpq": "faiss IVF-PQ, compressed vectors in cells",
+}
 
 
 class ModelRow(NamedTuple):
@@ -90,10 +95,21 @@ def compare(split: Split, config: RunConfig, backbone: Backbone, tuned: Tuned, h
 
     started = time.perf_counter()
     two_tower, _ = train_two_tower(split, config, lambda record: handle.publish(Step("training two-tower", record)), handle.should_stop)
-    add(TWO_TOWER, "dot product with every item", two_tower_retriever(two_tower), time.perf_counter() - started)
+    two_tower_seconds = time.perf_counter() - started
+    add(TWO_TOWER, "dot product with every item", two_tower_retriever(two_tower), two_tower_seconds)
+    handle.publish(Step("building faiss indexes of two-tower's vectors", None))
+    left_out = []
+    for kind, note in FAISS_NOTES.items():
+        started = time.perf_counter()
+        try:
+            served = FaissRetriever(two_tower, kind)
+        except (ValueError, RuntimeError) as error:
+            # A catalogue too small for an index's cells leaves the others.
+            left_out.append(f"{TWO_TOWER} through faiss {kind} is left out: {error}")
+            continue
+        add(f"{TWO_TOWER}, faiss {kind}", note, served, two_tower_seconds + time.perf_counter() - started)
 
     handle.publish(Step("fitting EASE and popularity", None))
-    left_out = []
     for name, note, floor in (
         (EASE_NAME, "item-to-item weights, closed form", EASE()),
         (POPULARITY, "the same items for everyone", Popularity()),

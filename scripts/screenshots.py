@@ -44,7 +44,7 @@ def train_everything(browser: Browser, address: str) -> None:
     page.get_by_text("popularity", exact=True).wait_for(timeout=PATIENCE_MS)
     page.goto(f"{address}/explorer")
     page.get_by_text("fine-tuned in").first.wait_for(timeout=PATIENCE_MS)
-    page.wait_for_function("() => document.querySelectorAll('.sparcode-chart[data-drawn]').length === 6", timeout=PATIENCE_MS)
+    page.wait_for_function("() => document.querySelectorAll('.sparcode-chart[data-drawn]').length === 9", timeout=PATIENCE_MS)
     page.close()
 
 

@@ -15,6 +15,7 @@ from sparcode.retrieval import ExactRetriever
 from tests.tiny import CONFIG, tiny_backbone, tiny_model, tiny_split
 
 BACKBONE = Backbone(tiny_backbone(), (), 0.0, 0.0, seconds=3.0)
+TWO_TOWERS = ("two-tower", "two-tower, faiss flat", "two-tower, faiss hnsw", "two-tower, faiss ivfpq")
 TUNED = Tuned(tiny_model(), (), seconds=2.0, cut_short=False)
 
 
@@ -26,7 +27,7 @@ def compared() -> tuple[Comparison, list[object]]:
 
 def test_every_model_has_a_row_that_was_published_when_it_was_ready() -> None:
     comparison, published = compared()
-    assert [row.name for row in comparison.rows] == ["SparCode", "all-to-all", "two-tower", "EASE", "popularity"]
+    assert [row.name for row in comparison.rows] == ["SparCode", "all-to-all", *TWO_TOWERS, "EASE", "popularity"]
     assert tuple(record for record in published if isinstance(record, ModelRow)) == comparison.rows
     assert comparison.left_out == ()
     epochs = [record.record.epoch for record in published if isinstance(record, Step) and record.record is not None]
@@ -43,6 +44,23 @@ def test_figures_are_those_of_the_models_given() -> None:
     assert len({row.result.n_queries for row in rows.values()}) == 1
 
 
+def test_two_tower_finds_the_same_through_an_exact_faiss_index() -> None:
+    rows = {row.name: row for row in compared()[0].rows}
+    exact, flat = rows["two-tower"].result, rows["two-tower, faiss flat"].result
+    assert flat.recall == pytest.approx(exact.recall, abs=0.02)
+    assert rows["two-tower, faiss flat"].train_seconds >= rows["two-tower"].train_seconds
+
+
+def test_a_faiss_index_that_cannot_be_built_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model: object, kind: str) -> object:
+        raise ValueError(f"too few items for {kind}")
+
+    monkeypatch.setattr(comparison_module, "FaissRetriever", refuse)
+    comparison, _ = compared()
+    assert len(comparison.rows) == 5
+    assert comparison.left_out[0] == "two-tower through faiss flat is left out: too few items for flat"
+
+
 def test_a_catalogue_too_large_for_ease_leaves_the_other_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     class TooLarge(EASE):
         def fit(self, histories: object) -> None:
@@ -50,7 +68,7 @@ def test_a_catalogue_too_large_for_ease_leaves_the_other_rows(monkeypatch: pytes
 
     monkeypatch.setattr(comparison_module, "EASE", TooLarge)
     comparison, _ = compared()
-    assert [row.name for row in comparison.rows] == ["SparCode", "all-to-all", "two-tower", "popularity"]
+    assert [row.name for row in comparison.rows] == ["SparCode", "all-to-all", *TWO_TOWERS, "popularity"]
     assert comparison.left_out == ("EASE is left out: the matrix would take 9 GiB",)
 
 

@@ -29,9 +29,10 @@ def test_a_choice_survives_its_text() -> None:
     assert Configuration.from_text(Configuration().text) == Configuration()
 
 
-@pytest.mark.parametrize(
-    ("text", "says"), [("", "7 values, got 1"), (OTHER.text + "_1", "got 8"), (OTHER.text.replace("gru", "x"), "encoder x")]
-)
+NO_RUNS = [("", "7 values, got 1"), (OTHER.text + "_1", "got 8"), (OTHER.text.replace("gru", "x"), "encoder x")]
+
+
+@pytest.mark.parametrize(("text", "says"), NO_RUNS)
 def test_text_that_names_no_run_is_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Configuration.from_text(text)
