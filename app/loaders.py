@@ -39,6 +39,10 @@ def studio() -> Studio:
         return _opened(source)
     except (ValueError, OSError) as error:
         st.error(f"The data of {DATA_VARIABLE} = {source} cannot be used: {error}")
+        st.markdown(
+            f"To go on, start the studio without {DATA_VARIABLE} for the built-in data, or set it to a table with the columns user_id and "
+            "item_id in which at least three users have five items or more."
+        )
         st.stop()
 
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.charts.follow import let_follow, now_marker
 from app.charts.frame import titled_figure, with_note
-from app.charts.ghost import PINNED, ghost_line, ghost_marker
+from app.charts.ghost import PINNED, ghost_marker
 from app.charts.recall_size import Peer, add_peers
 from app.theme import series_style
 
@@ -81,7 +81,7 @@ def recall_latency_figure(data: RecallLatencyData, dark: bool) -> go.Figure:
         (ms, recall), point = data.pinned
         if len(ms):
             marker = {**ghost_marker(dark), "size": 7, "line": {"width": 1.5}}
-            figure.add_scatter(x=ms, y=recall, name=PINNED, mode="lines+markers", line=ghost_line(dark), marker=marker)
+            figure.add_scatter(x=ms, y=recall, name=PINNED, mode="markers", marker=marker)
         if point is not None:
             x, y = (np.array([value]) for value in point)
             figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=ghost_marker(dark), showlegend=len(ms) == 0)

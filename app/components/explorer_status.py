@@ -69,11 +69,11 @@ def plain_words(view: View, point: ExplorerPoint) -> None:
         st.warning("This threshold is above every score: the index is empty and no query gets an item. Move the threshold to the left.")
         st.button("Back to the threshold the model was trained for", on_click=set_threshold, args=(KEPT.default,))
     elif point.short_results:
-        n_queries = len(view.stage.explorer.evaluation.queries)
-        st.warning(
-            f"{point.short_results:,} of {n_queries:,} test queries get fewer than {view.stage.explorer.k} items here, because too few "
-            "scores are above the threshold."
-        )
+        explorer = view.stage.explorer
+        few = explorer.index.n_items <= explorer.k
+        reason = f"the catalogue has only {explorer.index.n_items:,}" if few else "too few scores are above the threshold"
+        n_queries = len(explorer.evaluation.queries)
+        st.warning(f"{point.short_results:,} of {n_queries:,} test queries get fewer than {explorer.k} items here, because {reason}.")
     if view.stage.usage.codes_in_use == 1:
         st.warning("All queries share one code, so everyone gets the same items. More codewords K or codebooks M tell them apart.")
 

@@ -29,7 +29,8 @@ def index_tiles(stage: Stage, point: ExplorerPoint, stop: int, pinned: PinnedRun
     elif has_preview(stage, preview):
         before = figures_of(preview, stop)
     k, usage, size = stage.explorer.k, stage.usage, stage.config.quantizer.codebook_size
-    dead = figure_text("dead_share", float(usage.dead_share.mean()))
+    share = float(usage.dead_share.mean())
+    dead = f" · {figure_text('dead_share', share)} unused" if share > 0 else ""
     books = " / ".join(f"{value:.0f}" for value in usage.perplexity)
     tiles = [
         _tile("recall", f"Recall@{k}", figures, before, f"{len(stage.explorer.evaluation.queries):,} test users"),
@@ -44,7 +45,7 @@ def index_tiles(stage: Stage, point: ExplorerPoint, stop: int, pinned: PinnedRun
             f"of {possible_codes(stage)} possible",
             _count_delta(figures, before),
         ),
-        _tile("perplexity", "Perplexity", figures, before, f"of {size}: {books} · dead {dead}"),
+        _tile("perplexity", "Perplexity", figures, before, f"of {size}: {books}{dead}"),
     ]
     if stage.complete:
         return tiles

@@ -38,12 +38,15 @@ class Tile(NamedTuple):
 _CSS: Final = """
 .sparcode-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: 0.5rem; }
 .sparcode-tile {
-  border: 1px solid var(--st-border-color); border-radius: 0.5rem; padding: 0.4rem 0.55rem; min-width: 0;
+  border: 1px solid var(--st-border-color); border-radius: 0.5rem; padding: 0.4rem 0.55rem; min-width: 0; container-type: inline-size;
   color: var(--st-text-color); font-family: var(--st-font); line-height: 1.25;
 }
 .sparcode-tile .label { font-size: 0.875rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .sparcode-tile .kind, .sparcode-tile .caption { font-size: 0.8125rem; opacity: 0.85; }
-.sparcode-tile .value { font-size: 1.55rem; line-height: 1.25; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+/* As large as the card allows: a long number may be the one people came to see. */
+.sparcode-tile .value {
+  font-size: clamp(0.9rem, calc(100cqi / (0.62 * var(--chars, 8))), 1.6rem); line-height: 2rem; white-space: nowrap;
+}
 .sparcode-tile .delta { font-size: 0.8125rem; font-weight: 600; min-height: 1.05rem; font-variant-numeric: tabular-nums; }
 .sparcode-tile .delta[data-tone="better"] { color: color-mix(in srgb, #009E73 70%, var(--st-text-color)); }
 .sparcode-tile .delta[data-tone="worse"] { color: color-mix(in srgb, #D55E00 75%, var(--st-text-color)); }
@@ -69,6 +72,7 @@ function drawn(box, tile) {
     const place = card.querySelector("." + part);
     if (place.textContent !== tile[part]) place.textContent = tile[part];
   }
+  card.querySelector(".value").style.setProperty("--chars", tile.value.length);
   card.querySelector(".delta").dataset.tone = tile.tone;
 }
 

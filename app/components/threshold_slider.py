@@ -60,7 +60,9 @@ function moveTiles(tiles, row) {
   for (const name of Object.keys(tiles)) {
     const card = document.querySelector(`[data-tile="${name}"]`);
     if (!card) continue;
-    card.querySelector(".value").textContent = tiles[name].value[row];
+    const value = card.querySelector(".value");
+    value.textContent = tiles[name].value[row];
+    value.style.setProperty("--chars", value.textContent.length);
     const delta = card.querySelector(".delta");
     delta.textContent = tiles[name].delta[row];
     delta.dataset.tone = tiles[name].tone[row];

@@ -10,7 +10,7 @@ from app.charts.recall_latency import recall_latency_data, recall_latency_figure
 from app.charts.recall_size import Peer, TradeOff, recall_size_data, recall_size_figure, trade_off
 from app.charts.threshold_curve import PinnedCurve, threshold_curve_data, threshold_curve_figure
 from app.charts.training_curve import training_curve_data, training_curve_figure
-from app.comparison import SPARCODE
+from app.comparison import ALL_TO_ALL, TWO_TOWER, ModelRow
 from app.components.live_chart import live_chart
 from app.configuration import label_of
 from app.pinned_run import PinnedRun
@@ -20,7 +20,7 @@ from sparcode.evaluation import ExplorerPoint
 from sparcode.training import EpochRecord
 
 # Floors have no index that a threshold could be held against.
-_PEERS = ("all-to-all", "two-tower")
+_PEERS = (ALL_TO_ALL, TWO_TOWER)
 
 
 def training_chart(title: str, records: Sequence[EpochRecord], pinned: PinnedRun | None = None) -> None:
@@ -61,7 +61,7 @@ def size_chart(stage: Stage, point: ExplorerPoint, studio: Studio, pinned: Pinne
     if pinned is not None:
         line = _line(pinned.stage) if pinned.stage is not stage else trade_off("", np.zeros(0), np.zeros(0))
         ghost = (line, (pinned.point.total_bytes, pinned.point.recall))
-    peers = tuple(Peer(row.name, float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio))
+    peers = tuple(Peer(_short(row.name), float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio))
     live_chart(
         recall_size_figure,
         recall_size_data(_line(stage), others, current, stage.explorer.k, ghost, peers),
@@ -79,7 +79,7 @@ def latency_chart(stage: Stage, stop: int, studio: Studio, pinned: PinnedRun | N
         p50_ms = pinned.figures.p50_ms
         point = None if p50_ms is None else (p50_ms, pinned.point.recall)
         ghost = (np.array(_timed(pinned.stage)[:2]) if pinned.stage is not stage else np.zeros((2, 0)), point)
-    peers = tuple(Peer(row.name, row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
+    peers = tuple(Peer(_short(row.name), row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
     said = f" Now: recall {current[1]:.3f} in {current[0]:.3f} ms." if current else ""
     live_chart(
         recall_latency_figure,
@@ -93,9 +93,13 @@ def _beside(pinned: PinnedRun | None) -> str:
     return "" if pinned is None else f" Pinned: recall {pinned.point.recall:.3f} at {pinned.point.total_bytes / 1e6:.2f} MB."
 
 
-def _peers(studio: Studio) -> list:
-    rows = studio.comparison.rows if studio.comparison else ()
-    return [row for row in rows if row.name != SPARCODE and row.name.startswith(_PEERS)]
+def _peers(studio: Studio) -> list[ModelRow]:
+    return [row for row in (studio.comparison.rows if studio.comparison else ()) if row.name.startswith(_PEERS)]
+
+
+def _short(name: str) -> str:
+    # The faiss indexes all hold two-tower's vectors, which stand beside them in the legend.
+    return name.removeprefix(f"{TWO_TOWER}, ")
 
 
 def _timed(stage: Stage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

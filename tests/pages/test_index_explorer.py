@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -358,3 +359,30 @@ def test_the_way_back_from_an_empty_index_is_a_button(monkeypatch: pytest.Monkey
     click(app, "Back to the threshold the model was trained for")
     assert slider(app)["keep"] == KEPT.default
     assert not any("above every score" in warning.value for warning in app.warning)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [([], "cannot be used"), ([f"u{user},i0" for user in range(40)], "has 0 of 40 users")],
+    ids=["no data", "one item"],
+)
+def test_data_without_enough_to_retrieve_is_named_with_a_way_on(
+    rows: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "few.csv"
+    table.write_text("\n".join(["user_id,item_id", *rows]), encoding="utf-8")
+    monkeypatch.setenv("SPARCODE_DATA", str(table))
+    app = visited(PAGE)
+    assert not app.exception
+    assert says in app.error[0].value
+    assert "start the studio without SPARCODE_DATA" in markdown(app)
+
+
+def test_a_catalogue_smaller_than_the_list_asked_for_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "six.csv"
+    table.write_text("\n".join(["user_id,item_id", *(f"u{user},i{item}" for user in range(40) for item in range(6))]), encoding="utf-8")
+    monkeypatch.setenv("SPARCODE_DATA", str(table))
+    app = settled(opened(PAGE, k="8"))
+    assert not app.exception
+    assert "because the catalogue has only 6" in app.warning[0].value
+    assert "Recall@50 · fine-tuned" in figures(app)
