@@ -24,7 +24,19 @@ _CSS: Final = """
 .sparcode-threshold > div { display: flex; justify-content: space-between; gap: 1rem; font-size: 0.875rem; }
 .sparcode-threshold output { font-weight: 600; font-variant-numeric: tabular-nums; }
 .sparcode-threshold .ends { font-size: 0.8125rem; opacity: 0.85; }
-.sparcode-threshold input { width: 100%; height: 1.6rem; margin: 0.1rem 0; accent-color: var(--st-primary-color); cursor: pointer; }
+/* Drawn here, because browsers take a light track for a dark page where the accent colour stands out too little. */
+.sparcode-threshold input {
+  appearance: none; width: 100%; height: 0.5rem; margin: 0.55rem 0; border-radius: 0.25rem; cursor: pointer;
+  background: linear-gradient(to right, var(--st-primary-color) var(--filled, 0%), var(--st-border-color) var(--filled, 0%));
+}
+.sparcode-threshold input::-webkit-slider-thumb {
+  appearance: none; width: 1.25rem; height: 1.25rem; border-radius: 50%; background: var(--st-primary-color);
+  border: 2px solid var(--st-background-color); box-shadow: 0 0 0 1px var(--st-primary-color);
+}
+.sparcode-threshold input::-moz-range-thumb {
+  width: 1rem; height: 1rem; border-radius: 50%; background: var(--st-primary-color); border: 2px solid var(--st-background-color);
+}
+.sparcode-threshold input:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 6px; }
 """
 
 # Moving is done here and not by the server because Streamlit's own slider speaks up on release only.
@@ -99,7 +111,6 @@ class Panel {
     this.input.max = String(data.percents.length - 1);
     this.input.setAttribute("aria-label", data.label);
     this.input.title = data.help;
-    this.root.style.colorScheme = data.dark ? "dark" : "light";
     this.root.querySelector("label").textContent = data.label;
     const ends = this.root.querySelectorAll(".ends span");
     ends[0].textContent = "◂ more scores, larger index";
@@ -117,6 +128,7 @@ class Panel {
   }
 
   show() {
+    this.input.style.setProperty("--filled", (100 * Number(this.input.value)) / Number(this.input.max) + "%");
     const row = this.row(), here = row !== undefined && this.curve.stops[row] === Number(this.input.value);
     const caption = here ? this.curve.captions[row] : "";
     this.root.querySelector("output").textContent = caption || this.percent + " % of scores kept";
@@ -183,7 +195,6 @@ def threshold_slider(keep: str, curve: str, note: str) -> None:
             "label": KEPT.label,
             "help": KEPT.help,
             "note": note,
-            "dark": st.context.theme.type == "dark",
         },
         width="stretch",
         height="content",
