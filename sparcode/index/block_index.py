@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sparcode.index import kernels
+from sparcode.index import build_kernels, kernels
 from sparcode.index.inverted_index import InvertedIndex, lists_of_codes
 from sparcode.index.search_arrays import Blocks
 from sparcode.index.top_k import plain
@@ -53,6 +53,8 @@ class BlockIndex:
         The lowest threshold it can serve, exact in float32.
     shift
         Blocks have ``2**shift`` items.
+    per_list
+        No list has more postings; 0: they were not limited.
     """
 
     codes: np.ndarray
@@ -66,6 +68,7 @@ class BlockIndex:
     n_items: int
     floor: float
     shift: int
+    per_list: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.shift <= MAX_SHIFT:
@@ -74,6 +77,8 @@ class BlockIndex:
             raise ValueError(f"n_items must lie in [0, {np.iinfo(np.int32).max}]; got {self.n_items}")
         if not np.isfinite(self.floor):
             raise ValueError(f"floor must be a finite number; got {self.floor}")
+        if self.per_list < 0:
+            raise ValueError(f"per_list must not be negative; got {self.per_list}")
         for name, (dtype, shape) in self.expected(len(self.codes), len(self.offsets), self.n_items, self.shift, self.score_type).items():
             array = getattr(self, name)
             if array.dtype != dtype or array.shape != shape:
@@ -157,26 +162,34 @@ class BlockIndex:
         Raises
         ------
         ValueError
-            If segments or item ids are out of range, or a score is no number.
+            If segments or item ids are out of range, or scores are no numbers or out of order; names the list.
         """
-        n_blocks = self.tops.shape[1]
-        if np.any(self.segments[:, 0] != 0) or np.any(self.segments[:, -1] != np.diff(self.indptr)):
-            raise ValueError("segments must run from 0 to the length of each list")
-        if np.any(self.segments[:, 1:] < self.segments[:, :-1]):
-            raise ValueError("segments must not decrease")
         if not (np.isfinite(self.low).all() and np.isfinite(self.step).all() and (self.step >= 0).all()):
             raise ValueError("low and step must be finite numbers, step not negative")
-        if self.score_type == "float32" and not (np.isfinite(self.tops).all() and _all_finite(self.scores)):
-            raise ValueError("scores must be finite numbers")
-        if len(self.offsets) == 0:
-            return
-        if self.shift < MAX_SHIFT and int(self.offsets.max()) >> self.shift:
-            raise ValueError(f"offsets must be below {1 << self.shift}; got {self.offsets.max()}")
-        last = (n_blocks - 1) << self.shift
-        for number in range(self.n_lists):
-            tail = self.offsets[self.indptr[number] + self.segments[number, n_blocks - 1] : self.indptr[number + 1]]
-            if len(tail) and last + int(tail.max()) >= self.n_items:
-                raise ValueError(f"item ids must be below {self.n_items}; list {number} has {last + int(tail.max())}")
+        if self.score_type == "float32" and (self.low.any() or np.any(self.step != 1)):
+            raise ValueError("low must be 0 and step 1 for scores in float32")
+        with np.errstate(over="ignore"):
+            if self.score_type == "uint16" and not np.isfinite(self.low + self.step * np.float32(_LEVELS)).all():
+                raise ValueError("low and step must not lead beyond the numbers of float32")
+        postings = (self.indptr, self.segments, self.tops, self.offsets, self.scores)
+        number = build_kernels.first_wrong_list(*postings, self.n_items, self.shift)
+        if number >= 0:
+            raise ValueError(f"list {number} {self._what_is_wrong(number)}")
+
+    def _what_is_wrong(self, number: int) -> str:
+        """Which rule of `build_kernels.first_wrong_list` a list breaks."""
+        segments, part = self.segments[number].astype(np.int64), slice(self.indptr[number], self.indptr[number + 1])
+        if segments[0] != 0 or segments[-1] != part.stop - part.start:
+            return f"must have segments from 0 to its length {part.stop - part.start}; got {segments[0]} to {segments[-1]}"
+        if np.any(np.diff(segments) < 0):
+            return "must have segments that do not decrease"
+        if not np.isfinite(self.tops[number]).all() or not np.isfinite(self.scores[part]).all():
+            return "must have finite scores"
+        blocks = np.repeat(np.arange(len(segments) - 1), np.diff(segments))
+        highest = int(((blocks << self.shift) + self.offsets[part]).max(initial=-1))
+        if highest >= self.n_items or (self.offsets[part].astype(np.int64) >> self.shift).any():
+            return f"must have item ids below {self.n_items}, each in its block of {1 << self.shift}; got offset {self.offsets[part].max()}"
+        return "must have scores that descend in every block, from its top on"
 
 
 _TABLES = {"offsets": "item_ids", "scores": "scores", "segments": "blocks", "tops": "blocks"}
@@ -231,7 +244,8 @@ def block_index(
     Raises
     ------
     ValueError
-        If the threshold is below the floor or not finite, or the score type is unknown.
+        If the threshold is below the floor or not finite, the score type is unknown, or quantized scores would be further apart than
+        float32 can tell.
     """
     if not np.isfinite(threshold):
         raise ValueError(f"threshold must be a finite number; got {threshold}")
@@ -241,21 +255,33 @@ def block_index(
     shift = shift_for(index.n_items, index.n_lists, int(indptr[-1])) if shift is None else shift
     expected = BlockIndex.expected(index.n_lists, int(indptr[-1]), index.n_items, shift, score_type)
     arrays = {name: np.zeros(shape, dtype=dtype) for name, (dtype, shape) in expected.items()}
-    arrays["codes"][:], arrays["indptr"][:], arrays["step"][:] = index.codes, indptr, 1
+    arrays["codes"][:], arrays["indptr"][:], arrays["step"][:] = index.codes, indptr, score_type == "float32"
     for number in range(index.n_lists):
         item_ids, scores = (part[index.indptr[number] : ends[number]] for part in (index.item_ids, index.scores))
         if score_type == "uint16" and len(scores):
-            low = scores[-1]
-            step = np.float32((np.float64(scores[0]) - np.float64(low)) / _LEVELS)
-            arrays["low"][number], arrays["step"][number] = low, step
-            levels = np.rint((scores.astype(np.float64) - low) / np.float64(step)) if step > 0 else np.zeros(len(scores))
-            scores = np.clip(levels, 0, _LEVELS)
+            arrays["low"][number], arrays["step"][number], scores = _quantized(scores, int(index.codes[number]))
         stored = scores.astype(arrays["scores"].dtype)
         lowest = stored[-1] if len(stored) else stored.dtype.type(0)
         part = slice(indptr[number], indptr[number + 1])
         own = (arrays["segments"][number], arrays["tops"][number], arrays["offsets"][part], arrays["scores"][part])
         kernels.block_list(item_ids, stored, shift, lowest, *own)
-    return BlockIndex(**arrays, n_items=index.n_items, floor=float(np.float32(threshold)), shift=shift)
+    return BlockIndex(**arrays, n_items=index.n_items, floor=float(np.float32(threshold)), shift=shift, per_list=per_list)
+
+
+def _quantized(scores: np.ndarray, code: int) -> tuple[np.float32, np.float32, np.ndarray]:
+    """Lowest score, step and levels of one list: (n,) descending float32 -> float32, float32, (n,) uint16."""
+    low, exact = scores[-1], (np.float64(scores[0]) - np.float64(scores[-1])) / _LEVELS
+    step = np.float32(exact)
+    if step < exact:
+        # Rounded up, for a step too short would not reach the highest score; that counts where steps are denormal.
+        step = np.nextafter(step, np.float32(np.inf))
+    with np.errstate(over="ignore"):
+        reaches = np.isfinite(step * np.float32(_LEVELS)) and np.isfinite(low + step * np.float32(_LEVELS))
+    if not reaches:
+        raise ValueError(f"scores of code {code} run from {low:.6g} to {scores[0]:.6g}, too far apart to be quantized; use float32 scores")
+    if step == 0:
+        return low, step, np.zeros(len(scores), dtype=np.uint16)
+    return low, step, np.rint((scores.astype(np.float64) - np.float64(low)) / np.float64(step)).astype(np.uint16)
 
 
 def _parts(of_arrays: dict[str, int]) -> dict[str, int]:
@@ -264,8 +290,3 @@ def _parts(of_arrays: dict[str, int]) -> dict[str, int]:
         part = _TABLES.get(name, "lists")
         parts[part] = parts.get(part, 0) + n_bytes
     return parts
-
-
-def _all_finite(scores: np.ndarray) -> bool:
-    # The sum is not finite if any score is not, or (harmlessly looked at again) if it overflows; no temporary array is made.
-    return bool(np.isfinite(np.sum(scores, dtype=np.float64)))

@@ -217,6 +217,46 @@ def first_wrong(lists: Lists, n_items: int, floor: np.float32) -> int:
     return -1
 
 
+@njit(cache=True, nogil=True, fastmath=False)
+def first_wrong_list(
+    indptr: np.ndarray, segments: np.ndarray, tops: np.ndarray, offsets: np.ndarray, scores: np.ndarray, n_items: int, shift: int
+) -> int:
+    """The first list whose segments, item ids or scores break the rules of `sparcode.index.search_arrays.Blocks`; -1 if none does.
+
+    Segments run from 0 to the length of their list without decreasing, item ids lie in [0, n_items), scores are finite numbers that
+    descend within a segment, and the top of a segment is its first score.
+
+    Parameters
+    ----------
+    indptr, segments, tops, offsets, scores
+        Arrays of all lists.
+    n_items
+        I.
+    shift
+        Blocks have ``2**shift`` items.
+    """
+    n_blocks = tops.shape[1]
+    for number in range(len(tops)):
+        start, length = indptr[number], indptr[number + 1] - indptr[number]
+        if segments[number, 0] != 0 or segments[number, n_blocks] != length:
+            return number
+        for block in range(n_blocks):
+            first, last = segments[number, block], segments[number, block + 1]
+            # Before any posting is looked at: a position beyond the list would be one beyond the arrays.
+            if first > last or last > length or not abs(tops[number, block]) < np.inf:
+                return number
+            if first == last:
+                continue
+            n_here = min(1 << shift, n_items - (block << shift))
+            bad = not (offsets[start + first] < n_here and scores[start + first] == tops[number, block])
+            # No jump out of the loop, so that it takes several postings at a time.
+            for at in range(start + first + 1, start + last):
+                bad |= (not offsets[at] < n_here) | (not scores[at] <= scores[at - 1])
+            if bad or not abs(scores[start + last - 1]) < np.inf:
+                return number
+    return -1
+
+
 def warm_up() -> None:
     """Compile every kernel (or load it from the cache), so that no build pays for it."""
     floor = np.float32(0)
@@ -229,3 +269,7 @@ def warm_up() -> None:
     count_kept(lists.indptr, lists.item_ids, np.zeros(1, dtype=bool), counts)
     merge_lists(lists, np.zeros(1, dtype=bool), lists.indptr, keys, lists)
     copy_lists(lists, counts, lists.item_ids, lists.scores)
+    first_wrong(lists, 1, floor)
+    for dtype in (np.float32, np.uint16):
+        segments, tops = np.zeros((1, 2), dtype=np.uint32), np.zeros((1, 1), dtype=dtype)
+        first_wrong_list(np.zeros(2, dtype=np.int64), segments, tops, np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=dtype), 1, 1)

@@ -20,7 +20,9 @@ _COUNTED = 192
 
 _SIGN = np.uint32(0x8000_0000)
 _LOW = np.uint64(0xFFFF_FFFF)
-_MINUS_INFINITY = np.uint32(0xFF80_0000)
+_INFINITY, _MINUS_INFINITY = np.uint32(0x7F80_0000), np.uint32(0xFF80_0000)
+# Bounds are put in order as if they lay in this range: outside, the factor that does it would be no number.
+_LEAST_BOUND, _MOST_BOUND = np.float32(1e-30), np.float32(1e38)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -243,8 +245,8 @@ def _take_best(item_ids, start, end, bits, denied, best, state, k):
         item = item_ids[at]
         score = bits[item]
         bits[item] = 0
-        # Seen items stand at -inf, whose bits are beyond those of any sum.
-        if lowest <= score < _SIGN and not (some_denied and denied[item]):
+        # Seen items stand at -inf (no number, had infinity been added), whose bits are beyond those of any sum.
+        if lowest <= score <= _INFINITY and not (some_denied and denied[item]):
             key = _key(score, item)
             if key > limit:
                 best[size] = key
@@ -263,7 +265,7 @@ def _scan(bits, first_item, denied, is_seen, best, state, k):
     some_denied, some_seen = len(denied) > 0, len(is_seen) > 0
     for at in range(len(bits)):
         score = bits[at]
-        if lowest <= score < _SIGN:
+        if lowest <= score <= _INFINITY:
             item = first_item + at
             key = _key(score, item)
             if key > limit and not (some_denied and denied[item]) and not (some_seen and is_seen[item]):
@@ -302,7 +304,7 @@ def _first_limit(item_ids, start, end, bits, best, k):
         return np.uint64(0)
     for at in range(size):
         score = bits[item_ids[start + at]]
-        best[at] = score if score < _SIGN else np.uint32(0)
+        best[at] = score if score <= _INFINITY else np.uint32(0)
     lowest = _select(best, size, k)
     return np.uint64(lowest | _SIGN) << np.uint64(32) if lowest > 0 else np.uint64(0)
 
@@ -427,8 +429,11 @@ def search_lists(
 
 @njit(cache=True, nogil=True, fastmath=False)
 def _add_bounds(tops, low, step, weight, threshold, bounds):
+    if weight == 0:
+        # It fills up a short row; times infinity it would be no number.
+        return
     for at in range(len(bounds)):
-        bounds[at] += weight * max(low + step * tops[at] - threshold, np.float32(0))
+        bounds[at] += weight * max(low + step * np.float32(tops[at]) - threshold, np.float32(0))
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -439,17 +444,17 @@ def _order_by_bound(bounds, order, buckets):
         highest = max(highest, bounds[block])
     if highest == 0:
         return 0
-    scale = np.float32(N_BUCKETS - 1) / highest
+    scale = np.float32(N_BUCKETS - 1) / min(max(highest, _LEAST_BOUND), _MOST_BOUND)
     buckets[:] = 0
     for block in range(len(bounds)):
-        buckets[N_BUCKETS - 1 - np.int64(bounds[block] * scale)] += 1
+        buckets[N_BUCKETS - 1 - np.int64(min(bounds[block], _MOST_BOUND) * scale)] += 1
     place = 0
     for bucket in range(N_BUCKETS):
         size = buckets[bucket]
         buckets[bucket] = place
         place += size
     for block in range(len(bounds)):
-        bucket = N_BUCKETS - 1 - np.int64(bounds[block] * scale)
+        bucket = N_BUCKETS - 1 - np.int64(min(bounds[block], _MOST_BOUND) * scale)
         order[buckets[bucket]] = block
         buckets[bucket] += 1
     return len(bounds)
@@ -459,7 +464,7 @@ def _order_by_bound(bounds, order, buckets):
 def _add_segment(offsets, scores, start, end, low, step, weight, threshold, accumulator):
     """Add up one list's part of a block, down to the threshold; returns where that is."""
     for at in range(start, end):
-        above = low + step * scores[at] - threshold
+        above = low + step * np.float32(scores[at]) - threshold
         if not above > 0:
             return at
         accumulator[offsets[at]] += weight * above

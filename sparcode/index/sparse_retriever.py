@@ -88,7 +88,7 @@ class SparseRetriever:
         Posting lists: ordered by score, or in blocks (see `sparcode.index.block_index`).
     threshold
         tau, finite and at least the index's floor, compared and subtracted in float32; or a `Cut`, which may also limit the postings per
-        list (blocks are cut when they are made, so for them only a threshold will do).
+        list (blocks are limited when they are made, so for them it can only say the same).
     unseen
         What to do with a code that has no list: ``"compute"`` it and keep it (memory grows with every new code), or go to the ``"nearest"``
         stored code.
@@ -123,10 +123,15 @@ class SparseRetriever:
         cut = threshold if isinstance(threshold, Cut) else Cut(threshold)
         if not np.isfinite(cut.threshold):
             raise ValueError(f"threshold must be a finite number; got {cut.threshold}")
-        if cut.per_list and isinstance(store.index, BlockIndex):
-            raise ValueError("blocks have their postings per list cut when they are made; give a threshold")
+        per_list = cut.per_list
+        if isinstance(store.index, BlockIndex):
+            # Blocks were cut when they were made; lists computed later are cut as they were.
+            if per_list not in (0, store.index.per_list):
+                made = store.index.per_list or "all"
+                raise ValueError(f"the blocks were made with {made} postings per list and cannot be served with {per_list}")
+            per_list = store.index.per_list
         self._store = store
-        self._cut = Cut(float(np.float32(cut.threshold)), cut.per_list)
+        self._cut = Cut(float(np.float32(cut.threshold)), per_list)
         self.threshold = self._cut.threshold
         self._searcher: Searcher = (
             BlockSearcher(store.index, self.threshold) if isinstance(store.index, BlockIndex) else ListSearcher.of(store.index, *self._cut)
