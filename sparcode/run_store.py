@@ -165,6 +165,8 @@ def load_run(folder: Path | str) -> Run:
     except (KeyError, TypeError, ValidationError) as error:
         raise ValueError(f"{folder / 'run.json'} is damaged: {error}") from error
     index = load_index(folder / "index")
+    if not isinstance(index, InvertedIndex):
+        raise ValueError(f"{folder / 'index'} holds blocks; a run keeps lists, from which blocks are made where they are served")
     item_ids, items = _load_items(folder / "items.json")
     # Before the model: a damaged number of items must not decide how much memory is asked for.
     if not len(item_ids) == len(items) == index.n_items == data.n_items:

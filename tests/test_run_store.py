@@ -13,6 +13,8 @@ import torch
 
 from sparcode import run_store
 from sparcode.comparison import compare, data_facts
+from sparcode.index.block_index import block_index
+from sparcode.index.storage import save_index
 from sparcode.run_store import Run, load_run, save_run
 from sparcode.training import EpochRecord
 from tests.tiny import CONFIG, changed, tiny_data, tiny_index, tiny_model, tiny_split
@@ -43,6 +45,26 @@ def test_a_run_comes_back_as_it_was(folder: Path) -> None:
     np.testing.assert_array_equal(run.model.score(queries), expected.model.score(queries))
     np.testing.assert_array_equal(run.index.scores, expected.index.scores)
     assert run.model.threshold == expected.model.threshold
+
+
+def test_a_run_from_before_there_were_layouts_is_served_from_lists(folder: Path) -> None:
+    path = folder / "run.json"
+    described = json.loads(path.read_text())
+    del described["config"]["index"]["postings"]
+    path.write_text(json.dumps(described))
+    index_path = folder / "index" / "index.json"
+    index = json.loads(index_path.read_text())
+    del index["kind"]
+    index_path.write_text(json.dumps(index))
+    run = load_run(folder)
+    assert run.config.index.postings == "float32"
+    np.testing.assert_array_equal(run.index.scores, tiny_index().scores)
+
+
+def test_a_run_keeps_lists_whatever_it_serves(folder: Path) -> None:
+    save_index(block_index(tiny_index(), tiny_model().threshold), folder / "index")
+    with pytest.raises(ValueError, match="holds blocks; a run keeps lists"):
+        load_run(folder)
 
 
 def test_the_id_follows_data_and_settings() -> None:

@@ -1,4 +1,4 @@
-"""An index on disk: a folder with ``index.json`` and one ``.npy`` file per array."""
+"""An index on disk, lists or blocks: a folder with ``index.json`` and one ``.npy`` file per array."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from sparcode.index.block_index import BLOCK_ARRAYS, MAX_SHIFT, BlockIndex
 from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex
 
 FORMAT = "sparcode-index"
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "index.json"
+LISTS, BLOCKS = "lists", "blocks"
+_ARRAYS = {LISTS: tuple(ARRAY_DTYPES), BLOCKS: BLOCK_ARRAYS}
 
 
-def save_index(index: InvertedIndex, folder: Path | str) -> None:
+def save_index(index: InvertedIndex | BlockIndex, folder: Path | str) -> None:
     """Write an index; the folder appears whole or not at all.
 
     Parameters
@@ -38,7 +42,7 @@ def save_index(index: InvertedIndex, folder: Path | str) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
         new, old = Path(scratch) / "new", Path(scratch) / "old"
         new.mkdir()
-        for name in ARRAY_DTYPES:
+        for name in _ARRAYS[_kind_of(index)]:
             np.save(new / f"{name}.npy", getattr(index, name), allow_pickle=False)
         (new / DESCRIPTION_FILE).write_text(json.dumps(_description(index), indent=2) + "\n", encoding="utf-8")
         if folder.exists():
@@ -52,7 +56,7 @@ def save_index(index: InvertedIndex, folder: Path | str) -> None:
             raise
 
 
-def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex:
+def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex | BlockIndex:
     """Read an index and check all of it.
 
     Parameters
@@ -62,6 +66,11 @@ def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex:
     mmap
         Map the arrays instead of reading them into memory. They are checked (so read once) all the same.
 
+    Returns
+    -------
+    InvertedIndex or BlockIndex
+        What was written.
+
     Raises
     ------
     ValueError
@@ -70,29 +79,74 @@ def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex:
     folder = Path(folder)
     path = folder / DESCRIPTION_FILE
     description = _read_description(path)
-    arrays = {name: _read_array(folder / f"{name}.npy", description["arrays"][name], mmap) for name in ARRAY_DTYPES}
+    kind = description["kind"]
+    try:
+        expected = _expected_arrays(description)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    arrays = {name: _read_array(folder / f"{name}.npy", *expected[name], mmap) for name in _ARRAYS[kind]}
     floor = -np.inf if description["floor"] is None else description["floor"]
     try:
-        index = InvertedIndex(n_items=description["n_items"], floor=floor, **arrays)
+        if kind == LISTS:
+            index = InvertedIndex(n_items=description["n_items"], floor=floor, **arrays)
+        else:
+            sizes = {name: description[name] for name in ("n_items", "shift", "per_list")}
+            index = BlockIndex(floor=floor, **sizes, **arrays)
         index.check_postings()
     except ValueError as error:
         raise ValueError(f"{folder} holds no valid index: {error}") from error
     return index
 
 
-def _description(index: InvertedIndex) -> dict:
-    return {
+def _kind_of(index: InvertedIndex | BlockIndex) -> str:
+    return BLOCKS if isinstance(index, BlockIndex) else LISTS
+
+
+def _description(index: InvertedIndex | BlockIndex) -> dict[str, Any]:
+    kind = _kind_of(index)
+    described = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
+        "kind": kind,
         "n_items": index.n_items,
         "n_lists": index.n_lists,
-        "n_postings": len(index.item_ids),
+        "n_postings": len(index.scores),
         "floor": index.floor if np.isfinite(index.floor) else None,  # JSON has no -inf
-        "arrays": {name: {"dtype": np.dtype(dtype).name, "length": len(getattr(index, name))} for name, dtype in ARRAY_DTYPES.items()},
     }
+    if kind == LISTS:
+        return described | {
+            "arrays": {name: {"dtype": np.dtype(dtype).name, "length": len(getattr(index, name))} for name, dtype in ARRAY_DTYPES.items()}
+        }
+    return described | {"shift": index.shift, "per_list": index.per_list, "scores": index.score_type}
 
 
-def _read_description(path: Path) -> dict:
+def _expected_arrays(description: dict[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Dtype and shape of every array, by name: what lists say of theirs, and what the sizes of blocks come to.
+
+    Raises
+    ------
+    ValueError
+        If the description does not say it, or says what cannot be.
+    """
+    if description["kind"] == LISTS:
+        arrays, expected = description.get("arrays"), {}
+        for name, dtype in ARRAY_DTYPES.items():
+            entry = arrays.get(name) if isinstance(arrays, dict) else None
+            if not isinstance(entry, dict) or entry.get("dtype") != np.dtype(dtype).name or not _is_whole(entry.get("length")):
+                raise ValueError(f"arrays must give {name} the dtype {np.dtype(dtype).name!r} and a length; got {entry!r}")
+            expected[name] = (entry["dtype"], (entry["length"],))
+        return expected
+    for name in ("n_lists", "n_postings", "shift", "per_list"):
+        if not _is_whole(description.get(name)):
+            raise ValueError(f"{name} must be a whole number of at least 0; got {description.get(name)!r}")
+    if not 1 <= description["shift"] <= MAX_SHIFT:
+        raise ValueError(f"shift must lie in [1, {MAX_SHIFT}]; got {description['shift']}")
+    sizes = [description[name] for name in ("n_lists", "n_postings", "n_items", "shift")]
+    expected = BlockIndex.expected(*sizes, description.get("scores"))
+    return {name: (np.dtype(dtype).name, shape) for name, (dtype, shape) in expected.items()}
+
+
+def _read_description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -103,20 +157,18 @@ def _read_description(path: Path) -> dict:
         raise ValueError(f"{path} does not describe an index: format must be {FORMAT!r}")
     if description.get("version") != FORMAT_VERSION:
         raise ValueError(f"{path} has version {description.get('version')!r}; this program reads version {FORMAT_VERSION}")
+    # Written before there were blocks, a description says nothing of its kind.
+    if description.setdefault("kind", LISTS) not in (LISTS, BLOCKS):
+        raise ValueError(f"{path}: kind must be {' or '.join(_ARRAYS)}; got {description['kind']!r}")
     if not _is_whole(description.get("n_items")):
         raise ValueError(f"{path}: n_items must be a whole number of at least 0; got {description.get('n_items')!r}")
     floor = description.get("floor", "nothing")
     if floor is not None and (isinstance(floor, bool) or not isinstance(floor, (int, float)) or not np.isfinite(floor)):
         raise ValueError(f"{path}: floor must be a finite number, or null for -inf; got {floor!r}")
-    arrays = description.get("arrays")
-    for name, dtype in ARRAY_DTYPES.items():
-        entry = arrays.get(name) if isinstance(arrays, dict) else None
-        if not isinstance(entry, dict) or entry.get("dtype") != np.dtype(dtype).name or not _is_whole(entry.get("length")):
-            raise ValueError(f"{path}: arrays must give {name} the dtype {np.dtype(dtype).name!r} and a length; got {entry!r}")
     return description
 
 
-def _read_array(path: Path, entry: dict, mmap: bool) -> np.ndarray:
+def _read_array(path: Path, dtype: str, shape: tuple[int, ...], mmap: bool) -> np.ndarray:
     try:
         # Copy-on-write, since the compiled loops treat a read-only array as another type; the file itself never changes.
         array = np.load(path, allow_pickle=False, mmap_mode="c" if mmap else None)
@@ -126,9 +178,8 @@ def _read_array(path: Path, entry: dict, mmap: bool) -> np.ndarray:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} holds several arrays; one is expected")
-    if array.ndim != 1 or array.dtype.name != entry["dtype"] or len(array) != entry["length"]:
-        said = f"length {entry['length']}, dtype {entry['dtype']}"
-        raise ValueError(f"{path} holds shape {array.shape}, dtype {array.dtype}; {DESCRIPTION_FILE} says {said}")
+    if array.dtype.name != dtype or array.shape != shape:
+        raise ValueError(f"{path} holds shape {array.shape}, dtype {array.dtype}; {DESCRIPTION_FILE} says shape {shape}, dtype {dtype}")
     return array
 
 
