@@ -1,7 +1,7 @@
 """One contract for every way to find items: `retrieve(queries, k) -> Retrieved`, and what it asks of the models behind it.
 
 Every retriever returns items ordered by score, then lower item id, never one that is in the query's own history, and pads short results
-with -1 and -inf.
+with -1 and -inf. All but faiss, which would have to search again for what a filter leaves out, can be told which items may be returned.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sparcode.config import Config
 from sparcode.data.interactions import Histories
 from sparcode.index.faiss_configs import FAISS_CONFIGS
 from sparcode.index.faiss_search import build_faiss, faiss_bytes, search_faiss
+from sparcode.index.item_filter import ItemFilter
 from sparcode.index.score_table import code_scores
 from sparcode.index.sparse_retriever import Contribution, Explanation, SparseRetriever
 from sparcode.index.sparse_search import checked_rows
@@ -27,6 +28,7 @@ __all__ = [
     "ExactRetriever",
     "Explanation",
     "FaissRetriever",
+    "ItemFilter",
     "ReportsBytes",
     "Retrieved",
     "Retriever",
@@ -82,7 +84,11 @@ class VectorModel(Protocol):
 
 
 class Retriever(Protocol):
-    """The contract shared by sparse, exact and approximate search."""
+    """The contract shared by sparse, exact and approximate search.
+
+    Sparse and exact retrievers take a third argument, ``only``: an `ItemFilter` that says which items may be returned at all. The best k
+    are then those of the allowed items, whatever scores the others have.
+    """
 
     def retrieve(self, queries: Histories, k: int) -> Retrieved:
         """The k best items of every query that are not in it; `k` below 1 is a ValueError, above the catalogue is padded."""
@@ -117,14 +123,14 @@ class ExactRetriever:
         self.scorer = scorer
         self._part_bytes = part_bytes
 
-    def retrieve(self, queries: Histories, k: int) -> Retrieved:
-        """The k best items of every query that are not in it; see `Retriever`."""
+    def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
+        """The k best items of every query that are not in it; see `Retriever`. `only` says which items may be returned at all."""
         result = empty_result(len(queries), check_k(k))
         step = max(1, MAX_DENSE_SCORES // max(self.scorer.n_items, 1))
         for start in range(0, len(queries), step):
             rows = np.arange(start, min(start + step, len(queries)))
             block = queries.take(rows)
-            found = top_k(self.scorer.score(block), k, block)
+            found = top_k(self.scorer.score(block), k, block, only)
             result.item_ids[rows], result.scores[rows] = found
         return result
 

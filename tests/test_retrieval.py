@@ -14,6 +14,8 @@ from sparcode.index import kernels, sparse_search
 from sparcode.index.csr_search import CsrRetriever, list_matrix
 from sparcode.index.faiss_search import search_width
 from sparcode.index.inverted_index import build_index
+from sparcode.index.item_filter import ItemFilter
+from sparcode.index.pruning import Cut, as_served
 from sparcode.index.top_k import PADDING_ID
 from sparcode.retrieval import ExactRetriever, FaissRetriever, Retriever, SparseDirectScorer, SparseRetriever, sparse_direct_scores
 from tests.fakes import TableModel, VectorTable, checkerboard, checkerboard_queries
@@ -143,6 +145,45 @@ def test_bytes_are_reported_by_part(retriever: Retriever) -> None:
     sizes = retriever.size_bytes()
     assert sizes
     assert all(isinstance(size, int) and size > 0 for size in sizes.values())
+
+
+@pytest.mark.parametrize("k", [1, 5, N_ITEMS])
+def test_all_that_can_be_told_what_to_return_agree(k: int) -> None:
+    model, threshold, queries = random_model(), 0.2, some_queries(30)
+    index = build_index(model, np.arange(9), threshold, 5)
+    retrievers = [
+        ExactRetriever(SparseDirectScorer(model, threshold)),
+        *(SparseRetriever(model, as_served(index, Cut(threshold), layout), threshold) for layout in ("float32", "blocked", "quantized")),
+        CsrRetriever(model, index, threshold),
+    ]
+    some = np.random.default_rng(2).choice(N_ITEMS, N_ITEMS // 2, replace=False)
+    for only in (ItemFilter(N_ITEMS), ItemFilter(N_ITEMS, allow=some), ItemFilter(N_ITEMS, deny=some), ItemFilter(N_ITEMS, allow=[])):
+        # The best of all items, without those that may not be returned.
+        everything = retrievers[0].retrieve(queries, N_ITEMS).item_ids
+        denied = only.denied_of(N_ITEMS)
+        kept = [[item for item in row if item >= 0 and not (len(denied) and denied[item])][:k] for row in everything.tolist()]
+        for retriever in retrievers:
+            found = retriever.retrieve(queries, k, only)
+            assert found.item_ids.tolist() == [row + [PADDING_ID] * (k - len(row)) for row in kept]
+
+
+def test_a_filter_of_another_catalogue_is_refused() -> None:
+    model = random_model()
+    for retriever in (ExactRetriever(SparseDirectScorer(model, 0.5)), sparse(model), csr(model)):
+        with pytest.raises(ValueError, match="filter is over 41 items; the search is over 40"):
+            retriever.retrieve(some_queries(2), 3, ItemFilter(N_ITEMS + 1))
+
+
+@pytest.mark.parametrize("ids", [[-1], [N_ITEMS], [0.5]])
+def test_a_filter_wants_items(ids: list) -> None:
+    for options in ({"allow": np.array(ids)}, {"deny": np.array(ids)}):
+        with pytest.raises(ValueError, match=f"{next(iter(options))} must hold"):
+            ItemFilter(N_ITEMS, **options)
+
+
+def test_a_filter_knows_how_many_it_allows() -> None:
+    assert ItemFilter(9).n_allowed == 9
+    assert ItemFilter(9, allow=[1, 1, 2], deny=[2, 3]).n_allowed == 1
 
 
 @pytest.mark.parametrize("threshold", [-10.0, -0.5, 0.0, 0.7, 10.0])

@@ -10,6 +10,7 @@ from scipy import sparse
 from sparcode.data.interactions import Histories
 from sparcode.index.found_items import best_unseen
 from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.item_filter import NOBODY, ItemFilter
 from sparcode.index.sparse_search import ListStore, Unseen, checked_rows
 from sparcode.index.top_k import Retrieved, check_k, empty_result, seen_arrays
 
@@ -49,12 +50,14 @@ class CsrRetriever:
         self._stored = list_matrix(index, self.threshold)
         self._extra = (self._store.extra, self._stored)
 
-    def retrieve(self, queries: Histories, k: int) -> Retrieved:
+    def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
         """The k best items of every query that are not in it; see `sparcode.retrieval.Retriever`."""
         check_k(k)
-        return self.retrieve_codes(*self._store.model.encode(queries), queries, k)
+        return self.retrieve_codes(*self._store.model.encode(queries), queries, k, only)
 
-    def retrieve_codes(self, codes: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int) -> Retrieved:
+    def retrieve_codes(
+        self, codes: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int, only: ItemFilter | None = None
+    ) -> Retrieved:
         """Retrieve for queries that are encoded already.
 
         Parameters
@@ -65,6 +68,8 @@ class CsrRetriever:
             B rows of items to leave out; `None` is nothing.
         k
             Items per query.
+        only
+            Which items may be returned at all; None: every one.
 
         Raises
         ------
@@ -76,12 +81,17 @@ class CsrRetriever:
         matrix, lists = self._matrix_for(codes)
         n_rows, width = codes.shape
         indptr, items = seen_arrays(seen, n_rows, matrix.shape[1])
+        denied = NOBODY if only is None else only.denied_of(matrix.shape[1])
         starts = np.arange(n_rows + 1) * width
         scores = sparse.csr_array((weights.ravel(), lists.ravel(), starts), shape=(n_rows, matrix.shape[0])) @ matrix
         result = empty_result(n_rows, k)
         for row in range(n_rows):
             part = slice(scores.indptr[row], scores.indptr[row + 1])
-            found, values = _candidates(scores.indices[part], scores.data[part], k + int(indptr[row + 1] - indptr[row]))
+            row_items, row_scores = scores.indices[part], scores.data[part]
+            if len(denied):
+                allowed = ~denied[row_items]
+                row_items, row_scores = row_items[allowed], row_scores[allowed]
+            found, values = _candidates(row_items, row_scores, k + int(indptr[row + 1] - indptr[row]))
             best_unseen(found[None], values[None], indptr, items, np.array([row]), *result)
         return result
 
