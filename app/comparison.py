@@ -12,8 +12,8 @@ from sparcode.comparison import ALL_TO_ALL, EASE_NAME, POPULARITY, TWO_TOWER, al
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.evaluation import Evaluation, evaluate
-from sparcode.pipeline import build_run_index, train_two_tower
-from sparcode.retrieval import ExactRetriever, FaissRetriever, Retriever, SparseRetriever
+from sparcode.pipeline import build_run_index, serve, train_two_tower
+from sparcode.retrieval import ExactRetriever, FaissRetriever, Retriever
 from sparcode.training import EpochRecord
 
 # The index is in the column beside it.
@@ -89,8 +89,7 @@ def compare(split: Split, config: RunConfig, backbone: Backbone, tuned: Tuned, h
 
     handle.publish(Step("measuring SparCode", None))
     index = build_run_index(tuned.model, split.train, config.index, handle.should_stop)
-    sparse = SparseRetriever(tuned.model, index, tuned.model.threshold, config.index.unseen)
-    add(SPARCODE, "sparse inverted index", sparse, backbone.seconds + tuned.seconds)
+    add(SPARCODE, "sparse inverted index", serve(tuned.model, index, config.index), backbone.seconds + tuned.seconds)
     add(ALL_TO_ALL, "the same network without codes, scores every item", all_to_all_retriever(backbone.model), backbone.seconds)
 
     started = time.perf_counter()

@@ -28,10 +28,11 @@ from sparcode.pipeline import (
     fine_tune,
     ignore_record,
     preview,
+    serve,
     train_backbone,
     train_two_tower,
 )
-from sparcode.retrieval import ExactRetriever, Retriever, SparseDirectScorer, SparseRetriever
+from sparcode.retrieval import ExactRetriever, Retriever, SparseDirectScorer
 from sparcode.run_store import DataFacts, Run
 from sparcode.training import never_stop
 
@@ -99,7 +100,8 @@ class Comparison(NamedTuple):
     k
         Items per query.
     direct_recall
-        SparCode's recall at k by scoring every item with the thresholded model, no index: must be that of its row.
+        SparCode's recall at k by scoring every item with the thresholded model, no index: must be that of its row, but for quantized
+        postings.
     threshold, density
         tau, and the share of (stored code, item) scores above it.
     codes_in_use
@@ -214,13 +216,13 @@ def compare(
     records = records + fine_tune(model, split, config, on_epoch, should_stop)
     start("building the index")
     index = build_run_index(model, split.train_queries, config.index)
+    sparse = serve(model, index, config.index, n_threads=torch.get_num_threads())
     sparcode_seconds = time.perf_counter() - started
     started = start("training two-tower", budget.epochs + budget.joint_epochs)
     two_tower, two_tower_records = train_two_tower(split, two_tower_config, on_epoch, should_stop, device)
     two_tower_seconds = time.perf_counter() - started
 
     start("measuring on the test users")
-    sparse = SparseRetriever(model, index, model.threshold, config.index.unseen, torch.get_num_threads())
     candidates = [
         # Epoch 0 of the joint stage is the preview, no training.
         _Candidate(SPARCODE, sparse, sparcode_seconds, sum(record.epoch > 0 for record in records)),

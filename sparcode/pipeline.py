@@ -1,4 +1,4 @@
-"""The stages of a run, one function each: backbone -> preview -> joint fine-tuning -> index; and the baselines beside them."""
+"""The stages of a run, one function each: backbone -> preview -> joint fine-tuning -> index -> serving; and the baselines beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
 from sparcode.device import Device, choose_device, device_of
 from sparcode.index.inverted_index import InvertedIndex, build_index
-from sparcode.index.pruning import floor_for_density
+from sparcode.index.pruning import Cut, as_served, floor_for_density
+from sparcode.index.sparse_retriever import SparseRetriever
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
@@ -157,6 +158,29 @@ def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig,
     codes = np.unique(model.encode(train)[0])
     floor = min(floor_for_density(model, codes, config.floor_density, config.block_codes), model.threshold)
     return build_index(model, codes, floor, config.block_codes, should_stop)
+
+
+def serve(model: SparCodeModel, index: InvertedIndex, config: IndexConfig, cut: Cut | None = None, n_threads: int = 0) -> SparseRetriever:
+    """A retriever over a run's index, in the layout that its settings name.
+
+    Parameters
+    ----------
+    model, index
+        Of the run.
+    config
+        Layout of the postings, and what to do with codes without a list.
+    cut
+        What of the index counts; None: what is above the threshold that the model was trained with.
+    n_threads
+        See `SparseRetriever`.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is below the index's floor, or as for `sparcode.index.block_index.block_index`.
+    """
+    cut = cut or Cut(max(model.threshold, index.floor))
+    return SparseRetriever(model, as_served(index, cut, config.postings), cut, config.unseen, n_threads)
 
 
 def _start(model: nn.Module, split: Split, config: RunConfig, device: Device, epochs: int | None = None) -> Trainer:

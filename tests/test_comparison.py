@@ -11,6 +11,8 @@ from sparcode.baselines import EASE
 from sparcode.comparison import ALL_TO_ALL, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER, Comparison, ComparisonStopped, Stage, compare
 from sparcode.data.interactions import Interactions
 from sparcode.evaluation import accuracy
+from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.pruning import Cut, as_served
 from sparcode.index.sparse_retriever import SparseRetriever
 from sparcode.reporting import comparison_record, comparison_text, readable_bytes, text_table, without_nan
 from sparcode.retrieval import ExactRetriever
@@ -165,3 +167,15 @@ def test_two_tower_may_have_settings_of_its_own() -> None:
     assert rows[TWO_TOWER].epochs == 3
     with pytest.raises(ValueError, match="no side features"):
         compare(tiny_data(), config, two_tower_config=changed(model={"side_features": "users"}))
+
+
+@pytest.mark.parametrize("postings", ["blocked", "quantized"])
+def test_the_settings_decide_how_the_index_is_served(postings: str) -> None:
+    config = changed(training={"epochs": 1, "joint_epochs": 1}, index={"postings": postings})
+    made = compare(tiny_data(), config, k=5)
+    blocks = as_served(made.run.index, Cut(made.threshold), postings)
+    # Codes that only test queries have were computed, and count.
+    assert made.rows[0].size_bytes >= sum(blocks.size_bytes().values())
+    assert isinstance(made.run.index, InvertedIndex)
+    if postings == "blocked":
+        assert made.rows[0].recall == made.direct_recall

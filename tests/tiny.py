@@ -25,10 +25,10 @@ CONFIG = RunConfig(
 )
 
 
-def changed(model: dict | None = None, quantizer: dict | None = None, training: dict | None = None) -> RunConfig:
+def changed(model: dict | None = None, quantizer: dict | None = None, training: dict | None = None, index: dict | None = None) -> RunConfig:
     """The tiny settings with some fields changed, validated."""
     values = CONFIG.model_dump()
-    for stage, fields in (("model", model), ("quantizer", quantizer), ("training", training)):
+    for stage, fields in (("model", model), ("quantizer", quantizer), ("training", training), ("index", index)):
         values[stage] |= fields or {}
     return RunConfig.model_validate(values)
 

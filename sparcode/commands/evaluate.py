@@ -1,10 +1,10 @@
-"""`sparcode evaluate`: measure a kept run again, at any threshold."""
+"""`sparcode evaluate`: measure a kept run again, at any threshold and in any layout of its index."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,21 +12,21 @@ from sparcode.commands.data_source import DATA, DataSource
 from sparcode.commands.device import DeviceOption
 from sparcode.commands.evaluation_depth import K_HELP, default_k
 from sparcode.commands.option_groups import with_groups
+from sparcode.commands.serving import SERVING, ServingFlags
 from sparcode.commands.threads import ThreadsOption, set_threads
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
 
 if TYPE_CHECKING:
-    from sparcode.index.inverted_index import InvertedIndex
+    from sparcode.index.pruning import Cut
     from sparcode.run_store import Run
 
 
-@with_groups(source=DATA)
+@with_groups(source=DATA, serving=SERVING)
 def evaluate(
     source: DataSource,
+    serving: ServingFlags,
     run: Annotated[Path, typer.Argument(help="Folder of a run, as written by `sparcode train --out`.")],
-    threshold: Annotated[float | None, typer.Option(help="Threshold to serve at; by default the trained one.")] = None,
-    density: Annotated[float | None, typer.Option(help="Share of scores to keep instead; sets the threshold.")] = None,
     split: Annotated[Literal["validation", "test"], typer.Option(help="Users to measure on.")] = "test",
     k: Annotated[int | None, typer.Option("--k", min=1, help=K_HELP)] = None,
     threads: ThreadsOption = None,
@@ -34,35 +34,31 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Measure a run's accuracy, latency and size again, on the data it was trained with."""
-    if threshold is not None and density is not None:
-        raise typer.BadParameter("give --threshold or --density, not both")
-
     # These take seconds to import; bad usage is answered before.
     from sparcode.device import choose_device
     from sparcode.evaluation import accuracy
     from sparcode.evaluation import evaluate as measure
+    from sparcode.pipeline import serve
     from sparcode.reporting import without_nan
-    from sparcode.retrieval import ExactRetriever, SparseDirectScorer, SparseRetriever
+    from sparcode.retrieval import ExactRetriever, SparseDirectScorer
     from sparcode.run_store import load_run
 
     set_threads(threads)
     place = choose_device(device)
     loaded = load_run(run)
     loaded.model.to(place)
-    tau = serving_threshold(loaded, threshold, density)
+    cut = serving.cut(loaded)
     parts = matching_data(loaded, run, source, as_json)[1]
     k = k or default_k(loaded.config.split)
     users = parts.test if split == "test" else parts.validation
-    retriever = SparseRetriever(loaded.model, loaded.index, tau, loaded.config.index.unseen)
+    retriever = serve(loaded.model, loaded.index, serving.index_config(loaded), cut)
     result = measure(retriever, users, k)
-    direct, _, _ = accuracy(ExactRetriever(SparseDirectScorer(loaded.model, tau)), users, k)
+    direct, _, _ = accuracy(ExactRetriever(SparseDirectScorer(loaded.model, cut.threshold)), users, k)
     record = {
         "run_id": loaded.run_id,
         "data": vars(loaded.data),
         "split": split,
-        "threshold": retriever.threshold,
-        "density": loaded.index.density(retriever.threshold),
-        "codes_in_use": loaded.index.n_lists,
+        **index_record(loaded, serving, cut._replace(threshold=retriever.threshold)),
         "unseen_codes": retriever.unseen_codes,
         **result._asdict(),
         "latency": result.latency._asdict(),
@@ -71,30 +67,16 @@ def evaluate(
     typer.echo(json.dumps(without_nan(record), allow_nan=False) if as_json else evaluation_text(loaded, record))
 
 
-def serving_threshold(run: Run, threshold: float | None, density: float | None) -> float:
-    """The threshold asked for, that of a density asked for, or the trained one.
-
-    Raises
-    ------
-    ValueError
-        If the index does not hold what would be needed.
-    """
-    from sparcode.index.pruning import KeepDensity
-
-    index: InvertedIndex = run.index
-    if density is not None:
-        stored = index.density(index.floor)
-        if not 0 < density <= 1:
-            raise ValueError(f"density={density}: must be above 0 and at most 1")
-        # Ties at the floor may leave the index a little short of the share it was built for.
-        if density > max(stored, run.config.index.floor_density):
-            raise ValueError(f"density={density}: the index stores {stored:.4f} of the scores and cannot serve more")
-        return KeepDensity(density).threshold(index)
-    if threshold is None:
-        return max(run.model.threshold, index.floor)
-    if not index.floor <= threshold < float("inf"):
-        raise ValueError(f"threshold={threshold}: the index stores scores above {index.floor:.6g} and cannot serve a lower threshold")
-    return threshold
+def index_record(run: Run, serving: ServingFlags, cut: Cut) -> dict[str, Any]:
+    """How the index is served."""
+    kept = run.index.kept_postings(*cut)
+    return {
+        "postings": serving.index_config(run).postings,
+        "threshold": cut.threshold,
+        "per_list": cut.per_list or None,
+        "density": kept / max(1, run.index.n_lists * run.index.n_items),
+        "codes_in_use": run.index.n_lists,
+    }
 
 
 def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> tuple[Interactions, Split]:
@@ -146,8 +128,20 @@ def evaluation_text(run: Run, record: dict) -> str:
         "",
         data_line(run.data),
         f"Measured on {record['n_queries']:,} {record['split']} users",
-        f"Index: {record['density']:.1%} of scores kept (threshold {record['threshold']:.4g}), {record['codes_in_use']:,} codes in use",
+        index_line(record),
         check_line(k, check["recall_through_index"], check["recall_by_direct_scoring"]),
         f"Machine: {machine_facts(device_of(run.model))}",
     ]
     return "\n".join(lines)
+
+
+def index_line(record: dict[str, Any]) -> str:
+    """What is kept of the index, its layout and the bytes of its parts."""
+    from sparcode.reporting import readable_bytes
+
+    at_most = f", at most {record['per_list']:,} per code" if record["per_list"] else ""
+    parts = ", ".join(f"{part} {readable_bytes(size)}" for part, size in record["size_bytes"].items())
+    return (
+        f"Index: {record['density']:.1%} of scores kept (threshold {record['threshold']:.4g}{at_most}), "
+        f"{record['codes_in_use']:,} codes in use; {record['postings']}: {parts}"
+    )

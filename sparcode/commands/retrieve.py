@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from sparcode.data.interactions import Histories
+    from sparcode.index.item_filter import ItemFilter
     from sparcode.run_store import Run
 
 N_EXAMPLES = 3
@@ -48,6 +49,10 @@ def retrieve(
         ),
     ] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Items retrieved per history.")] = 10,
+    allow: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File with an item id per line: only these are returned, such as what is in stock.")
+    ] = None,
+    deny: Annotated[Path | None, typer.Option(metavar="FILE", help="File with an item id per line: these are never returned.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Take every score apart into its codes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
@@ -59,7 +64,8 @@ def retrieve(
     # Takes seconds to import; bad usage is answered before.
     from sparcode.run_store import load_run
 
-    records = retrieve_records(load_run(run), rows, k, explain)
+    loaded = load_run(run)
+    records = retrieve_records(loaded, rows, k, explain, read_filter(loaded, allow, deny))
     if as_json:
         typer.echo(json.dumps({"queries": records}, allow_nan=False))
         return
@@ -74,19 +80,42 @@ def read_histories(path: Path) -> list[Query]:
     ValueError
         If the file cannot be read, has no history, or a line is not a list of ids (or an object that holds one).
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file in UTF-8") from error
-    rows = [(f"{path}, line {number}: ", line) for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = _lines_of(path)
     if not rows:
         raise ValueError(f"{path} has no history")
     return [_parse_line(place, line) for place, line in rows]
 
 
-def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool) -> list[dict[str, Any]]:
+def read_filter(run: Run, allow: Path | None, deny: Path | None) -> ItemFilter | None:
+    """Which items may be returned, by files of item ids; None: every one.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read, has no item id, or has one that the run does not know.
+    """
+    import numpy as np
+
+    from sparcode.index.item_filter import ItemFilter
+
+    if allow is None and deny is None:
+        return None
+    index_of = {item_id: number for number, item_id in enumerate(run.item_ids)}
+
+    def ids_of(path: Path | None) -> np.ndarray | None:
+        if path is None:
+            return None
+        lines = [(place, line.strip()) for place, line in _lines_of(path)]
+        if not lines:
+            raise ValueError(f"{path} has no item id")
+        for place, item_id in lines:
+            _check_known(run, index_of, place, item_id)
+        return np.array([index_of[item_id] for _, item_id in lines])
+
+    return ItemFilter(len(index_of), ids_of(allow), ids_of(deny))
+
+
+def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: ItemFilter | None = None) -> list[dict[str, Any]]:
     """Retrieve for histories of original ids.
 
     Parameters
@@ -99,6 +128,8 @@ def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool) -> list
         Items per history.
     explain
         Add the contributions to every score.
+    only
+        Which items may be returned at all; None: every one.
 
     Returns
     -------
@@ -112,11 +143,11 @@ def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool) -> list
     """
     import numpy as np
 
-    from sparcode.retrieval import SparseRetriever
+    from sparcode.pipeline import serve
 
     queries = _histories(run, rows)
-    retriever = SparseRetriever(run.model, run.index, max(run.model.threshold, run.index.floor), run.config.index.unseen)
-    found = retriever.retrieve(queries, min(k, queries.n_items))
+    retriever = serve(run.model, run.index, run.config.index)
+    found = retriever.retrieve(queries, min(k, queries.n_items), only)
     titles = dict(zip(run.item_ids, (str(title) for title in run.items["title"]), strict=True))
     records = []
     for number, row in enumerate(rows):
@@ -167,9 +198,8 @@ def _histories(run: Run, rows: list[Query]) -> Histories:
     index_of = {item_id: number for number, item_id in enumerate(run.item_ids)}
     encoding = run.user_encoding
     for place, items, about in rows:
-        if unknown := next((item_id for item_id in items if item_id not in index_of), None):
-            examples = ", ".join(repr(item_id) for item_id in run.item_ids[:N_EXAMPLES])
-            raise ValueError(f"{place}unknown item id {unknown!r}; the run knows {len(index_of):,} items, such as {examples}")
+        for item_id in items:
+            _check_known(run, index_of, place, item_id)
         if about and encoding is None:
             raise ValueError(f"{place}the run was trained without side features of users; nothing can be said about them")
         if not items and not about:
@@ -185,6 +215,23 @@ def _histories(run: Run, rows: list[Query]) -> Histories:
         except ValueError as error:
             raise ValueError(f"{place}{error}") from error
     return Histories(queries.indptr, queries.items, queries.n_items, np.stack(features))
+
+
+def _check_known(run: Run, index_of: dict[str, int], place: str, item_id: str) -> None:
+    if item_id not in index_of:
+        examples = ", ".join(repr(known) for known in run.item_ids[:N_EXAMPLES])
+        raise ValueError(f"{place}unknown item id {item_id!r}; the run knows {len(index_of):,} items, such as {examples}")
+
+
+def _lines_of(path: Path) -> list[tuple[str, str]]:
+    """Lines of a text file that are not empty, each after its place for messages."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text file in UTF-8") from error
+    return [(f"{path}, line {number}: ", line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def _parse_about(flags: list[str]) -> dict[str, str]:

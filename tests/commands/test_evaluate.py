@@ -32,6 +32,32 @@ def test_a_smaller_density_serves_a_smaller_index(command: Command, kept_run: Pa
     assert (again["recall"], again["density"]) == (small["recall"], small["density"])
 
 
+def test_every_layout_finds_the_same_and_says_its_parts(command: Command, kept_run: Path) -> None:
+    lists, blocks, quantized = (record(command, kept_run, "--postings", kind) for kind in ("float32", "blocked", "quantized"))
+    assert [measured["postings"] for measured in (lists, blocks, quantized)] == ["float32", "blocked", "quantized"]
+    for name in ("recall", "ndcg", "precision", "threshold", "density"):
+        assert blocks[name] == lists[name]
+    assert quantized["recall"] == pytest.approx(lists["recall"], rel=1e-3)
+    assert set(lists["size_bytes"]) == {"codes", "indptr", "item_ids", "scores"}
+    assert set(blocks["size_bytes"]) == {"lists", "blocks", "item_ids", "scores"}
+    assert quantized["size_bytes"]["scores"] * 2 == blocks["size_bytes"]["scores"] == lists["size_bytes"]["scores"]
+
+
+@pytest.mark.parametrize("postings", ["float32", "blocked", "quantized"])
+def test_a_size_is_met_in_the_layout_served(command: Command, kept_run: Path, postings: str) -> None:
+    measured = record(command, kept_run, "--max-bytes", 6000, "--postings", postings)
+    assert 5500 < sum(measured["size_bytes"].values()) <= 6000
+
+
+def test_lists_are_cut_at_a_number_of_scores(command: Command, kept_run: Path) -> None:
+    usual, cut = record(command, kept_run), record(command, kept_run, "--per-list", 3)
+    assert (cut["per_list"], cut["threshold"], usual["per_list"]) == (3, usual["threshold"], None)
+    assert cut["density"] <= 3 / 80
+    assert cut["density"] < usual["density"]
+    blocks = record(command, kept_run, "--per-list", 3, "--threshold", repr(usual["threshold"]), "--postings", "blocked")
+    assert (blocks["recall"], blocks["density"]) == (cut["recall"], cut["density"])
+
+
 def test_validation_users_are_other_users(command: Command, kept_run: Path) -> None:
     assert record(command, kept_run, "--split", "validation", "--k", 5)["split"] == "validation"
 
@@ -53,6 +79,12 @@ def test_other_data_is_refused(refused: Callable[..., str], kept_run: Path) -> N
     ("flags", "parts"),
     [
         (["--threshold", "1", "--density", "0.1"], ["--threshold or --density, not both"]),
+        (["--density", "0.1", "--max-bytes", "9999"], ["--density or --max-bytes, not both"]),
+        (["--density", "0.1", "--per-list", "3"], ["--density or --per-list, not both"]),
+        (["--threshold", "1", "--max-bytes", "9999", "--per-list", "3"], ["--threshold or --max-bytes or --per-list, not all"]),
+        (["--max-bytes", "10"], ["max_bytes must be at least", "got 10"]),
+        (["--per-list", "0"], ["--per-list", "greater than or equal to 1"]),
+        (["--postings", "float16"], ["postings", "float16", "quantized"]),
         (["--density", "0"], ["density=0", "above 0"]),
         (["--density", "0.99"], ["density=0.99", "cannot serve more"]),
         (["--threshold", "-1"], ["threshold=-1", "cannot serve a lower threshold"]),

@@ -53,6 +53,27 @@ def test_text_shows_titles_and_codes(command: Command, kept_run: Path) -> None:
     assert "code " in result.stdout
 
 
+def test_only_allowed_items_are_returned(command: Command, kept_run: Path, tmp_path: Path) -> None:
+    (usual,) = queries(command, kept_run, "--items", 12, "--k", 80)
+    ids = [result["item_id"] for result in usual["results"]]
+    allow, deny = tmp_path / "allow.txt", tmp_path / "deny.txt"
+    allow.write_text("\n".join(ids[::2]) + "\n\n")
+    deny.write_text(f" {ids[0]}\n")
+    (some,) = queries(command, kept_run, "--items", 12, "--k", 80, "--allow", allow)
+    assert [result["item_id"] for result in some["results"]] == ids[::2]
+    (fewer,) = queries(command, kept_run, "--items", 12, "--k", 3, "--allow", allow, "--deny", deny)
+    assert [result["item_id"] for result in fewer["results"]] == ids[2:8:2]
+
+
+def test_a_bad_filter_is_named(refused: Callable[..., str], kept_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "items.txt"
+    path.write_text("\n")
+    assert f"{path} has no item id" in refused("retrieve", kept_run, "--items", 1, "--allow", path)
+    path.write_text("3\nnothing\n")
+    assert f"{path}, line 2: unknown item id 'nothing'" in refused("retrieve", kept_run, "--items", 1, "--deny", path)
+    assert "cannot be read" in refused("retrieve", kept_run, "--items", 1, "--deny", tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
