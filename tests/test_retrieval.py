@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sparcode import retrieval
 from sparcode.baselines import EASE
 from sparcode.data.interactions import Histories
-from sparcode.index import kernels, sparse_search
+from sparcode.index import build_kernels, kernels, sparse_search
+from sparcode.index.block_index import block_index
 from sparcode.index.csr_search import CsrRetriever, list_matrix
 from sparcode.index.faiss_search import search_width
 from sparcode.index.inverted_index import build_index
@@ -429,8 +430,16 @@ def test_every_call_uses_the_code_compiled_by_the_warm_up() -> None:
     frozen = some_queries(3)
     frozen.items.flags.writeable = False
     sparse(model).retrieve(frozen, 5)
+    build_kernels.warm_up()
+    for score_type in ("float32", "uint16"):
+        blocks = block_index(build_index(model, np.arange(5), 0.0, 5), 0.0, score_type)
+        blocks.check_postings()
+        SparseRetriever(model, blocks, 0.1).retrieve(some_queries(70), 5, ItemFilter(N_ITEMS, deny=[1]))
     for kernel in (kernels.search_lists, kernels.dense_top_k, kernels.list_ends):
         assert len(kernel.signatures) == 1
+    # One for each type of scores.
+    for kernel in (kernels.search_blocks, kernels.block_list, build_kernels.first_wrong_list):
+        assert len(kernel.signatures) == 2
 
 
 def test_exact_blocks_join_up(monkeypatch: pytest.MonkeyPatch) -> None:

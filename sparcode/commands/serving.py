@@ -97,7 +97,13 @@ SERVING = OptionGroup(
     parameters=(
         option("threshold", float | None, "Threshold to serve at; by default the trained one.", PANEL),
         option("density", float | None, "Share of scores to keep instead; sets the threshold.", PANEL),
-        option("max_bytes", int | None, "Bytes the index may take instead; sets the threshold.", PANEL, min=1),
+        option(
+            "max_bytes",
+            int | None,
+            "Bytes the index may take instead; sets the threshold. Lists computed while serving come on top.",
+            PANEL,
+            min=1,
+        ),
         option("per_list", int | None, "Scores to keep of each code, the highest; goes with --threshold too.", PANEL, min=1),
         *config_options(IndexConfig, PANEL, without=set(IndexConfig.model_fields) - {"postings"}),
     ),

@@ -147,7 +147,7 @@ class FitBytes:
         if self._bytes_of(index, 0) > self.max_bytes:
             least = self._bytes_of(index, 0)
             raise ValueError(f"max_bytes must be at least {least}, what {index.n_lists} empty lists take; got {self.max_bytes}")
-        # Fewer postings may take more bytes where blocks change their size, but never is more kept than fits.
+        # Fewer postings never take more bytes: blocks only grow, so that there are fewer of them.
         fits, too_many = 0, len(index.item_ids) + 1
         while too_many - fits > 1:
             middle = (fits + too_many) // 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparcode.run_store import load_run
-from tests.commands.conftest import TINY_DATA, Command
+from tests.commands.conftest import TINY, TINY_DATA, Command
 
 
 def record(command: Command, *arguments: object) -> dict:
@@ -41,6 +41,16 @@ def test_every_layout_finds_the_same_and_says_its_parts(command: Command, kept_r
     assert set(lists["size_bytes"]) == {"codes", "indptr", "item_ids", "scores"}
     assert set(blocks["size_bytes"]) == {"lists", "blocks", "item_ids", "scores"}
     assert quantized["size_bytes"]["scores"] * 2 == blocks["size_bytes"]["scores"] == lists["size_bytes"]["scores"]
+
+
+def test_a_run_keeps_the_layout_it_was_trained_for(command: Command, tmp_path: Path) -> None:
+    result = command("train", *TINY, "--postings", "quantized", "--out", tmp_path / "run", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    measured, row = record(command, tmp_path / "run"), load_run(tmp_path / "run").results[0]
+    assert measured["postings"] == "quantized"
+    assert (measured["recall"], sum(measured["size_bytes"].values())) == (row["recall"], row["size_bytes"])
+    text = command("evaluate", tmp_path / "run", *TINY_DATA).stdout
+    assert "codes in use; quantized: lists " in text
 
 
 @pytest.mark.parametrize("postings", ["float32", "blocked", "quantized"])

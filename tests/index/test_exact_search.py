@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcode.data.interactions import Histories
+from sparcode.index import kernels
 from sparcode.index.block_index import BlockIndex, block_index
 from sparcode.index.inverted_index import InvertedIndex, build_index
 from sparcode.index.item_filter import ItemFilter
 from sparcode.index.pruning import Cut
+from sparcode.index.search_arrays import N_BUCKETS
 from sparcode.index.top_k import Retrieved
 from sparcode.retrieval import SparseRetriever
 from tests.fakes import TableModel
@@ -217,6 +219,24 @@ def test_an_early_end_misses_nothing(name: str, layout: str, per_list: int) -> N
         for only in (None, ItemFilter(n_items, deny=np.arange(0, n_items, 3))):
             search = Search(np.float32(table), np.arange(8), 0.0, Cut(0.0, per_list), rows, weights, seen, k, only)
             check(search, layout, n_threads=(1,))
+
+
+@pytest.mark.parametrize(
+    "bounds", [[1, 3, 2], [np.inf, 1, 0, np.inf], [1e-45, 0, 3e-45], [3.4e38, 0, 1e38], [1e-37, 1e-38, 0], [2, 2, 2], [np.inf, 1e-45]]
+)
+def test_every_block_has_its_place_whatever_the_bounds(bounds: list[float]) -> None:
+    # Interpreted too: compiled, a place beyond the table of buckets may go unnoticed.
+    for order_by_bound in (kernels._order_by_bound, kernels._order_by_bound.py_func):
+        order, buckets = np.full(len(bounds), -1), np.empty(N_BUCKETS, dtype=np.int64)
+        assert order_by_bound(np.float32(bounds), order, buckets) == len(bounds)
+        assert sorted(order.tolist()) == list(range(len(bounds)))
+        if max(bounds) > 1e-30:
+            assert bounds[order[0]] == max(bounds)
+
+
+def test_blocks_that_can_add_nothing_are_not_opened() -> None:
+    order, buckets = np.full(2, -1), np.empty(N_BUCKETS, dtype=np.int64)
+    assert kernels._order_by_bound(np.zeros(2, dtype=np.float32), order, buckets) == 0
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -6,8 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcode.index import pruning
+from sparcode.index.block_index import BlockIndex, shift_for
 from sparcode.index.inverted_index import build_index
-from sparcode.index.pruning import FitBytes, KeepDensity, floor_for_density, threshold_for_postings
+from sparcode.index.pruning import (
+    Cut,
+    FitBytes,
+    GlobalThreshold,
+    KeepDensity,
+    TopPerList,
+    as_served,
+    bytes_as,
+    floor_for_density,
+    threshold_for_postings,
+)
 from tests.fakes import TableModel
 
 
@@ -101,3 +112,55 @@ def test_a_floor_needs_scores() -> None:
         floor_for_density(model_with(0, 4), [], 0.5, 2)
     with pytest.raises(ValueError, match="no finite score"):
         floor_for_density(TableModel(np.full((2, 3), -np.inf)), [0, 1], 0.5, 2)
+
+
+def test_a_global_threshold_is_one_the_index_can_serve() -> None:
+    index = build_index(model_with(0, 4), np.arange(5), 0.25, 2)
+    assert GlobalThreshold(0.25).cut(index) == Cut(0.25)
+    for tau in (0.1, np.nan):
+        with pytest.raises(ValueError, match="threshold must be"):
+            GlobalThreshold(tau).cut(index)
+
+
+@given(seed=seeds, spread=spreads, n_postings=st.integers(1, 9))
+def test_no_list_is_longer_than_allowed_and_none_shorter_than_it_must_be(seed: int, spread: int, n_postings: int) -> None:
+    index = build_index(model_with(seed, spread), np.arange(5), -0.2, 2)
+    for rule, threshold in ((TopPerList(n_postings), index.floor), (TopPerList(n_postings, 0.1), 0.1)):
+        cut = rule.cut(index)
+        assert cut.threshold == pytest.approx(threshold)
+        expected = np.minimum((index.list_lengths(threshold)), n_postings)
+        assert index.list_lengths(*cut).tolist() == expected.tolist()
+        for postings in ("blocked", "quantized"):
+            served = as_served(index, cut, postings)
+            assert isinstance(served, BlockIndex)
+            assert np.diff(served.indptr).tolist() == expected.tolist()
+            assert served.per_list == n_postings
+
+
+def test_a_list_keeps_at_least_one() -> None:
+    with pytest.raises(ValueError, match="n_postings must be at least 1; got 0"):
+        TopPerList(0)
+
+
+@given(seed=seeds, spread=spreads, room=st.integers(0, 600), postings=st.sampled_from(["float32", "blocked", "quantized"]))
+def test_a_budget_is_met_by_what_is_served(seed: int, spread: int, room: int, postings: str) -> None:
+    index = build_index(model_with(seed, spread), np.arange(5), -0.2, 2)
+    budget = sum(bytes_as(postings, index, 0).values()) + room
+    cut = FitBytes(budget, postings).cut(index)
+    served = as_served(index, cut, postings)
+    size = served.size_bytes() if isinstance(served, BlockIndex) else served.size_bytes(*cut)
+    assert size == bytes_as(postings, index, index.kept_postings(*cut))
+    assert sum(size.values()) <= budget
+    # One step lower would be too much, or is not stored.
+    below = float(np.nextafter(np.float32(cut.threshold), np.float32(-np.inf)))
+    if below >= index.floor and len(index.scores):
+        assert sum(bytes_as(postings, index, index.kept_postings(below)).values()) > budget
+
+
+@pytest.mark.parametrize("postings", ["blocked", "quantized"])
+def test_more_postings_never_take_fewer_bytes(postings: str) -> None:
+    index = build_index(TableModel(np.full((3, 100_000), -np.inf)), np.arange(3), 0.0, 2)
+    counts = np.linspace(0, 300_000, 400).astype(int)
+    assert len({shift_for(100_000, 3, count) for count in counts}) > 2
+    sizes = [sum(bytes_as(postings, index, int(count)).values()) for count in counts]
+    assert (np.diff(sizes) > 0).all()
