@@ -23,26 +23,10 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.interleaved_timing import Timing, interleaved, queries_per_second
 from benchmarks.pareto_plot import write_pareto
 from benchmarks.quality import QUICK, settings
-from benchmarks.served_point import ServedPoint, fastest, latency, pareto_front
-from benchmarks.serving_peers import (
-    ALL_TO_ALL,
-    CSR,
-    DIRECT,
-    FLAT,
-    HNSW,
-    IVF_FLAT,
-    IVF_PQ,
-    KINDS,
-    QUICK_SWEEP,
-    SPARCODE,
-    K,
-    Peer,
-    Sweep,
-    peers,
-)
+from benchmarks.served_point import ServedPoint, fastest, latency
+from benchmarks.serving_peers import CSR, DIRECT, KINDS, QUICK_SWEEP, peers
 from benchmarks.trained_models import trained_models
 from sparcode.allocator import keep_freed_memory
 from sparcode.config import RunConfig
@@ -51,7 +35,10 @@ from sparcode.data.loading import load
 from sparcode.data.split import EvaluationSet, split_users
 from sparcode.data.synthetic import generate
 from sparcode.evaluation import accuracy
+from sparcode.interleaved_timing import Timing, interleaved, queries_per_second
 from sparcode.machine import machine_facts
+from sparcode.pareto import pareto_front
+from sparcode.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, K, Peer, Sweep
 
 NEAREST = (1, 2, 4, 8)
 # Scoring every item takes a thousand times as long; a few queries say how long.

@@ -1,8 +1,8 @@
-"""One retriever at one setting as a point between accuracy and cost, and which points nothing beats."""
+"""One retriever at one setting as a point between accuracy and cost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -45,15 +45,6 @@ def latency(point: ServedPoint) -> float:
 def size(point: ServedPoint) -> float:
     """Cost of a point: its bytes."""
     return float(point.size_bytes)
-
-
-def pareto_front(points: Iterable[ServedPoint], cost: Callable[[ServedPoint], float]) -> list[ServedPoint]:
-    """The points that no other beats in recall at the same or less cost, cheapest first; of equals the first stays."""
-    front: list[ServedPoint] = []
-    for point in sorted(points, key=lambda point: (cost(point), -point.recall)):
-        if not front or point.recall > front[-1].recall:
-            front.append(point)
-    return front
 
 
 def fastest(points: Sequence[ServedPoint], kind: str, least_recall: float) -> ServedPoint:

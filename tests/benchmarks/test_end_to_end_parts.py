@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from benchmarks.end_to_end import best_of_kinds, ratios
-from benchmarks.interleaved_timing import Call, interleaved
 from benchmarks.pareto_plot import pareto_figure
-from benchmarks.served_point import ServedPoint, fastest, latency, pareto_front, size
-from benchmarks.serving_peers import CSR, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
+from benchmarks.served_point import ServedPoint, fastest, latency, size
+from benchmarks.serving_peers import CSR
 from sparcode.data.interactions import Histories
+from sparcode.interleaved_timing import Call, interleaved
+from sparcode.pareto import pareto_front
+from sparcode.serving_peers import FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
 
 
 def point(kind: str, recall: float, p50_ms: float, size_bytes: int = 10, setting: str = "a") -> ServedPoint:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sparcode.data.interactions import Histories
+
+
+def _go_on() -> None:
+    """The default `check`: nothing ends the work."""
 
 
 class Call(NamedTuple):
@@ -47,7 +51,32 @@ class Timing(NamedTuple):
 def interleaved(
     calls: Mapping[str, Call], queries: Histories | Sequence[Any], rounds: int, run_length: int = 25, seed: int = 0
 ) -> dict[str, Timing]:
-    """Time every retriever on every query once per round.
+    """Time every retriever on every query once per round; per query the median over rounds counts.
+
+    Parameters
+    ----------
+    calls, queries, rounds, run_length, seed
+        See `timed_rounds`.
+
+    Raises
+    ------
+    ValueError
+        As for `timed_rounds`.
+    """
+    parts = list(timed_rounds(calls, queries, rounds, run_length, seed))
+    taken = {name: np.stack([part[name] for part in parts], axis=1) for name in calls}
+    return {name: Timing(*(np.median(part, axis=0) / 1e3 for part in (*values, values.sum(0)))) for name, values in taken.items()}
+
+
+def timed_rounds(
+    calls: Mapping[str, Call],
+    queries: Histories | Sequence[Any],
+    rounds: int,
+    run_length: int = 25,
+    seed: int = 0,
+    check: Callable[[], None] = _go_on,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Time every retriever on every query, round by round.
 
     The retrievers take turns after a few queries each, in an order drawn anew for every turn. After a change of retriever one query goes
     untimed, as a service that runs one retriever would never meet the other's memory in its caches.
@@ -64,6 +93,13 @@ def interleaved(
         Queries per turn, at least 1.
     seed
         Seed of the orders.
+    check
+        Called before every call, outside the time taken; raises to end the work.
+
+    Yields
+    ------
+    dict
+        After every round: name -> (2, n) int64 nanoseconds of encoding and of retrieving each query.
 
     Raises
     ------
@@ -78,20 +114,27 @@ def interleaved(
     rng, names = np.random.default_rng(seed), list(calls)
     whole = isinstance(queries, Histories)
     singles = [queries.take(np.array([row])) for row in range(len(queries))] if whole else list(queries)
-    taken = {name: np.empty((2, rounds, len(singles)), dtype=np.int64) for name in names}
-    for number in range(rounds):
+    for _ in range(rounds):
+        taken = {name: np.empty((2, len(singles)), dtype=np.int64) for name in names}
         order = rng.permutation(len(singles))
         for start in range(0, len(order), run_length):
             for name in rng.permutation(names):
                 call = calls[str(name)]
+                check()
                 call.retrieve(call.encode(singles[order[start - 1]]), singles[order[start - 1]])
                 for row in order[start : start + run_length]:
-                    query, at_start = singles[row], time.perf_counter_ns()
-                    encoded = call.encode(query)
-                    at_encoded = time.perf_counter_ns()
-                    call.retrieve(encoded, query)
-                    taken[str(name)][:, number, row] = at_encoded - at_start, time.perf_counter_ns() - at_encoded
-    return {name: Timing(*(np.median(part, axis=0) / 1e3 for part in (*values, values.sum(0)))) for name, values in taken.items()}
+                    check()
+                    taken[str(name)][:, row] = _timed(call, singles[row])
+        yield taken
+
+
+def _timed(call: Call, query: Histories) -> tuple[int, int]:
+    """Nanoseconds of encoding and of retrieving one query."""
+    at_start = time.perf_counter_ns()
+    encoded = call.encode(query)
+    at_encoded = time.perf_counter_ns()
+    call.retrieve(encoded, query)
+    return at_encoded - at_start, time.perf_counter_ns() - at_encoded
 
 
 def queries_per_second(call: Call, queries: Histories, rounds: int = 3) -> float:
