@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from app.jobs import JobHandle
-from app.trained_models import Backbone, Tuned
+from app.job_handle import JobHandle
+from app.trained_models import Backbone, TrainedTwoTower, Tuned
 from sparcode.baselines import EASE, Popularity
 from sparcode.comparison import ALL_TO_ALL, EASE_NAME, POPULARITY, TWO_TOWER, all_to_all_retriever, two_tower_retriever
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.evaluation import Evaluation, evaluate
-from sparcode.pipeline import build_run_index, serve, train_two_tower
+from sparcode.pipeline import OnEpoch, build_run_index, serve, train_two_tower
 from sparcode.retrieval import ExactRetriever, FaissRetriever, Retriever
 from sparcode.training import EpochRecord
 
@@ -66,7 +67,14 @@ class Step(NamedTuple):
     record: EpochRecord | None
 
 
-def compare(split: Split, config: RunConfig, backbone: Backbone, tuned: Tuned, handle: JobHandle) -> Comparison:
+def compare(
+    split: Split,
+    config: RunConfig,
+    backbone: Backbone,
+    tuned: Tuned,
+    handle: JobHandle,
+    two_tower: Callable[[OnEpoch], TrainedTwoTower] | None = None,
+) -> Comparison:
     """Measure SparCode and the backbone, train and measure the peers.
 
     Parameters
@@ -79,8 +87,13 @@ def compare(split: Split, config: RunConfig, backbone: Backbone, tuned: Tuned, h
         Trained already.
     handle
         Told each `Step` and each `ModelRow` as it is ready.
+    two_tower
+        Gives the model of its name where it may be trained already, and tells the epochs if it is not; None trains it here.
     """
     rows: list[ModelRow] = []
+
+    def told(record: EpochRecord) -> None:
+        handle.publish(Step("training two-tower", record))
 
     def add(name: str, note: str, retriever: Retriever, train_seconds: float) -> None:
         handle.check()
@@ -92,21 +105,19 @@ def compare(split: Split, config: RunConfig, backbone: Backbone, tuned: Tuned, h
     add(SPARCODE, "sparse inverted index", serve(tuned.model, index, config.index), backbone.seconds + tuned.seconds)
     add(ALL_TO_ALL, "the same network without codes, scores every item", all_to_all_retriever(backbone.model), backbone.seconds)
 
-    started = time.perf_counter()
-    two_tower, _ = train_two_tower(split, config, lambda record: handle.publish(Step("training two-tower", record)), handle.should_stop)
-    two_tower_seconds = time.perf_counter() - started
-    add(TWO_TOWER, "dot product with every item", two_tower_retriever(two_tower), two_tower_seconds)
+    peer = two_tower(told) if two_tower is not None else train_peer(split, config, told, handle)
+    add(TWO_TOWER, "dot product with every item", two_tower_retriever(peer.model), peer.seconds)
     handle.publish(Step("building faiss indexes of two-tower's vectors", None))
     left_out = []
     for kind, note in FAISS_NOTES.items():
         started = time.perf_counter()
         try:
-            served = FaissRetriever(two_tower, kind)
+            served = FaissRetriever(peer.model, kind)
         except (ValueError, RuntimeError) as error:
             # A catalogue too small for an index's cells leaves the others.
             left_out.append(f"{TWO_TOWER} through faiss {kind} is left out: {error}")
             continue
-        add(f"{TWO_TOWER}, faiss {kind}", note, served, two_tower_seconds + time.perf_counter() - started)
+        add(f"{TWO_TOWER}, faiss {kind}", note, served, peer.seconds + time.perf_counter() - started)
 
     handle.publish(Step("fitting EASE and popularity", None))
     for name, note, floor in (
@@ -122,3 +133,26 @@ def compare(split: Split, config: RunConfig, backbone: Backbone, tuned: Tuned, h
             continue
         add(name, note, ExactRetriever(scorer), time.perf_counter() - started)
     return Comparison(tuple(rows), tuple(left_out))
+
+
+def train_peer(split: Split, config: RunConfig, on_epoch: OnEpoch, handle: JobHandle) -> TrainedTwoTower:
+    """Train two-tower on the same users and with the same budget as SparCode.
+
+    Parameters
+    ----------
+    split, config
+        As for `sparcode.pipeline.train_two_tower`.
+    on_epoch
+        Told every epoch.
+    handle
+        Asked whether to stop.
+
+    Raises
+    ------
+    JobCancelled
+        If it said so: half a training is no peer.
+    """
+    started = time.perf_counter()
+    model, records = train_two_tower(split, config, on_epoch, handle.should_stop)
+    handle.check()
+    return TrainedTwoTower(model, len(records), time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""What the work of a background job gets to see of it."""
+"""What background work may do while it runs: publish records, and ask whether to stop."""
 
 from __future__ import annotations
 

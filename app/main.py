@@ -26,6 +26,7 @@ PAGES: Final = (
     PageRow("overview.py", "Overview", ""),
     PageRow("index_explorer.py", "Index Explorer", "explorer"),
     PageRow("train.py", "Train", "train"),
+    PageRow("compare.py", "Compare", "compare"),
 )
 
 

@@ -15,6 +15,7 @@ from app.comparison import Comparison, Step, compare
 from app.job_snapshot import JobSnapshot, JobState
 from app.jobs import JobHandle, JobManager, Work
 from app.live_tuning import fine_tune_within
+from app.serving import ServingMeasurements
 from app.stage import Kind, Origin, Stage, measure, refine, time_stops
 from app.trained_models import Backbone, Tuned
 from app.training_session import FROM_SCRATCH, TrainingSession
@@ -59,6 +60,7 @@ class Studio:
         self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split)
         self.backbones = Backbones(self.split, self.jobs, TRAINING)
         self.comparison: Comparison | None = None
+        self.serving = ServingMeasurements(self)
         self._refused: set[tuple[str, str]] = set()
         self._models = BoundedCache(MODELS_BYTES)
         self._stages = BoundedCache(STAGES_BYTES)
@@ -267,7 +269,9 @@ class Studio:
         if (stage := self._stages.get(shown)) is not None and stage.cut_short:
             # The explorer measures the better model when it is looked at again.
             self._stages.discard(shown)
-        self.comparison = compare(self.split, self.config, backbone, tuned, handle)
+        self.comparison = compare(
+            self.split, self.config, backbone, tuned, handle, lambda told: self.serving.two_tower(self.config, handle, told)
+        )
 
 
 class _Measured(NamedTuple):

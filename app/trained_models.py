@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training import EpochRecord
 
 
@@ -50,3 +51,21 @@ class Tuned(NamedTuple):
     records: tuple[EpochRecord, ...]
     seconds: float
     cut_short: bool
+
+
+class TrainedTwoTower(NamedTuple):
+    """The two-tower model that every comparison holds SparCode against.
+
+    Attributes
+    ----------
+    model
+        At its best epoch.
+    epochs
+        Epochs it was trained for.
+    seconds
+        Training time.
+    """
+
+    model: TwoTowerModel
+    epochs: int
+    seconds: float

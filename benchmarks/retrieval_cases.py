@@ -10,7 +10,6 @@ from typing import NamedTuple
 import faiss
 import numpy as np
 
-from benchmarks.interleaved_timing import Call, Timing, interleaved
 from benchmarks.search_floor import add_and_clear
 from sparcode.index import kernels
 from sparcode.index.block_index import BlockIndex, block_index
@@ -20,6 +19,7 @@ from sparcode.index.inverted_index import InvertedIndex, build_index
 from sparcode.index.pruning import floor_for_density
 from sparcode.index.search_arrays import Postings, SearchRows, new_workspace
 from sparcode.index.sparse_retriever import SparseRetriever
+from sparcode.interleaved_timing import Call, Timing, interleaved
 from sparcode.model.sparcode_model import SparCodeModel
 
 K = 100

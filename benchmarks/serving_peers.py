@@ -68,4 +68,4 @@ def _of_index(model: SparCodeModel, index: InvertedIndex, sweep: Sweep, config: 
     threshold = KeepDensity(sweep.densities[0]).threshold(index)
     network = {"interaction network": sum(value.nbytes for value in model.backbone.interaction.state_dict().values())}
     direct = ExactRetriever(SparseDirectScorer(model, threshold), network)
-    yield Peer(DIRECT, f"{sweep.densities[0]:.3g} of scores", direct, whole(direct))
+    yield Peer(DIRECT, f"{100 * sweep.densities[0]:.3g}% of scores", direct, whole(direct))

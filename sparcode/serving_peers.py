@@ -88,7 +88,7 @@ def sparse_peers(model: SparCodeModel, index: InvertedIndex, densities: Sequence
     """
     for density in densities:
         retriever = SparseRetriever(model, index, KeepDensity(density).threshold(index), unseen, n_threads)
-        yield Peer(SPARCODE, f"{density:.3g} of scores", retriever, of_codes(model, retriever))
+        yield Peer(SPARCODE, f"{100 * density:.3g}% of scores", retriever, of_codes(model, retriever))
 
 
 def two_tower_peers(model: TwoTowerModel, sweep: Sweep) -> Iterator[Peer]:

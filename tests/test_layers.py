@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE_IMPORTS = {"__future__", "app", "collections", "dataclasses", "pathlib", "streamlit", "typing"}
 UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 VAGUE_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
-WITHOUT_STREAMLIT = ("app.charts", "app.jobs", "app.report", "app.theme")
+WITHOUT_STREAMLIT = ("app.charts", "app.jobs", "app.report", "app.serving", "app.theme", "app.verdict")
 
 
 def module_name(path: Path) -> str:

@@ -1,0 +1,180 @@
+"""Recall against latency and against bytes: every way to serve at every setting, and which of them nothing beats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.charts.frame import titled_figure, with_note
+from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
+from app.verdict import NAMES
+from sparcode.pareto import pareto_front
+from sparcode.serving_measurement import ServingPoint
+from sparcode.serving_peers import SPARCODE, K
+
+LATENCY_TITLE, BYTES_TITLE = "Recall against latency", "Recall against memory"
+# Settings that lose more than this share of the best recall are of no use to anyone, and would flatten the rest.
+SHOWN_RECALL = 0.75
+# More of them where the axis covers less than `NARROW` powers of ten.
+NARROW = 1.2
+# Those of Okabe and Ito's colours that stand out on white and on the dark background alike.
+_LOOKS = {kind: look for kind, look in zip(NAMES, (0, 1, 2, 3, 7, 4), strict=True)}
+
+
+class ServingSeries(NamedTuple):
+    """One way to serve.
+
+    Attributes
+    ----------
+    kind, label
+        What it is, and what the legend says.
+    settings
+        n texts.
+    cost, low, high, recall
+        (n,) float64: cost with its noise band (equal to it where there is no noise), in order of rising effort.
+    """
+
+    kind: str
+    label: str
+    settings: tuple[str, ...]
+    cost: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    recall: np.ndarray
+
+
+class ServingPointsData(NamedTuple):
+    """A recall chart.
+
+    Attributes
+    ----------
+    title, axis, unit
+        Texts; the unit is that of the cost.
+    series
+        One per kind.
+    front_cost, front_recall
+        (f,) float64, ascending: what no other point beats.
+    k
+        Items per query.
+    """
+
+    title: str
+    axis: str
+    unit: str
+    series: tuple[ServingSeries, ...]
+    front_cost: np.ndarray
+    front_recall: np.ndarray
+    k: int
+
+
+def latency_data(points: Sequence[ServingPoint]) -> ServingPointsData:
+    """Median latency, with its quartiles between rounds; points without a timed round are left out.
+
+    Parameters
+    ----------
+    points
+        Any number.
+    """
+    timed = [point for point in points if point.n_rounds]
+    return _data(LATENCY_TITLE, "median of one query, encoding included (ms)", "ms", timed, lambda point: point.p50_ms)
+
+
+def bytes_data(points: Sequence[ServingPoint]) -> ServingPointsData:
+    """Megabytes, which are counted and have no noise.
+
+    Parameters
+    ----------
+    points
+        Any number.
+    """
+    return _data(BYTES_TITLE, "memory of items and codes (MB)", "MB", points, lambda point: (point.size_bytes / 1e6,) * 3)
+
+
+def _data(
+    title: str, axis: str, unit: str, points: Sequence[ServingPoint], cost: Callable[[ServingPoint], tuple[float, float, float]]
+) -> ServingPointsData:
+    series = []
+    for kind in NAMES:
+        rows = [point for point in points if point.kind == kind]
+        if rows:
+            columns = np.array([(*cost(point), point.recall) for point in rows], dtype=np.float64).T
+            series.append(ServingSeries(kind, NAMES[kind], tuple(point.setting for point in rows), *columns.copy()))
+    front = pareto_front(points, lambda point: cost(point)[0])
+    costs = np.array([cost(point)[0] for point in front], dtype=np.float64)
+    return ServingPointsData(title, axis, unit, tuple(series), costs, np.array([point.recall for point in front], dtype=np.float64), K)
+
+
+def serving_points_figure(data: ServingPointsData, dark: bool) -> go.Figure:
+    """Recall over a logarithmic cost: SparCode's thresholds as a thick line, peers as thin ones, the front as a staircase underneath.
+
+    Parameters
+    ----------
+    data : ServingPointsData
+        What to draw; without points the figure says so.
+    dark : bool
+        Whether it stands on the dark background.
+    """
+    figure = titled_figure(data.title, data.axis, f"Recall@{data.k}", dark)
+    if not data.series:
+        return with_note(figure, "Nothing is measured yet")
+    text = TEXT_DARK if dark else TEXT_LIGHT
+    line = {"color": text, "width": 8, "shape": "hv"}
+    figure.add_scatter(x=data.front_cost, y=data.front_recall, name="Pareto front", mode="lines", line=line, opacity=0.16, hoverinfo="skip")
+    for series in data.series:
+        figure.add_scatter(**_trace(series, data.unit, dark))
+    shown = _cost_range(data)
+    ticks = _ticks(narrow=shown[1] - shown[0] < NARROW)
+    figure.layout.xaxis.update(type="log", range=shown, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+    figure.layout.yaxis.update(range=_recall_range(data))
+    # Seven entries have no room above the plot.
+    figure.layout.update(legend={"y": -0.2, "yanchor": "top"}, margin={"t": 44, "b": 110})
+    return figure
+
+
+def out_of_view(data: ServingPointsData) -> int:
+    """Points below the recall that the chart shows at first."""
+    lowest = _recall_range(data)[0] if data.series else 0.0
+    return int(sum((series.recall < lowest).sum() for series in data.series))
+
+
+def _trace(series: ServingSeries, unit: str, dark: bool) -> dict[str, Any]:
+    style = series_style(_LOOKS[series.kind], dark)
+    main = series.kind == SPARCODE
+    noise = None
+    if (series.high > series.low).any():
+        noise = {"array": series.high - series.cost, "arrayminus": series.cost - series.low, "thickness": 1.5, "width": 4}
+    return {
+        "x": series.cost,
+        "y": series.recall,
+        "name": series.label,
+        "mode": "lines+markers",
+        "line": {**style["line"], "width": 3.5 if main else 1.5},
+        "marker": {**style["marker"], "size": 11 if main else 9},
+        "error_x": noise,
+        "customdata": np.array([series.low, series.high]).T,
+        "text": series.settings,
+        "hovertemplate": f"%{{text}}<br>recall %{{y:.4f}}<br>%{{x:.4g}} {unit}"
+        + (" (%{customdata[0]:.4g} to %{customdata[1]:.4g})" if noise else "")
+        + "<extra>%{fullData.name}</extra>",
+    }
+
+
+def _recall_range(data: ServingPointsData) -> list[float]:
+    recall = np.concatenate([series.recall for series in data.series])
+    best, worst = float(recall.max()), float(recall.min())
+    room = 0.03 * max(best, 1e-3)
+    return [max(SHOWN_RECALL * best, worst) - room, best + room]
+
+
+def _ticks(narrow: bool) -> np.ndarray:
+    factors = (1, 1.5, 2, 3, 4, 5, 7) if narrow else (1, 2, 5)
+    return np.array([float(f"{factor * 10.0**power:.2g}") for power in range(-3, 5) for factor in factors])
+
+
+def _cost_range(data: ServingPointsData) -> list[float]:
+    low, high = min(series.low.min() for series in data.series), max(series.high.max() for series in data.series)
+    # In powers of ten, with room for markers; a cost of zero has no place on this axis.
+    return [float(np.log10(max(low, 1e-4))) - 0.08, float(np.log10(max(high, 1e-4))) + 0.08]

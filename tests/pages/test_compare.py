@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import csv
+import io
+import threading
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import backbones as backbones_module
+from app import serving as serving_module
+from app.components.comparison_panel import AGAIN, MEASURE
+from app.components.comparison_points import csv_of, remarks_of, table_of
+from app.configuration import Configuration
+from app.job_snapshot import JobState
+from app.serving import serving_key
+from app.verdict import verdict
+from sparcode.config import RunConfig
+from sparcode.serving_measurement import TimingPlan
+from sparcode.serving_peers import FLAT, SPARCODE
+from tests.app.serving_points import served
+from tests.pages.opened_pages import PATIENCE, charts, described, ended, opened, own_backbone, settled, studio, visited
+
+PAGE = "compare.py"
+TITLES = ["Recall against latency", "Recall against memory"]
+
+
+@pytest.fixture(autouse=True)
+def short_plan(tiny_app: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving_module, "PLAN", TimingPlan(n_queries=3, rounds=2))
+
+
+def labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    (found,) = [button for button in app.button if button.label == label]
+    return found.click().run()
+
+
+def config() -> RunConfig:
+    return Configuration(k="8").run_config(studio().config)
+
+
+def key() -> str:
+    return serving_key(config())
+
+
+def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
+    app = settled(opened(PAGE, k="8"))
+    assert not app.exception
+    assert [widget.key for widget in app.select_slider] == ["m", "k"]
+    assert labels(app)[0] == MEASURE
+    assert any("in 11 rounds" in text.value or "all take turns" in text.value for text in app.markdown)
+    assert list(charts(app)) == TITLES
+    assert not app.dataframe
+
+
+def test_a_measurement_shows_verdict_charts_table_and_where_it_comes_from() -> None:
+    app = settled(opened(PAGE, k="8"))
+    click(app, MEASURE)
+    assert ended(key()).state is JobState.DONE
+    app.run()
+    assert not app.exception
+    result = studio().serving.result(config())
+    read = verdict(result.points)
+    assert app.subheader[0].value == read.headline
+    assert any(read.sentences[0] in text.value for text in app.markdown)
+    assert list(charts(app)) == TITLES
+    assert all(read.headline in alt for alt in described(app))
+    assert app.dataframe[0].value["Recall@50"].tolist() == [point.recall for point in result.points]
+    (caption,) = [text.value for text in app.caption if "Measured on this machine" in text.value]
+    assert all(words in caption for words in ("fine-tuned", "M = 2, K = 8", "Seed 0", result.machine))
+    assert AGAIN in labels(app)
+
+
+def test_a_measurement_under_way_has_a_bar_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+    measure = serving_module.measure_serving
+
+    def held(*arguments: object) -> object:
+        for number, point in enumerate(measure(*arguments)):
+            yield point
+            if number == 2:
+                reached.set()
+                assert go_on.wait(PATIENCE)
+
+    monkeypatch.setattr(serving_module, "measure_serving", held)
+    app = settled(opened(PAGE, k="8"))
+    click(app, MEASURE)
+    assert reached.wait(PATIENCE)
+    app.run()
+    (bar,) = app.get("progress")
+    assert bar.proto.text.startswith("Measuring recall: 3 of ")
+    assert len(app.dataframe[0].value) == 3
+    assert MEASURE not in labels(app)
+    click(app, "Cancel the measurement")
+    go_on.set()
+    assert ended(key()).state is JobState.CANCELLED
+    app.run()
+    assert "was cancelled. Nothing of it is kept." in app.info[0].value
+    assert MEASURE in labels(app)
+
+
+def test_a_failed_measurement_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise ValueError("no memory for the graph")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(serving_module, "measure_serving", fail)
+        app = settled(opened(PAGE, k="8"))
+        click(app, MEASURE)
+        ended(key())
+        app.run()
+        assert "no memory for the graph" in app.error[0].value
+    click(app, MEASURE)
+    ended(key())
+    app.run()
+    assert not app.error
+    assert AGAIN in labels(app)
+
+
+def test_a_failed_backbone_is_said_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(backbones_module, "train_backbone", lambda *arguments: 1 / 0)
+        app = opened(PAGE, k="8")
+        assert "division by zero" in app.error[0].value
+        assert labels(app) == ["Try again"]
+    click(app, "Try again")
+    assert settled(app).button[0].label == MEASURE
+    assert studio().jobs.get(own_backbone()).state is JobState.DONE
+
+
+def test_an_address_that_asks_for_the_impossible_is_answered() -> None:
+    app = visited(PAGE, k="9")
+    assert "asks for k = 9" in app.warning[0].value
+
+
+def test_best_values_are_marked_in_words() -> None:
+    points = [served(SPARCODE, "5% of scores", 0.6, 0.2, 3_000_000), served(FLAT, "", 0.5, 0.1, 1_000_000)]
+    best, cheap = (remarks_of(points)[point.name] for point in points)
+    assert best == ["best recall", "best NDCG", "latency front", "memory front"]
+    assert cheap == ["fastest median", "fastest p95", "least memory", "latency front", "memory front"]
+    assert table_of(points)["remarks"].tolist() == [", ".join(best), ", ".join(cheap)]
+    assert table_of([points[0]._replace(n_rounds=0)])["its quartiles (ms)"].tolist() == ["not timed yet"]
+
+
+def test_the_download_holds_figures_and_what_they_depend_on() -> None:
+    app = settled(opened(PAGE, k="8"))
+    click(app, MEASURE)
+    ended(key())
+    result = studio().serving.result(config())
+    rows = list(csv.DictReader(io.StringIO(csv_of(result))))
+    assert [float(row["recall@50"]) for row in rows] == pytest.approx([point.recall for point in result.points])
+    assert {row["machine"] for row in rows} == {result.machine}
+    assert {row["sparcode_model"] for row in rows} == {f"{result.kind}, M=2, K=8"}
