@@ -34,7 +34,6 @@ SWEEP: Final = Sweep(
 PLAN: Final = TimingPlan()
 KEPT_TWO_TOWERS: Final = 8
 RESULTS_BYTES: Final = 32 * 2**20
-_KINDS: Final[tuple[Kind, ...]] = ("preview", "fine-tuned")
 
 
 class Progress(NamedTuple):
@@ -211,7 +210,7 @@ def best_stage(stages: list[Stage], config: RunConfig) -> Stage | None:
         The setting.
     """
     of_setting = [stage for stage in stages if stage.complete and stage.config == config]
-    return max(of_setting, key=lambda stage: _KINDS.index(stage.kind), default=None)
+    return max(of_setting, key=lambda stage: stage.kind == "fine-tuned", default=None)
 
 
 def points_of(job: JobSnapshot | None) -> list[ServingPoint]:

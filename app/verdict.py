@@ -11,6 +11,12 @@ from sparcode.serving_measurement import Band, ServingPoint
 from sparcode.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
 
 Outcome = Literal["wins", "ties", "loses"]
+_AT_MOST: Final[dict[Outcome | None, str]] = {
+    "wins": " At most it finds more than two-tower does.",
+    "ties": " At most the two find as much, within the noise.",
+    "loses": " At most it finds less than two-tower does.",
+    None: "",
+}
 
 NAMES: Final = {
     SPARCODE: "SparCode",
@@ -53,9 +59,9 @@ class Verdict(NamedTuple):
     Attributes
     ----------
     headline
-        One sentence, without figures.
+        Without figures.
     sentences
-        One per peer, with figures.
+        One per peer, with figures, and one on the most recall where two-tower is among them.
     missing
         Names of the peers there is nothing to say about.
     """
@@ -82,7 +88,8 @@ def verdict(points: Sequence[ServingPoint]) -> Verdict:
     if not duels:
         return Verdict("No verdict: no peer is measured yet.", (), missing)
     in_page_order = sorted(duels, key=lambda found: list(NAMES).index(found.theirs.kind))
-    return Verdict(_headline(duels[0]), tuple(map(_sentence, in_page_order)), missing)
+    outcome, at_most = _most_recall(timed)
+    return Verdict(f"{_headline(duels[0])}{_AT_MOST[outcome]}", (*map(_sentence, in_page_order), *at_most), missing)
 
 
 def duel(points: Sequence[ServingPoint], kind: str) -> Duel | None:
@@ -145,6 +152,23 @@ def _headline(found: Duel) -> str:
     if named["ties"]:
         parts.append(f"cannot be told apart on {named['ties']}")
     return f"Against {NAMES[found.theirs.kind]}, SparCode {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}."
+
+
+def _most_recall(points: Sequence[ServingPoint]) -> tuple[Outcome | None, tuple[str, ...]]:
+    """How the most that SparCode finds compares with the most that two-tower finds at any setting, and the sentence that says so."""
+    two_tower = [point for point in points if point.kind in (FLAT, HNSW, IVF_FLAT, IVF_PQ)]
+    if not two_tower:
+        return None, ()
+    ours = max((point for point in points if point.kind == SPARCODE), key=lambda point: point.recall)
+    theirs = max(two_tower, key=lambda point: point.recall)
+    outcome = _recall_outcome(ours, theirs)
+    share = f", {ours.recall / theirs.recall:.0%} of it" if theirs.recall > 0 else ""
+    noise = "within the noise" if outcome == "ties" else "beyond the noise"
+    by = f"{NAMES[theirs.kind]}{', ' + theirs.setting if theirs.setting else ''}"
+    return outcome, (
+        f"**At most** recall is {theirs.recall:.3f} with two-tower ({by}; {_band(theirs.p50_ms)}, {_size(theirs)}) and "
+        f"**{ours.recall:.3f}** with SparCode{share}, {noise} (keeping {ours.setting}; {_band(ours.p50_ms)}, {_size(ours)}).",
+    )
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from sparcode.serving_peers import K
 
 _NUMBER = "%.3f"
 # Pixels, so that nothing is cut off on the narrowest screen shown.
-_WIDTHS = (130, 165, 85, 85, 90, 130, 80, 95, 350)
+_WIDTHS = (150, 165, 90, 85, 100, 130, 80, 105, 310)
 
 
 def points_table(points: Sequence[ServingPoint]) -> None:
@@ -83,10 +83,11 @@ def remarks_of(points: Sequence[ServingPoint]) -> dict[str, list[str]]:
         for name, value in values.items():
             if value == min(values.values()):
                 remarks[name].append(text)
-    for point in pareto_front(timed, lambda point: point.p50_ms.middle):
-        remarks[point.name].append("latency front")
-    for point in pareto_front(points, lambda point: point.size_bytes):
-        remarks[point.name].append("memory front")
+    fast = {point.name for point in pareto_front(timed, lambda point: point.p50_ms.middle)}
+    small = {point.name for point in pareto_front(points, lambda point: point.size_bytes)}
+    for name, texts in remarks.items():
+        fronts = [text for text, front in (("latency front", fast), ("memory front", small)) if name in front]
+        texts += ["both fronts"] if len(fronts) == 2 else fronts
     return remarks
 
 

@@ -140,8 +140,8 @@ def test_an_address_that_asks_for_the_impossible_is_answered() -> None:
 def test_best_values_are_marked_in_words() -> None:
     points = [served(SPARCODE, "5% of scores", 0.6, 0.2, 3_000_000), served(FLAT, "", 0.5, 0.1, 1_000_000)]
     best, cheap = (remarks_of(points)[point.name] for point in points)
-    assert best == ["best recall", "best NDCG", "latency front", "memory front"]
-    assert cheap == ["fastest median", "fastest p95", "least memory", "latency front", "memory front"]
+    assert best == ["best recall", "best NDCG", "both fronts"]
+    assert cheap == ["fastest median", "fastest p95", "least memory", "both fronts"]
     assert table_of(points)["remarks"].tolist() == [", ".join(best), ", ".join(cheap)]
     assert table_of([points[0]._replace(n_rounds=0)])["its quartiles (ms)"].tolist() == ["not timed yet"]
 
