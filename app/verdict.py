@@ -12,9 +12,9 @@ from sparcode.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPA
 
 Outcome = Literal["wins", "ties", "loses"]
 _AT_MOST: Final[dict[Outcome | None, str]] = {
-    "wins": " At most it finds more than two-tower does.",
-    "ties": " At most the two find as much, within the noise.",
-    "loses": " At most it finds less than two-tower does.",
+    "wins": "At its most accurate, SparCode finds more than two-tower at any setting.",
+    "ties": "At their most accurate, noise does not tell the recall of SparCode and two-tower apart.",
+    "loses": "Even at its most accurate, SparCode finds less than two-tower.",
     None: "",
 }
 
@@ -59,7 +59,9 @@ class Verdict(NamedTuple):
     Attributes
     ----------
     headline
-        Without figures.
+        How SparCode does at the recall it has to reach, without figures.
+    at_most
+        How the most that it finds compares with two-tower, without figures; empty where there is no two-tower.
     sentences
         One per peer, with figures, and one on the most recall where two-tower is among them.
     missing
@@ -67,6 +69,7 @@ class Verdict(NamedTuple):
     """
 
     headline: str
+    at_most: str
     sentences: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -84,12 +87,12 @@ def verdict(points: Sequence[ServingPoint]) -> Verdict:
     met = {found.theirs.kind for found in duels}
     missing = tuple(NAMES[kind] for kind in HEADLINE_ORDER if kind not in met)
     if not any(point.kind == SPARCODE for point in timed):
-        return Verdict("No verdict: SparCode is not measured yet.", (), missing)
+        return Verdict("No verdict: SparCode is not measured yet.", "", (), missing)
     if not duels:
-        return Verdict("No verdict: no peer is measured yet.", (), missing)
+        return Verdict("No verdict: no peer is measured yet.", "", (), missing)
     in_page_order = sorted(duels, key=lambda found: list(NAMES).index(found.theirs.kind))
     outcome, at_most = _most_recall(timed)
-    return Verdict(f"{_headline(duels[0])}{_AT_MOST[outcome]}", (*map(_sentence, in_page_order), *at_most), missing)
+    return Verdict(_headline(duels[0]), _AT_MOST[outcome], (*map(_sentence, in_page_order), *at_most), missing)
 
 
 def duel(points: Sequence[ServingPoint], kind: str) -> Duel | None:
@@ -188,7 +191,7 @@ def _sentence(found: Duel) -> str:
 def _recall_words(found: Duel) -> str:
     ours, theirs = found.ours.recall, found.theirs.recall
     if found.recall == "ties":
-        return f"**as much** within the noise ({ours:.3f})"
+        return f"{ours:.3f}, **within the noise** of it"
     share = f", {ours / theirs:.0%} of it" if theirs > 0 else ""
     return f"**{'more' if found.recall == 'wins' else 'less'}** ({ours:.3f}{share}; beyond the noise)"
 

@@ -80,7 +80,8 @@ def _model(stage: Stage | None, view: View) -> None:
         training = view.tuning
         if stage.kind == "fine-tuned":
             n_epochs = len(stage.records) - 1
-            st.markdown(f"SparCode, best of the {n_epochs} epochs that fit" if stage.cut_short else f"SparCode, best of {n_epochs} epochs")
+            trained = "1 epoch" if n_epochs == 1 else f"{n_epochs} epochs"
+            st.markdown(f"SparCode, best of the {trained} that fit" if stage.cut_short else f"SparCode, best of {trained}")
         elif training is not None and training.active:
             epochs = epochs_of(training)
             st.markdown("fine-tuning is under way" + (f", epoch {epochs[-1].epoch}" if epochs else "") + "; a measurement waits for it")
@@ -146,6 +147,8 @@ def _finished(result: ServingResult, stage: Stage | None, measuring: bool, studi
         st.info(f"These figures are of the **{result.kind}** model; a {stage.kind} one with more training is ready to be measured.")
     with st.container(border=True):
         st.subheader(read.headline, anchor=False)
+        if read.at_most:
+            st.markdown(f"**{read.at_most}**")
         st.markdown("\n".join(f"- {sentence}" for sentence in read.sentences))
         if read.missing:
             st.markdown(f"Not measured: {', '.join(read.missing)}.")
@@ -157,7 +160,7 @@ def _finished(result: ServingResult, stage: Stage | None, measuring: bool, studi
             "difference, user by user, is more than two standard errors; times (median, and in brackets its quartiles between rounds) "
             "differ if the brackets do not overlap."
         )
-    serving_charts(result.points, read.headline)
+    serving_charts(result.points, f"{read.headline} {read.at_most}")
     st.header("All points: the data of both charts", anchor=False)
     points_table(result.points)
     _labels(result, studio)
