@@ -126,10 +126,10 @@ class JobManager:
         with self._changed:
             return [self._snapshot(job) for job in self._jobs.values() if owner in job.owners]
 
-    def running(self) -> list[JobSnapshot]:
-        """Jobs that are at work now, of whoever."""
+    def running(self) -> set[str]:
+        """Keys of the jobs at work now, of whoever."""
         with self._changed:
-            return [self._snapshot(job) for job in self._jobs.values() if job.state is JobState.RUNNING]
+            return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING}
 
     def cancel(self, key: str, owner: str) -> bool:
         """Take an owner off an active job; the job is stopped once nobody is left.

@@ -29,6 +29,9 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     opened.jobs.wait(backbone_key(opened.config), lambda job: False, PATIENCE)
     while opened.view(opened.run_config(SMALL), "ann", PATIENCE).active:
         pass
+    for key in opened.jobs.running():
+        # The curve is known, but thresholds are still being timed.
+        opened.jobs.wait(key, lambda job: False, PATIENCE)
     yield opened
     opened.close()
 
