@@ -24,6 +24,7 @@ from sparcode.model.sparcode_model import SparCodeModel
 
 K = 100
 RECALL = 0.95
+BATCH_ROUNDS = 7
 FLOOR, LISTS, BLOCKED, QUANTIZED, KERNEL = "floor", "lists, float32", "blocks, float32", "blocks, 16 bits", "kernel of lists"
 FLAT, HNSW, IVF_FLAT, IVF_PQ = "Flat", "HNSW", "IVF-Flat", "IVF-PQ"
 EF_SEARCH = (100, 125, 150, 200, 250, 300, 350, 400, 500, 600, 800, 1200, 1600)
@@ -202,31 +203,32 @@ def _served(
     return Served(name, setting, recall, *percentiles, speed, size, seconds, share)
 
 
-def _speeds(queries_per_second: Callable[[int], float]) -> dict[int, float]:
-    return {n: queries_per_second(n) for n in sorted({1, os.cpu_count() or 1})}
+def _speeds(batch_with: Callable[[int], tuple[Callable[[], object], int]]) -> dict[int, float]:
+    """Threads -> queries per second: one and all in turn, medians of some rounds."""
+    batches = {n: batch_with(n) for n in sorted({1, os.cpu_count() or 1})}
+    seconds: dict[int, list[float]] = {n: [] for n in batches}
+    for _ in range(BATCH_ROUNDS + 1):
+        for n, (call, _) in batches.items():
+            started = time.perf_counter()
+            call()
+            seconds[n].append(time.perf_counter() - started)
+    return {n: size / float(np.median(seconds[n][1:])) for n, (_, size) in batches.items()}  # the first warms up
 
 
-def _batch(retriever: SparseRetriever, queries: Codes) -> float:
+def _batch(retriever: SparseRetriever, queries: Codes) -> tuple[Callable[[], object], int]:
     # Long enough that starting threads plays no part.
     times = max(1, 2_000 // len(queries.codes))
     codes, weights = (np.tile(part, (times, 1)) for part in queries)
-    return _per_second(lambda: retriever.retrieve_codes(codes, weights, None, K), len(codes))
+    return lambda: retriever.retrieve_codes(codes, weights, None, K), len(codes)
 
 
-def _faiss_batch(index: ItemIndex, queries: np.ndarray, n_threads: int) -> float:
-    faiss.omp_set_num_threads(n_threads)
-    speed = _per_second(lambda: search_faiss(index, queries, K, None), len(queries))
-    faiss.omp_set_num_threads(1)
-    return speed
+def _faiss_batch(index: ItemIndex, queries: np.ndarray, n_threads: int) -> tuple[Callable[[], object], int]:
+    def call() -> None:
+        faiss.omp_set_num_threads(n_threads)
+        search_faiss(index, queries, K, None)
+        faiss.omp_set_num_threads(1)
 
-
-def _per_second(call: Callable[[], object], n: int) -> float:
-    seconds = []
-    for _ in range(4):
-        started = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - started)
-    return n / float(np.median(seconds[1:]))
+    return call, len(queries)
 
 
 def _overlap(found: np.ndarray, exact: np.ndarray) -> float:
