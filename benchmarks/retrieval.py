@@ -130,7 +130,7 @@ def main(
     keep_freed_memory()
     torch.set_grad_enabled(True)
     interactions = load(data) if data is not None else generate(QUICK) if quick else generate()
-    sizes = sorted(items or ([20_000] if quick else [10_000, 100_000, 1_000_000]))
+    sizes = sorted(items or ([10_000] if quick else [10_000, 100_000, 1_000_000]))
     overrides = {"quantizer": {"n_nearest": n_nearest}, "training": {"epochs": 8, "joint_epochs": 4} if quick else {}}
     config = settings(interactions, "mean", None, seed, overrides)
     split = split_users(interactions, config.split)
@@ -147,7 +147,7 @@ def main(
         print(f"\n{n_items:,} items, two-tower in faiss\n", flush=True)
         print("\n".join(table(peers)), flush=True)
     if swept:
-        n_items, length = (20_000, 400) if quick else (SWEEP_ITEMS, SWEEP_LENGTH)
+        n_items, length = (10_000, 400) if quick else (SWEEP_ITEMS, SWEEP_LENGTH)
         sweep(split, models.backbone, config, model, n_items, length, rounds)
     quantized = next(row for row in found[lengths[0]] if row.name == QUANTIZED)
     print(json.dumps(ratios(found[lengths[0]], peers, quantized.size_bytes / max(1, quantized.n_postings))))
