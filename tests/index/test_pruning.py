@@ -159,8 +159,8 @@ def test_a_budget_is_met_by_what_is_served(seed: int, spread: int, room: int, po
 
 @pytest.mark.parametrize("postings", ["blocked", "quantized"])
 def test_more_postings_never_take_fewer_bytes(postings: str) -> None:
-    index = build_index(TableModel(np.full((3, 100_000), -np.inf)), np.arange(3), 0.0, 2)
-    counts = np.linspace(0, 300_000, 400).astype(int)
-    assert len({shift_for(100_000, 3, count) for count in counts}) > 2
+    index = build_index(TableModel(np.full((3, 1_000_000), -np.inf)), np.arange(3), 0.0, 2)
+    counts = np.linspace(0, 3_000_000, 400).astype(int)
+    assert len({shift_for(1_000_000, 3, count) for count in counts}) > 2
     sizes = [sum(bytes_as(postings, index, int(count)).values()) for count in counts]
     assert (np.diff(sizes) > 0).all()
