@@ -175,6 +175,14 @@ class BlockIndex:
         number = build_kernels.first_wrong_list(*postings, self.n_items, self.shift)
         if number >= 0:
             raise ValueError(f"list {number} {self._what_is_wrong(number)}")
+        lengths = np.diff(self.indptr)
+        if self.per_list and lengths.max(initial=0) > self.per_list:
+            raise ValueError(f"no list must be longer than per_list {self.per_list}; got {lengths.max()}")
+        lowest = self.low[lengths > 0] if self.score_type == "uint16" else self.scores
+        with np.errstate(over="ignore"):
+            is_exact = float(np.float32(self.floor)) == self.floor
+        if not is_exact or (len(lowest) and not lowest.min() > self.floor):
+            raise ValueError(f"floor must be below every score, and exact in float32; got {self.floor}")
 
     def _what_is_wrong(self, number: int) -> str:
         """Which rule of `build_kernels.first_wrong_list` a list breaks."""

@@ -196,7 +196,8 @@ def copy_lists(source: Lists, starts: np.ndarray, item_ids: np.ndarray, scores: 
 def first_wrong(lists: Lists, n_items: int, floor: np.float32) -> int:
     """The first posting that breaks the rules of an index; -1 if none does.
 
-    Item ids lie in [0, n_items), scores are finite numbers above the floor, and within a list they descend, ties by ascending item id.
+    Item ids lie in [0, n_items), none twice in a list, scores are finite numbers above the floor, and within a list they descend, ties by
+    ascending item id.
 
     Parameters
     ----------
@@ -207,12 +208,16 @@ def first_wrong(lists: Lists, n_items: int, floor: np.float32) -> int:
     floor
         float32.
     """
+    last_list = np.full(n_items, -1, dtype=np.int32)
     for row in range(len(lists.indptr) - 1):
         before, item_before = np.float32(np.inf), np.int32(-1)
         for at in range(lists.indptr[row], lists.indptr[row + 1]):
             score, item = lists.scores[at], lists.item_ids[at]
             if not (floor < score < np.inf and 0 <= item < n_items and (score < before or (score == before and item > item_before))):
                 return at
+            if last_list[item] == row:
+                return at
+            last_list[item] = row
             before, item_before = score, item
     return -1
 
@@ -223,8 +228,8 @@ def first_wrong_list(
 ) -> int:
     """The first list whose segments, item ids or scores break the rules of `sparcode.index.search_arrays.Blocks`; -1 if none does.
 
-    Segments run from 0 to the length of their list without decreasing, item ids lie in [0, n_items), scores are finite numbers that
-    descend within a segment, and the top of a segment is its first score.
+    Segments run from 0 to the length of their list without decreasing, item ids lie in [0, n_items), none twice in a list, scores are
+    finite numbers that descend within a segment, and the top of a segment is its first score.
 
     Parameters
     ----------
@@ -236,6 +241,7 @@ def first_wrong_list(
         Blocks have ``2**shift`` items.
     """
     n_blocks = tops.shape[1]
+    last_segment = np.full(1 << shift, -1, dtype=np.int64)
     for number in range(len(tops)):
         start, length = indptr[number], indptr[number + 1] - indptr[number]
         if segments[number, 0] != 0 or segments[number, n_blocks] != length:
@@ -254,6 +260,10 @@ def first_wrong_list(
                 bad |= (not offsets[at] < n_here) | (not scores[at] <= scores[at - 1])
             if bad or not abs(scores[start + last - 1]) < np.inf:
                 return number
+            for at in range(start + first, start + last):
+                if last_segment[offsets[at]] == number * n_blocks + block:
+                    return number
+                last_segment[offsets[at]] = number * n_blocks + block
     return -1
 
 

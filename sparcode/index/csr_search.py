@@ -104,10 +104,11 @@ class CsrRetriever:
     def _matrix_for(self, codes: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
         """A matrix with rows for all codes, and the row of each."""
         lists, extra = self._store.resolve(codes)[:2]
-        if self._extra[0] is not extra:
-            computed = list_matrix(extra, self.threshold)
-            self._extra = (extra, sparse.vstack([self._stored, computed], format="csr"))
-        return self._extra[1], lists
+        known = self._extra
+        if known[0] is not extra:
+            # Rows are numbered as in these computed lists, whatever another thread has found by now.
+            known = self._extra = (extra, sparse.vstack([self._stored, list_matrix(extra, self.threshold)], format="csr"))
+        return known[1], lists
 
 
 def list_matrix(index: InvertedIndex, threshold: float) -> sparse.csr_array:

@@ -36,11 +36,13 @@ class GrowingPostings:
         tuple of ndarray
             (n,) int32 item ids and (n,) float32 scores, views that must not be used after the next call of a method.
         """
-        start, self._n_postings = self._n_postings, self._n_postings + n
-        if self._n_postings > len(self._item_ids):
+        start, end = self._n_postings, self._n_postings + n
+        if end > min(len(self._item_ids), len(self._scores)):
             # A guess that is a little low must not cost another step.
-            self._make_room(max(self._n_postings + self._n_postings // 8, min(expected + expected // 16, ALWAYS_MOVED)))
-        return self._item_ids[start : self._n_postings], self._scores[start : self._n_postings]
+            self._make_room(max(end + end // 8, min(expected + expected // 16, ALWAYS_MOVED)))
+        # Not before there is room: without it, nothing was claimed.
+        self._n_postings = end
+        return self._item_ids[start:end], self._scores[start:end]
 
     def finished(self) -> tuple[np.ndarray, np.ndarray]:
         """The arrays, cut to what was claimed; nothing may be claimed afterwards."""
@@ -55,5 +57,5 @@ class GrowingPostings:
 
     def _resize(self, capacity: int) -> None:
         # The check would count views that are no longer used as users of the memory; `claim` says what a view is good for.
-        self._item_ids.resize(capacity, refcheck=False)
-        self._scores.resize(capacity, refcheck=False)
+        for array in (self._item_ids, self._scores):
+            array.resize(capacity, refcheck=False)

@@ -139,12 +139,19 @@ class IndexBuilder:
         waiting, self._waiting = self._waiting, []
         # All of them before any is kept: a block of which one failed is not half there.
         cuts = [cut.result() for cut in waiting]
+        if not cuts:
+            return False
+        n_lists, n_keys = (sum(len(part) for part in parts) for parts in zip(*((cut.lengths, cut.keys) for cut in cuts), strict=True))
+        expected = (int(self._lengths.sum()) + n_keys) * self.total // (self._done + n_lists)
+        # One claim for all of the block, for it may fail: then nothing of it is there, and it is scored again.
+        item_ids, scores = self._postings.claim(n_keys, expected)
         for cut in cuts:
+            own, item_ids = np.split(item_ids, [len(cut.keys)])
+            own_scores, scores = np.split(scores, [len(cut.keys)])
+            build_kernels.split_keys(cut.keys, own, own_scores)
             self._lengths[self._done : self._done + len(cut.lengths)] = cut.lengths
             self._done += len(cut.lengths)
-            expected = int(self._lengths.sum()) * self.total // self._done
-            build_kernels.split_keys(cut.keys, *self._postings.claim(len(cut.keys), expected))
-        return bool(cuts)
+        return True
 
 
 def _tell_nobody(done: int, total: int) -> None:

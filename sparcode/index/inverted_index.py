@@ -93,6 +93,9 @@ class InvertedIndex:
             raise ValueError(f"item_ids must lie in [0, {self.n_items}); posting {at} has {item}")
         if not self.floor < score < np.inf:
             raise ValueError(f"scores must be numbers above the floor {self.floor}; posting {at} has {score}")
+        start = self.indptr[np.searchsorted(self.indptr, at, side="right") - 1]
+        if item in self.item_ids[start:at] and score < self.scores[at - 1]:
+            raise ValueError(f"an item must stand in a list once; posting {at} has {item} again")
         raise ValueError(f"scores must descend within a list, ties by ascending item id; postings {at - 1} and {at} do not")
 
     @property

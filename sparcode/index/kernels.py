@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from sparcode.index.code_rows import find_rows, first_bad
-from sparcode.index.search_arrays import N_BUCKETS, Blocks, Postings, SearchRows, Workspace, new_workspace
+from sparcode.index.search_arrays import Blocks, Postings, SearchRows, Workspace, new_workspace
 
 # So many candidates beyond k are gathered before the k-th best is looked for again.
 _FRESH = 24
@@ -438,23 +438,23 @@ def _add_bounds(tops, low, step, weight, threshold, bounds):
 
 @njit(cache=True, nogil=True, fastmath=False)
 def _order_by_bound(bounds, order, buckets):
-    """Order blocks by their bound, highest first, as far as `N_BUCKETS` equal steps tell; returns how many have one above 0."""
+    """Order blocks by their bound, highest first, as far as equal steps, one per bucket, tell; returns how many have one above 0."""
     highest = np.float32(0)
     for block in range(len(bounds)):
         highest = max(highest, bounds[block])
     if highest == 0:
         return 0
-    scale = np.float32(N_BUCKETS - 1) / min(max(highest, _LEAST_BOUND), _MOST_BOUND)
+    scale = np.float32(len(buckets) - 1) / min(max(highest, _LEAST_BOUND), _MOST_BOUND)
     buckets[:] = 0
     for block in range(len(bounds)):
-        buckets[N_BUCKETS - 1 - np.int64(min(bounds[block], _MOST_BOUND) * scale)] += 1
+        buckets[len(buckets) - 1 - np.int64(min(bounds[block], _MOST_BOUND) * scale)] += 1
     place = 0
-    for bucket in range(N_BUCKETS):
+    for bucket in range(len(buckets)):
         size = buckets[bucket]
         buckets[bucket] = place
         place += size
     for block in range(len(bounds)):
-        bucket = N_BUCKETS - 1 - np.int64(min(bounds[block], _MOST_BOUND) * scale)
+        bucket = len(buckets) - 1 - np.int64(min(bounds[block], _MOST_BOUND) * scale)
         order[buckets[bucket]] = block
         buckets[bucket] += 1
     return len(bounds)

@@ -21,7 +21,6 @@ from sparcode.index.sparse_search import (
     Unseen,
     Workspaces,
     checked_rows,
-    gathered,
     search,
 )
 from sparcode.index.top_k import Retrieved, check_k, empty_result
@@ -116,7 +115,7 @@ class SparseRetriever:
         if n_threads < 0:
             raise ValueError(f"n_threads must not be negative; got {n_threads}")
         self._n_threads = n_threads or os.cpu_count() or 1
-        self._workspaces, self._list_workspaces = Workspaces(), Workspaces()
+        self._workspaces = Workspaces()
         self._serve(ListStore(model, index, unseen), threshold)
 
     def _serve(self, store: ListStore, threshold: float | Cut) -> None:
@@ -136,7 +135,7 @@ class SparseRetriever:
         self._searcher: Searcher = (
             BlockSearcher(store.index, self.threshold) if isinstance(store.index, BlockIndex) else ListSearcher.of(store.index, *self._cut)
         )
-        self._extra = (store.extra, ListSearcher.of(store.extra, *self._cut))
+        self._extra: tuple[InvertedIndex | None, Searcher] = (None, self._searcher)
         self._lock = threading.Lock()
         self._unseen_codes: set[int] = set()
         self.unseen_queries = 0
@@ -158,7 +157,7 @@ class SparseRetriever:
         """The same retriever at another threshold: arrays and computed lists are shared, counters start at 0."""
         other = object.__new__(type(self))
         other._n_threads = self._n_threads
-        other._workspaces, other._list_workspaces = self._workspaces, self._list_workspaces
+        other._workspaces = self._workspaces
         other._serve(self._store, threshold)
         return other
 
@@ -190,49 +189,49 @@ class SparseRetriever:
         """
         check_k(k)
         codes, weights = checked_rows(codes, weights)
-        lists, _, is_unseen = self._store.resolve(codes)
+        lists, computed, is_unseen = self._store.resolve(codes)
         if is_unseen is None:
             with self._lock:
                 self.n_queries += len(codes)
-            return self._search(self._searcher, self._workspaces, (lists, weights), seen, k, only)
-        extra = self._count_unseen(codes, is_unseen)
-        has_extra = (lists >= self._store.index.n_lists).any(axis=1)
+            return self._search(self._searcher, (lists, weights), seen, k, only)
+        self._count_unseen(codes, is_unseen)
+        n_stored = self._store.index.n_lists
+        has_extra = (lists >= n_stored).any(axis=1)
         result = empty_result(len(lists), k)
         for of_extra in (False, True):
             rows = np.flatnonzero(has_extra == of_extra)
             if len(rows) == 0:
                 continue
-            searcher, numbers, pool = self._searcher, lists[rows], self._workspaces
+            searcher, numbers = self._searcher, lists[rows]
             if of_extra:
-                searcher, numbers = gathered(searcher, self._store.index.n_lists, extra, numbers)
-                pool = self._list_workspaces
+                # The lists that these rows use, copied together.
+                used, places = np.unique(numbers, return_inverse=True)
+                searcher = searcher.gathered(self._extra_of(computed), used[used < n_stored], used[used >= n_stored] - n_stored)
+                numbers = places.reshape(numbers.shape)
             some_seen = None if seen is None else seen.take(rows)
-            found = self._search(searcher, pool, (numbers, weights[rows]), some_seen, k, only)
+            found = self._search(searcher, (numbers, weights[rows]), some_seen, k, only)
             result.item_ids[rows], result.scores[rows] = found
         return result
 
     def _search(
-        self,
-        searcher: Searcher,
-        pool: Workspaces,
-        rows: tuple[np.ndarray, np.ndarray],
-        seen: Histories | None,
-        k: int,
-        only: ItemFilter | None,
+        self, searcher: Searcher, rows: tuple[np.ndarray, np.ndarray], seen: Histories | None, k: int, only: ItemFilter | None
     ) -> Retrieved:
-        found, n_read = search(searcher, *rows, seen, k, (pool, self._n_threads), only)
+        found, n_read = search(searcher, *rows, seen, k, (self._workspaces, self._n_threads), only)
         with self._lock:
             self.postings_read += n_read
         return found
 
-    def _count_unseen(self, codes: np.ndarray, is_unseen: np.ndarray) -> ListSearcher:
-        """Count queries with unseen codes, and return the lists computed so far."""
+    def _count_unseen(self, codes: np.ndarray, is_unseen: np.ndarray) -> None:
         with self._lock:
             self.n_queries += len(codes)
             self._unseen_codes.update(np.unique(codes[is_unseen]).tolist())
             self.unseen_queries += int(is_unseen.any(axis=1).sum())
-            if self._extra[0] is not self._store.extra:
-                self._extra = (self._store.extra, ListSearcher.of(self._store.extra, *self._cut))
+
+    def _extra_of(self, computed: InvertedIndex) -> Searcher:
+        """Computed lists, served as the stored ones are; numbers of lists hold for those they were resolved with, not for later ones."""
+        with self._lock:
+            if self._extra[0] is not computed:
+                self._extra = (computed, self._searcher.beside(computed, self._cut.per_list))
             return self._extra[1]
 
     def explain(self, query: Histories, item: int) -> Explanation:
@@ -263,17 +262,17 @@ class SparseRetriever:
                 continue
             n_stored = self._store.index.n_lists
             holder, row = (self._store.index, number) if number < n_stored else (extra, number - n_stored)
-            raw = self._raw_score(int(number), item)
+            raw = self._raw_score(int(number), item, extra)
             added = weight * (raw - np.float32(self.threshold)) if raw > np.float32(self.threshold) else np.float32(0)
             score += added
             parts.append(Contribution(int(code), int(holder.codes[row]), float(weight), float(raw), float(added)))
         return Explanation(item, float(score), bool(np.any(query[0] == item)), tuple(parts))
 
-    def _raw_score(self, number: int, item: int) -> np.float32:
+    def _raw_score(self, number: int, item: int, computed: InvertedIndex) -> np.float32:
         """E of an item in a list; NaN where it is not stored or was cut off."""
         n_stored = self._store.index.n_lists
-        stored = self._searcher if number < n_stored else ListSearcher.of(self._store.extra, *self._cut)
-        item_ids, scores = stored.whole_list(number if number < n_stored else number - n_stored)
+        searcher = self._searcher if number < n_stored else self._extra_of(computed)
+        item_ids, scores = searcher.whole_list(number if number < n_stored else number - n_stored)
         at = np.flatnonzero(item_ids == item)
         return scores[at[0]] if len(at) else np.float32(np.nan)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import numpy as np
 
 from sparcode.data.interactions import Histories
 from sparcode.index import kernels
-from sparcode.index.block_index import BlockIndex, n_blocks_of
+from sparcode.index.block_index import BlockIndex, block_index, n_blocks_of
 from sparcode.index.code_rows import first_bad
 from sparcode.index.inverted_index import InvertedIndex, build_index, lists_of_codes
 from sparcode.index.item_filter import NOBODY, ItemFilter
@@ -135,12 +136,16 @@ class Searcher(Protocol):
         """Search all rows; returns how many postings were added up."""
         ...
 
-    def posting_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Item ids and scores of a list as far as it counts, by descending score."""
+    def beside(self, extra: InvertedIndex, per_list: int) -> Searcher:
+        """Lists of an index cut and arranged as these are."""
+        ...
+
+    def gathered(self, extra: Searcher, own: np.ndarray, others: np.ndarray) -> Searcher:
+        """Some of the lists, and some of another searcher's of this kind, copied together in that order."""
         ...
 
     def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The same with all that is stored of it and not cut off by number."""
+        """Item ids and scores of a list by descending score: all that is stored of it and not cut off by number."""
         ...
 
 
@@ -177,8 +182,19 @@ class ListSearcher:
         """See `Searcher`."""
         return kernels.search_lists(rows, self._postings, self._threshold, workspace, result.item_ids, result.scores)
 
-    def posting_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def beside(self, extra: InvertedIndex, per_list: int) -> ListSearcher:
         """See `Searcher`."""
+        return ListSearcher.of(extra, self.threshold, per_list)
+
+    def gathered(self, extra: ListSearcher, own: np.ndarray, others: np.ndarray) -> ListSearcher:
+        """See `Searcher`."""
+        parts = [searcher._counting(number) for searcher, numbers in ((self, own), (extra, others)) for number in numbers.tolist()]
+        item_ids, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        indptr = _starts([len(part) for part, _ in parts])
+        postings = Postings(indptr, indptr[1:].copy(), plain(item_ids, np.int32), plain(scores, np.float32))
+        return ListSearcher(postings, self.threshold, self.n_items)
+
+    def _counting(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         part = slice(self._postings.indptr[number], self._postings.ends[number])
         return self._postings.item_ids[part], self._postings.scores[part]
 
@@ -220,11 +236,24 @@ class BlockSearcher:
         """See `Searcher`."""
         return kernels.search_blocks(rows, self._arrays, self._index.shift, self._threshold, workspace, *result)
 
-    def posting_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def beside(self, extra: InvertedIndex, per_list: int) -> BlockSearcher:
         """See `Searcher`."""
-        item_ids, scores = self.whole_list(number)
-        n_kept = int(np.count_nonzero(scores > self._threshold))
-        return item_ids[:n_kept], scores[:n_kept]
+        return BlockSearcher(block_index(extra, self.threshold, self._index.score_type, per_list, self._index.shift), self.threshold)
+
+    def gathered(self, extra: BlockSearcher, own: np.ndarray, others: np.ndarray) -> BlockSearcher:
+        """See `Searcher`."""
+        one, other = self._index, extra._index
+        rows = {
+            name: np.concatenate([getattr(one, name)[own], getattr(other, name)[others]]) for name in ("segments", "tops", "low", "step")
+        }
+        parts = [(index, slice(index.indptr[n], index.indptr[n + 1])) for index, ns in ((one, own), (other, others)) for n in ns.tolist()]
+        postings = {name: np.concatenate([getattr(index, name)[part] for index, part in parts]) for name in ("offsets", "scores")}
+        indptr = _starts([part.stop - part.start for _, part in parts])
+        # Codes play no part in a search.
+        codes, floor = np.arange(len(parts), dtype=np.int64), float(np.float32(self.threshold))
+        return BlockSearcher(
+            BlockIndex(codes, indptr, **rows, **postings, n_items=one.n_items, floor=floor, shift=one.shift), self.threshold
+        )
 
     def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Searcher`."""
@@ -274,24 +303,8 @@ def checked_rows(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np
     return codes, weights
 
 
-def gathered(searcher: Searcher, n_lists: int, extra: Searcher, lists: np.ndarray) -> tuple[ListSearcher, np.ndarray]:
-    """The lists that some rows use, stored and extra ones, copied together; and the rows with their numbers among these.
-
-    Parameters
-    ----------
-    searcher, n_lists
-        Stored lists, and how many there are.
-    extra
-        Lists numbered from there on.
-    lists
-        (B, S) int64.
-    """
-    numbers, places = np.unique(lists, return_inverse=True)
-    parts = [(searcher.posting_list(n) if n < n_lists else extra.posting_list(n - n_lists)) for n in numbers.tolist()]
-    indptr = np.concatenate([[0], np.cumsum([len(item_ids) for item_ids, _ in parts])]).astype(np.int64)
-    item_ids, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    postings = Postings(indptr, indptr[1:].copy(), plain(item_ids, np.int32), plain(scores, np.float32))
-    return ListSearcher(postings, searcher.threshold, searcher.n_items), places.reshape(lists.shape)
+def _starts(lengths: list[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def search(
@@ -354,3 +367,7 @@ def search(
 @cache
 def _threads(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, thread_name_prefix="search")
+
+
+# A forked child has the pools but none of their threads.
+os.register_at_fork(after_in_child=_threads.cache_clear)

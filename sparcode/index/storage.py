@@ -163,7 +163,7 @@ def _read_description(path: Path) -> dict[str, Any]:
     if not _is_whole(description.get("n_items")):
         raise ValueError(f"{path}: n_items must be a whole number of at least 0; got {description.get('n_items')!r}")
     floor = description.get("floor", "nothing")
-    if floor is not None and (isinstance(floor, bool) or not isinstance(floor, (int, float)) or not np.isfinite(floor)):
+    if floor is not None and not _is_finite(floor):
         raise ValueError(f"{path}: floor must be a finite number, or null for -inf; got {floor!r}")
     return description
 
@@ -181,6 +181,13 @@ def _read_array(path: Path, dtype: str, shape: tuple[int, ...], mmap: bool) -> n
     if array.dtype.name != dtype or array.shape != shape:
         raise ValueError(f"{path} holds shape {array.shape}, dtype {array.dtype}; {DESCRIPTION_FILE} says shape {shape}, dtype {dtype}")
     return array
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        return not isinstance(value, bool) and isinstance(value, (int, float)) and bool(np.isfinite(float(value)))
+    except OverflowError:  # JSON has whole numbers of any size
+        return False
 
 
 def _is_whole(value: object) -> bool:

@@ -6,6 +6,7 @@ over chunks handed to a small thread pool, which is safe beside any other thread
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -93,6 +94,10 @@ def _backward(token, item, weight, gradient, token_gradient, item_gradient, weig
 @cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="pair-kernel")
+
+
+# A forked child has the pools but none of their threads.
+os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _in_chunks(n: int, work: Callable[[int, int], None]) -> None:

@@ -129,11 +129,12 @@ def brute_force(added: np.ndarray, rows: np.ndarray, weights: np.ndarray, seen: 
 def expected_of(search: Search, index: InvertedIndex | BlockIndex) -> Retrieved:
     table, codes, n_items = search.table, search.codes, search.table.shape[1]
     if isinstance(index, BlockIndex):
-        # Of quantized scores the sums are exact too.
-        table = table.copy()
-        for number, code in enumerate(index.codes):
-            table[code] = -np.inf
-            item_ids, scores = index.posting_list(number)
+        # Of quantized scores the sums are exact too; lists computed later are quantized as well.
+        table = np.full_like(table, -np.inf)
+        lists = build_index(TableModel(search.table), np.arange(len(table)), search.cut.threshold, 5)
+        whole = block_index(lists, search.cut.threshold, index.score_type, search.cut.per_list, index.shift)
+        for code in range(len(table)):
+            item_ids, scores = whole.posting_list(code)
             table[code, item_ids] = scores
     if search.unseen == "nearest":
         # The fake's vector of a code is the code itself.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sparcode.index import build_kernels, index_builder
 from sparcode.index.block_cut import row_ranges
+from sparcode.index.growing_postings import GrowingPostings
 from sparcode.index.index_builder import IndexBuilder
 from sparcode.index.inverted_index import ARRAY_DTYPES, BuildStopped, InvertedIndex, build_index
 from sparcode.index.ordering import posting_keys, postings_of_keys
@@ -212,3 +213,21 @@ def test_builds_use_the_code_compiled_by_the_warm_up() -> None:
     index.add_lists(TableModel(table), [5], 1)
     for kernel in (build_kernels.count_above, build_kernels.write_keys, build_kernels.split_keys, build_kernels.copy_lists):
         assert len(kernel.signatures) == 1
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_build_that_ran_out_of_memory_goes_on_with_nothing_lost(monkeypatch: pytest.MonkeyPatch, n_threads: int) -> None:
+    table = tied_table(3, n_codes=9, n_items=40)
+    builder = IndexBuilder(TableModel(table), np.arange(9), -np.inf, 2, n_threads)
+    make_room, failures = GrowingPostings._make_room, iter([True])
+
+    def fail_once(self: GrowingPostings, capacity: int) -> None:
+        if next(failures, False):
+            raise MemoryError
+        make_room(self, capacity)
+
+    monkeypatch.setattr(GrowingPostings, "_make_room", fail_once)
+    with pytest.raises(MemoryError):
+        builder.run()
+    index = builder.run()
+    assert_same(index, reference(table, list(range(9)), -np.inf))

@@ -142,6 +142,7 @@ def test_arrays_that_do_not_fit_are_refused(change: dict, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"item_ids": np.int32([1, 1, 1, 0])}, r"an item must stand in a list once; posting 1 has 1 again"),
         ({"item_ids": np.int32([0, 1, 2, 0])}, r"item_ids must lie in \[0, 2\); posting 2 has 2"),
         ({"item_ids": np.int32([0, 1, -1, 0])}, "item_ids must lie in"),
         ({"scores": np.float32([2, 1, 4, -1])}, "above the floor"),

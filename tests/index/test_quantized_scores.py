@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sparcode.evaluation import accuracy
 from sparcode.index.block_index import block_index
 from sparcode.index.inverted_index import build_index
-from sparcode.index.pruning import Cut
+from sparcode.index.pruning import Cut, as_served
+from sparcode.index.sparse_retriever import SparseRetriever
 from sparcode.pipeline import serve
 from tests.fakes import TableModel
 from tests.tiny import CONFIG, tiny_index, tiny_model, tiny_split
@@ -90,3 +91,17 @@ def test_recall_of_a_trained_model_stays() -> None:
             found = {postings: accuracy(retriever, users, 50) for postings, retriever in served.items()}
             assert found["blocked"] == found["float32"]
             assert found["quantized"][0] == pytest.approx(found["float32"][0], rel=1e-3)
+
+
+def test_the_best_of_a_large_catalogue_stay() -> None:
+    # Heavy tails, as exponential scores have them: a quantization of a few bits would lose many of the best.
+    rng = np.random.default_rng(0)
+    model = TableModel(np.exp(1.5 * rng.normal(size=(30, 4000))))
+    index = build_index(model, np.arange(30), 1.0, 8)
+    codes, weights = rng.integers(0, 30, size=(200, 4)), rng.random((200, 4)).astype(np.float32)
+    exact, found = (
+        SparseRetriever(model, as_served(index, Cut(1.0), postings), 1.0).retrieve_codes(codes, weights, None, 50).item_ids
+        for postings in ("float32", "quantized")
+    )
+    kept = np.mean([np.isin(best, row).mean() for best, row in zip(exact, found, strict=True)])
+    assert kept >= 0.999

@@ -91,6 +91,7 @@ def change_json(folder: Path, **changes: object) -> None:
         ({"n_items": 3}, r"item_ids must lie in \[0, 3\)"),
         ({"floor": "low"}, "floor must be a finite number"),
         ({"floor": float("nan")}, "floor must be a finite number"),
+        ({"floor": 10**400}, "floor must be a finite number"),
         ({"floor": 50}, r"above the floor 50\.0"),
         ({"arrays": None}, "arrays must give codes"),
         ({"arrays": {"codes": {"dtype": "object", "length": 3}}}, "arrays must give codes the dtype 'int64'"),
