@@ -50,7 +50,7 @@ class ServingFlags(NamedTuple):
             If the index does not hold what would be needed, or not even empty lists fit the size.
         """
         # Takes seconds to import; bad usage is answered before.
-        from sparcode.index.pruning import Cut, FitBytes, KeepDensity
+        from sparcode.index.pruning import FitBytes, GlobalThreshold, KeepDensity, TopPerList
 
         index = run.index
         if self.max_bytes is not None:
@@ -66,7 +66,8 @@ class ServingFlags(NamedTuple):
         threshold = max(run.model.threshold, index.floor) if self.threshold is None else self.threshold
         if not index.floor <= threshold < float("inf"):
             raise ValueError(f"threshold={threshold}: the index stores scores above {index.floor:.6g} and cannot serve a lower threshold")
-        return Cut(threshold, self.per_list or 0)
+        rule = GlobalThreshold(threshold) if self.per_list is None else TopPerList(self.per_list, threshold)
+        return rule.cut(index)
 
 
 def build_serving(
@@ -84,7 +85,8 @@ def build_serving(
     given = {"--threshold": threshold, "--density": density, "--max-bytes": max_bytes, "--per-list": per_list}
     given = [flag for flag, value in given.items() if value is not None]
     if len(given) > 1 and given != ["--threshold", "--per-list"]:
-        raise typer.BadParameter(f"give {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}")
+        words = "give one of --threshold, --density, --max-bytes and --per-list, or --threshold with --per-list"
+        raise typer.BadParameter(f"{words}; got {' and '.join(given)}")
     if postings is not None:
         try:
             IndexConfig.model_validate({"postings": postings})
