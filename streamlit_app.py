@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -18,28 +19,43 @@ from starlette.middleware import Middleware
 from app.middleware import OwnerCookie, SecurityHeaders
 from app.plotly_asset import PLOTLY_ROUTE
 
-# Loaded before the first visitor comes, because together they take seconds.
+# Loaded while the first visitor's browser fetches the page, because together they take seconds.
 PRELOADED: Final = ("numpy", "pandas", "torch", "numba", "plotly.graph_objects")
 COMPILED: Final = ("sparcode.index.kernels", "sparcode.index.build_kernels")
+# Longest wait for them where the server is stopped at once.
+CLOSING_SECONDS: Final = 20.0
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Import the heavy libraries and compile the kernels, and keep the collector from walking their objects while the server runs.
+    """Answer at once, and load in the background what pages need; jobs end with the server.
 
-    Jobs end with the server.
+    A page that comes early waits for just the modules and kernels it uses, since Python and numba load each of them once.
     """
-    for name in PRELOADED:
-        importlib.import_module(name)
-    for name in COMPILED:
-        importlib.import_module(name).warm_up()
-    gc.collect()
-    gc.freeze()
+    loading = threading.Thread(target=load_ahead, name="load ahead", daemon=True)
+    loading.start()
     try:
         yield
     finally:
+        # A thread inside compiled code when the interpreter goes down takes the process with it.
+        loading.join(CLOSING_SECONDS)
         importlib.import_module("app.loaders").close_studio()
         gc.unfreeze()
+
+
+def load_ahead() -> None:
+    """Import the heavy libraries, compile the kernels and open the studio; then keep the collector from walking all these objects."""
+    # Hundreds of thousands of new objects that all stay: looking for garbage among them costs as much as making some of the modules.
+    gc.disable()
+    try:
+        for name in PRELOADED:
+            importlib.import_module(name)
+        importlib.import_module("app.loaders").open_ahead()
+        for name in COMPILED:
+            importlib.import_module(name).warm_up()
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 app = st.App(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from typing import Final
 
 from app.bounded_cache import BoundedCache
@@ -38,18 +39,30 @@ class Backbones:
         Runs the training.
     lane
         Lane of `jobs` for it.
+    recorded
+        Asked for a backbone that is not trained: one recorded before the studio was started, or None.
     max_bytes
         Weights kept; the backbone unused longest is forgotten first, and trained again when it is asked for.
     """
 
-    def __init__(self, split: Split, jobs: JobManager, lane: str, max_bytes: int = BACKBONES_BYTES) -> None:
-        self._split, self._jobs, self._lane = split, jobs, lane
+    def __init__(
+        self,
+        split: Split,
+        jobs: JobManager,
+        lane: str,
+        recorded: Callable[[RunConfig], Backbone | None] = lambda config: None,
+        max_bytes: int = BACKBONES_BYTES,
+    ) -> None:
+        self._split, self._jobs, self._lane, self._recorded = split, jobs, lane, recorded
         self._kept = BoundedCache(max_bytes)
         self._refused: set[tuple[str, str]] = set()
 
     def of(self, config: RunConfig) -> Backbone | None:
-        """The backbone of a setting; None if it is not trained (or forgotten)."""
-        return self._kept.get(backbone_key(config))
+        """The backbone of a setting, trained here or recorded; None if it is neither (or forgotten)."""
+        known = self._kept.get(backbone_key(config))
+        if known is None and (known := self._recorded(config)) is not None:
+            self._keep(config, known)
+        return known
 
     def start(self, config: RunConfig, owner: str) -> JobSnapshot:
         """Train the backbone of a setting in the background, or join the training under way."""
@@ -109,8 +122,11 @@ class Backbones:
         seconds = time.perf_counter() - started
         recall, ndcg, _ = accuracy(ExactRetriever(model), self._split.test, K)
         trained = Backbone(model, tuple(records), recall, ndcg, seconds)
-        self._kept.put(backbone_key(config), trained, sum(value.nbytes for value in model.state_dict().values()))
+        self._keep(config, trained)
         return trained
+
+    def _keep(self, config: RunConfig, backbone: Backbone) -> None:
+        self._kept.put(backbone_key(config), backbone, sum(value.nbytes for value in backbone.model.state_dict().values()))
 
 
 def _nothing(_: Backbone) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from app.job_handle import JobHandle
+from app.recording import Recording
 from app.trained_models import Backbone, TrainedTwoTower, Tuned
 from sparcode.baselines import EASE, Popularity
 from sparcode.comparison import ALL_TO_ALL, EASE_NAME, POPULARITY, TWO_TOWER, all_to_all_retriever, two_tower_retriever
@@ -37,12 +38,15 @@ class ModelRow(NamedTuple):
         Accuracy, latency and bytes on the test users.
     train_seconds
         All the training behind it.
+    trained
+        When and where it was trained, if not where it was measured.
     """
 
     name: str
     note: str
     result: Evaluation
     train_seconds: float
+    trained: Recording | None = None
 
 
 class Comparison(NamedTuple):
@@ -54,10 +58,13 @@ class Comparison(NamedTuple):
         In the order they are shown.
     left_out
         Why there is no row for a model, one sentence each.
+    recording
+        When and where all of it was measured, if not here: latency and training time are those of that machine.
     """
 
     rows: tuple[ModelRow, ...]
     left_out: tuple[str, ...]
+    recording: Recording | None = None
 
 
 class Step(NamedTuple):
@@ -95,15 +102,17 @@ def compare(
     def told(record: EpochRecord) -> None:
         handle.publish(Step("training two-tower", record))
 
-    def add(name: str, note: str, retriever: Retriever, train_seconds: float) -> None:
+    def add(name: str, note: str, retriever: Retriever, train_seconds: float, trained: Recording | None = None) -> None:
         handle.check()
-        rows.append(ModelRow(name, note, evaluate(retriever, split.test), train_seconds))
+        rows.append(ModelRow(name, note, evaluate(retriever, split.test), train_seconds, trained))
         handle.publish(rows[-1])
 
     handle.publish(Step("measuring SparCode", None))
     index = build_run_index(tuned.model, split.train, config.index, handle.should_stop)
-    add(SPARCODE, "sparse inverted index", serve(tuned.model, index, config.index), backbone.seconds + tuned.seconds)
-    add(ALL_TO_ALL, "the same network without codes, scores every item", all_to_all_retriever(backbone.model), backbone.seconds)
+    sparse = serve(tuned.model, index, config.index)
+    add(SPARCODE, "sparse inverted index", sparse, backbone.seconds + tuned.seconds, tuned.recording)
+    unquantized = all_to_all_retriever(backbone.model)
+    add(ALL_TO_ALL, "the same network without codes, scores every item", unquantized, backbone.seconds, backbone.recording)
 
     peer = two_tower(told) if two_tower is not None else train_peer(split, config, told, handle)
     add(TWO_TOWER, "dot product with every item", two_tower_retriever(peer.model), peer.seconds)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Final
 
 import streamlit as st
 
+from app.recorded_runs import RecordedRuns
 from app.studio import Studio
 from sparcode.config import IndexConfig, RunConfig
 from sparcode.data.loading import load
 
 # Names other data than the embedded one: a table, a MovieLens archive or folder, or the name of one fetched before.
 DATA_VARIABLE: Final = "SPARCODE_DATA"
+# Names another folder of recorded runs than the one shipped; "off" is none, so that everything is trained here.
+RECORDED_VARIABLE: Final = "SPARCODE_RECORDED"
+RECORDED_FOLDER: Final = Path(__file__).resolve().parents[1] / "assets" / "recorded"
 # Indexes with tens of thousands of lists are built a third faster in larger blocks; the result is the same.
 BLOCK_CODES: Final = 256
 # Asks for the backbone before any visitor does, and never leaves.
@@ -27,6 +32,14 @@ def data_source() -> str:
 def run_config(synthetic: bool) -> RunConfig:
     """Settings that visitors do not change on a page, for synthetic or other data."""
     return RunConfig.for_data(synthetic, RunConfig(index=IndexConfig(block_codes=BLOCK_CODES)))
+
+
+def recorded_folder() -> Path | None:
+    """Where recorded runs lie; None where none are wanted."""
+    named = os.environ.get(RECORDED_VARIABLE)
+    if named == "off":
+        return None
+    return Path(named) if named else RECORDED_FOLDER
 
 
 def studio() -> Studio:
@@ -46,6 +59,19 @@ def studio() -> Studio:
         st.stop()
 
 
+def open_ahead() -> None:
+    """Open the studio before the first visitor comes, and measure what they will look at first where its model is recorded.
+
+    Data that cannot be used is left for the first visitor, who is told.
+    """
+    try:
+        opened = _opened(data_source())
+    except (ValueError, OSError):
+        return
+    if opened.recorded.tuned(opened.config) is not None:
+        opened.view(opened.config, _SERVER)
+
+
 def close_studio() -> None:
     """Stop all jobs of the studio, if there is one; the next visitor gets a new one."""
     _opened.clear()
@@ -54,7 +80,9 @@ def close_studio() -> None:
 @st.cache_resource(show_spinner="Reading the data ...", on_release=Studio.close)
 def _opened(source: str) -> Studio:
     data = load(source)
-    opened = Studio(data, run_config(data.synthetic))
-    # Every page needs it sooner or later, and it takes the longest.
-    opened.start_backbone(_SERVER)
+    config, folder = run_config(data.synthetic), recorded_folder()
+    opened = Studio(data, config, None if folder is None else RecordedRuns.opened(folder, data, config))
+    if opened.backbone is None:
+        # Every page needs it sooner or later, and it takes the longest.
+        opened.start_backbone(_SERVER)
     return opened

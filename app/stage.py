@@ -12,6 +12,7 @@ import torch
 
 from app.bounded_cache import BoundedCache
 from app.curve import Curve, TimedLatency
+from app.recording import Recording
 from app.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS, coarse_to_fine, threshold_stops
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
@@ -72,6 +73,8 @@ class Stage:
         What it took: until the first figures for a preview, the training for a trained model.
     cut_short
         Whether the clock ended the training before the settings did.
+    recording
+        When and where its model was trained, if not here; all its figures are computed and measured here.
     """
 
     kind: Kind
@@ -85,8 +88,14 @@ class Stage:
     records: tuple[EpochRecord, ...]
     seconds: float
     cut_short: bool
+    recording: Recording | None = None
     _points: BoundedCache = field(default_factory=lambda: BoundedCache(_POINT_BYTES), repr=False)
     _latencies: dict[int, TimedLatency] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_preview(self) -> bool:
+        """Whether nothing was trained for its codes."""
+        return self.kind == "preview"
 
     @property
     def presentable(self) -> bool:
@@ -154,6 +163,7 @@ class Origin(NamedTuple):
     records: tuple[EpochRecord, ...]
     seconds: Callable[[], float]
     cut_short: bool
+    recording: Recording | None = None
 
 
 def measure(model: SparCodeModel, origin: Origin, split: Split, keep: Callable[[Stage], None], check: Callable[[], None]) -> Stage:
@@ -258,6 +268,7 @@ def _stage(origin: Origin, explorer: Explorer, complete: bool) -> Stage:
         records=origin.records,
         seconds=origin.seconds(),
         cut_short=origin.cut_short,
+        recording=origin.recording,
     )
 
 

@@ -12,13 +12,16 @@ import torch
 from app.backbones import Backbones, backbone_key
 from app.bounded_cache import BoundedCache
 from app.comparison import Comparison, Step, compare
+from app.job_keys import measuring_key, setting_words, tuning_key
 from app.job_snapshot import JobSnapshot, JobState
 from app.jobs import JobHandle, JobManager, Work
 from app.live_tuning import fine_tune_within
+from app.recorded_runs import RecordedRuns
 from app.serving import ServingMeasurements
 from app.stage import Kind, Origin, Stage, measure, refine, time_stops
 from app.trained_models import Backbone, Tuned
 from app.training_session import FROM_SCRATCH, TrainingSession
+from app.tuned_models import TunedModels
 from app.view import View
 from sparcode.config import ModelConfig, QuantizerConfig, RunConfig
 from sparcode.data.interactions import Interactions
@@ -50,19 +53,23 @@ class Studio:
         The data set.
     config
         Settings the studio was started with; visitors choose quantizer, tokens, encoder, interaction and seed anew.
+    recorded
+        What was trained and measured for this data before; None: nothing was. Pages may ask it for more, see `RecordedRuns`.
     """
 
-    def __init__(self, interactions: Interactions, config: RunConfig) -> None:
+    def __init__(self, interactions: Interactions, config: RunConfig, recorded: RecordedRuns | None = None) -> None:
         self.interactions, self.config = interactions, config
+        self.recorded = recorded or RecordedRuns.nothing(interactions)
         self.split = split_users(interactions, config.split)
         # One training at a time and one core each leave a core for the pages.
         self.jobs = JobManager({TRAINING: 1, PREVIEWS: 1, FROM_SCRATCH: 1}, on_worker_start=lambda: torch.set_num_threads(1))
         self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split)
-        self.backbones = Backbones(self.split, self.jobs, TRAINING)
-        self.comparison: Comparison | None = None
+        self.from_scratch.recorded = self.recorded.training(config, self.from_scratch.shelf.own())
+        self.backbones = Backbones(self.split, self.jobs, TRAINING, self.recorded.backbone)
+        self.comparison: Comparison | None = self.recorded.comparison(config)
         self.serving = ServingMeasurements(self)
         self._refused: set[tuple[str, str]] = set()
-        self._models = BoundedCache(MODELS_BYTES)
+        self._models = TunedModels(self.recorded, MODELS_BYTES)
         self._stages = BoundedCache(STAGES_BYTES)
 
     @property
@@ -106,12 +113,19 @@ class Studio:
 
         With `full` for all epochs of the settings, else for those that fit into the time of a live demonstration.
         """
-        previewing = self.jobs.get(_measuring_key("preview", config))
+        previewing = self.jobs.get(measuring_key("preview", config))
         spent = 0.0 if previewing is None else previewing.seconds
         # What the preview took, k-means and the index, fine-tuning needs again around its epochs, the index for sharper scores.
         seconds = math.inf if full else max(LEAST_TUNING_SECONDS, LIVE_SECONDS - 3 * spent)
-        label = f"fine-tuning {_setting(config)} " + (f"for all {config.training.joint_epochs} epochs" if full else f"for {seconds:.0f} s")
+        label = f"fine-tuning {setting_words(config)} " + (
+            f"for all {config.training.joint_epochs} epochs" if full else f"for {seconds:.0f} s"
+        )
         return self.jobs.submit(tuning_key(config), label, lambda handle: self._fine_tune(config, seconds, handle), owner, TRAINING)
+
+    def train_here(self, config: RunConfig, owner: str) -> JobSnapshot:
+        """Fine-tune a setting whose recorded model is shown, for all epochs; the new model takes the recorded one's place."""
+        self._models.discard(config)
+        return self.start_tuning(config, owner, full=True)
 
     def view(self, config: RunConfig, owner: str, wait_seconds: float = 0.0) -> View:
         """What there is for one setting; starts what is missing: backbone, then preview, then fine-tuning.
@@ -157,7 +171,7 @@ class Studio:
         """
         if to is None or backbone_key(to) != backbone_key(config):
             self.backbones.leave(config, owner)
-        for key in (tuning_key(config), *(_measuring_key(kind, config) for kind in MEASURED_KINDS)):
+        for key in (tuning_key(config), *(measuring_key(kind, config) for kind in MEASURED_KINDS)):
             self.jobs.cancel(key, owner)
 
     def cancel_tuning(self, config: RunConfig, owner: str) -> bool:
@@ -178,14 +192,13 @@ class Studio:
 
     def _is_trained(self, config: RunConfig) -> bool:
         """Whether there is a fine-tuned model or index, which needs its backbone no more."""
-        run = config.content_hash()
-        return self._stages.get(("fine-tuned", run)) is not None or self._models.get(run) is not None
+        return self._stages.get(("fine-tuned", config.content_hash())) is not None or self._models.of(config) is not None
 
     def _wants_tuning(self, config: RunConfig, tuning: JobSnapshot | None, owner: str) -> bool:
         if config.training.joint_epochs == 0 or (tuning_key(config), owner) in self._refused:
             return False
         if tuning is None or tuning.state in (JobState.CANCELLED, JobState.DONE):
-            return self._models.get(config.content_hash()) is None
+            return self._models.of(config) is None
         return tuning.active and owner not in tuning.owners
 
     def _ask_preview(self, config: RunConfig, owner: str, wait_seconds: float, whole_curve: bool) -> _Measured:
@@ -197,18 +210,17 @@ class Studio:
 
     def _ask_tuned(self, config: RunConfig, owner: str, wait_seconds: float) -> _Measured:
         """The fine-tuned stage, if there is a model, and the job it still waits for; starts that job."""
-        run = config.content_hash()
-        stage, tuned = self._stages.get(("fine-tuned", run)), self._models.get(run)
+        stage, tuned = self._stages.get(("fine-tuned", config.content_hash())), self._models.of(config)
         # Fine-tuning that is under way measures its model itself.
         if tuned is None or _is_active(self.jobs.get(tuning_key(config))) or (stage is not None and stage.finished):
             return _Measured(stage, None)
         return self._ask("fine-tuned", config, lambda handle: self._measure_tuned(config, tuned, handle), owner, wait_seconds)
 
     def _ask(self, kind: Kind, config: RunConfig, work: Work, owner: str, wait_seconds: float) -> _Measured:
-        key = _measuring_key(kind, config)
+        key = measuring_key(kind, config)
         job = self.jobs.get(key)
         if job is None or job.state in (JobState.DONE, JobState.CANCELLED) or (job.active and owner not in job.owners):
-            job = self.jobs.submit(key, f"{kind} of {_setting(config)}", work, owner, PREVIEWS)
+            job = self.jobs.submit(key, f"{kind} of {setting_words(config)}", work, owner, PREVIEWS)
         shown = (kind, config.content_hash())
         if self._stages.get(shown) is None:
             job = self.jobs.wait(key, lambda snapshot: FIRST_FIGURES in snapshot.records, wait_seconds)
@@ -216,11 +228,12 @@ class Studio:
 
     def _others_at_work(self, kind: Kind, config: RunConfig) -> bool:
         """Whether jobs run beside one that measures a stage."""
-        return not self.jobs.running() <= {_measuring_key(kind, config), tuning_key(config)}
+        return not self.jobs.running() <= {measuring_key(kind, config), tuning_key(config)}
 
     def _keeper(self, handle: JobHandle) -> Callable[[Stage], None]:
         def keep(stage: Stage) -> None:
-            self._stages.put((stage.kind, stage.config.content_hash()), stage, stage.n_bytes)
+            # A recorded model is a fine-tuned one that was not trained here.
+            self._stages.put(("preview" if stage.is_preview else "fine-tuned", stage.config.content_hash()), stage, stage.n_bytes)
             handle.publish(FIRST_FIGURES)
 
         return keep
@@ -240,14 +253,14 @@ class Studio:
         self._measure_tuned(config, self._tuned(config, seconds, handle.publish, handle), handle)
 
     def _measure_tuned(self, config: RunConfig, tuned: Tuned, handle: JobHandle) -> None:
-        origin = Origin("fine-tuned", config, tuned.records, lambda: tuned.seconds, tuned.cut_short)
+        kind = "fine-tuned" if tuned.recording is None else "recorded"
+        origin = Origin(kind, config, tuned.records, lambda: tuned.seconds, tuned.cut_short, tuned.recording)
         keep = self._keeper(handle)
         stage = refine(measure(tuned.model, origin, self.split, keep, handle.check), keep, handle.check)
         time_stops(stage, lambda: self._others_at_work("fine-tuned", config), handle.check)
 
     def _tuned(self, config: RunConfig, seconds: float, on_epoch: Callable[[EpochRecord], None], handle: JobHandle) -> Tuned:
-        run = config.content_hash()
-        known = self._models.get(run)
+        known = self._models.of(config)
         if known is not None and not (known.cut_short and math.isinf(seconds)):
             return known
         backbone = self.backbones.train(config, handle)
@@ -256,7 +269,7 @@ class Studio:
         records, cut_short = fine_tune_within(model, self.split, config, seconds, on_epoch, handle.should_stop)
         handle.check()
         tuned = Tuned(model, tuple(records), time.perf_counter() - started, cut_short)
-        self._models.put(run, tuned, sum(value.nbytes for value in model.state_dict().values()))
+        self._models.put(config, tuned)
         return tuned
 
     def _compare(self, handle: JobHandle) -> None:
@@ -281,16 +294,3 @@ class _Measured(NamedTuple):
 
 def _is_active(job: JobSnapshot | None) -> bool:
     return job is not None and job.active
-
-
-def _setting(config: RunConfig) -> str:
-    return f"M = {config.quantizer.n_codebooks}, K = {config.quantizer.codebook_size}"
-
-
-def tuning_key(config: RunConfig) -> str:
-    """Key of the job that fine-tunes a setting."""
-    return f"fine-tuning/{config.content_hash()}"
-
-
-def _measuring_key(kind: Kind, config: RunConfig) -> str:
-    return f"{kind}/{config.content_hash()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from app.recording import Recording
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
@@ -23,6 +24,8 @@ class Backbone(NamedTuple):
         At 50 on the test users, scoring every item: what codes can reach at best.
     seconds
         Training time.
+    recording
+        When and where it was trained, if not here.
     """
 
     model: AllToAllModel
@@ -30,6 +33,7 @@ class Backbone(NamedTuple):
     recall: float
     ndcg: float
     seconds: float
+    recording: Recording | None = None
 
 
 class Tuned(NamedTuple):
@@ -45,12 +49,15 @@ class Tuned(NamedTuple):
         Training time, the preview included.
     cut_short
         Whether the time for it ended the training, not the epochs or the patience of its settings.
+    recording
+        When and where it was trained, if not here.
     """
 
     model: SparCodeModel
     records: tuple[EpochRecord, ...]
     seconds: float
     cut_short: bool
+    recording: Recording | None = None
 
 
 class TrainedTwoTower(NamedTuple):

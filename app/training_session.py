@@ -11,20 +11,11 @@ from typing import Final, NamedTuple
 from app.bounded_cache import BoundedCache
 from app.job_snapshot import ACTIVE, JobSnapshot, JobState
 from app.jobs import JobHandle, JobManager
+from app.run_plan import EarlierRun, RunPlan
 from app.time_left import TimeLeft, pace_of, time_left
 from app.training_control import Pace, TrainingControl
 from app.training_data import DataShelf, TrainingData
-from app.training_run import (
-    BACKBONE,
-    JOINT,
-    TWO_TOWER,
-    Baseline,
-    EpochPoint,
-    RunResult,
-    Watch,
-    train_from_scratch,
-    train_two_tower_baseline,
-)
+from app.training_run import TWO_TOWER, Baseline, EpochPoint, RunResult, Watch, train_from_scratch, train_two_tower_baseline
 from sparcode.config import RunConfig, SplitConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
@@ -39,49 +30,13 @@ _POINT_BYTES: Final = 512
 _KEPT_PACES: Final = 256
 
 
-class RunPlan(NamedTuple):
-    """What a run was asked to do.
-
-    Attributes
-    ----------
-    number
-        Counts the owner's runs from 1.
-    data
-        Trained on.
-    config
-        All settings.
-    two_tower
-        Whether the two-tower baseline is trained, too.
-    """
-
-    number: int
-    data: TrainingData
-    config: RunConfig
-    two_tower: bool
-
-    @property
-    def most_epochs(self) -> dict[str, int]:
-        """Stage -> most epochs, in the order of training."""
-        training = self.config.training
-        stages = {BACKBONE: training.epochs, JOINT: training.joint_epochs}
-        return stages | ({TWO_TOWER: training.epochs + training.joint_epochs} if self.two_tower else {})
-
-
-class EarlierRun(NamedTuple):
-    """A finished run: what was asked for, its epochs without code usage, and its figures."""
-
-    plan: RunPlan
-    points: tuple[EpochPoint, ...]
-    result: RunResult
-
-
 class TrainingView(NamedTuple):
     """What there is to show to one owner.
 
     Attributes
     ----------
     plan
-        The owner's latest run; None if there never was one, or it is forgotten.
+        The owner's latest run; if there never was one, or it is forgotten, the recorded run, or None.
     job
         Where it stands.
     pace
@@ -95,7 +50,9 @@ class TrainingView(NamedTuple):
     baseline
         Epochs of the two-tower baseline of the same data and networks, from this run or an earlier one; empty if it was never trained.
     earlier
-        The owner's finished runs, oldest first, this one left out.
+        The owner's finished runs, oldest first, this one left out; before them the recorded run, unless it is the one shown.
+    result
+        Figures of the run once it is finished.
     """
 
     plan: RunPlan | None
@@ -106,6 +63,7 @@ class TrainingView(NamedTuple):
     seconds: float
     baseline: tuple[EpochPoint, ...]
     earlier: tuple[EarlierRun, ...]
+    result: RunResult | None = None
 
     @property
     def state(self) -> JobState | None:
@@ -140,10 +98,13 @@ class TrainingSession:
     ----------
     shelf
         The data to choose from.
+    recorded
+        A run trained before the studio was started, for owners who have none yet; None: there is none.
     """
 
     def __init__(self, jobs: JobManager, interactions: Interactions, split: Split, config: SplitConfig) -> None:
         self._jobs = jobs
+        self.recorded: EarlierRun | None = None
         self.shelf = DataShelf(interactions, split, config)
         self._lock = threading.Lock()
         self._started: OrderedDict[str, _Started] = OrderedDict()
@@ -207,7 +168,7 @@ class TrainingSession:
         started, job = self._of(owner), self._jobs.get(_key(owner))
         earlier = self._earlier_of(owner)
         if started is None or job is None:
-            return TrainingView(None, None, Pace.RUNNING, (), TimeLeft(0.0, ()), 0.0, (), earlier)
+            return self._without_own(earlier)
         plan, points = started.plan, tuple(record for record in job.records if isinstance(record, EpochPoint))
         baseline = tuple(point for point in points if point.stage == TWO_TOWER)
         most = plan.most_epochs
@@ -216,13 +177,26 @@ class TrainingSession:
             most.pop(TWO_TOWER, None)
         left = time_left(points, most, self._paces.get(_settings_key(plan), {}))
         seconds = max(0.0, job.seconds - started.control.waited_seconds)
-        others = tuple(run for run in earlier if run.plan.number != plan.number)
-        return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others)
+        others = (*self._recorded(), *(run for run in earlier if run.plan.number != plan.number))
+        result = job.result if isinstance(job.result, RunResult) else None
+        return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others, result)
 
     def forget_earlier(self, owner: str) -> None:
         """Drop the owner's finished runs."""
         with self._lock:
             self._earlier.pop(owner, None)
+
+    def _recorded(self) -> tuple[EarlierRun, ...]:
+        return () if self.recorded is None else (self.recorded,)
+
+    def _without_own(self, earlier: tuple[EarlierRun, ...]) -> TrainingView:
+        """The recorded run where an owner has none that can be shown."""
+        nothing_left = TimeLeft(0.0, ())
+        if self.recorded is None:
+            return TrainingView(None, None, Pace.RUNNING, (), nothing_left, 0.0, (), earlier)
+        plan, points, result = self.recorded
+        baseline = tuple(point for point in points if point.stage == TWO_TOWER)
+        return TrainingView(plan, None, Pace.RUNNING, points, nothing_left, result.seconds, baseline, earlier, result)
 
     def _of(self, owner: str) -> _Started | None:
         with self._lock:

@@ -39,7 +39,7 @@ DRAGGED_STEPS: Final = 60
 def main() -> None:
     """Walk, time, print."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    with studio_in_browser() as (address, browser):
+    with studio_in_browser(recorded=False) as (address, browser):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         print("| M | K | preview (s) | fine-tuned (s) | Recall@50 preview | fine-tuned |\n|---|---|---|---|---|---|")
         for keys in WALKS:

@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots", help="folder for the pictures")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    with studio_in_browser() as (address, browser):
+    with studio_in_browser(recorded=False) as (address, browser):
         train_everything(browser, address)
         cookies = train_from_scratch(browser, address)
         for name, path in PAGES.items():

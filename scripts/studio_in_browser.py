@@ -20,12 +20,18 @@ BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 
 
 @contextmanager
-def studio_in_browser() -> Iterator[tuple[str, Browser]]:
-    """Start studio and browser; yields the studio's address and the browser."""
+def studio_in_browser(recorded: bool = True) -> Iterator[tuple[str, Browser]]:
+    """Start studio and browser; yields the studio's address and the browser.
+
+    Parameters
+    ----------
+    recorded
+        Whether recorded runs are shown; without them everything is trained.
+    """
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         sys.exit(f"error: no browser on PATH (looked for {', '.join(BROWSERS)})")
-    with running_studio() as address, sync_playwright() as playwright:
+    with running_studio(recorded) as address, sync_playwright() as playwright:
         # No sandbox, because containers run as root.
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
         yield address, browser
@@ -33,13 +39,14 @@ def studio_in_browser() -> Iterator[tuple[str, Browser]]:
 
 
 @contextmanager
-def running_studio() -> Iterator[str]:
-    """Start the studio on a free port; yields its address."""
+def running_studio(recorded: bool = True) -> Iterator[str]:
+    """Start the studio on a free port; yields its address. See `studio_in_browser`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port), "--server.headless", "true"]
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True)
+    settings = {"PYTHONUNBUFFERED": "1"} | ({} if recorded else {"SPARCODE_RECORDED": "off"})
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, text=True)
     try:
         if not any("URL:" in line for line in server.stdout):
             raise RuntimeError("the studio did not start")

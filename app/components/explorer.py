@@ -8,12 +8,12 @@ import streamlit as st
 
 from app import loaders
 from app.components.explorer_controls import controls, run_history
-from app.components.explorer_status import curve_note, first_visit, plain_words, status
+from app.components.explorer_status import curve_note, first_visit, is_training, plain_words, status
 from app.components.explorer_tiles import has_preview, index_tiles, latency_tiles
 from app.components.figure_tiles import figure_tiles
 from app.components.index_charts import code_charts, numbers, threshold_charts
 from app.components.job_status import epochs_of
-from app.components.provenance import provenance
+from app.components.provenance import provenance, recorded_notes
 from app.components.run_table import run_table
 from app.components.threshold_slider import threshold_slider
 from app.components.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
@@ -38,6 +38,7 @@ def explorer() -> None:
     for text in refused_settings():
         st.warning(text)
     studio = loaders.studio()
+    recorded_notes(studio)
     poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
     st.fragment(_panel, run_every=poll)(studio)
 
@@ -126,7 +127,9 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         figure_tiles(index_tiles(stage, point, stop, ghost, view.preview), "tiles-index")
     timed_place = last.container()
     with st.grid(3, min_column_width=380):
-        records = stage.records if stage.kind == "fine-tuned" else epochs_of(view.tuning)
+        # Where a recorded model is fine-tuned anew, its training is what people want to see.
+        watched = stage.is_preview or (stage.recording is not None and is_training(view))
+        records = epochs_of(view.tuning) if watched else stage.records
         accuracy_chart(stage, point, studio, ghost)
         size_chart(stage, point, studio, ghost)
         latency_place = st.container()

@@ -54,7 +54,7 @@ def status(view: View, studio: Studio) -> None:
             if st.button("Try again"):
                 studio.jobs.forget(view.waiting.key)
                 st.rerun()
-        elif view.stage.kind == "fine-tuned" and (not _is_training(view) or view.stage.records == tuple(epochs_of(view.tuning))):
+        elif not view.stage.is_preview and (not is_training(view) or view.stage.records == tuple(epochs_of(view.tuning))):
             # The rest of its curve may still be on the way.
             _tuned(view, studio)
         elif view.tuning is not None:
@@ -87,7 +87,8 @@ def curve_note(view: View) -> str:
     return f"all {total} thresholds measured" if measured == total else f"{measured} of {total} thresholds ({density}) measured so far"
 
 
-def _is_training(view: View) -> bool:
+def is_training(view: View) -> bool:
+    """Whether fine-tuning is under way."""
     return view.tuning is not None and view.tuning.active
 
 
@@ -107,6 +108,12 @@ def _tuned(view: View, studio: Studio) -> None:
     stage, most = view.stage, view.config.training.joint_epochs
     n_epochs = len(stage.records) - 1
     best = f"best of the {n_epochs} epochs that fit" if stage.cut_short else f"best of {n_epochs} epochs"
+    if stage.recording is not None:
+        st.markdown(f"fine-tuned in {stage.seconds:.0f} s {stage.recording.words}: {best}")
+        if st.button("Fine-tune here", help="Trains all epochs on this machine, live; the new model takes the recorded one's place."):
+            studio.train_here(view.config, owner_id())
+            st.rerun()
+        return
     st.markdown(f"fine-tuned in {stage.seconds:.0f} s: {best}, on validation users")
     if stage.cut_short and st.button(f"Train all {most} epochs", help="More epochs did not fit into the time of a live demonstration."):
         studio.start_tuning(view.config, owner_id(), full=True)

@@ -14,8 +14,14 @@ _MEANINGS: Final = {
     "preview": "codebooks by k-means on the trained backbone, nothing trained for them yet",
     "fine-tuned": "encoder, codebooks and network trained together, from the preview on",
     "trained from scratch": "the paper's own procedure",
-    "recorded": "measured earlier and stored with the studio",
+    "recorded": "trained before the studio was started, maybe on another machine, and stored with it",
 }
+
+
+def recorded_notes(studio: Studio) -> None:
+    """Why recorded runs are not used, where they should be."""
+    for note in studio.recorded.notes:
+        st.info(note)
 
 
 def kind_badge(kind: Kind) -> None:
@@ -32,9 +38,13 @@ def data_line(studio: Studio) -> str:
 
 def provenance(stage: Stage, studio: Studio) -> None:
     """One line under the figures of a stage."""
-    seconds = f"first figures after {stage.seconds:.1f} s" if stage.kind == "preview" else f"trained in {stage.seconds:.0f} s"
+    seconds = f"first figures after {stage.seconds:.1f} s" if stage.is_preview else f"trained in {stage.seconds:.0f} s"
+    meaning, computed = _MEANINGS[stage.kind], ""
+    if stage.recording is not None:
+        meaning = f"the model was fine-tuned {stage.recording.words} and is stored with the studio"
+        computed = "Its index is built, and all figures are computed and measured, here and now. "
     st.caption(
-        f"All figures above: **{stage.kind}** ({_MEANINGS[stage.kind]}; {seconds}). {data_line(studio)}; figures are means over "
+        f"All figures above: **{stage.kind}** ({meaning}; {seconds}). {computed}{data_line(studio)}; figures are means over "
         f"{len(studio.split.test.queries):,} test users the models never trained on. Seed {stage.config.training.seed}. "
         f"Measured on this machine: {studio.machine}."
     )

@@ -61,7 +61,7 @@ def size_chart(stage: Stage, point: ExplorerPoint, studio: Studio, pinned: Pinne
     if pinned is not None:
         line = _line(pinned.stage) if pinned.stage is not stage else trade_off("", np.zeros(0), np.zeros(0))
         ghost = (line, (pinned.point.total_bytes, pinned.point.recall))
-    peers = tuple(Peer(_short(row.name), float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio))
+    peers = tuple(Peer(_short(row, studio), float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio))
     live_chart(
         recall_size_figure,
         recall_size_data(_line(stage), others, current, stage.explorer.k, ghost, peers),
@@ -79,7 +79,7 @@ def latency_chart(stage: Stage, stop: int, studio: Studio, pinned: PinnedRun | N
         p50_ms = pinned.figures.p50_ms
         point = None if p50_ms is None else (p50_ms, pinned.point.recall)
         ghost = (np.array(_timed(pinned.stage)[:2]) if pinned.stage is not stage else np.zeros((2, 0)), point)
-    peers = tuple(Peer(_short(row.name), row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
+    peers = tuple(Peer(_short(row, studio), row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
     said = f" Now: recall {current[1]:.3f} in {current[0]:.3f} ms." if current else ""
     live_chart(
         recall_latency_figure,
@@ -97,9 +97,11 @@ def _peers(studio: Studio) -> list[ModelRow]:
     return [row for row in (studio.comparison.rows if studio.comparison else ()) if row.name.startswith(_PEERS)]
 
 
-def _short(name: str) -> str:
+def _short(row: ModelRow, studio: Studio) -> str:
     # The faiss indexes all hold two-tower's vectors, which stand beside them in the legend.
-    return name.removeprefix(f"{TWO_TOWER}, ")
+    name = row.name.removeprefix(f"{TWO_TOWER}, ")
+    # Their latency is that of another machine.
+    return f"{name} (recorded)" if studio.comparison is not None and studio.comparison.recording is not None else name
 
 
 def _timed(stage: Stage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

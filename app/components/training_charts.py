@@ -13,9 +13,10 @@ from app.charts.usage_frames import usage_frames, usage_frames_data, usage_frame
 from app.components.chart_player import chart_player
 from app.components.live_chart import live_chart
 from app.plain_text import plain_text
+from app.run_plan import EarlierRun, RunPlan
 from app.train_settings import settings_text
 from app.training_run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
-from app.training_session import EarlierRun, RunPlan, TrainingView
+from app.training_session import TrainingView
 
 RECALL_HEIGHT = 400
 
@@ -31,7 +32,7 @@ def training_charts(view: TrainingView, data_key: str) -> None:
         Earlier runs on this data are comparable, and become ghosts.
     """
     points = view.points
-    ghosts = [Ghost(f"run {run.plan.number}", settings_text(run.plan.config), run.points) for run in comparable(view.earlier, data_key)]
+    ghosts = [Ghost(run.plan.name, settings_text(run.plan.config), run.points) for run in comparable(view.earlier, data_key)]
     live_chart(
         epoch_lines_figure, recall_lines(points, view.baseline, ghosts), "train-recall", recall_alt(points, view.baseline), RECALL_HEIGHT
     )
@@ -100,7 +101,7 @@ def runs_table(runs: Sequence[EarlierRun]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "run": run.plan.number,
+                "run": run.plan.name.removeprefix("run "),
                 "Recall@50": f"{run.result.recall:.3f}",
                 "all-to-all": f"{run.result.all_to_all:.3f}",
                 "two-tower": "-" if run.result.two_tower != run.result.two_tower else f"{run.result.two_tower:.3f}",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import loaders
 from app.components.job_status import status_text
-from app.components.provenance import kind_badge
+from app.components.provenance import kind_badge, recorded_notes
 from app.components.training_charts import numbers, runs_table, training_charts
 from app.components.training_settings import Choice, training_settings
 from app.job_snapshot import JobState
@@ -44,6 +44,7 @@ def training() -> None:
     studio = loaders.studio()
     for text in (*refused_settings(), *refused_train_settings(loaders.run_config(studio.interactions.synthetic))):
         st.warning(text)
+    recorded_notes(studio)
     left, right = st.columns((5, 16), gap="medium")
     with left:
         choice = training_settings(studio)
@@ -60,12 +61,12 @@ def _panel(studio: Studio, choice: Choice | None) -> None:
     with head:
         _status(view)
         _buttons(view, session, owner, choice)
-    if view.job is None and not view.earlier:
+    if view.plan is None and not view.earlier:
         st.markdown(_EMPTY)
     else:
-        if view.job is not None and isinstance(view.job.result, RunResult):
+        if view.result is not None:
             with cards:
-                _figures(view, view.job.result)
+                _figures(view, view.result)
         with charts:
             training_charts(view, _shown_data(view, choice))
         _provenance(view, studio)
@@ -85,6 +86,8 @@ def _shown_data(view: TrainingView, choice: Choice | None) -> str:
 
 def _status(view: TrainingView) -> None:
     if view.job is None:
+        if view.plan is not None:
+            _recorded(view)
         return
     text = status(view)
     if view.state is JobState.FAILED:
@@ -95,6 +98,18 @@ def _status(view: TrainingView) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             kind_badge("trained from scratch")
             st.markdown(text)
+
+
+def _recorded(view: TrainingView) -> None:
+    n_epochs = sum(point.epoch > 0 for point in view.points)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        kind_badge("recorded")
+        st.markdown(f"{n_epochs} epochs in {view.seconds:.0f} s, trained {view.plan.recording.words}.")
+    st.markdown(
+        "**Start training** to watch a run of your own, with these or other settings; this one then stays behind it. A run goes from the "
+        "**all-to-all** model, which has no codes, by k-means to **SparCode**, trained on together with its codes, and ends on test users "
+        "it never saw."
+    )
 
 
 def status(view: TrainingView) -> str:
@@ -203,12 +218,13 @@ def _provenance(view: TrainingView, studio: Studio) -> None:
         return
     data, config = view.plan.data, view.plan.config
     made_up = ", made up by this project" if data.synthetic else ""
-    result = view.job.result
-    machine = result.machine if isinstance(result, RunResult) else studio.machine
+    recording = view.plan.recording
+    machine = studio.machine if view.result is None else view.result.machine
+    measured = f"Measured on this machine: {machine}" if recording is None else f"Trained and measured {recording.words}"
     st.caption(
-        f"**Trained from scratch**, run {view.plan.number}: {settings_text(config)}. Data: **{plain_text(data.name)}**{made_up}: "
+        f"**Trained from scratch**, {view.plan.name}: {settings_text(config)}. Data: **{plain_text(data.name)}**{made_up}: "
         f"{data.facts}. Curves: validation users, the best epoch is kept. Recall and size in the boxes: test users, through the index at "
-        f"the run's own threshold. One seed: differences of a few thousandths are chance. Measured on this machine: {machine}."
+        f"the run's own threshold. One seed: differences of a few thousandths are chance. {measured}."
     )
 
 
@@ -220,4 +236,5 @@ def _tables(view: TrainingView, session: TrainingSession, owner: str) -> None:
         st.subheader("Earlier runs")
         st.dataframe(runs_table(view.earlier), hide_index=True, alt="Settings and test figures of earlier runs")
         st.caption("Kind: trained from scratch. Test users of each run's own data; only runs on the same data stand behind the curves.")
-        st.button("Forget earlier runs", on_click=session.forget_earlier, args=(owner,))
+        if any(run.plan.recording is None for run in view.earlier):
+            st.button("Forget earlier runs", on_click=session.forget_earlier, args=(owner,))

@@ -158,7 +158,7 @@ def test_earlier_runs_are_ghosts_and_rows_until_they_are_forgotten() -> None:
     names = [trace.get("name") for trace in charts(app)["Recall on validation users"]["data"]]
     assert names[0] == "run 1"
     (table,) = [frame.value for frame in app.dataframe]
-    assert table["run"].tolist() == [1]
+    assert table["run"].tolist() == ["1"]
     app = click(app, "Forget earlier runs")
     assert not app.dataframe
     assert "run 1" not in [trace.get("name") for trace in charts(app)["Recall on validation users"]["data"]]

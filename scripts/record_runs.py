@@ -1,0 +1,205 @@
+"""Records runs of the default data, which the studio shows at first: `python -m scripts.record_runs`. Takes about four minutes.
+
+Trains with the studio's own settings and seed: the all-to-all backbone, SparCode fine-tuned for the codebooks that visitors meet first, the
+comparison of models, and one training from scratch. Needed after every change of the default data, of default settings, or of training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import math
+import platform
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from app import loaders
+from app.comparison import compare
+from app.configuration import quantizer_config
+from app.jobs import JobHandle
+from app.live_tuning import fine_tune_within
+from app.recorded_files import (
+    ALL_STAGES,
+    BACKBONE_STAGES,
+    RECORDED_VERSION,
+    TUNED_STAGES,
+    BackboneEntry,
+    ComparisonEntry,
+    Description,
+    TrainingEntry,
+    TunedEntry,
+    address,
+    in_half_precision,
+    plain,
+    write_folder,
+    write_usage,
+    write_weights,
+)
+from app.trained_models import Backbone, Tuned
+from app.training_control import TrainingControl
+from app.training_run import EpochPoint, train_from_scratch, train_two_tower_baseline
+from sparcode.config import RunConfig
+from sparcode.data.interactions import Interactions
+from sparcode.data.loading import load
+from sparcode.data.split import Split, split_users
+from sparcode.evaluation import accuracy
+from sparcode.machine import machine_facts
+from sparcode.pipeline import preview, train_backbone
+from sparcode.retrieval import ExactRetriever
+
+K: Final = 50
+# M and K one step of a slider away from the default, which comes first; the others stay to be watched.
+CODEBOOKS: Final = ((2, 64), (2, 256), (1, 128))
+
+
+class Recorder:
+    """Trains, measures and writes, one record after the other.
+
+    Parameters
+    ----------
+    data
+        The default data.
+    config
+        The studio's own settings.
+    folder
+        Where files go.
+    """
+
+    def __init__(self, data: Interactions, config: RunConfig, folder: Path) -> None:
+        self.data, self.config, self.folder = data, config, folder
+        self.split: Split = split_users(data, config.split)
+        self._hash = data.content_hash()
+
+    def backbone(self) -> tuple[Backbone, BackboneEntry]:
+        """The backbone, as it is read later: rounded to what the file keeps, and measured after that."""
+        started = time.perf_counter()
+        model, records = train_backbone(self.split, self.config, device="cpu", with_start=True)
+        seconds = time.perf_counter() - started
+        in_half_precision(model)
+        recall, ndcg, _ = accuracy(ExactRetriever(model), self.split.test, K)
+        said = self._address(self.config, BACKBONE_STAGES)
+        entry = BackboneEntry(
+            **said,
+            weights=write_weights(model, self.folder, f"backbone-{said['address']}"),
+            records=plain(records),
+            recall=recall,
+            ndcg=ndcg,
+            seconds=seconds,
+        )
+        _say("backbone", f"Recall@{K} {recall:.4f}", seconds)
+        return Backbone(model, tuple(records), recall, ndcg, seconds), entry
+
+    def tuned(self, backbone: Backbone, config: RunConfig) -> tuple[Tuned, TunedEntry]:
+        """SparCode for one quantizer, fine-tuned for all epochs."""
+        started = time.perf_counter()
+        model = preview(backbone.model, self.split, config)
+        records, _ = fine_tune_within(model, self.split, config, math.inf, lambda record: None, lambda: False)
+        seconds = time.perf_counter() - started
+        in_half_precision(model)
+        said = self._address(config, TUNED_STAGES)
+        weights = write_weights(model, self.folder, f"sparcode-{said['address']}")
+        entry = TunedEntry(**said, weights=weights, records=plain(records), seconds=seconds)
+        books = config.quantizer
+        _say(f"M = {books.n_codebooks}, K = {books.codebook_size}", f"validation {max(record.recall for record in records):.4f}", seconds)
+        return Tuned(model, tuple(records), seconds, False), entry
+
+    def comparison(self, backbone: Backbone, tuned: Tuned) -> ComparisonEntry:
+        """SparCode beside its peers."""
+        started = time.perf_counter()
+        made = compare(self.split, self.config, backbone, tuned, _handle([]))
+        _say("comparison", f"{len(made.rows)} models", time.perf_counter() - started)
+        return ComparisonEntry(
+            **self._address(self.config, ALL_STAGES), rows=[_row(row) for row in made.rows], left_out=list(made.left_out)
+        )
+
+    def training(self) -> TrainingEntry:
+        """A training from scratch, two-tower included, with the codes' use in every epoch."""
+        points: list[EpochPoint] = []
+        handle = _handle(points)
+        result = train_from_scratch(
+            self.split,
+            self.config,
+            TrainingControl(),
+            handle,
+            lambda watch: train_two_tower_baseline(self.split, self.config, handle, watch),
+        )
+        said = self._address(self.config, ALL_STAGES)
+        usage = write_usage([point.usage for point in points if point.usage is not None], self.folder, f"training-{said['address']}")
+        _say("from scratch", f"Recall@{K} {result.recall:.4f}", result.seconds)
+        without_usage = [{name: value for name, value in plain(point._replace(usage=None)).items() if name != "usage"} for point in points]
+        return TrainingEntry(**said, points=without_usage, usage=usage, result=plain(result))
+
+    def _address(self, config: RunConfig, stages: tuple[str, ...]) -> dict[str, Any]:
+        said = {stage: getattr(config, stage).model_dump(mode="json") for stage in stages}
+        return {"address": address(self._hash, config, stages), "config": said}
+
+
+def main() -> None:
+    """Record everything, and put it in place of what was recorded before."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=loaders.RECORDED_FOLDER, help="folder for the recorded runs")
+    out: Path = parser.parse_args().out
+    # As in the studio's jobs, so that times can be compared.
+    torch.set_num_threads(1)
+    data = load("synthetic")
+    config = loaders.run_config(data.synthetic)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-new-", dir=out.parent) as temporary:
+        files = Path(temporary) / "files"
+        files.mkdir()
+        others = [RunConfig(**{**dict(config), "quantizer": quantizer_config(str(n_books), str(size))}) for n_books, size in CODEBOOKS]
+        size = write_folder(record(Recorder(data, config, files), others), files, out)
+    for file in sorted(out.iterdir()):
+        print(f"{file.stat().st_size:>10,} bytes  {file.name}")
+    print(f"{size:>10,} bytes  in all, in {out}")
+
+
+def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
+    """Make every record, and describe them.
+
+    Parameters
+    ----------
+    recorder
+        Writes the files.
+    others
+        Settings that are fine-tuned beside the recorder's own; they differ in the quantizer.
+    """
+    data, config = recorder.data, recorder.config
+    backbone, backbone_entry = recorder.backbone()
+    tuned, tuned_entry = recorder.tuned(backbone, config)
+    return Description(
+        format_version=RECORDED_VERSION,
+        day=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        machine=machine_facts(),
+        versions={"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        data={"name": data.name, "n_users": data.n_users, "n_items": data.n_items, "n_interactions": data.n_interactions},
+        data_hash=data.content_hash(),
+        backbones=[backbone_entry],
+        tuned=[tuned_entry, *(recorder.tuned(backbone, other)[1] for other in others)],
+        comparisons=[recorder.comparison(backbone, tuned)],
+        trainings=[recorder.training()],
+    )
+
+
+def _handle(records: list[Any]) -> JobHandle:
+    """The handle of work that runs here, not in a job."""
+    return JobHandle(records.append, threading.Event())
+
+
+def _row(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in plain(row).items() if name != "trained"}
+
+
+def _say(what: str, figure: str, seconds: float) -> None:
+    print(f"{what}: {figure}, {seconds:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import gc
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import streamlit_app
+from app import loaders
+from app.job_keys import measuring_key, tuning_key
+from app.studio import COMPARISON_KEY
+from tests.pages.opened_pages import charts, figures, own_backbone, settled, studio, tiles, visited
+
+PAGES = ("overview.py", "index_explorer.py", "train.py")
+
+
+@pytest.fixture(autouse=True)
+def default_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The studio as it is started without settings."""
+    monkeypatch.delenv(loaders.DATA_VARIABLE, raising=False)
+    monkeypatch.delenv(loaders.RECORDED_VARIABLE, raising=False)
+    loaders.close_studio()
+    yield
+    loaders.close_studio()
+
+
+def said(app: AppTest) -> str:
+    """All running text of a page."""
+    return "\n".join(text.value for text in (*app.markdown, *app.caption))
+
+
+def trained_jobs() -> list[str]:
+    """Keys of trainings that were started."""
+    keys = (own_backbone(), tuning_key(studio().config), COMPARISON_KEY)
+    return [key for key in keys if studio().jobs.get(key) is not None]
+
+
+def test_the_overview_compares_recorded_models() -> None:
+    app = visited("overview.py")
+    assert not app.exception
+    (table,) = [element.value for element in app.table]
+    assert {"SparCode", "all-to-all", "two-tower", "EASE", "popularity"} <= set(table["model"])
+    assert "trained and measured on" in said(app)
+    assert studio().recorded.recording.words in said(app)
+    assert "Measured on this machine" not in said(app)
+    assert "Measure on this machine" in [button.label for button in app.button]
+    assert not app.info or "synthetic" in app.info[0].value
+    assert trained_jobs() == []
+
+
+@pytest.mark.parametrize("address", [{}, {"k": "64"}, {"k": "256"}, {"m": "1"}])
+def test_the_explorer_shows_recorded_models_measured_here(address: dict[str, str]) -> None:
+    app = settled(visited("index_explorer.py", **address))
+    assert not app.exception
+    shown = figures(app)
+    assert 0.4 < float(shown["Recall@50 · recorded"]) < 0.8
+    assert float(shown["Latency, median · recorded"].split()[0]) > 0
+    assert "fine-tuned in" in said(app)
+    assert "all figures are computed and measured, here and now" in said(app)
+    assert "Fine-tuning" in charts(app)
+    names = [trace.get("name") for trace in charts(app)["Recall against latency"]["data"]]
+    assert "two-tower (recorded)" in names
+    assert trained_jobs() == []
+
+
+def test_recorded_and_recomputed_figures_agree() -> None:
+    app = settled(visited("index_explorer.py"))
+    (row,) = [row for row in studio().comparison.rows if row.name == "SparCode"]
+    # On another processor sums may be rounded another way, and a few items change places.
+    assert float(tiles(app)["recall"]["value"]) == pytest.approx(row.result.recall, abs=0.003)
+    assert studio().backbone.recall == pytest.approx(studio().comparison.rows[1].result.recall, abs=1e-6)
+
+
+def test_the_recorded_model_is_trained_here_when_asked() -> None:
+    app = settled(visited("index_explorer.py"))
+    (button,) = [button for button in app.button if button.label == "Fine-tune here"]
+    button.click().run()
+    assert studio().jobs.get(tuning_key(studio().config)).active
+    assert "Fine-tuning M = 2, K = 128 for all" in said(app)
+
+
+def test_train_shows_the_recorded_run_with_its_codes() -> None:
+    app = visited("train.py")
+    assert not app.exception
+    assert len(charts(app)) == 6
+    assert all(figure["data"] for figure in charts(app).values())
+    assert "Nothing has been trained in this browser yet" not in said(app)
+    assert studio().recorded.recording.words in said(app)
+    assert {"Recall@50", "Index size", "Codes in use", "Two-tower Recall@50"} <= set(figures(app))
+    assert trained_jobs() == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_damaged_records_are_said_and_models_are_trained(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(shutil.copytree(loaders.RECORDED_FOLDER, tmp_path / "recorded"))
+    (folder / "recorded.json").write_text("{", encoding="utf-8")
+    monkeypatch.setenv(loaders.RECORDED_VARIABLE, str(folder))
+    app = visited(page)
+    assert not app.exception
+    assert any("The recorded runs are not used, models are trained here instead" in note.value for note in app.info)
+    assert studio().jobs.get(own_backbone()) is not None
+
+
+def test_records_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(loaders.RECORDED_VARIABLE, "off")
+    app = visited("overview.py")
+    assert not app.table
+    assert [note.value for note in app.info if "recorded" in note.value] == []
+
+
+def test_what_is_loaded_ahead_is_measured_and_kept_from_the_collector() -> None:
+    try:
+        streamlit_app.load_ahead()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 100_000
+        assert studio().jobs.get(measuring_key("fine-tuned", studio().config)) is not None
+    finally:
+        gc.unfreeze()
+
+
+def test_data_that_cannot_be_used_is_left_to_the_first_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(loaders.DATA_VARIABLE, "no-such-file.csv")
+    loaders.open_ahead()
