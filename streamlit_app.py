@@ -17,7 +17,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from app.middleware import OwnerCookie, SecurityHeaders
-from app.plotly_asset import PLOTLY_ROUTE
+from app.plotly_asset import PLOTLY_ROUTE, PlotlyAhead
 
 # Loaded while the first visitor's browser fetches the page, because together they take seconds.
 PRELOADED: Final = ("numpy", "pandas", "torch", "numba", "plotly.graph_objects")
@@ -62,5 +62,5 @@ app = st.App(
     "app/main.py",
     lifespan=lifespan,
     routes=[PLOTLY_ROUTE],
-    middleware=[Middleware(SecurityHeaders), Middleware(OwnerCookie)],
+    middleware=[Middleware(SecurityHeaders), Middleware(OwnerCookie), Middleware(PlotlyAhead)],
 )

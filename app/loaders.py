@@ -65,9 +65,12 @@ def open_ahead() -> None:
     Data that cannot be used is left for the first visitor, who is told.
     """
     try:
-        opened = _opened(data_source())
+        # Within another cached function it shows no spinner, which would want a page.
+        opened = _opened_ahead(data_source())
     except (ValueError, OSError):
         return
+    finally:
+        _opened_ahead.clear()
     if opened.recorded.tuned(opened.config) is not None:
         opened.view(opened.config, _SERVER)
 
@@ -75,6 +78,11 @@ def open_ahead() -> None:
 def close_studio() -> None:
     """Stop all jobs of the studio, if there is one; the next visitor gets a new one."""
     _opened.clear()
+
+
+@st.cache_resource(show_spinner=False)
+def _opened_ahead(source: str) -> Studio:
+    return _opened(source)
 
 
 @st.cache_resource(show_spinner="Reading the data ...", on_release=Studio.close)

@@ -5,6 +5,7 @@ Every entry carries the address of what it was made from, a hash of data and set
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
@@ -134,9 +135,13 @@ def with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: math.nan if value is None else value for name, value in row.items()}
 
 
-def in_half_precision(model: nn.Module) -> None:
-    """Round a model's weights to what the files keep, in place, so that figures measured now are those of the model read later."""
-    model.load_state_dict({name: value.half().float() if value.dtype == torch.float32 else value for name, value in _state(model).items()})
+def in_half_precision(model: nn.Module) -> nn.Module:
+    """A copy of a model with weights rounded to what the files keep, so that figures measured now are those of the model read later."""
+    rounded = copy.deepcopy(model)
+    rounded.load_state_dict(
+        {name: value.half().float() if value.dtype == torch.float32 else value for name, value in _state(model).items()}
+    )
+    return rounded.eval()
 
 
 def write_weights(model: nn.Module, folder: Path, name: str) -> FileEntry:

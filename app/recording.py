@@ -21,7 +21,12 @@ class Recording(NamedTuple):
     machine: str
 
     @property
+    def day_words(self) -> str:
+        """The date as people read it."""
+        when = date.fromisoformat(self.day)
+        return f"on {when.day} {when:%B %Y}"
+
+    @property
     def words(self) -> str:
         """Date and machine as people read them."""
-        when = date.fromisoformat(self.day)
-        return f"on {when.day} {when:%B %Y} ({self.machine})"
+        return f"{self.day_words} ({self.machine})"

@@ -148,6 +148,9 @@ class Studio:
         tuned = self._ask_tuned(config, owner, wait_seconds)
         if tuned.stage is not None:
             return View(config, tuned.stage, previewed, tuned.job, tuning, _is_active(tuning) or _is_active(tuned.job))
+        if _is_active(tuned.job) and previewed is None:
+            # Its figures come sooner than a preview's, which first has to be made.
+            return View(config, None, None, tuned.job, tuning, True)
         found = self._ask_preview(config, owner, wait_seconds, whole_curve=False)
         if found.job is None and self._wants_tuning(config, tuning, owner):
             tuning = self.start_tuning(config, owner)

@@ -4,9 +4,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.components.comparison_table import comparison
-from app.components.facts import data_facts
-
 FLOW = """
 %%{init: {"flowchart": {"padding": 10, "rankSpacing": 28, "wrappingWidth": 160}, "themeVariables": {"fontSize": "20px"}}}%%
 flowchart LR
@@ -17,6 +14,18 @@ flowchart LR
     cut --> index[(Sparse<br/>index)]
     index --> top[Add lists,<br/>top k]
 """
+
+
+def _figures() -> None:
+    # Loads the libraries of the models: what stands above is on the page by then.
+    from app.components.comparison_table import comparison
+    from app.components.facts import data_facts
+
+    st.header("How good is it?")
+    comparison()
+    st.header("The data")
+    data_facts()
+
 
 st.title("SparCode Studio")
 st.markdown(
@@ -32,7 +41,4 @@ st.page_link(
     Path(__file__).with_name("index_explorer.py"),
     label="**Open the Index Explorer →** Move codebooks and threshold, watch recall, latency and size",
 )
-st.header("How good is it?")
-comparison()
-st.header("The data")
-data_facts()
+_figures()

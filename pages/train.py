@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.training_panel import training
+
+def _panel() -> None:
+    # Loads the libraries of the models: the title is on the page by then.
+    from app.components.training_panel import training
+
+    training()
+
 
 st.title("Train")
 st.markdown("Choose data, networks and codes, and watch a model being **trained from scratch**, beside its baselines and earlier runs.")
-training()
+_panel()

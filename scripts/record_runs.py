@@ -1,4 +1,4 @@
-"""Records runs of the default data, which the studio shows at first: `python -m scripts.record_runs`. Takes about four minutes.
+"""Records runs of the default data, which the studio shows at first: `python -m scripts.record_runs`. Takes about two minutes.
 
 Trains with the studio's own settings and seed: the all-to-all backbone, SparCode fine-tuned for the codebooks that visitors meet first, the
 comparison of models, and one training from scratch. Needed after every change of the default data, of default settings, or of training.
@@ -51,6 +51,7 @@ from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
 from sparcode.evaluation import accuracy
 from sparcode.machine import machine_facts
+from sparcode.model.all_to_all import AllToAllModel
 from sparcode.pipeline import preview, train_backbone
 from sparcode.retrieval import ExactRetriever
 
@@ -77,38 +78,38 @@ class Recorder:
         self.split: Split = split_users(data, config.split)
         self._hash = data.content_hash()
 
-    def backbone(self) -> tuple[Backbone, BackboneEntry]:
-        """The backbone, as it is read later: rounded to what the file keeps, and measured after that."""
+    def backbone(self) -> tuple[AllToAllModel, Backbone, BackboneEntry]:
+        """The backbone as it was trained, which SparCode starts from, and as it is read later: rounded, and measured after that."""
         started = time.perf_counter()
         model, records = train_backbone(self.split, self.config, device="cpu", with_start=True)
         seconds = time.perf_counter() - started
-        in_half_precision(model)
-        recall, ndcg, _ = accuracy(ExactRetriever(model), self.split.test, K)
+        kept = in_half_precision(model)
+        recall, ndcg, _ = accuracy(ExactRetriever(kept), self.split.test, K)
         said = self._address(self.config, BACKBONE_STAGES)
         entry = BackboneEntry(
             **said,
-            weights=write_weights(model, self.folder, f"backbone-{said['address']}"),
+            weights=write_weights(kept, self.folder, f"backbone-{said['address']}"),
             records=plain(records),
             recall=recall,
             ndcg=ndcg,
             seconds=seconds,
         )
         _say("backbone", f"Recall@{K} {recall:.4f}", seconds)
-        return Backbone(model, tuple(records), recall, ndcg, seconds), entry
+        return model, Backbone(kept, tuple(records), recall, ndcg, seconds), entry
 
-    def tuned(self, backbone: Backbone, config: RunConfig) -> tuple[Tuned, TunedEntry]:
+    def tuned(self, backbone: AllToAllModel, config: RunConfig) -> tuple[Tuned, TunedEntry]:
         """SparCode for one quantizer, fine-tuned for all epochs."""
         started = time.perf_counter()
-        model = preview(backbone.model, self.split, config)
+        model = preview(backbone, self.split, config)
         records, _ = fine_tune_within(model, self.split, config, math.inf, lambda record: None, lambda: False)
         seconds = time.perf_counter() - started
-        in_half_precision(model)
+        kept = in_half_precision(model)
         said = self._address(config, TUNED_STAGES)
-        weights = write_weights(model, self.folder, f"sparcode-{said['address']}")
+        weights = write_weights(kept, self.folder, f"sparcode-{said['address']}")
         entry = TunedEntry(**said, weights=weights, records=plain(records), seconds=seconds)
         books = config.quantizer
         _say(f"M = {books.n_codebooks}, K = {books.codebook_size}", f"validation {max(record.recall for record in records):.4f}", seconds)
-        return Tuned(model, tuple(records), seconds, False), entry
+        return Tuned(kept, tuple(records), seconds, False), entry
 
     def comparison(self, backbone: Backbone, tuned: Tuned) -> ComparisonEntry:
         """SparCode beside its peers."""
@@ -172,8 +173,8 @@ def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
         Settings that are fine-tuned beside the recorder's own; they differ in the quantizer.
     """
     data, config = recorder.data, recorder.config
-    backbone, backbone_entry = recorder.backbone()
-    tuned, tuned_entry = recorder.tuned(backbone, config)
+    trained, backbone, backbone_entry = recorder.backbone()
+    tuned, tuned_entry = recorder.tuned(trained, config)
     return Description(
         format_version=RECORDED_VERSION,
         day=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -182,7 +183,7 @@ def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
         data={"name": data.name, "n_users": data.n_users, "n_items": data.n_items, "n_interactions": data.n_interactions},
         data_hash=data.content_hash(),
         backbones=[backbone_entry],
-        tuned=[tuned_entry, *(recorder.tuned(backbone, other)[1] for other in others)],
+        tuned=[tuned_entry, *(recorder.tuned(trained, other)[1] for other in others)],
         comparisons=[recorder.comparison(backbone, tuned)],
         trainings=[recorder.training()],
     )

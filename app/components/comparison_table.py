@@ -113,8 +113,8 @@ def _rows_of(job: JobSnapshot | None) -> list[ModelRow]:
 def _kind(known: Comparison | None) -> None:
     if known is not None and known.recording is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
-            kind_badge("recorded")
-            st.markdown(f"trained and measured {known.recording.words}: accuracy and sizes are the same here, times are not")
+            kind_badge("recorded", known.recording)
+            st.markdown(f"trained and measured {known.recording.day_words}: accuracy and sizes hold here, too, times may not")
 
 
 def _origin(rows: Sequence[ModelRow], known: Comparison | None, studio: Studio) -> tuple[str, str]:

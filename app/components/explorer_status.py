@@ -48,7 +48,7 @@ def first_visit(view: View, studio: Studio) -> None:
 def status(view: View, studio: Studio) -> None:
     """One line: what kind of figures these are, and what is being trained."""
     with st.container(horizontal=True, vertical_alignment="center", height=42, border=False):
-        kind_badge(view.stage.kind)
+        kind_badge(view.stage.kind, view.stage.recording)
         if view.waiting is not None and view.waiting.state is JobState.FAILED:
             st.markdown(status_text(view.waiting))
             if st.button("Try again"):
@@ -109,7 +109,7 @@ def _tuned(view: View, studio: Studio) -> None:
     n_epochs = len(stage.records) - 1
     best = f"best of the {n_epochs} epochs that fit" if stage.cut_short else f"best of {n_epochs} epochs"
     if stage.recording is not None:
-        st.markdown(f"fine-tuned in {stage.seconds:.0f} s {stage.recording.words}: {best}")
+        st.markdown(f"fine-tuned in {stage.seconds:.0f} s {stage.recording.day_words}: {best}; all figures are computed here")
         if st.button("Fine-tune here", help="Trains all epochs on this machine, live; the new model takes the recorded one's place."):
             studio.train_here(view.config, owner_id())
             st.rerun()

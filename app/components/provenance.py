@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from app.recording import Recording
 from app.stage import Kind, Stage
 from app.studio import Studio
 
@@ -24,9 +25,10 @@ def recorded_notes(studio: Studio) -> None:
         st.info(note)
 
 
-def kind_badge(kind: Kind) -> None:
-    """The kind of the figures below, as a coloured word."""
-    st.badge(kind.upper(), color=_COLOURS[kind], help=_MEANINGS[kind])
+def kind_badge(kind: Kind, recording: Recording | None = None) -> None:
+    """The kind of the figures below, as a coloured word; its help names day and machine of a recording."""
+    meaning = _MEANINGS[kind] if recording is None else f"trained {recording.words}, and stored with the studio"
+    st.badge(kind.upper(), color=_COLOURS[kind], help=meaning)
 
 
 def data_line(studio: Studio) -> str:

@@ -103,8 +103,8 @@ def _status(view: TrainingView) -> None:
 def _recorded(view: TrainingView) -> None:
     n_epochs = sum(point.epoch > 0 for point in view.points)
     with st.container(horizontal=True, vertical_alignment="center"):
-        kind_badge("recorded")
-        st.markdown(f"{n_epochs} epochs in {view.seconds:.0f} s, trained {view.plan.recording.words}.")
+        kind_badge("recorded", view.plan.recording)
+        st.markdown(f"{n_epochs} epochs in {view.seconds:.0f} s, trained and measured {view.plan.recording.day_words}.")
     st.markdown(
         "**Start training** to watch a run of your own, with these or other settings; this one then stays behind it. A run goes from the "
         "**all-to-all** model, which has no codes, by k-means to **SparCode**, trained on together with its codes, and ends on test users "

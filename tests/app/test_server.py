@@ -31,6 +31,16 @@ def test_plotly_comes_from_the_installed_package_to_keep_and_without_an_owner(st
     assert hashlib.sha256(body).digest() == hashlib.sha256(installed).digest()
 
 
+def test_a_document_lets_the_browser_fetch_plotly_beside_it(studio_url: str) -> None:
+    with urllib.request.urlopen(studio_url) as answer:
+        assert answer.headers["Link"] == f"<{PLOTLY_URL}>; rel=preload; as=script"
+    with urllib.request.urlopen(f"{studio_url}/_stcore/health") as answer:
+        assert answer.headers["Link"] is None
+    with urllib.request.urlopen(studio_url + PLOTLY_URL) as answer:
+        assert answer.headers["Content-Encoding"] is None
+        assert answer.headers["Vary"] == "Accept-Encoding"
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("look", ["light", "dark"])
 def test_the_start_page_opens_without_errors_or_requests_elsewhere(studio_url: str, browser: Browser, look: str) -> None:

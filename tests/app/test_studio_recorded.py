@@ -42,6 +42,8 @@ def test_a_recorded_setting_is_measured_here_and_nothing_is_trained(studio: Stud
     assert stage.recording == studio.recorded.recording
     assert stage.latencies()
     assert studio.best_stage(config) is stage
+    # Made for nobody, a preview would only come later than the recorded model's own figures.
+    assert studio.seen_stages() == [stage]
     assert studio.jobs.get(tuning_key(config)) is None
     assert studio.jobs.get(backbone_key(config)) is None
 
