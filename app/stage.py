@@ -108,6 +108,12 @@ class Stage:
         return self.complete and len(self.curve.stops) == len(self.stops)
 
     @property
+    def version(self) -> str:
+        """Tells its index apart from every other one, in words without meaning to people."""
+        extent = f"{len(self.records)} epochs" + (", cut short" if self.cut_short else "") + ("" if self.complete else ", first look")
+        return f"{self.config.content_hash()} {self.kind} {extent}"
+
+    @property
     def n_bytes(self) -> int:
         """Memory it takes."""
         index = self.explorer.index
@@ -192,7 +198,7 @@ def measure(model: SparCodeModel, origin: Origin, split: Split, keep: Callable[[
         keep(_stage(origin, _first_look(model, split, origin.config), complete=False))
         check()
     index = build_run_index(model, split.train, origin.config.index, lambda: _asked(check))
-    stage = _stage(origin, Explorer(model, index, split.test, split.train), complete=True)
+    stage = _stage(origin, Explorer(model, index, split.test, split.train, unseen=origin.config.index.unseen), complete=True)
     keep(stage)
     return refine(stage, keep, check, rounds=1)
 

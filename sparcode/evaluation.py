@@ -213,17 +213,32 @@ class Explorer:
     @cached_property
     def usage(self) -> CodeUsage:
         """Code usage of the training queries."""
-        config = self.model.quantizer.config
-        codes, weights = self.model.encode(self._train)
-        codes, size = codes[weights > 0], (config.n_codebooks, config.codebook_size)
-        return CodeUsage(
-            counts=usage_counts(codes, *size),
-            perplexity=perplexity(codes, *size),
-            dead_share=dead_share(codes, *size),
-            codes_in_use=len(np.unique(codes)),
-            possible_codes=config.codebook_size**config.n_codebooks,
-            n_lists=self.index.n_lists,
-        )
+        return code_usage(self.model, self._train, self.index.n_lists)
+
+
+def code_usage(model: SparCodeModel, train: Histories, n_lists: int) -> CodeUsage:
+    """How a model's training queries use its codes.
+
+    Parameters
+    ----------
+    model
+        Encodes them.
+    train
+        Training queries.
+    n_lists
+        Lists stored.
+    """
+    config = model.quantizer.config
+    codes, weights = model.encode(train)
+    codes, size = codes[weights > 0], (config.n_codebooks, config.codebook_size)
+    return CodeUsage(
+        counts=usage_counts(codes, *size),
+        perplexity=perplexity(codes, *size),
+        dead_share=dead_share(codes, *size),
+        codes_in_use=len(np.unique(codes)),
+        possible_codes=config.codebook_size**config.n_codebooks,
+        n_lists=n_lists,
+    )
 
 
 def _timed(retriever: Retriever, queries: Histories, k: int, n_calls: int, seed: int) -> Latency:

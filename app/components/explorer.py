@@ -13,8 +13,10 @@ from app.components.explorer_tiles import has_preview, index_tiles, latency_tile
 from app.components.figure_tiles import figure_tiles
 from app.components.index_charts import code_charts, numbers, threshold_charts
 from app.components.job_status import epochs_of
+from app.components.live_chart import charts_of
 from app.components.provenance import provenance, recorded_notes
 from app.components.run_table import run_table
+from app.components.save_run import save_run
 from app.components.threshold_slider import threshold_slider
 from app.components.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
 from app.configuration import Configuration
@@ -119,14 +121,14 @@ def _columns(view: View, ghost: PinnedRun | None) -> str:
 
 def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> None:
     stage, stop = view.stage, chosen.stop
-    point = stage.point(stop)
+    point, version = stage.point(stop), f"{stage.version} {chosen.keep}"
     status(view, studio)
     plain_words(view, point)
     first, last = st.columns((3, 1), gap="small")
     with first:
-        figure_tiles(index_tiles(stage, point, stop, ghost, view.preview), "tiles-index")
+        figure_tiles(index_tiles(stage, point, stop, ghost, view.preview), "tiles-index", version)
     timed_place = last.container()
-    with st.grid(3, min_column_width=380):
+    with charts_of(version), st.grid(3, min_column_width=380):
         # Where a recorded model is fine-tuned anew, its training is what people want to see.
         watched = stage.is_preview or (stage.recording is not None and is_training(view))
         records = epochs_of(view.tuning) if watched else stage.records
@@ -139,12 +141,16 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
     # Last, because it takes a tenth of a second: everything else is on the page by then.
     timed = stage.latency(stop, busy=view.active)
     with timed_place:
-        figure_tiles(latency_tiles(stage, timed, ghost), "tiles-latency")
-    with latency_place:
+        figure_tiles(latency_tiles(stage, timed, ghost), "tiles-latency", version)
+    with latency_place, charts_of(version):
         latency_chart(stage, stop, studio, ghost)
     if stage.complete:
         run_history().record(chosen, figures_of(stage, stop))
     provenance(stage, studio)
+    if stage.complete:
+        with st.expander("Save this run: a folder for the command line", on_change="rerun", key="explorer-save") as saving:
+            if saving.open:
+                save_run(stage, point, studio)
     with st.expander("Show data: the numbers behind the charts", on_change="rerun", key="explorer-numbers") as table:
         if table.open:
             numbers(stage)

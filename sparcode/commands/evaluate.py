@@ -58,7 +58,7 @@ def evaluate(
         "run_id": loaded.run_id,
         "data": vars(loaded.data),
         "split": split,
-        **index_record(loaded, serving, cut._replace(threshold=retriever.threshold)),
+        **index_record(loaded, serving, cut._replace(threshold=retriever.threshold), parts),
         "unseen_codes": retriever.unseen_codes,
         **result._asdict(),
         "latency": result.latency._asdict(),
@@ -67,15 +67,24 @@ def evaluate(
     typer.echo(json.dumps(without_nan(record), allow_nan=False) if as_json else evaluation_text(loaded, record))
 
 
-def index_record(run: Run, serving: ServingFlags, cut: Cut) -> dict[str, Any]:
-    """How the index is served."""
-    kept = run.index.kept_postings(*cut)
+def index_record(run: Run, serving: ServingFlags, cut: Cut, parts: Split) -> dict[str, Any]:
+    """What a run's index holds as it is served, and how training queries use its codes, as plain values."""
+    from sparcode.evaluation import code_usage
+    from sparcode.index.pruning import bytes_as
+
+    index, layout = run.index, serving.index_config(run).postings
+    kept, usage = index.kept_postings(*cut), code_usage(run.model, parts.train_queries, index.n_lists)
     return {
-        "postings": serving.index_config(run).postings,
+        "layout": layout,
         "threshold": cut.threshold,
         "per_list": cut.per_list or None,
-        "density": kept / max(1, run.index.n_lists * run.index.n_items),
-        "codes_in_use": run.index.n_lists,
+        "density": kept / max(1, index.n_lists * index.n_items),
+        "postings": kept,
+        "index_bytes": sum(bytes_as(layout, index, kept).values()),
+        "codes_in_use": usage.codes_in_use,
+        "possible_codes": usage.possible_codes,
+        "perplexity": usage.perplexity.tolist(),
+        "dead_share": usage.dead_share.tolist(),
     }
 
 
@@ -116,12 +125,13 @@ def evaluation_text(run: Run, record: dict) -> str:
     from sparcode.reporting import check_line, data_line, readable_bytes, text_table
 
     k, latency, check = record["k"], record["latency"], record["check"]
+    size_bytes = sum(record["size_bytes"].values())
     header = ("model", f"Recall@{k}", f"NDCG@{k}", f"Precision@{k}", "p50 latency", "p95 latency", "index size")
     row = (
         SPARCODE,
         *(f"{record[name]:.4f}" for name in ("recall", "ndcg", "precision")),
         *(f"{latency[name]:.3f} ms" for name in ("p50_ms", "p95_ms")),
-        readable_bytes(sum(record["size_bytes"].values())),
+        readable_bytes(size_bytes),
     )
     lines = [
         text_table(header, [row]),
@@ -129,6 +139,7 @@ def evaluation_text(run: Run, record: dict) -> str:
         data_line(run.data),
         f"Measured on {record['n_queries']:,} {record['split']} users",
         index_line(record),
+        usage_line(record),
         check_line(k, check["recall_through_index"], check["recall_by_direct_scoring"]),
         f"Machine: {machine_facts(device_of(run.model))}",
     ]
@@ -136,12 +147,25 @@ def evaluation_text(run: Run, record: dict) -> str:
 
 
 def index_line(record: dict[str, Any]) -> str:
-    """What is kept of the index, its layout and the bytes of its parts."""
+    """What is kept of the index, its layout, and the bytes of its parts, lists computed for other codes included."""
+    from sparcode.metrics.registry import METRICS
     from sparcode.reporting import readable_bytes
 
     at_most = f", at most {record['per_list']:,} per code" if record["per_list"] else ""
     parts = ", ".join(f"{part} {readable_bytes(size)}" for part, size in record["size_bytes"].items())
+    # The table has what serving these users took, the lists computed for them included; the studio shows the index alone.
+    computed = f", with lists computed for {record['unseen_codes']:,} codes that only these users have" if record["unseen_codes"] else ""
     return (
-        f"Index: {record['density']:.1%} of scores kept (threshold {record['threshold']:.4g}{at_most}), "
-        f"{record['codes_in_use']:,} codes in use; {record['postings']}: {parts}"
+        f"Index: {record['density']:.1%} of scores kept (threshold {record['threshold']:.4g}{at_most}): {record['postings']:,} scores, "
+        f"{METRICS['size_bytes'].text(record['index_bytes'])}; {record['layout']}: {parts}{computed}"
     )
+
+
+def usage_line(record: dict[str, Any]) -> str:
+    """Codes in use by training queries, and the codebooks' perplexity: its mean, and one by one."""
+    from sparcode.metrics.registry import METRICS
+
+    books, text = record["perplexity"], METRICS["perplexity"].text
+    each = f" ({' / '.join(text(book) for book in books)})" if len(books) > 1 else ""
+    mean = text(sum(books) / len(books))
+    return f"Codes: {record['codes_in_use']:,} in use of {record['possible_codes']:,} possible, perplexity {mean}{each}"

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from sparcode.config import SyntheticConfig
+from sparcode.data.split import split_users
+from sparcode.data.synthetic import generate
+from sparcode.evaluation import Explorer
+from sparcode.metrics.registry import METRICS
 from sparcode.run_store import load_run
 from tests.commands.conftest import TINY, TINY_DATA, Command
 
@@ -34,7 +39,7 @@ def test_a_smaller_density_serves_a_smaller_index(command: Command, kept_run: Pa
 
 def test_every_layout_finds_the_same_and_says_its_parts(command: Command, kept_run: Path) -> None:
     lists, blocks, quantized = (record(command, kept_run, "--postings", kind) for kind in ("float32", "blocked", "quantized"))
-    assert [measured["postings"] for measured in (lists, blocks, quantized)] == ["float32", "blocked", "quantized"]
+    assert [measured["layout"] for measured in (lists, blocks, quantized)] == ["float32", "blocked", "quantized"]
     for name in ("recall", "ndcg", "precision", "threshold", "density"):
         assert blocks[name] == lists[name]
     assert quantized["recall"] == pytest.approx(lists["recall"], rel=1e-3)
@@ -47,10 +52,10 @@ def test_a_run_keeps_the_layout_it_was_trained_for(command: Command, tmp_path: P
     result = command("train", *TINY, "--postings", "quantized", "--out", tmp_path / "run", "--quiet")
     assert result.exit_code == 0, result.stderr
     measured, row = record(command, tmp_path / "run"), load_run(tmp_path / "run").results[0]
-    assert measured["postings"] == "quantized"
+    assert measured["layout"] == "quantized"
     assert (measured["recall"], sum(measured["size_bytes"].values())) == (row["recall"], row["size_bytes"])
     text = command("evaluate", tmp_path / "run", *TINY_DATA).stdout
-    assert "codes in use; quantized: lists " in text
+    assert "; quantized: lists " in text
 
 
 @pytest.mark.parametrize("postings", ["float32", "blocked", "quantized"])
@@ -66,6 +71,20 @@ def test_lists_are_cut_at_a_number_of_scores(command: Command, kept_run: Path) -
     assert cut["density"] < usual["density"]
     blocks = record(command, kept_run, "--per-list", 3, "--threshold", repr(usual["threshold"]), "--postings", "blocked")
     assert (blocks["recall"], blocks["density"]) == (cut["recall"], cut["density"])
+
+
+def test_the_index_and_its_codes_are_counted(command: Command, kept_run: Path) -> None:
+    run, measured = load_run(kept_run), record(command, kept_run)
+    parts = split_users(generate(SyntheticConfig(n_users=120, n_items=80, difficulty=0.2)), run.config.split)
+    usage = Explorer(run.model, run.index, parts.test, parts.train).usage
+    assert measured["codes_in_use"] == usage.codes_in_use
+    assert measured["perplexity"] == usage.perplexity.tolist()
+    assert measured["postings"] == (run.index.scores > measured["threshold"]).sum()
+    assert measured["index_bytes"] == sum(run.index.size_bytes(measured["threshold"]).values()) <= sum(measured["size_bytes"].values())
+    text = command("evaluate", kept_run, *TINY_DATA).stdout
+    assert f"{measured['postings']:,} scores, {METRICS['size_bytes'].text(measured['index_bytes'])}" in text
+    mean, each = METRICS["perplexity"].text(usage.perplexity.mean()), " / ".join(map(METRICS["perplexity"].text, usage.perplexity))
+    assert f"Codes: {usage.codes_in_use} in use of {usage.possible_codes} possible, perplexity {mean} ({each})" in text
 
 
 def test_validation_users_are_other_users(command: Command, kept_run: Path) -> None:
