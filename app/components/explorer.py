@@ -56,8 +56,10 @@ def _panel(studio: Studio) -> None:
         ghost = against.run
         threshold_slider(chosen.keep, _columns(view, ghost), curve_note(view))
         controls(chosen, pinned(), view.stage)
-        if against.note:
-            st.caption(against.note)
+        # Containers around what comes and goes: charts stay where they are drawn only as long as the number of elements above them does.
+        with st.container():
+            if against.note:
+                st.caption(against.note)
         if view.stage is None:
             first_visit(view, studio)
         else:
@@ -123,7 +125,8 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
     stage, stop = view.stage, chosen.stop
     point, version = stage.point(stop), f"{stage.version} {chosen.keep}"
     status(view, studio)
-    plain_words(view, point)
+    with st.container():
+        plain_words(view, point)
     first, last = st.columns((3, 1), gap="small")
     with first:
         figure_tiles(index_tiles(stage, point, stop, ghost, view.preview), "tiles-index", version)

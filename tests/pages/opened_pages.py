@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,17 @@ def slider(app: AppTest) -> dict[str, Any]:
     """What the threshold's slider was given."""
     (found,) = [given for given in mounted(app) if "percents" in given]
     return found
+
+
+def chart_places(app: AppTest) -> list[tuple[int, ...]]:
+    """Where every live chart stands in the page's tree; one that moves is built anew by the browser, and a reader's zoom is gone."""
+    return [path for path, node in _nodes(app.main, ()) if node.type == "bidi_component" and "figure" in json.loads(node.proto.json)]
+
+
+def _nodes(node: Any, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Any]]:
+    yield path, node
+    for at, child in getattr(node, "children", {}).items():
+        yield from _nodes(child, (*path, at))
 
 
 def run_rows(app: AppTest) -> list[dict[str, Any]]:

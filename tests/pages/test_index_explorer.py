@@ -16,6 +16,7 @@ from app.studio import tuning_key
 from sparcode.metrics.registry import METRICS
 from tests.pages.opened_pages import (
     PATIENCE,
+    chart_places,
     charts,
     described,
     ended,
@@ -87,6 +88,31 @@ def test_the_preview_is_replaced_by_the_fine_tuned_figures() -> None:
     assert set(last) == {label.replace("preview", "fine-tuned") for label in first}
     assert "fine-tuned in" in markdown(app)
     assert any("Seed 0" in caption.value for caption in app.caption)
+
+
+def test_charts_stay_where_they_are_while_words_above_them_come_and_go() -> None:
+    app = opened(PAGE, k="8")
+    places = chart_places(app)
+    assert len(places) == 9
+    settled(app)
+    assert any("Differences are to the **preview**" in caption.value for caption in app.caption)
+    assert chart_places(app) == places
+    app.select_slider(key="keep").set_value(KEPT.options[-1]).run()
+    assert app.warning
+    assert chart_places(app) == places
+    click(app, "Pin this run")
+    assert chart_places(app) == places
+
+
+def test_the_run_can_be_saved_with_the_command_that_measures_it_again() -> None:
+    app = settled(opened(PAGE, k="8", keep=KEPT.options[30]))
+    app.session_state["explorer-save"] = True
+    app.run()
+    assert not app.exception
+    unpack, command = app.code[0].value.splitlines()
+    stage = studio().seen_stages()[-1]
+    assert unpack == f"unzip {command.split()[2]}.zip"
+    assert f"--threshold {float(stage.stops[30])!r} --data tiny.csv" in command
 
 
 def test_recall_is_held_against_the_preview_where_it_differs() -> None:
