@@ -37,8 +37,8 @@ def threshold_columns(stage: Stage, pinned: Figures | None) -> str:
     Returns
     -------
     str
-        ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``: name -> n texts and deltas;
-        ``captions``: n texts.
+        ``version``: of the stage; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``:
+        name -> n texts and deltas; ``captions``: n texts.
     """
     curve, timed = stage.curve, stage.latencies()
     known = [timed.get(stop) for stop in curve.stops.tolist()]
@@ -52,6 +52,7 @@ def threshold_columns(stage: Stage, pinned: Figures | None) -> str:
     }
     return json.dumps(
         {
+            "version": stage.version,
             "stops": curve.stops.tolist(),
             "columns": _columns(stage, known),
             "tiles": {name: _texts(name, values, pinned) for name, values in figures.items()},

@@ -80,7 +80,10 @@ export default function ({ data, parentElement }) {
   const box = parentElement.querySelector(".sparcode-tiles");
   const names = data.tiles.map((tile) => tile.name);
   for (const card of [...box.children]) if (!names.includes(card.dataset.tile)) card.remove();
-  box.sparcodeRedraw = () => data.tiles.forEach((tile) => drawn(box, tile));
+  box.sparcodeRedraw = () => {
+    data.tiles.forEach((tile) => drawn(box, tile));
+    box.dataset.version = data.version;
+  };
   box.sparcodeRedraw();
   document.dispatchEvent(new CustomEvent("sparcode-drawn"));
 }
@@ -91,7 +94,7 @@ _mount = st.components.v2.component(
 )
 
 
-def figure_tiles(tiles: Sequence[Tile], key: str) -> None:
+def figure_tiles(tiles: Sequence[Tile], key: str, version: str) -> None:
     """Draw the figures, or update those that stand there under the same key.
 
     Parameters
@@ -100,6 +103,8 @@ def figure_tiles(tiles: Sequence[Tile], key: str) -> None:
         In the order to show.
     key
         Tells groups of tiles on a page apart.
+    version
+        What they are of, as for charts; see `app.components.live_chart.charts_of`.
     """
     plain = [{**tile._asdict(), "delta": tile.delta.text, "tone": tile.delta.tone} for tile in tiles]
-    _mount(key=key, data={"tiles": plain}, width="stretch", height="content")
+    _mount(key=key, data={"tiles": plain, "version": version}, width="stretch", height="content")

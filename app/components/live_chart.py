@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 import plotly.graph_objects as go
@@ -30,9 +32,19 @@ function library(url) {
 """
 
 # Streamlit's own Plotly element is built anew whenever its figure changes; Plotly.react keeps the drawing and updates it.
+# `data-version` says what is drawn: the index and the stop of its threshold, whoever put it there, the server or the slider.
 _JS: Final = (
     PLOTLY_LOADER
     + """
+// A figure but for what follows the threshold.
+function base(figure) {
+  const traces = figure.data.map((trace) => ({ ...trace }));
+  for (const mark of (figure.layout.meta && figure.layout.meta.follow) || []) {
+    for (const part of ["x", "y", "text"]) if (part in mark) delete traces[mark.trace][part];
+  }
+  return JSON.stringify([traces, figure.layout]);
+}
+
 export default function ({ data, parentElement }) {
   const box = parentElement.querySelector(".sparcode-chart");
   box.style.height = data.height + "px";
@@ -40,13 +52,28 @@ export default function ({ data, parentElement }) {
   box.sparcodeFigure = data.figure;
   const config = { displayModeBar: false, responsive: false };
   library(data.url).then((Plotly) => {
-    if (box.sparcodeFigure !== data.figure || box.sparcodeDrawn === data.figure) return;
+    if (box.sparcodeFigure !== data.figure) return;
+    if (box.sparcodeDrawn === data.figure) {
+      if (!box.sparcodeMoved) box.dataset.version = data.version;
+      return;
+    }
+    const figure = JSON.parse(data.figure), standing = box.sparcodeBase;
     box.sparcodeDrawn = data.figure;
+    box.sparcodeBase = base(figure);
     // Also for whoever has moved traces of the chart in the browser and wants them back where the server put them.
     box.sparcodeRedraw = () => {
-      const figure = JSON.parse(data.figure);
-      return Plotly.react(box, figure.data, figure.layout, config);
+      const { data: traces, layout } = JSON.parse(data.figure);
+      return Plotly.react(box, traces, layout, config).then(() => {
+        box.sparcodeMoved = false;
+        box.dataset.version = data.version;
+      });
     };
+    // The slider was quicker: it has put the same measured values there.
+    const moved = box.sparcodeMoved && standing === box.sparcodeBase && box.dataset.version === data.version;
+    if (moved) {
+      box.sparcodeMoved = false;
+      return;
+    }
     box.sparcodeRedraw().then(() => {
       box.dataset.drawn = String(Number(box.dataset.drawn || 0) + 1);
       document.dispatchEvent(new CustomEvent("sparcode-drawn"));
@@ -62,7 +89,7 @@ export default function ({ data, parentElement }) {
     setTimeout(() => {
       if (box.sparcodeFigure !== null) return;
       if (box.sparcodeObserver) box.sparcodeObserver.disconnect();
-      box.sparcodeObserver = box.sparcodeDrawn = box.sparcodeRedraw = undefined;
+      box.sparcodeObserver = box.sparcodeDrawn = box.sparcodeBase = box.sparcodeRedraw = undefined;
       if (window.Plotly) window.Plotly.purge(box);
     });
   };
@@ -78,6 +105,25 @@ _mount = st.components.v2.component(
     # Plotly writes its styles into the document's head, where a shadow root does not see them.
     isolate_styles=False,
 )
+
+
+_version: ContextVar[str] = ContextVar("version of the charts", default="")
+
+
+@contextmanager
+def charts_of(version: str) -> Iterator[None]:
+    """Charts drawn inside carry this version.
+
+    Parameters
+    ----------
+    version
+        The same for two drawings only if all they hold that follows the threshold is the same; see `app.stage.Stage.version`.
+    """
+    token = _version.set(version)
+    try:
+        yield
+    finally:
+        _version.reset(token)
 
 
 def live_chart(make: Callable[[Data, bool], go.Figure], data: Data, key: str, alt: str, height: int = HEIGHT) -> None:
@@ -96,4 +142,5 @@ def live_chart(make: Callable[[Data, bool], go.Figure], data: Data, key: str, al
     """
     # As one string, so that the browser can tell without a look inside that nothing changed.
     figure = figure_json(make, data, dark=st.context.theme.type == "dark")
-    _mount(key=key, data={"figure": figure, "alt": alt, "height": height, "url": PLOTLY_URL}, width="stretch", height="content")
+    content = {"figure": figure, "version": _version.get(), "alt": alt, "height": height, "url": PLOTLY_URL}
+    _mount(key=key, data=content, width="stretch", height="content")

@@ -53,22 +53,28 @@ function taken(columns, source, row) {
   return Array.isArray(value) ? value : [value];
 }
 
-function moveCharts(columns, row) {
-  for (const box of document.querySelectorAll(".sparcode-chart")) {
-    const follow = box.layout && box.layout.meta && box.layout.meta.follow;
-    const place = box.getBoundingClientRect();
-    // What nobody sees is left to the server's answer.
-    if (!follow || !window.Plotly || place.bottom < 0 || place.top > window.innerHeight) continue;
-    const update = {};
-    for (const part of ["x", "y", "text"]) {
-      if (!follow.some((mark) => part in mark)) continue;
-      update[part] = follow.map((mark) => (part in mark ? taken(columns, mark[part], row) : undefined));
-    }
-    window.Plotly.restyle(box, update, follow.map((mark) => mark.trace));
-  }
+function following(box) {
+  return (box.layout && box.layout.meta && box.layout.meta.follow) || null;
 }
 
-function moveTiles(tiles, row) {
+function inView(box) {
+  const place = box.getBoundingClientRect();
+  return place.bottom >= 0 && place.top <= window.innerHeight;
+}
+
+// The version is empty where the row is of another stop than the slider's.
+function moveChart(box, columns, row, version) {
+  const follow = following(box), update = {};
+  for (const part of ["x", "y", "text"]) {
+    if (!follow.some((mark) => part in mark)) continue;
+    update[part] = follow.map((mark) => (part in mark ? taken(columns, mark[part], row) : undefined));
+  }
+  box.sparcodeMoved = true;
+  box.dataset.version = version;
+  window.Plotly.restyle(box, update, follow.map((mark) => mark.trace));
+}
+
+function moveTiles(tiles, row, version) {
   for (const name of Object.keys(tiles)) {
     const card = document.querySelector(`[data-tile="${name}"]`);
     if (!card) continue;
@@ -78,6 +84,7 @@ function moveTiles(tiles, row) {
     const delta = card.querySelector(".delta");
     delta.textContent = tiles[name].delta[row];
     delta.dataset.tone = tiles[name].tone[row];
+    card.parentElement.dataset.version = version;
   }
 }
 
@@ -148,9 +155,33 @@ class Panel {
   draw() {
     const row = this.row();
     if (row === undefined) return;
-    moveTiles(this.curve.tiles, row);
-    moveCharts(this.curve.columns, row);
+    const version = this.version(row);
+    moveTiles(this.curve.tiles, row, version);
+    let later = false;
+    for (const box of document.querySelectorAll(".sparcode-chart")) {
+      if (!following(box) || !window.Plotly || (version && box.dataset.version === version)) continue;
+      if (inView(box)) moveChart(box, this.curve.columns, row, version);
+      else later = true;
+    }
     this.root.dataset.redraws = String(Number(this.root.dataset.redraws || 0) + 1);
+    // What nobody sees waits until the slider rests, and then takes a frame for each chart.
+    if (later && version && !this.moving) this.drawLater(row, version);
+  }
+
+  drawLater(row, version) {
+    requestAnimationFrame(() => {
+      if (this.moving || this.row() !== row || this.version(row) !== version) return;
+      const boxes = [...document.querySelectorAll(".sparcode-chart")];
+      const box = boxes.find((one) => following(one) && one.dataset.version !== version);
+      if (!box) return;
+      moveChart(box, this.curve.columns, row, version);
+      this.drawLater(row, version);
+    });
+  }
+
+  // What the charts show with this row: the same words as the server's, empty where it is not measured.
+  version(row) {
+    return this.curve.stops[row] === Number(this.input.value) ? this.curve.version + " " + this.percent : "";
   }
 
   release() {
@@ -158,6 +189,7 @@ class Panel {
     this.show();
     if (this.percent === this.data.keep) { this.waiting = null; putBack(); return; }
     const asked = this.waiting = this.percent;
+    this.schedule();
     this.send("release", asked);
     // If the answer never comes, the slider goes back to what the server knows.
     setTimeout(() => { if (this.waiting === asked) { this.waiting = null; this.take(this.data, this.send); putBack(); } }, 15000);
