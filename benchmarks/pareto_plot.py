@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -142,20 +141,14 @@ def write_pareto(points: Sequence[ServedPoint], title: str, folder: Path, k: int
 def _photograph(page: Path, picture: Path) -> bool:
     """A picture of a page by an installed Chromium; false if there is none, or no Playwright to steer it."""
     try:
-        from playwright.sync_api import sync_playwright
-
-        from scripts.studio_in_browser import BROWSERS
+        from scripts.studio_in_browser import installed_browser, open_browser
     except ImportError:
         return False
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
+    if installed_browser() is None:
         return False
-    with sync_playwright() as playwright:
-        # No sandbox, because containers run as root.
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+    with open_browser() as browser:
         view = browser.new_page(viewport={"width": WIDTH + 16, "height": HEIGHT + 16}, device_scale_factor=2)
         view.goto(page.resolve().as_uri())
         view.wait_for_selector(".main-svg .trace.scatter")
         view.screenshot(path=picture)
-        browser.close()
     return True

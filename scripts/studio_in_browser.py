@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,42 +16,81 @@ from playwright.sync_api import Browser, sync_playwright
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+# No sandbox, because containers run as root; no calls home.
+BROWSER_FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_SECONDS: Final = 20
+
+
+def installed_browser() -> str | None:
+    """Path of a Chromium on the PATH; None where there is none."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """The installed Chromium, headless; ends the program where there is none."""
+    executable = installed_browser()
+    if executable is None:
+        sys.exit(f"error: no browser on PATH (looked for {', '.join(BROWSERS)})")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(BROWSER_FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextmanager
 def studio_in_browser(recorded: bool = True) -> Iterator[tuple[str, Browser]]:
-    """Start studio and browser; yields the studio's address and the browser.
-
-    Parameters
-    ----------
-    recorded
-        Whether recorded runs are shown; without them everything is trained.
-    """
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        sys.exit(f"error: no browser on PATH (looked for {', '.join(BROWSERS)})")
-    with running_studio(recorded) as address, sync_playwright() as playwright:
-        # No sandbox, because containers run as root.
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+    """Start studio and browser; yields the studio's address and the browser. See `running_studio`."""
+    with open_browser() as browser, running_studio(recorded=recorded) as address:
         yield address, browser
-        browser.close()
 
 
 @contextmanager
-def running_studio(recorded: bool = True) -> Iterator[str]:
-    """Start the studio on a free port; yields its address. See `studio_in_browser`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port), "--server.headless", "true"]
-    settings = {"PYTHONUNBUFFERED": "1"} | ({} if recorded else {"SPARCODE_RECORDED": "off"})
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, text=True)
+def running_studio(environment: Mapping[str, str] | None = None, recorded: bool = True) -> Iterator[str]:
+    """Start the studio on a free port; yields its address, which ends without a slash.
+
+    Parameters
+    ----------
+    environment
+        Variables that it sees beside those of this process.
+    recorded
+        Whether recorded runs are shown; without them everything is trained.
+
+    Raises
+    ------
+    RuntimeError
+        If it ends before it listens; with what it printed.
+    """
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", "0", "--server.headless", "true"]
+    variables = {**os.environ, "PYTHONUNBUFFERED": "1", **({} if recorded else {"SPARCODE_RECORDED": "off"}), **(environment or {})}
+    server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        if not any("URL:" in line for line in server.stdout):
-            raise RuntimeError("the studio did not start")
-        address = f"http://127.0.0.1:{port}"
-        urllib.request.urlopen(f"{address}/_stcore/health").close()
-        yield address
+        yield _address(server)
     finally:
         server.terminate()
-        server.wait()
+        try:
+            server.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _address(server: subprocess.Popen[str]) -> str:
+    lines = []
+    for line in server.stdout:
+        lines.append(line)
+        if "URL:" in line:
+            # A full pipe would stop the server.
+            threading.Thread(target=server.stdout.read, daemon=True).start()
+            return line.partition("URL:")[2].strip().rstrip("/")
+    raise RuntimeError(f"the studio did not start:\n{''.join(lines)}")

@@ -1,31 +1,17 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
+
+from scripts.studio_in_browser import BROWSERS, installed_browser, open_browser, running_studio
 
 ROOT = Path(__file__).resolve().parents[1]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# No sandbox, because continuous integration runs as root; no calls home.
-BROWSER_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 # Thread pools read these when their library is first imported; small tests are slower on many threads than on two.
@@ -49,13 +35,10 @@ def browser() -> Iterator[Browser]:
 
     One per test module: while it is open its event loop runs, and `asyncio.run` cannot be called beside it.
     """
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
+    if installed_browser() is None:
         pytest.skip(f"no browser on PATH (looked for {', '.join(BROWSERS)})")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=BROWSER_FLAGS)
+    with open_browser() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")
@@ -87,29 +70,23 @@ def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 @pytest.fixture(scope="session")
-def studio_url(tmp_path_factory: pytest.TempPathFactory, tiny_table: Path) -> Iterator[str]:
-    """Address of a running studio on tiny data, started once for all tests; ends without a slash."""
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", "0", "--server.headless", "true"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "HOME": str(tmp_path_factory.mktemp("home")), "SPARCODE_DATA": str(tiny_table)}
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        lines = []
-        for line in server.stdout:
-            lines.append(line)
-            if found := re.search(r"URL: (http://\S+)", line):
-                break
-        else:
-            pytest.fail(f"the studio did not start:\n{''.join(lines)}")
-        # A full pipe would stop the server.
-        threading.Thread(target=server.stdout.read, daemon=True).start()
-        yield found[1].rstrip("/")
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+def tiny_environment(tmp_path_factory: pytest.TempPathFactory, tiny_table: Path) -> dict[str, str]:
+    """Variables of a studio on tiny data."""
+    return {"HOME": str(tmp_path_factory.mktemp("home")), "SPARCODE_DATA": str(tiny_table)}
+
+
+@pytest.fixture(scope="module")
+def studio_url(tiny_environment: dict[str, str]) -> Iterator[str]:
+    """Address of a studio on tiny data, started for the module; ends without a slash."""
+    with running_studio(tiny_environment) as address:
+        yield address
+
+
+@pytest.fixture
+def fresh_studio_url(tiny_environment: dict[str, str]) -> Iterator[str]:
+    """Address of a studio on tiny data that nobody has visited yet."""
+    with running_studio(tiny_environment) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

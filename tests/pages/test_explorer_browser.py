@@ -4,13 +4,11 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from app.configuration import KEPT
+from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, measured, threshold, value_of
 
-# For the first visit of the session: the server trains the backbone of its tiny data.
-PATIENCE_MS = 60_000
-N_CHARTS = 9
 TILES = ("recall", "size_bytes", "codes_in_use")
 MOVING = {
     "Accuracy against threshold",
@@ -33,42 +31,17 @@ def chart_data(page: Page) -> dict[str, str]:
     return dict(drawn)
 
 
-def settled(page: Page) -> None:
-    """Wait for the fine-tuned figures with all their charts, and for the page's timer to end."""
-    expect(page.get_by_text("fine-tuned in", exact=False).first).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.get_by_text(f"all {len(KEPT.options)} thresholds measured")).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.locator(".sparcode-chart[data-drawn]")).to_have_count(N_CHARTS, timeout=PATIENCE_MS)
-    expect(page.locator("[data-testid='stApp'][data-test-script-state='notRunning']")).to_be_visible(timeout=PATIENCE_MS)
-
-
-def opened(studio_url: str, browser: Browser, query: str) -> Page:
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.goto(f"{studio_url}/explorer?{query}")
-    settled(page)
-    return page
-
-
-def value_of(page: Page, tile: str) -> Locator:
-    return page.locator(f"[data-tile='{tile}'] .value")
-
-
-def threshold(page: Page) -> Locator:
-    return page.get_by_role("slider", name="Sparsity threshold")
-
-
 def shown_stop(page: Page) -> str:
     """The stop under the slider's thumb, one of `KEPT.options`."""
     return KEPT.options[int(threshold(page).input_value())]
 
 
-def in_address(page: Page, **wanted: str | None) -> None:
-    """Wait until the address has these settings; None for one that is left out because it is the default."""
-    page.wait_for_function(
-        "wanted => { const is = new URLSearchParams(location.search);"
-        " return Object.entries(wanted).every(([key, value]) => is.get(key) === value); }",
-        arg=wanted,
-        timeout=PATIENCE_MS,
-    )
+def same_numbers(one: str, other: str) -> bool:
+    """Whether two charts' traces are the same, to the digits that the slider's table has."""
+    number = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
+    texts = [number.sub("#", text) for text in (one, other)]
+    values = [[float(found) for found in number.findall(text)] for text in (one, other)]
+    return texts[0] == texts[1] and values[0] == pytest.approx(values[1], rel=1e-4, abs=1e-9)
 
 
 def moved_titles(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -77,15 +50,9 @@ def moved_titles(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 @pytest.mark.browser
 def test_a_deep_link_opens_the_explorer_and_the_threshold_moves_figures_and_charts(studio_url: str, browser: Browser) -> None:
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    requested: list[str] = []
-    errors: list[str] = []
-    page.on("request", lambda request: requested.append(request.url) if request.url.startswith("http") else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(f"{message.text} {message.location['url']}") if message.type == "error" else None)
-
-    page.goto(f"{studio_url}/explorer?k=16&keep={KEPT.options[20]}")
-    settled(page)
+    visit = Visit(browser, f"{studio_url}/explorer?k=16&keep={KEPT.options[20]}")
+    page = visit.page
+    measured(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Index Explorer")
     expect(threshold(page)).to_have_attribute(
         "aria-valuetext", re.compile(rf"^{re.escape(KEPT.options[20])} % of scores kept, recall 0\.\d+")
@@ -97,7 +64,7 @@ def test_a_deep_link_opens_the_explorer_and_the_threshold_moves_figures_and_char
     for _ in range(60):
         page.keyboard.press("ArrowRight")
     in_address(page, keep=KEPT.options[80])
-    settled(page)
+    at_rest(page)
     expect(value_of(page, "size_bytes")).not_to_have_text(before["size_bytes"])
     assert shown_stop(page) == KEPT.options[80]
     page.wait_for_function("before => document.querySelector(\"[data-tile='p50_ms'] .value\").textContent !== '…'", timeout=PATIENCE_MS)
@@ -110,14 +77,12 @@ def test_a_deep_link_opens_the_explorer_and_the_threshold_moves_figures_and_char
     assert all(node.evaluate("box => box.isConnected && Number(box.dataset.drawn) > 0") for node in nodes)
 
     assert parse_qs(urlsplit(page.url).query) == {"k": ["16"], "keep": [KEPT.options[80]]}
-    # Streamlit looks for its server under the page's own path first, and then at the root.
-    assert not [error for error in errors if "/explorer/_stcore/" not in error]
-    assert not [url for url in requested if not url.startswith(studio_url)]
+    assert not visit.problems
 
 
 @pytest.mark.browser
 def test_dragging_moves_figures_and_markers_before_the_release_and_the_server_answers_after_it(studio_url: str, browser: Browser) -> None:
-    page = opened(studio_url, browser, "k=8")
+    page = explored(studio_url, browser, "k=8").page
     before, drawn, address = value_of(page, "size_bytes").inner_text(), chart_data(page), page.url
     curve = page.evaluate("() => document.querySelector('.sparcode-threshold').sparcodePanel.curve")
     box = threshold(page).bounding_box()
@@ -151,7 +116,7 @@ def test_dragging_moves_figures_and_markers_before_the_release_and_the_server_an
 @pytest.mark.browser
 def test_a_link_with_every_setting_opens_that_view(studio_url: str, browser: Browser) -> None:
     asked = {"m": "1", "k": "8", "t": "2", "interaction": "dot", "encoder": "mean", "seed": "3", "keep": KEPT.options[40], "mb": "5"}
-    page = opened(studio_url, browser, "&".join(f"{key}={value}" for key, value in asked.items()))
+    page = explored(studio_url, browser, "&".join(f"{key}={value}" for key, value in asked.items())).page
     for name, value in (("Number of codebooks", "1"), ("Codebook size", "8"), ("Tokens per query", "2")):
         expect(page.get_by_role("slider", name=name)).to_have_attribute("aria-valuetext", value)
     assert shown_stop(page) == KEPT.options[40]
@@ -165,7 +130,7 @@ def test_a_link_with_every_setting_opens_that_view(studio_url: str, browser: Bro
 
 @pytest.mark.browser
 def test_undo_returns_and_a_click_on_a_run_goes_back_to_it(studio_url: str, browser: Browser) -> None:
-    page = opened(studio_url, browser, "k=8")
+    page = explored(studio_url, browser, "k=8").page
     first = value_of(page, "size_bytes").inner_text()
     threshold(page).focus()
     page.keyboard.press("End")
@@ -187,3 +152,46 @@ def test_undo_returns_and_a_click_on_a_run_goes_back_to_it(studio_url: str, brow
     threshold(page).focus()
     page.keyboard.press("End")
     in_address(page, keep=KEPT.options[-1])
+
+
+@pytest.mark.browser
+def test_charts_hold_what_the_server_drew_after_the_slider_moved_them(studio_url: str, browser: Browser) -> None:
+    page = explored(studio_url, browser, "k=8").page
+    by_server = "() => [...document.querySelectorAll('.sparcode-chart')].map(box => Number(box.dataset.drawn))"
+    before = page.evaluate(by_server)
+    threshold(page).focus()
+    page.keyboard.press("PageUp")
+    stop = shown_stop(page)
+    in_address(page, keep=stop)
+    at_rest(page)
+    page.wait_for_function(
+        """stop => [...document.querySelectorAll(".sparcode-chart, .sparcode-tiles")].every(
+            box => (box.dataset.version || "").endsWith(" " + stop))""",
+        arg=stop,
+    )
+    moved = chart_data(page)
+    # One chart has a newly timed threshold.
+    assert sum(after - earlier for after, earlier in zip(page.evaluate(by_server), before, strict=True)) <= 1
+    # The same address in another browser: everything is drawn by the server.
+    drawn = chart_data(explored(studio_url, browser, f"k=8&keep={stop}").page)
+    # Times may have been taken again meanwhile.
+    titles = drawn.keys() - {"Recall against latency"}
+    assert not [title for title in titles if not same_numbers(moved[title], drawn[title])]
+
+
+@pytest.mark.browser
+def test_two_browsers_do_not_disturb_each_other(studio_url: str, browser: Browser) -> None:
+    first, second = (explored(studio_url, browser, "k=8") for _ in range(2))
+    before = value_of(second.page, "size_bytes").inner_text()
+    threshold(first.page).focus()
+    first.page.keyboard.press("End")
+    in_address(first.page, keep=KEPT.options[-1])
+    expect(value_of(first.page, "size_bytes")).not_to_have_text(before)
+    second.page.get_by_role("slider", name="Codebook size").focus()
+    second.page.keyboard.press("ArrowRight")
+    in_address(second.page, k="16", keep=None)
+    measured(second.page)
+    assert shown_stop(second.page) == KEPT.default
+    in_address(first.page, k="8", keep=KEPT.options[-1])
+    assert shown_stop(first.page) == KEPT.options[-1]
+    assert not first.problems + second.problems

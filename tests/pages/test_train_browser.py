@@ -3,21 +3,16 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-# Other jobs of the session's server may come first.
-PATIENCE_MS = 120_000
+from tests.pages.browser_pages import PATIENCE_MS, Visit
+
 N_CHARTS = 6
+SMALL = "train?k=8&t_epochs=3&t_joint=3&t_two_tower=false"
 
 
 @pytest.mark.browser
 def test_a_run_is_drawn_in_place_survives_a_refresh_and_plays_through_its_epochs(studio_url: str, browser: Browser) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    requested: list[str] = []
-    errors: list[str] = []
-    page.on("request", lambda request: requested.append(request.url) if request.url.startswith("http") else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-
-    page.goto(f"{studio_url}/train?k=8&t_epochs=3&t_joint=3&t_two_tower=false")
+    visit = Visit(browser, f"{studio_url}/{SMALL}")
+    page = visit.page
     page.get_by_role("button", name="Train one epoch").click(timeout=PATIENCE_MS)
     expect(page.get_by_text("Paused", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator(".sparcode-chart[data-drawn]")).to_have_count(N_CHARTS, timeout=PATIENCE_MS)
@@ -35,9 +30,28 @@ def test_a_run_is_drawn_in_place_survives_a_refresh_and_plays_through_its_epochs
     page.get_by_role("button", name="Play").click()
     expect(epoch).to_have_value("3", timeout=PATIENCE_MS)
     expect(page.get_by_role("button", name="Play")).to_be_visible()
+    assert not visit.problems
 
-    stranger = browser.new_context().new_page()
-    stranger.goto(f"{studio_url}/train")
-    expect(stranger.get_by_text("Nothing has been trained in this browser yet")).to_be_visible(timeout=PATIENCE_MS)
-    assert not errors
-    assert not [url for url in requested if not url.startswith(studio_url)]
+
+@pytest.mark.browser
+def test_a_job_under_way_survives_a_refresh_and_another_browser_until_it_is_cancelled(studio_url: str, browser: Browser) -> None:
+    visit = Visit(browser, f"{studio_url}/{SMALL}")
+    page, paused = visit.page, visit.page.get_by_text("Paused", exact=True)
+    page.get_by_role("button", name="Train one epoch").click(timeout=PATIENCE_MS)
+    expect(paused).to_be_visible(timeout=PATIENCE_MS)
+    page.reload()
+    expect(paused).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+
+    stranger = Visit(browser, f"{studio_url}/{SMALL}")
+    expect(stranger.page.get_by_text("Nothing has been trained in this browser yet")).to_be_visible(timeout=PATIENCE_MS)
+    stranger.page.get_by_role("button", name="Start training").click()
+    expect(stranger.page.get_by_text("Waiting.", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    stranger.page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(stranger.page.get_by_text("was cancelled after 0 epochs")).to_be_visible(timeout=PATIENCE_MS)
+
+    expect(paused).to_be_visible()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.get_by_text("was cancelled after 1 epoch", exact=False)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    assert not visit.problems + stranger.problems
