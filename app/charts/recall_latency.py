@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.follow import let_follow, now_marker
+from app.charts.follow import axes_stay, let_follow, now_marker
 from app.charts.frame import titled_figure, with_note
 from app.charts.ghost import PINNED, ghost_marker
 from app.charts.recall_size import Peer, add_peers
@@ -98,6 +98,7 @@ def recall_latency_figure(data: RecallLatencyData, dark: bool) -> go.Figure:
     figure.update_traces(hovertemplate="%{x:.3g} ms<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
     figure.layout.xaxis.update(rangemode="tozero")
     figure.layout.yaxis.update(rangemode="tozero")
+    axes_stay(figure)
     figure.layout.update(
         # No query takes no time, so the lower left is free.
         legend={"orientation": "v", "x": 0.02, "xanchor": "left", "y": 0.02, "yanchor": "bottom", "bgcolor": "rgba(0, 0, 0, 0)"},

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.follow import let_follow, now_marker
+from app.charts.follow import axes_stay, let_follow, now_marker
 from app.charts.frame import titled_figure, with_note
 from app.charts.ghost import PINNED, ghost_line, ghost_marker
 from app.theme import GRID_DARK, GRID_LIGHT, series_style
@@ -144,6 +144,8 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
     figure.update_traces(hovertemplate="%{x:.3g} MB<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
     figure.layout.xaxis.update(type="log", gridcolor=faint, minor={"showgrid": False}, dtick=1)
     figure.layout.yaxis.update(rangemode="tozero")
+    if data.current is not None:
+        axes_stay(figure)
     # Five lines of legend have no room above the plot; recall rises with size, so the lower right is free.
     figure.layout.update(
         legend={"orientation": "v", "x": 1, "xanchor": "right", "y": 0.02, "yanchor": "bottom", "bgcolor": "rgba(0, 0, 0, 0)"},

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.follow import let_follow, now_marker
+from app.charts.follow import axes_stay, let_follow, now_marker
 from app.charts.frame import titled_figure, with_note
 from app.charts.ghost import PINNED, ghost_line, ghost_marker
 from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
@@ -127,6 +127,9 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
     percents, ticks = np.array(TICKS), [_tick(data, percent) for percent in TICKS]
     figure.layout.xaxis.update(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
     figure.layout.yaxis.update(rangemode="tozero")
+    if data.current is not None:
+        # The words on the line of the ceiling stand above it.
+        axes_stay(figure, *([] if data.ceiling is None else [1.1 * data.ceiling]))
     return figure
 
 

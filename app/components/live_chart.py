@@ -54,7 +54,7 @@ export default function ({ data, parentElement }) {
   library(data.url).then((Plotly) => {
     if (box.sparcodeFigure !== data.figure) return;
     if (box.sparcodeDrawn === data.figure) {
-      if (!box.sparcodeMoved) box.dataset.version = data.version;
+      if (!box.sparcodeMoved) box.dataset.version = box.sparcodeGoal = data.version;
       return;
     }
     const figure = JSON.parse(data.figure), standing = box.sparcodeBase;
@@ -63,13 +63,14 @@ export default function ({ data, parentElement }) {
     // Also for whoever has moved traces of the chart in the browser and wants them back where the server put them.
     box.sparcodeRedraw = () => {
       const { data: traces, layout } = JSON.parse(data.figure);
-      return Plotly.react(box, traces, layout, config).then(() => {
+      // A move that has begun would end after this drawing, in traces that may be others.
+      return Promise.resolve(box.sparcodeMoving).then(() => Plotly.react(box, traces, layout, config)).then(() => {
         box.sparcodeMoved = false;
-        box.dataset.version = data.version;
+        box.dataset.version = box.sparcodeGoal = data.version;
       });
     };
     // The slider was quicker: it has put the same measured values there.
-    const moved = box.sparcodeMoved && standing === box.sparcodeBase && box.dataset.version === data.version;
+    const moved = box.sparcodeMoved && standing === box.sparcodeBase && box.sparcodeGoal === data.version;
     if (moved) {
       box.sparcodeMoved = false;
       return;
@@ -89,7 +90,7 @@ export default function ({ data, parentElement }) {
     setTimeout(() => {
       if (box.sparcodeFigure !== null) return;
       if (box.sparcodeObserver) box.sparcodeObserver.disconnect();
-      box.sparcodeObserver = box.sparcodeDrawn = box.sparcodeBase = box.sparcodeRedraw = undefined;
+      box.sparcodeObserver = box.sparcodeDrawn = box.sparcodeBase = box.sparcodeRedraw = box.sparcodeMoving = undefined;
       if (window.Plotly) window.Plotly.purge(box);
     });
   };

@@ -62,16 +62,22 @@ function inView(box) {
   return place.bottom >= 0 && place.top <= window.innerHeight;
 }
 
+const STEP = { transition: { duration: 0 }, frame: { duration: 0, redraw: false }, mode: "immediate" };
+
 // The version is empty where the row is of another stop than the slider's.
 function moveChart(box, columns, row, version) {
-  const follow = following(box), update = {};
-  for (const part of ["x", "y", "text"]) {
-    if (!follow.some((mark) => part in mark)) continue;
-    update[part] = follow.map((mark) => (part in mark ? taken(columns, mark[part], row) : undefined));
-  }
+  const follow = following(box), traces = follow.map((mark) => mark.trace);
+  const parts = ["x", "y", "text"].filter((part) => follow.some((mark) => part in mark));
+  const values = follow.map((mark) =>
+    Object.fromEntries(parts.filter((part) => part in mark).map((part) => [part, taken(columns, mark[part], row)])));
   box.sparcodeMoved = true;
-  box.dataset.version = version;
-  window.Plotly.restyle(box, update, follow.map((mark) => mark.trace));
+  box.sparcodeGoal = version;
+  // Changed traces make Plotly lay the whole chart out again, frames of an animation do not.
+  const moved = box.layout.meta["axes stay"]
+    ? window.Plotly.animate(box, { data: values, traces }, STEP)
+    : window.Plotly.restyle(box, Object.fromEntries(parts.map((part) => [part, values.map((one) => one[part])])), traces);
+  // A frame that a later one overtakes is given up.
+  box.sparcodeMoving = moved.catch(() => {}).then(() => { if (box.sparcodeGoal === version) box.dataset.version = version; });
 }
 
 function moveTiles(tiles, row, version) {
@@ -156,13 +162,12 @@ class Panel {
     const row = this.row();
     if (row === undefined) return;
     const version = this.version(row);
+    const boxes = [...document.querySelectorAll(".sparcode-chart")].filter(
+      (box) => following(box) && window.Plotly && !(version && box.sparcodeGoal === version));
+    // Asked before anything moves: a place asked for after a change makes the browser lay the page out anew.
+    const shown = boxes.filter(inView), later = shown.length < boxes.length;
     moveTiles(this.curve.tiles, row, version);
-    let later = false;
-    for (const box of document.querySelectorAll(".sparcode-chart")) {
-      if (!following(box) || !window.Plotly || (version && box.dataset.version === version)) continue;
-      if (inView(box)) moveChart(box, this.curve.columns, row, version);
-      else later = true;
-    }
+    for (const box of shown) moveChart(box, this.curve.columns, row, version);
     this.root.dataset.redraws = String(Number(this.root.dataset.redraws || 0) + 1);
     // What nobody sees waits until the slider rests, and then takes a frame for each chart.
     if (later && version && !this.moving) this.drawLater(row, version);
@@ -172,7 +177,7 @@ class Panel {
     requestAnimationFrame(() => {
       if (this.moving || this.row() !== row || this.version(row) !== version) return;
       const boxes = [...document.querySelectorAll(".sparcode-chart")];
-      const box = boxes.find((one) => following(one) && one.dataset.version !== version);
+      const box = boxes.find((one) => following(one) && one.sparcodeGoal !== version);
       if (!box) return;
       moveChart(box, this.curve.columns, row, version);
       this.drawLater(row, version);
