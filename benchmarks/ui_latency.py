@@ -72,8 +72,15 @@ def main() -> None:
             figures |= threshold_figures(page, QUICK_MOVES if quick else N_MOVES)
             figures["redraws_per_s"] = drag_threshold(page, QUICK_DRAG_SECONDS if quick else DRAG_SECONDS)
             print(f"\nThreshold, dragged: {figures['redraws_per_s']:.1f} redraws a second")
-            figures |= setting_figures(page, address, QUICK_WALKS if quick else WALKS)
             figures["warm_page_s"] = warm_page(browser, address)
+            page.close()
+        # Recorded models would answer some of the settings at once.
+        with running_studio(environment, recorded=False) as address:
+            page = browser.new_page(viewport=VIEW)
+            page.goto(f"{address}/explorer?{START}")
+            page.wait_for_selector(FIRST_FIGURES, timeout=PATIENCE_MS)
+            settled(page)
+            figures |= setting_figures(page, address, QUICK_WALKS if quick else WALKS)
     cold, first, warm = (figures[name] for name in ("first_chart_s", "first_figures_s", "warm_page_s"))
     print(f"\nProcess start to the first chart {cold:.1f} s, to figures {first:.1f} s; a page of the warm studio {warm:.1f} s\n")
     print(json.dumps({name: round(float(value), 2) for name, value in figures.items()}))
