@@ -1,0 +1,94 @@
+"""How long a visitor waits for the first chart: seconds from the launch of the server, and from opening a page of a running one.
+
+Each page is opened in a browser with an empty cache right after a launch, and then again in another tab of it. Prints a Markdown table of
+medians, and one line of JSON.
+
+    python -m benchmarks.first_start --rounds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import time
+from typing import Final
+
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from scripts.studio_in_browser import BROWSERS, running_studio
+
+PATIENCE_MS: Final = 90_000
+# What the server and the page still do in the background when the first chart is there.
+SETTLING_MS: Final = 6_000
+DRAWN: Final = "() => document.querySelector('.sparcode-chart[data-drawn]')"
+DIAGRAM: Final = """() => {
+  const chart = document.querySelector('[data-testid=stMermaidChart]');
+  return chart && chart.offsetHeight > 60 && chart.querySelector('svg g, img');
+}"""
+# Page -> its path, and what its first chart is told by.
+PAGES: Final = {"Overview": ("", DIAGRAM), "Index Explorer": ("explorer", DRAWN), "Train": ("train", DRAWN)}
+
+
+def main() -> None:
+    """Launch, time, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="launches per page")
+    rounds = parser.parse_args().rounds
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        sys.exit(f"error: no browser on PATH (looked for {', '.join(BROWSERS)})")
+    print("| page | from launch (s) | another tab (s) |\n|---|---|---|")
+    medians = {}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        for name, (path, drawn) in PAGES.items():
+            cold, warm = zip(*(waits(browser, path, drawn) for _ in range(rounds)), strict=True)
+            medians[name] = (statistics.median(cold), statistics.median(warm))
+            print(f"| {name} | {medians[name][0]:.2f} | {medians[name][1]:.2f} |", flush=True)
+    print(
+        json.dumps(
+            {
+                f"{name} {kind} (s)": round(value, 2)
+                for name, pair in medians.items()
+                for kind, value in zip(("cold", "warm"), pair, strict=True)
+            }
+        )
+    )
+
+
+def waits(browser: Browser, path: str, drawn: str) -> tuple[float, float]:
+    """Seconds to the first chart from the launch of a server, and from opening another tab.
+
+    Parameters
+    ----------
+    browser
+        Running already.
+    path
+        Of the page.
+    drawn
+        JavaScript that tells whether the chart is there.
+    """
+    launched = time.perf_counter()
+    with running_studio() as address:
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        cold = first_chart(context, f"{address}/{path}", drawn) - launched
+        context.pages[0].wait_for_timeout(SETTLING_MS)
+        opened = time.perf_counter()
+        warm = first_chart(context, f"{address}/{path}", drawn) - opened
+        context.close()
+    return cold, warm
+
+
+def first_chart(context: BrowserContext, url: str, drawn: str) -> float:
+    """Open a page in a new tab; when its first chart is there."""
+    page = context.new_page()
+    page.goto(url, wait_until="commit")
+    page.wait_for_function(drawn, polling=20, timeout=PATIENCE_MS)
+    return time.perf_counter()
+
+
+if __name__ == "__main__":
+    main()
