@@ -45,6 +45,18 @@ function base(figure) {
   return JSON.stringify([traces, figure.layout]);
 }
 
+// A reader's zoom survives new data. Plotly sees to that by itself only where the figure leaves the axes to it.
+function keepZoom(box, layout) {
+  const fixed = box.sparcodeFixed || {};
+  box.sparcodeFixed = {};
+  for (const name of ["xaxis", "yaxis"]) {
+    const next = layout[name] || {}, standing = (box.layout || {})[name] || {};
+    box.sparcodeFixed[name] = next.range && String(next.range);
+    const zoomed = fixed[name] && standing.range && String(standing.range) !== fixed[name];
+    if (zoomed && next.range) Object.assign(next, { range: [...standing.range], autorange: standing.autorange });
+  }
+}
+
 export default function ({ data, parentElement }) {
   const box = parentElement.querySelector(".sparcode-chart");
   box.style.height = data.height + "px";
@@ -64,7 +76,10 @@ export default function ({ data, parentElement }) {
     box.sparcodeRedraw = () => {
       const { data: traces, layout } = JSON.parse(data.figure);
       // A move that has begun would end after this drawing, in traces that may be others.
-      return Promise.resolve(box.sparcodeMoving).then(() => Plotly.react(box, traces, layout, config)).then(() => {
+      return Promise.resolve(box.sparcodeMoving).then(() => {
+        keepZoom(box, layout);
+        return Plotly.react(box, traces, layout, config);
+      }).then(() => {
         box.sparcodeMoved = false;
         box.dataset.version = box.sparcodeGoal = data.version;
       });
@@ -90,7 +105,8 @@ export default function ({ data, parentElement }) {
     setTimeout(() => {
       if (box.sparcodeFigure !== null) return;
       if (box.sparcodeObserver) box.sparcodeObserver.disconnect();
-      box.sparcodeObserver = box.sparcodeDrawn = box.sparcodeBase = box.sparcodeRedraw = box.sparcodeMoving = undefined;
+      box.sparcodeObserver = box.sparcodeDrawn = box.sparcodeBase = box.sparcodeRedraw = undefined;
+      box.sparcodeMoving = box.sparcodeFixed = undefined;
       if (window.Plotly) window.Plotly.purge(box);
     });
   };
