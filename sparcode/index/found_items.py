@@ -57,3 +57,10 @@ def best_unseen(
         for place in range(k):
             item_ids_out[row, place] = kept_items[place] if place < size else -1
             scores_out[row, place] = kept_scores[place] if place < size else -np.inf
+
+
+def warm_up() -> None:
+    """Compile the function (or load it from the cache), so that no request pays for it."""
+    row, item = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
+    out = np.empty((1, 1), dtype=np.int32), np.empty((1, 1), dtype=np.float32)
+    best_unseen(item, np.zeros((1, 1), dtype=np.float32), np.zeros(2, dtype=np.int64), np.zeros(0, dtype=np.int32), row, *out)

@@ -4,7 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcode.index.found_items import best_unseen
+from sparcode.index.faiss_configs import FlatConfig
+from sparcode.index.faiss_search import build_faiss, search_faiss
+from sparcode.index.found_items import best_unseen, warm_up
 
 
 @given(seed=st.integers(0, 1000), k=st.integers(1, 12))
@@ -25,3 +27,11 @@ def test_the_best_unseen_are_those_of_a_plain_sort(seed: int, k: int) -> None:
         assert item_ids[row].tolist() == [item for _, item in best] + [-1] * (k - len(best))
         assert values[row].tolist() == [-score for score, _ in best] + [-np.inf] * (k - len(best))
     assert (item_ids[1] == 77).all()
+
+
+def test_a_search_uses_the_code_compiled_by_the_warm_up() -> None:
+    warm_up()
+    n_compiled = len(best_unseen.signatures)
+    vectors = np.eye(4, dtype=np.float32)
+    search_faiss(build_faiss(vectors, FlatConfig()), vectors, 2, None)
+    assert len(best_unseen.signatures) == n_compiled
