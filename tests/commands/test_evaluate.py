@@ -67,6 +67,8 @@ def test_a_size_is_met_in_the_layout_served(command: Command, kept_run: Path, po
 def test_lists_are_cut_at_a_number_of_scores(command: Command, kept_run: Path) -> None:
     usual, cut = record(command, kept_run), record(command, kept_run, "--per-list", 3)
     assert (cut["per_list"], cut["threshold"], usual["per_list"]) == (3, usual["threshold"], None)
+    assert cut["check"]["recall_by_direct_scoring"] is None
+    assert "direct scoring" not in command("evaluate", kept_run, *TINY_DATA, "--per-list", 3).stdout
     assert cut["density"] <= 3 / 80
     assert cut["density"] < usual["density"]
     blocks = record(command, kept_run, "--per-list", 3, "--threshold", repr(usual["threshold"]), "--postings", "blocked")
