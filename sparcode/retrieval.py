@@ -171,7 +171,7 @@ class FaissRetriever:
         self,
         vector_model: VectorModel,
         kind: Literal["flat", "hnsw", "ivfflat", "ivfpq"] = "flat",
-        params: Mapping[str, int | str] | None = None,
+        params: Mapping[str, int | float | str] | None = None,
     ) -> None:
         if kind not in FAISS_CONFIGS:
             raise ValueError(f"kind must be one of {', '.join(FAISS_CONFIGS)}; got {kind!r}")
@@ -189,26 +189,29 @@ class FaissRetriever:
         """Retrieve for queries that are encoded already: (B, D') float32, with B rows of items to leave out; see `search_faiss`."""
         return search_faiss(self._index, vectors, k, seen)
 
-    def with_params(self, params: Mapping[str, int]) -> FaissRetriever:
+    def with_params(self, params: Mapping[str, int | float | str]) -> FaissRetriever:
         """The same index searched otherwise.
 
         Parameters
         ----------
         params
-            Only ``ef_search`` and ``n_probe`` matter after building.
+            Only ``ef_search``, ``exclude``, ``n_probe`` and, where there is re-ranking, ``k_factor`` matter after building.
 
         Raises
         ------
         ValueError
             If another setting is named, one the kind does not have, or a value is out of bounds.
         """
-        allowed = sorted({"ef_search", "n_probe"} & set(type(self.config).model_fields))
+        refined = {"k_factor"} if getattr(self.config, "k_factor", 0) else set()
+        allowed = sorted({"ef_search", "exclude", "n_probe"} & set(type(self.config).model_fields) | refined)
         if other := sorted(set(params) - set(allowed)):
             raise ValueError(
                 f"{', '.join(other)} cannot be changed in a built {self.kind} index; allowed: {', '.join(allowed) or 'nothing'}"
             )
         changed = copy.copy(self)
         changed.config = type(self.config).model_validate(self.config.model_dump() | dict(params))
+        if refined and not changed.config.k_factor:
+            raise ValueError("k_factor cannot be 0 in an index built with re-ranking")
         changed._index = self._index._replace(config=changed.config)
         return changed
 

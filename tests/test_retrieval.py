@@ -545,6 +545,38 @@ def test_a_built_index_can_be_searched_more_and_less_closely() -> None:
     assert close.config.n_probe == 20
 
 
+def test_hnsw_passes_over_seen_items_or_asks_for_more_with_the_same_result() -> None:
+    vectors, queries = uneven_vectors(), some_queries(40, n_items=3000)
+    close = FaissRetriever(vectors, "hnsw", {"ef_search": 2000})
+    passing = close.with_params({"exclude": "selector"})
+    found, passed = close.retrieve(queries, 20).item_ids, passing.retrieve(queries, 20).item_ids
+    assert (found == passed).mean() > 0.98
+    for row, items in enumerate(passed):
+        alone = passing.retrieve(queries.take(np.array([row])), 20).item_ids[0]
+        np.testing.assert_array_equal(alone, items)
+        seen = queries.items[queries.indptr[row] : queries.indptr[row + 1]]
+        assert not np.isin(items, seen).any()
+
+
+def test_codes_ranked_again_by_whole_vectors_find_more() -> None:
+    import faiss
+
+    vectors, queries = uneven_vectors(), some_queries(40, n_items=3000)
+    exact = FaissRetriever(vectors).retrieve(queries, 20).item_ids
+    settings = {"n_lists": 10, "n_probe": 10, "n_subvectors": 2}
+    by_codes = FaissRetriever(vectors, "ivfpq", settings)
+    again = FaissRetriever(vectors, "ivfpq", settings | {"k_factor": 8})
+
+    def share(retriever: FaissRetriever) -> float:
+        found = retriever.retrieve(queries, 20).item_ids
+        return float(np.mean([np.isin(want, row).mean() for want, row in zip(exact, found, strict=True)]))
+
+    assert share(by_codes) < share(again)
+    assert sum(again.size_bytes().values()) == pytest.approx(faiss.serialize_index(again._index.index).nbytes, rel=0.02)
+    with pytest.raises(ValueError, match="k_factor cannot be 0"):
+        again.with_params({"k_factor": 0})
+
+
 @pytest.mark.parametrize(
     ("kind", "params", "message"),
     [

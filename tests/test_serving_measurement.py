@@ -65,6 +65,19 @@ def test_every_retriever_is_a_point_untimed_first_and_again_after_every_round() 
     assert last.n_timed == PLAN.n_queries
 
 
+def test_settings_of_hnsw_are_named_by_what_was_searched() -> None:
+    sweep = SWEEP._replace(ef_search=(16, 4096), n_lists=(), exclude=("ask_more", "selector"))
+    asked = tiny_split().validation.queries
+    words = [peer.setting for peer in two_tower_peers(two_tower(), sweep, asked) if peer.kind == HNSW]
+    assert words[1:] == [
+        "4 links, efSearch 4096",
+        f"4 links, selector, efSearch {min(K, asked.n_items)}",
+        "4 links, selector, efSearch 4096",
+    ]
+    assert words[0].startswith("4 links, efSearch ")
+    assert "efSearch 16" not in words[0]  # more were asked for than that
+
+
 def test_accuracy_and_bytes_are_those_of_the_retriever() -> None:
     found = peers()
     for peer, point in zip(found, measured(found)[: len(found)], strict=True):

@@ -30,6 +30,10 @@ class HNSWConfig(Config):
     reduction: Literal["l2", "none"] = Field(
         "l2", description="What neighbours are near by: l2 (distance, with one dimension more) or none (the inner product itself)."
     )
+    exclude: Literal["ask_more", "selector"] = Field(
+        "ask_more",
+        description="Items a query has seen: ask_more (that many more are asked for, ef_search rises with them) or selector (passed over).",
+    )
 
 
 class IVFFlatConfig(Config):
@@ -49,6 +53,12 @@ class IVFPQConfig(Config):
     )
     n_bits: int = Field(0, ge=0, le=12, description="Bits per part; 0 takes 8, or fewer where the catalogue is smaller than 256.")
     n_probe: int = _N_PROBE
+    k_factor: float = Field(
+        0.0,
+        ge=0.0,
+        le=1000.0,
+        description="Re-ranking: so many times as many are found by codes, then ordered by whole vectors, which are kept too; 0: none.",
+    )
     seed: int = _SEED
 
 

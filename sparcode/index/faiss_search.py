@@ -110,7 +110,12 @@ def _untrained_ivfpq(n_items: int, dim: int, n_lists: int, config: IVFPQConfig) 
         raise ValueError(f"n_bits={n_bits} needs at least {2**n_bits} items to learn from; got {n_items}")
     index = faiss.IndexIVFPQ(faiss.IndexFlatIP(dim), dim, n_lists, n_subvectors, n_bits, faiss.METRIC_INNER_PRODUCT)
     _seed((index.cp, index.pq.cp), config.seed)
-    return index
+    if not config.k_factor:
+        return index
+    refined = faiss.IndexRefineFlat(index)
+    refined.own_fields = True
+    index.this.disown()
+    return refined
 
 
 def _seed(clusterings: tuple[faiss.ClusteringParameters, ...], seed: int) -> None:
@@ -122,6 +127,9 @@ def _seed(clusterings: tuple[faiss.ClusteringParameters, ...], seed: int) -> Non
 def faiss_bytes(items: ItemIndex) -> dict[str, int]:
     """Bytes of the arrays that serving needs, by part."""
     index = items.index
+    if isinstance(index, faiss.IndexRefineFlat):
+        by_codes = ItemIndex(faiss.downcast_index(index.base_index), items.config, items.dim)
+        return faiss_bytes(by_codes) | {"vectors": 4 * index.ntotal * index.d}
     if isinstance(index, faiss.IndexHNSWFlat):
         hnsw = index.hnsw
         links = 4 * hnsw.neighbors.size() + 8 * hnsw.offsets.size() + 4 * hnsw.levels.size()
@@ -137,9 +145,9 @@ def faiss_bytes(items: ItemIndex) -> dict[str, int]:
 def search_faiss(items: ItemIndex, vectors: np.ndarray, k: int, seen: Histories | None) -> Retrieved:
     """The k best items found for every query by inner product, without those it has seen.
 
-    As many more are asked for as the query has seen items, rounded up a little, so that queries can go to faiss in few groups and one alone
-    is answered as in a batch. Approximate indexes may find fewer than k. Scores are inner products, with HNSW up to rounding, since
-    they are computed back from distances.
+    HNSW can pass over seen items in its graph (`exclude`). Else as many more are asked for as the query has seen items, rounded up a
+    little, so that queries can go to faiss in few groups and one alone is answered as in a batch. Approximate indexes may find fewer than
+    k. Scores are inner products, with HNSW up to rounding, since they are computed back from distances.
 
     Parameters
     ----------
@@ -163,6 +171,12 @@ def search_faiss(items: ItemIndex, vectors: np.ndarray, k: int, seen: Histories 
         raise ValueError(f"query vectors must be a (B, {items.dim}) array; got shape {vectors.shape}")
     indptr, seen_items = seen_arrays(seen, len(vectors), n_items)
     result = empty_result(len(vectors), k)
+    if len(seen_items) and isinstance(items.config, HNSWConfig) and items.config.exclude == "selector":
+        for row in range(len(vectors)):
+            passed = seen_items[indptr[row] : indptr[row + 1]]
+            scores, found = _inner_products(items, vectors[row : row + 1], min(k, n_items), passed)
+            best_unseen(found, scores, indptr, seen_items, np.array([row]), *result)
+        return result
     rows_of_width: dict[int, list[int]] = {}
     for row, n_seen in enumerate(np.diff(indptr).tolist()):
         rows_of_width.setdefault(min(n_items, search_width(k + n_seen)), []).append(row)
@@ -178,9 +192,9 @@ def search_width(n: int) -> int:
     return -(-n // step) * step
 
 
-def _inner_products(items: ItemIndex, vectors: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """(n, width) float32 inner products and int64 items, -1 where fewer were found."""
-    params = _search_params(items.config, width)
+def _inner_products(items: ItemIndex, vectors: np.ndarray, width: int, passed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(n, width) float32 inner products and int64 items, -1 where fewer were found; `passed` items are never found."""
+    params = _search_params(items.config, width) if passed is None or not len(passed) else _hnsw_without(passed, items.config, width)
     if items.largest_square is None:
         return items.index.search(vectors, width, params=params)
     asked = np.zeros((len(vectors), items.dim + 1), dtype=np.float32)
@@ -196,9 +210,22 @@ def _inner_products(items: ItemIndex, vectors: np.ndarray, width: int) -> tuple[
 def _search_params(config: Config, width: int) -> faiss.SearchParameters | None:
     if isinstance(config, HNSWConfig):
         return _hnsw_params(max(config.ef_search, width))
+    if isinstance(config, IVFPQConfig) and config.k_factor:
+        return _refine_params(config.n_probe, config.k_factor)
     if isinstance(config, (IVFFlatConfig, IVFPQConfig)):
         return _ivf_params(config.n_probe)
     return None
+
+
+def hnsw_width(config: HNSWConfig, k: int, n_seen: int, n_items: int) -> int:
+    """Candidates that a search looks at for a query that has seen so many items: its true efSearch."""
+    width = min(k, n_items) if config.exclude == "selector" else min(n_items, search_width(k + n_seen))
+    return max(config.ef_search, width)
+
+
+def _hnsw_without(passed: np.ndarray, config: HNSWConfig, width: int) -> faiss.SearchParameters:
+    selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(passed.astype(np.int64)))
+    return faiss.SearchParametersHNSW(efSearch=max(config.ef_search, width), sel=selector)
 
 
 # Making one takes as long as a small search; a search only reads it.
@@ -210,3 +237,8 @@ def _hnsw_params(ef_search: int) -> faiss.SearchParameters:
 @lru_cache(maxsize=1024)
 def _ivf_params(n_probe: int) -> faiss.SearchParameters:
     return faiss.SearchParametersIVF(nprobe=n_probe)
+
+
+@lru_cache(maxsize=1024)
+def _refine_params(n_probe: int, k_factor: float) -> faiss.SearchParameters:
+    return faiss.IndexRefineSearchParameters(k_factor=k_factor, base_index_params=faiss.SearchParametersIVF(nprobe=n_probe))
