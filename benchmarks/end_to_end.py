@@ -4,10 +4,11 @@
 
 Trains two-tower and, from one backbone, SparCode with several numbers of nearest codes, then serves each with every retriever at many
 settings. Recall is measured against the targets. Single queries are timed one by one, the retrievers in turn, and a query's time is the
-median over rounds. First all settings are measured; then the best of each kind are timed again on all test users, and the ratios are taken
-from that second run alone, so that the luckiest of many settings has no advantage. The best of a two-tower kind is its fastest
-setting within 0.1% of the exact Recall@50; SparCode's is its fastest with at least the exact Recall@50. Where no setting reaches that, the
-most accurate one stands in, and the ratio of recalls tells. Plots go to --out.
+median over rounds. First all settings are measured on the validation users, and the best of each kind is chosen by that pass alone, recall
+and speed alike; then the chosen ones are measured on all test users, where the ratios come from. So neither the luckiest of many settings
+nor one that suits the test users has an advantage. The best of a two-tower kind is its fastest setting within 0.1% of the exact
+Recall@50; SparCode's is its fastest with at least the exact Recall@50. Where no setting reaches that, the most accurate one stands in, and
+the ratio of recalls tells. Plots, of the validation pass, go to --out.
 """
 
 from __future__ import annotations
@@ -26,46 +27,46 @@ import typer
 from benchmarks.pareto_plot import write_pareto
 from benchmarks.quality import QUICK, settings
 from benchmarks.served_point import ServedPoint, fastest, latency
-from benchmarks.serving_peers import CSR, DIRECT, KINDS, QUICK_SWEEP, peers
+from benchmarks.serving_peers import CSR, DIRECT, FULL_SWEEP, KINDS, QUICK_SWEEP, peers
 from benchmarks.trained_models import trained_models
 from sparcode.allocator import keep_freed_memory
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
-from sparcode.data.split import EvaluationSet, split_users
+from sparcode.data.split import EvaluationSet, Split, split_users
 from sparcode.data.synthetic import generate
 from sparcode.evaluation import accuracy
 from sparcode.interleaved_timing import Timing, interleaved, queries_per_second
 from sparcode.machine import machine_facts
 from sparcode.pareto import pareto_front
-from sparcode.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, K, Peer, Sweep
+from sparcode.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, K, Peer
 
 NEAREST = (1, 2, 4, 8)
 # Scoring every item takes a thousand times as long; a few queries say how long.
 SLOW, SLOW_QUERIES = (DIRECT, ALL_TO_ALL), 10
 WITHIN = 0.999
-SMALL = {"quantizer": {"codebook_size": 64}, "training": {"epochs": 20, "joint_epochs": 6}}
+SMALL = {"quantizer": {"codebook_size": 64}, "training": {"epochs": 12, "joint_epochs": 4}}
 
 
-def measure(found: list[Peer], test: EvaluationSet, n_timed: int, rounds: int, seed: int) -> list[ServedPoint]:
+def measure(found: list[Peer], users: EvaluationSet, n_timed: int, rounds: int, seed: int) -> list[ServedPoint]:
     """Recall, latency, bytes and batch speed of every peer."""
-    order = np.random.default_rng(seed).permutation(len(test.queries))[:n_timed]
+    order = np.random.default_rng(seed).permutation(len(users.queries))[:n_timed]
     timings: dict[str, Timing] = {}
     for group, rows, times in (
         ([peer for peer in found if peer.kind not in SLOW], order, rounds),
         ([peer for peer in found if peer.kind in SLOW], order[:SLOW_QUERIES], 1),
     ):
         if group:
-            timings |= interleaved({peer.name: peer.call for peer in group}, test.queries.take(rows), times, seed=seed)
-    return [_point(peer, timings[peer.name], test) for peer in found]
+            timings |= interleaved({peer.name: peer.call for peer in group}, users.queries.take(rows), times, seed=seed)
+    return [_point(peer, timings[peer.name], users) for peer in found]
 
 
-def _point(peer: Peer, timing: Timing, test: EvaluationSet) -> ServedPoint:
-    batch = test.queries.take(np.arange(SLOW_QUERIES)) if peer.kind in SLOW else test.queries
+def _point(peer: Peer, timing: Timing, users: EvaluationSet) -> ServedPoint:
+    batch = users.queries.take(np.arange(SLOW_QUERIES)) if peer.kind in SLOW else users.queries
     return ServedPoint(
         peer.kind,
         peer.setting,
-        accuracy(peer.retriever, test, K)[0],
+        accuracy(peer.retriever, users, K)[0],
         *(timing.total_ms(percentile) for percentile in (50, 95, 99)),
         float("nan") if peer.kind in SLOW else float(np.median(timing.encode_us)) / 1e3,  # those encode on their way
         float(np.median(timing.retrieve_us)) / 1e3,
@@ -75,7 +76,7 @@ def _point(peer: Peer, timing: Timing, test: EvaluationSet) -> ServedPoint:
 
 
 def best_of_kinds(points: list[ServedPoint]) -> dict[str, ServedPoint]:
-    """The setting of every kind that the second run compares, by the rule at the top of this file."""
+    """The setting of every kind that the test users meet, chosen from validation points by the rule at the top of this file."""
     exact = next(point.recall for point in points if point.kind == FLAT)
     best = {kind: fastest(points, kind, WITHIN * exact) for kind in (FLAT, HNSW, IVF_FLAT, IVF_PQ)}
     best[SPARCODE] = fastest(points, SPARCODE, exact)
@@ -119,8 +120,8 @@ def main(
     ] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder for trained models; what it holds is not trained again.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the plots and all points as JSON.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that each query is timed; three times as often in the second run.")] = 3,
-    timed: Annotated[int, typer.Option(min=1, help="Queries timed in the first run.")] = 200,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each query is timed; three times as often on test users.")] = 3,
+    timed: Annotated[int, typer.Option(min=1, help="Validation queries timed of each setting.")] = 200,
     quick: Annotated[bool, typer.Option("--quick", help="A small built-in data set and few settings: under 50 s.")] = False,
 ) -> None:
     """Train or load, measure, print tables and ratios, draw."""
@@ -139,26 +140,30 @@ def main(
     for n_threads in threads or [1]:
         torch.set_num_threads(n_threads)
         faiss.omp_set_num_threads(n_threads)
-        found = peers(models, split, config, QUICK_SWEEP if quick else Sweep(), n_threads)
-        print(f"{source!r}, {machine_facts()}; encoder {encoder}, seed {seed}, {len(split.test.users)} test users\n")
-        points, best = _two_runs(found, split.test, timed, rounds, seed)
+        found = peers(models, split, config, QUICK_SWEEP if quick else FULL_SWEEP, n_threads)
+        print(f"{source!r}, {machine_facts()}; encoder {encoder}, seed {seed}")
+        print(f"{len(split.validation.users)} validation users, {len(split.test.users)} test users\n")
+        points, best = chosen_and_tested(found, split, timed, rounds, seed)
         headline = headline or ratios(best)
         if out is not None:
             _write(points, source, config, out / f"threads-{n_threads}")
     print(json.dumps(headline))
 
 
-def _two_runs(
-    found: list[Peer], test: EvaluationSet, timed: int, rounds: int, seed: int
+def chosen_and_tested(
+    found: list[Peer], split: Split, timed: int, rounds: int, seed: int
 ) -> tuple[list[ServedPoint], dict[str, ServedPoint]]:
-    """All settings, printed as far as nothing of their kind beats them; then the best of each kind again."""
-    points = measure(found, test, timed, rounds, seed)
+    """All settings on validation users, printed as far as nothing of their kind beats them; then the chosen of each kind on test users."""
+    points = measure(found, split.validation, timed, rounds, seed)
     fronts = [point for kind in KINDS for point in pareto_front((one for one in points if one.kind == kind), latency)]
-    print("All settings, those that no other of their kind beats:\n\n" + "\n".join(table(fronts)) + "\n")
-    wanted = {(point.kind, point.setting) for point in best_of_kinds(points).values()}
-    again = measure([peer for peer in found if (peer.kind, peer.setting) in wanted], test, len(test.queries), 3 * rounds, seed + 1)
-    print("The best of each kind, timed again on all test users:\n\n" + "\n".join(table(again)) + "\n")
-    return points, {point.kind: point for point in again}
+    print("Validation users, all settings that no other of their kind beats:\n\n" + "\n".join(table(fronts)) + "\n")
+    best = best_of_kinds(points)
+    wanted = {(point.kind, point.setting) for point in best.values()}
+    print("Chosen on validation users:\n\n" + "\n".join(table(list(best.values()))) + "\n", flush=True)
+    chosen = [peer for peer in found if (peer.kind, peer.setting) in wanted]
+    tested = measure(chosen, split.test, len(split.test.queries), 3 * rounds, seed + 1)
+    print("The same on all test users:\n\n" + "\n".join(table(tested)) + "\n")
+    return points, {point.kind: point for point in tested}
 
 
 def _write(points: list[ServedPoint], source: Interactions, config: RunConfig, folder: Path) -> None:

@@ -14,7 +14,7 @@ class ServedPoint(NamedTuple):
     kind, setting
         What it is, and how it was set.
     recall
-        Mean Recall@50 over the test users.
+        Mean Recall@50 over the users it was measured on.
     p50_ms, p95_ms, p99_ms
         Single queries, encoding included.
     encode_ms, retrieve_ms
@@ -22,7 +22,7 @@ class ServedPoint(NamedTuple):
     size_bytes
         Arrays that serving holds of items and codes; the query encoder comes on top.
     queries_per_second
-        All test queries as one batch, encoding included.
+        All their queries as one batch, encoding included.
     """
 
     kind: str

@@ -31,7 +31,11 @@ from sparcode.serving_peers import (
 
 CSR, DIRECT = "SparCode (scipy CSR)", "SparCode (direct)"
 KINDS = (SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, CSR, DIRECT, ALL_TO_ALL)
-QUICK_SWEEP = Sweep(densities=(0.2, 0.05), links=(16,), ef_search=(16, 128), n_lists=(0,), n_probe=(4, 16))
+EXCLUDE = ("ask_more", "selector")
+FULL_SWEEP = Sweep(ef_search=(16, 64, 96, 128, 192, 256, 512), exclude=EXCLUDE, k_factor=(0.0, 2.0, 4.0))
+QUICK_SWEEP = Sweep(
+    densities=(0.2, 0.05), links=(16,), ef_search=(16, 128), n_lists=(0,), n_probe=(4, 16), exclude=EXCLUDE, k_factor=(0.0, 2.0)
+)
 
 
 def peers(models: TrainedModels, split: Split, config: RunConfig, sweep: Sweep, n_threads: int) -> list[Peer]:
@@ -50,7 +54,7 @@ def peers(models: TrainedModels, split: Split, config: RunConfig, sweep: Sweep, 
     n_threads
         Threads that a batch may use in SparCode's index.
     """
-    found = list(two_tower_peers(models.two_tower, sweep))
+    found = list(two_tower_peers(models.two_tower, sweep, split.validation.queries))
     for nearest, model in models.sparcode.items():
         index = build_run_index(model, split.train_queries, config.index)
         for peer in _of_index(model, index, sweep, config, n_threads):

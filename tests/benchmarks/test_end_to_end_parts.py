@@ -5,14 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import end_to_end
 from benchmarks.end_to_end import best_of_kinds, ratios
 from benchmarks.pareto_plot import pareto_figure
 from benchmarks.served_point import ServedPoint, fastest, latency, size
 from benchmarks.serving_peers import CSR
 from sparcode.data.interactions import Histories
+from sparcode.data.split import EvaluationSet, Split
+from sparcode.index.top_k import Retrieved
 from sparcode.interleaved_timing import Call, interleaved
 from sparcode.pareto import pareto_front
-from sparcode.serving_peers import FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
+from sparcode.serving_peers import FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, Peer
 
 
 def point(kind: str, recall: float, p50_ms: float, size_bytes: int = 10, setting: str = "a") -> ServedPoint:
@@ -88,3 +91,44 @@ def test_the_plot_shows_every_kind_in_both_panels_and_needs_no_network(tmp_path:
 def test_a_plot_needs_points() -> None:
     with pytest.raises(ValueError, match="at least one point"):
         pareto_figure([], "nothing")
+
+
+class Fake:
+    """A retriever that finds the targets of as many users as asked for, on either of two sets."""
+
+    def __init__(self, found_of: dict[int, int]) -> None:
+        self.found_of = found_of
+
+    def retrieve(self, queries: Histories, k: int) -> Retrieved:
+        items = np.full((len(queries), k), -1, dtype=np.int32)
+        items[: self.found_of[len(queries)], 0] = 9
+        return Retrieved(items, np.zeros(items.shape, dtype=np.float32))
+
+    def size_bytes(self) -> dict[str, int]:
+        return {"all": 1}
+
+
+def test_settings_are_chosen_on_validation_users_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def users(n: int) -> EvaluationSet:
+        return EvaluationSet(Histories.from_lists([[0]] * n, 10), Histories.from_lists([[9]] * n, 10), np.arange(n))
+
+    validation, test = users(4), users(5)
+    split = Split(users(1).queries, np.arange(1), validation, test, {})
+    # "a" is good on validation users, "b" on test users.
+    found = [
+        Peer(kind, setting, Fake({4: 4 - 2 * (setting == "b"), 5: 5 - 2 * (setting == "a")}), Call(len, lambda *_: None))
+        for kind in (FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, CSR)
+        for setting in (("a",) if kind == FLAT else ("a", "b"))
+    ]
+    measured, original = [], end_to_end.measure
+
+    def measure(peers: list[Peer], at: EvaluationSet, *rest: int) -> list[ServedPoint]:
+        measured.append((len(peers), len(at.queries)))
+        return original(peers, at, *rest)
+
+    monkeypatch.setattr(end_to_end, "measure", measure)
+    points, best = end_to_end.chosen_and_tested(found, split, timed=4, rounds=1, seed=0)
+    assert measured == [(11, 4), (6, 5)]
+    assert {point.recall for point in points} == {1.0, 0.5}
+    assert {(point.setting, point.recall) for point in best.values()} == {("a", 0.6)}
+    assert set(ratios(best)) == {"latency_vs_two_tower_hnsw", "recall_vs_two_tower"}
