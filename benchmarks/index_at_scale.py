@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import typer
 
 from benchmarks.grown_catalogue import grown
@@ -146,12 +145,11 @@ def main(
         print(first_answer(folder))
         return
     keep_freed_memory()
-    torch.set_grad_enabled(True)
     interactions = load(data) if data is not None else generate(QUICK) if quick else generate()
     overrides = {"quantizer": {"n_nearest": n_nearest}, "training": {"epochs": 8, "joint_epochs": 4} if quick else {}}
     config = settings(interactions, "mean", None, seed, overrides)
     split = split_users(interactions, config.split)
-    kept = None if keep is None else lambda name: keep / f"retrieval-{interactions.name}-{name}.safetensors"
+    kept = None if keep is None else lambda name: keep / f"{interactions.content_hash()}-{name}.safetensors"
     models = trained_models(split, config, config, (n_nearest,), kept)
     model = models.sparcode[n_nearest]
     print(machine_facts())
