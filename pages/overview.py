@@ -37,8 +37,10 @@ st.markdown(
 )
 st.mermaid_chart(FLOW, alt="From a user's history to tokens, codes, scores, the sparse index and the top items")
 # Streamlit looks relative paths up from the entry script's folder, which is not this one.
-st.page_link(
-    Path(__file__).with_name("index_explorer.py"),
-    label="**Open the Index Explorer →** Move codebooks and threshold, watch recall, latency and size",
-)
+for file, label in (
+    ("index_explorer.py", "**Open the Index Explorer →** Move codebooks and threshold, watch recall, latency and size"),
+    ("train.py", "**Train →** Watch a model learn from scratch, beside its baselines and earlier runs"),
+    ("compare.py", "**Compare →** Measure SparCode beside two-tower search on this machine"),
+):
+    st.page_link(Path(__file__).with_name(file), label=label)
 _figures()
