@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -116,31 +117,24 @@ def compare(
 
     peer = two_tower(told) if two_tower is not None else train_peer(split, config, told, handle)
     add(TWO_TOWER, "dot product with every item", two_tower_retriever(peer.model), peer.seconds)
-    handle.publish(Step("building faiss indexes of two-tower's vectors", None))
     left_out = []
-    for kind, note in FAISS_NOTES.items():
-        started = time.perf_counter()
-        try:
-            served = FaissRetriever(peer.model, kind)
-        except (ValueError, RuntimeError) as error:
-            # A catalogue too small for an index's cells leaves the others.
-            left_out.append(f"{TWO_TOWER} through faiss {kind} is left out: {error}")
-            continue
-        add(f"{TWO_TOWER}, faiss {kind}", note, served, peer.seconds + time.perf_counter() - started)
 
-    handle.publish(Step("fitting EASE and popularity", None))
-    for name, note, floor in (
-        (EASE_NAME, "item-to-item weights, closed form", EASE()),
-        (POPULARITY, "the same items for everyone", Popularity()),
-    ):
+    def add_if_possible(name: str, note: str, make: Callable[[], Retriever], earlier_seconds: float = 0.0) -> None:
         started = time.perf_counter()
         try:
-            scorer = floor.fit(split.train)
-        except ValueError as error:
-            # A catalogue too large for EASE's matrix leaves the others.
+            retriever = make()
+        except (ValueError, RuntimeError) as error:
+            # A catalogue too small for an index's cells, or too large for EASE's matrix, leaves the others.
             left_out.append(f"{name} is left out: {error}")
-            continue
-        add(name, note, ExactRetriever(scorer), time.perf_counter() - started)
+            return
+        add(name, note, retriever, earlier_seconds + time.perf_counter() - started)
+
+    handle.publish(Step("building faiss indexes of two-tower's vectors", None))
+    for kind, note in FAISS_NOTES.items():
+        add_if_possible(f"{TWO_TOWER}, faiss {kind}", note, functools.partial(FaissRetriever, peer.model, kind), peer.seconds)
+    handle.publish(Step("fitting EASE and popularity", None))
+    add_if_possible(EASE_NAME, "item-to-item weights, closed form", lambda: ExactRetriever(EASE().fit(split.train)))
+    add_if_possible(POPULARITY, "the same items for everyone", lambda: ExactRetriever(Popularity().fit(split.train)))
     return Comparison(tuple(rows), tuple(left_out))
 
 

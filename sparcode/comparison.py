@@ -189,15 +189,8 @@ def compare(
     """
     check_k(k)
     chosen = choose_device(device)
-    if split is None:
-        if config.split.protocol != "strong":
-            raise ValueError(
-                f"protocol {config.split.protocol!r} needs its ready-made split, see sparcode.data.fixed_split and deezer_split"
-            )
-        split = split_users(data, config.split)
     two_tower_config = two_tower_config or config
-    for settings in (config, two_tower_config):
-        check_side_features(split, settings.model)
+    split = _checked_split(data, split, config, two_tower_config)
 
     def start(name: str, epochs: int = 0) -> float:
         if should_stop():
@@ -250,6 +243,19 @@ def compare(
         left_out=left_out,
         run=run,
     )
+
+
+def _checked_split(data: Interactions, split: Split | None, config: RunConfig, two_tower_config: RunConfig) -> Split:
+    """The split given or made, which has what the settings of both networks ask for."""
+    if split is None:
+        if config.split.protocol != "strong":
+            raise ValueError(
+                f"protocol {config.split.protocol!r} needs its ready-made split, see sparcode.data.fixed_split and deezer_split"
+            )
+        split = split_users(data, config.split)
+    for settings in (config, two_tower_config):
+        check_side_features(split, settings.model)
+    return split
 
 
 def direct_recall(run: Run, split: Split, k: int) -> float:

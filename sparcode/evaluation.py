@@ -12,7 +12,7 @@ from sparcode.data.deezer import deezer_accuracy
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
 from sparcode.index.inverted_index import InvertedIndex
-from sparcode.index.sparse_search import Unseen
+from sparcode.index.list_store import Unseen
 from sparcode.metrics.codes import dead_share, perplexity, usage_counts
 from sparcode.metrics.cost import Latency, measure_latency
 from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k

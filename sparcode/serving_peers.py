@@ -14,8 +14,8 @@ from sparcode.index.csr_search import CsrRetriever
 from sparcode.index.faiss_configs import HNSWConfig
 from sparcode.index.faiss_search import hnsw_width
 from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.list_store import Unseen
 from sparcode.index.pruning import KeepDensity
-from sparcode.index.sparse_search import Unseen
 from sparcode.interleaved_timing import Call
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel

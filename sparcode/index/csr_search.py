@@ -11,7 +11,8 @@ from sparcode.data.interactions import Histories
 from sparcode.index.found_items import best_unseen
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.item_filter import NOBODY, ItemFilter
-from sparcode.index.sparse_search import ListStore, Unseen, checked_rows
+from sparcode.index.list_store import ListStore, Unseen
+from sparcode.index.sparse_search import checked_rows
 from sparcode.index.top_k import Retrieved, check_k, empty_result, seen_arrays
 
 if TYPE_CHECKING:

@@ -35,11 +35,6 @@ class ItemFilter:
             denied[_checked_ids(deny, n_items, "deny")] = True
         self._denied = denied if denied.any() else NOBODY
 
-    @property
-    def n_allowed(self) -> int:
-        """Items that may be returned."""
-        return self.n_items - int(self._denied.sum())
-
     def denied_of(self, n_items: int) -> np.ndarray:
         """(I,) bool, true for items that may not be returned; empty if there are none.
 

@@ -12,17 +12,10 @@ from sparcode.data.interactions import Histories
 from sparcode.index.block_index import BlockIndex
 from sparcode.index.inverted_index import InvertedIndex, merged
 from sparcode.index.item_filter import ItemFilter
+from sparcode.index.list_store import ListStore, Unseen
 from sparcode.index.pruning import Cut
-from sparcode.index.sparse_search import (
-    BlockSearcher,
-    ListSearcher,
-    ListStore,
-    Searcher,
-    Unseen,
-    Workspaces,
-    checked_rows,
-    search,
-)
+from sparcode.index.searchers import BlockSearcher, ListSearcher, Searcher
+from sparcode.index.sparse_search import Workspaces, checked_rows, search
 from sparcode.index.top_k import Retrieved, check_k, empty_result
 
 if TYPE_CHECKING:

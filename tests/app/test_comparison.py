@@ -58,7 +58,7 @@ def test_a_faiss_index_that_cannot_be_built_is_left_out_with_its_reason(monkeypa
     monkeypatch.setattr(comparison_module, "FaissRetriever", refuse)
     comparison, _ = compared()
     assert len(comparison.rows) == 5
-    assert comparison.left_out[0] == "two-tower through faiss flat is left out: too few items for flat"
+    assert comparison.left_out[0] == "two-tower, faiss flat is left out: too few items for flat"
 
 
 def test_a_catalogue_too_large_for_ease_leaves_the_other_rows(monkeypatch: pytest.MonkeyPatch) -> None:

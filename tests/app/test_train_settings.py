@@ -101,7 +101,8 @@ def test_every_widget_explains_itself_and_has_a_key_of_its_own(field: TrainField
 @pytest.mark.parametrize("field", [field for field in FIELDS if isinstance(default_of(field, BASE), int | float)], ids=lambda f: f.name)
 def test_both_ends_of_a_widget_are_valid_settings(field: TrainField) -> None:
     for value in bounds(field):
-        run_config_of(BASE, {field: int(value) if field.number_format == "%d" else value}, "1", "8")
+        chosen = int(value) if field.number_format == "%d" else value
+        assert default_of(field, run_config_of(BASE, {field: chosen}, "1", "8")) == chosen
 
 
 def test_bounds_are_those_of_the_settings() -> None:

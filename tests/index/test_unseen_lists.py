@@ -12,8 +12,8 @@ import pytest
 from sparcode.index.block_index import BlockIndex, block_index
 from sparcode.index.csr_search import CsrRetriever
 from sparcode.index.inverted_index import InvertedIndex, build_index
+from sparcode.index.list_store import ListStore
 from sparcode.index.sparse_retriever import SparseRetriever
-from sparcode.index.sparse_search import ListStore
 from tests.fakes import TableModel
 
 N_CODES, N_ITEMS, TAU = 60, 200, 0.1

@@ -124,3 +124,7 @@ def test_what_is_loaded_ahead_is_measured_and_kept_from_the_collector() -> None:
 def test_data_that_cannot_be_used_is_left_to_the_first_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(loaders.DATA_VARIABLE, "no-such-file.csv")
     loaders.open_ahead()
+    told: list[str] = []
+    monkeypatch.setattr(loaders.st, "error", told.append)
+    loaders.studio()
+    assert [("no-such-file.csv cannot be used" in text) for text in told] == [True]
