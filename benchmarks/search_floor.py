@@ -19,10 +19,10 @@ def add_and_clear(rows: SearchRows, postings: Postings, threshold: np.float32, w
     accumulator = workspace.accumulator
     for row in range(len(lists)):
         for slot in range(lists.shape[1]):
-            number = lists[row, slot]
-            for at in range(indptr[number], ends[number]):
-                accumulator[item_ids[at]] += scores[at] - threshold
+            part = slice(indptr[lists[row, slot]], ends[lists[row, slot]])
+            own_ids, own_scores = item_ids[part], scores[part]
+            for at in range(len(own_ids)):
+                accumulator[np.uint32(own_ids[at])] += own_scores[at] - threshold
         for slot in range(lists.shape[1]):
-            number = lists[row, slot]
-            for at in range(indptr[number], ends[number]):
-                accumulator[item_ids[at]] = 0
+            for item in item_ids[indptr[lists[row, slot]] : ends[lists[row, slot]]]:
+                accumulator[np.uint32(item)] = 0

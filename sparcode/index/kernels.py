@@ -1,6 +1,7 @@
 """Compiled loops of the index: search in lists, search in blocks, dense top-k, prefix ends.
 
 All of these are in this one file because the on-disk cache of compiled functions only notices changes to a function's own file.
+Loops over part of an array go over a slice, and item ids are made unsigned: an index that might be negative costs a test and a jump.
 The loops hold no lock of the interpreter and start no threads of their own: callers may run them from several Python threads at
 once, which numba's own parallel loops do not survive under every threading layer. Nothing is allocated per query.
 """
@@ -241,8 +242,8 @@ def _take_best(item_ids, start, end, bits, denied, best, state, k):
     size, limit = state
     lowest = _lowest_bits(limit)
     some_denied = len(denied) > 0
-    for at in range(start, end):
-        item = item_ids[at]
+    for signed in item_ids[start:end]:
+        item = np.uint32(signed)
         score = bits[item]
         bits[item] = 0
         # Seen items stand at -inf (no number, had infinity been added), whose bits are beyond those of any sum.
@@ -297,28 +298,28 @@ def _equal_share(target, tops):
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _first_limit(item_ids, start, end, bits, best, k):
-    """A key that k sums meet or exceed: that of the k-th of one list's first items, which are no item twice."""
-    size = min(end - start, 2 * k, len(best))
-    if size < k:
+def _first_limit(item_ids, start, end, bits, k):
+    """A key that k sums meet or exceed: that of the lowest sum of one list's first k items, which are no item twice."""
+    if end - start < k:
         return np.uint64(0)
-    for at in range(size):
-        score = bits[item_ids[start + at]]
-        best[at] = score if score <= _INFINITY else np.uint32(0)
-    lowest = _select(best, size, k)
+    lowest = _INFINITY
+    for item in item_ids[start : start + k]:
+        score = bits[np.uint32(item)]
+        lowest = min(lowest, score if score <= _INFINITY else np.uint32(0))
     return np.uint64(lowest | _SIGN) << np.uint64(32) if lowest > 0 else np.uint64(0)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
 def _clear(item_ids, start, end, bits):
-    for at in range(start, end):
-        bits[item_ids[at]] = 0
+    for item in item_ids[start:end]:
+        bits[np.uint32(item)] = 0
 
 
 @njit(cache=True, nogil=True, fastmath=False)
 def _add_list(item_ids, scores, start, end, weight, threshold, accumulator):
-    for at in range(start, end):
-        accumulator[item_ids[at]] += weight * (scores[at] - threshold)
+    item_ids, scores = item_ids[start:end], scores[start:end]
+    for at in range(len(item_ids)):
+        accumulator[np.uint32(item_ids[at])] += weight * (scores[at] - threshold)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -332,7 +333,7 @@ def _take_heads(weights, item_ids, scores, threshold, accumulator, denied, best,
     depth = k
     while True:
         size, limit = state
-        if size >= 2 * k or (size >= k and limit == 0):
+        if size >= k and limit == 0:
             size, limit = k, _select(best, size, k)
             state = (size, limit)
         known = _score_of(limit, scratch)
@@ -416,7 +417,7 @@ def search_lists(
         elif touched > 0:
             limit = np.uint64(0)
             if len(denied) == 0:
-                limit = _first_limit(item_ids, positions[0, longest], positions[1, longest], bits, best, k)
+                limit = _first_limit(item_ids, positions[0, longest], positions[1, longest], bits, k)
             size = _take_heads(
                 weights[row], item_ids, scores, threshold, accumulator, denied, best, positions, tops, scratch, (0, limit), k
             )
@@ -463,10 +464,11 @@ def _order_by_bound(bounds, order, buckets):
 @njit(cache=True, nogil=True, fastmath=False)
 def _add_segment(offsets, scores, start, end, low, step, weight, threshold, accumulator):
     """Add up one list's part of a block, down to the threshold; returns where that is."""
-    for at in range(start, end):
+    offsets, scores = offsets[start:end], scores[start:end]
+    for at in range(len(offsets)):
         above = low + step * np.float32(scores[at]) - threshold
         if not above > 0:
-            return at
+            return start + at
         accumulator[offsets[at]] += weight * above
     return end
 
@@ -477,8 +479,7 @@ def _take_segment(offsets, start, end, first_item, bits, is_seen, denied, best, 
     size, limit = state
     lowest = _lowest_bits(limit)
     some_denied = len(denied) > 0
-    for at in range(start, end):
-        offset = offsets[at]
+    for offset in offsets[start:end]:
         score = bits[offset]
         bits[offset] = 0
         if score >= lowest:
