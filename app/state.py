@@ -41,7 +41,8 @@ def configuration() -> Configuration:
     for column, setting in zip(columns, (*SLIDERS, *LISTS), strict=True):
         with column:
             values[setting.key] = slider(setting) if setting in SLIDERS else choice(setting)
-    with st.container(key=_HIDDEN):
+    # Nearly nothing is seen of them even before the page's style sheet, which hides them, has come.
+    with st.container(key=_HIDDEN, height=1, width=1, border=False):
         values[KEPT.key] = slider(KEPT)
         st.text_input("Pinned run", key=PINNED, bind="query-params")
     return Configuration(**values)

@@ -152,7 +152,7 @@ def at_rest(page: Page) -> None:
 
 def move_threshold(page: Page, share: float) -> ThresholdTimes | None:
     """Press on the slider's track at a share of its width; None if that is where it stands."""
-    slider = page.get_by_role("slider", name="Sparsity threshold")
+    slider = page.locator(".sparcode-threshold").get_by_role("slider")
     box, before = slider.bounding_box(), slider.input_value()
     page.evaluate("() => window.sparcodeProbe.threshold()")
     page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
@@ -163,7 +163,7 @@ def move_threshold(page: Page, share: float) -> ThresholdTimes | None:
 
 def drag_threshold(page: Page, seconds: float) -> float:
     """Redraws per second, of the chart that is redrawn least, while the slider is dragged to and fro, a mouse move for every frame."""
-    box = page.get_by_role("slider", name="Sparsity threshold").bounding_box()
+    box = page.locator(".sparcode-threshold").get_by_role("slider").bounding_box()
     middle, steps = box["y"] + box["height"] / 2, int(seconds * 60)
     page.mouse.move(box["x"] + 0.2 * box["width"], middle)
     page.mouse.down()

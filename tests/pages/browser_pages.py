@@ -72,8 +72,8 @@ def value_of(page: Page, tile: str) -> Locator:
 
 
 def threshold(page: Page) -> Locator:
-    """The slider of the threshold."""
-    return page.get_by_role("slider", name="Sparsity threshold")
+    """The slider of the threshold that people see; Streamlit's own, which carries it to the address, is hidden."""
+    return page.locator(".sparcode-threshold").get_by_role("slider", name="Sparsity threshold")
 
 
 def in_address(page: Page, **wanted: str | None) -> None:

@@ -102,6 +102,18 @@ def test_a_deep_link_opens_the_explorer_and_the_threshold_moves_figures_and_char
 
 
 @pytest.mark.browser
+def test_widgets_for_the_address_alone_are_next_to_nothing_before_the_style_sheet_comes(studio_url: str, browser: Browser) -> None:
+    page = browser.new_page()
+    page.route("**/Html.*.js", lambda route: route.abort())
+    page.goto(f"{studio_url}/explorer?k=8")
+    expect(threshold(page)).to_be_visible(timeout=PATIENCE_MS)
+    hidden = page.locator(".st-key-hidden-settings")
+    assert hidden.evaluate("box => getComputedStyle(box).display") != "none"
+    assert hidden.bounding_box()["height"] <= 1
+    assert hidden.bounding_box()["width"] < 20
+
+
+@pytest.mark.browser
 def test_dragging_moves_figures_and_markers_before_the_release_and_the_server_answers_after_it(studio_url: str, browser: Browser) -> None:
     page = explored(studio_url, browser, "k=8").page
     before, drawn, address = value_of(page, "postings").inner_text(), chart_data(page), page.url
