@@ -23,6 +23,8 @@ class ServedPoint(NamedTuple):
         Arrays that serving holds of items and codes; the query encoder comes on top.
     queries_per_second
         All their queries as one batch, encoding included.
+    recall_error
+        Standard error, over those users, of the difference between its recall and that of exact two-tower search; 0 for the latter.
     """
 
     kind: str
@@ -35,6 +37,7 @@ class ServedPoint(NamedTuple):
     retrieve_ms: float
     size_bytes: int
     queries_per_second: float
+    recall_error: float = 0.0
 
 
 def latency(point: ServedPoint) -> float:
@@ -47,8 +50,8 @@ def size(point: ServedPoint) -> float:
     return float(point.size_bytes)
 
 
-def fastest(points: Sequence[ServedPoint], kind: str, least_recall: float) -> ServedPoint:
-    """The fastest setting of a kind whose recall is at least so high; where none is, the most accurate one.
+def fastest(points: Sequence[ServedPoint], kind: str, least_recall: float, errors: float = 0.0) -> ServedPoint:
+    """The fastest setting of a kind whose recall, less so many standard errors, is at least so high; else the most accurate one.
 
     Raises
     ------
@@ -58,5 +61,5 @@ def fastest(points: Sequence[ServedPoint], kind: str, least_recall: float) -> Se
     of_kind = [point for point in points if point.kind == kind]
     if not of_kind:
         raise ValueError(f"no point is of kind {kind!r}; got {sorted({point.kind for point in points})}")
-    enough = [point for point in of_kind if point.recall >= least_recall]
+    enough = [point for point in of_kind if point.recall - errors * point.recall_error >= least_recall]
     return min(enough, key=latency) if enough else max(of_kind, key=lambda point: point.recall)

@@ -1,15 +1,9 @@
 """The second layer of the pair network, fused: ``out[n, i] = sum_h w[h] * relu(token[n, h] + item[h, i])``.
 
-Plain tensor code writes the (N, I, H) hidden layer to memory several times; this kernel keeps it in registers. Loops run without the GIL
-over chunks handed to a small thread pool, which is safe beside any other thread (unlike numba's own work queue).
+Plain tensor code writes the (N, I, H) hidden layer to memory several times; this kernel keeps it in registers.
 """
 
 from __future__ import annotations
-
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 import numba
 import numpy as np
@@ -17,13 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sparcode.model.row_chunks import in_chunks
+
 
 class _PairHidden(torch.autograd.Function):
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, token: Tensor, item: Tensor, weight: Tensor) -> Tensor:
         arrays = [tensor.detach().contiguous().numpy() for tensor in (token, item, weight)]
         out = np.zeros((token.shape[0], item.shape[1]), dtype=np.float32)
-        _in_chunks(len(out), lambda start, stop: _forward(*arrays, out, start, stop))
+        in_chunks(len(out), lambda start, stop: _forward(*arrays, out, start, stop))
         ctx.save_for_backward(token, item, weight)
         return torch.from_numpy(out)
 
@@ -33,7 +29,7 @@ class _PairHidden(torch.autograd.Function):
         token, item, weight = arrays[:3]
         token_gradient, item_gradient, weight_gradient = np.zeros_like(token.T), np.zeros_like(item), np.zeros_like(weight)
         gradients = (token_gradient, item_gradient, weight_gradient)
-        _in_chunks(len(weight), lambda start, stop: _backward(*arrays, *gradients, start, stop))
+        in_chunks(len(weight), lambda start, stop: _backward(*arrays, *gradients, start, stop))
         return torch.from_numpy(token_gradient).T, torch.from_numpy(item_gradient), torch.from_numpy(weight_gradient)
 
 
@@ -89,21 +85,3 @@ def _backward(token, item, weight, gradient, token_gradient, item_gradient, weig
             token_gradient[h, n] = total * factor
             total_weight += total_relu
         weight_gradient[h] = total_weight
-
-
-@cache
-def _pool(n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="pair-kernel")
-
-
-# A forked child has the pools but none of their threads.
-os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-def _in_chunks(n: int, work: Callable[[int, int], None]) -> None:
-    n_threads = min(torch.get_num_threads(), n)
-    if n_threads <= 1:
-        work(0, n)
-        return
-    edges = np.linspace(0, n, n_threads + 1).astype(np.int64).tolist()
-    list(_pool(n_threads).map(work, edges[:-1], edges[1:]))

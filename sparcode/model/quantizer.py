@@ -5,13 +5,40 @@ A token is cut into M sub-vectors; each goes to the nearest of K codewords, and 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
+from sparcode.model.code_choice import choose_codes
 from sparcode.model.kmeans import MAX_DISTANCES, nearest_centres
-from sparcode.model.quantizer_base import Quantizer
+from sparcode.model.quantizer_base import Quantizer, Served
+from sparcode.model.row_chunks import in_chunks
+
+# 4 MiB of float32, so that distances are still in cache when codes are chosen by them.
+SERVED_DISTANCES = 1 << 20
+# Choosing the codes of so many tokens takes a thread longer than waking it.
+TOKENS_PER_THREAD = 512
+
+
+class _Arrays(NamedTuple):
+    """What `choose_codes` needs, made from what is prepared for serving."""
+
+    served: Served
+    doubled: Tensor  # (M, D / M, K), minus two times the codewords
+    squares: Tensor  # (M, 1, K), their squared lengths
+    codebooks: np.ndarray  # (M, K, D / M)
+    factor: np.float32
+
+    @classmethod
+    def of(cls, served: Served) -> _Arrays:
+        books = torch.stack(served.codebooks)
+        squares = torch.stack([centres.squares for centres in served.centres])[:, None]
+        factor = np.float32(1 / float(served.minus_temperature))
+        return cls(served, (-2 * books).transpose(1, 2), squares, books.numpy(), factor)
 
 
 class ProductQuantizer(Quantizer):
@@ -29,6 +56,31 @@ class ProductQuantizer(Quantizer):
         if token_dim % config.n_codebooks:
             raise ValueError(f"token_dim={token_dim} must be a multiple of n_codebooks={config.n_codebooks}")
         super().__init__(token_dim // config.n_codebooks, config)
+        self._arrays: _Arrays | None = None
+
+    def codes_and_weights(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """As `Quantizer.codes_and_weights`; on a CPU by a compiled loop, which sorts far less than PyTorch does.
+
+        Distances are rounded otherwise than in `nearest_codes`, so of two codes that are equally near but for rounding another may come
+        first.
+        """
+        if self.training or tokens.device.type != "cpu" or tokens.dtype != torch.float32:
+            return super().codes_and_weights(tokens)
+        arrays, tokens = self._prepared(), tokens.detach().contiguous()
+        n_books, size, _ = arrays.codebooks.shape
+        width = min(self.config.n_nearest, size**n_books)
+        codes, weights = np.empty((len(tokens), width), np.int64), np.empty((len(tokens), width), np.float32)
+        rows = max(1, SERVED_DISTANCES // (n_books * size))
+        for start in range(0, len(tokens), rows):
+            chosen = slice(start, start + rows)
+            _choose(tokens[chosen], arrays, codes[chosen], weights[chosen])
+        return torch.from_numpy(codes), torch.from_numpy(weights)
+
+    def _prepared(self) -> _Arrays:
+        served = self._serving()
+        if self._arrays is None or self._arrays.served is not served:
+            self._arrays = _Arrays.of(served)
+        return self._arrays
 
     def nearest_codes(self, tokens: Tensor) -> Tensor:
         """The P nearest composite codes of (N, D) tokens, nearest first: (N, P) int64.
@@ -77,3 +129,16 @@ class ProductQuantizer(Quantizer):
     def _indices(self, tokens: Tensor) -> Tensor:
         parts = self._parts(tokens)
         return torch.stack([nearest_centres(part, book) for part, book in zip(parts, self.codebooks, strict=True)], dim=1)
+
+
+def _choose(tokens: Tensor, arrays: _Arrays, codes: np.ndarray, weights: np.ndarray) -> None:
+    """Write the nearest codes of (N, D) tokens and their weights, (N, P) each."""
+    n_books, _, part = arrays.codebooks.shape
+    parts = tokens.view(-1, n_books, part).transpose(0, 1)  # (M, N, D / M)
+    distances = torch.baddbmm(arrays.squares, parts, arrays.doubled).numpy()  # (M, N, K), less the squared lengths of the parts
+    of_tokens = tokens.numpy()
+
+    def choose(start: int, stop: int) -> None:
+        choose_codes(of_tokens, distances, arrays.codebooks, arrays.factor, codes, weights, start, stop)
+
+    in_chunks(len(tokens), choose, TOKENS_PER_THREAD)

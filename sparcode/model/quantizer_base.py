@@ -39,7 +39,7 @@ class Quantized(NamedTuple):
     commit_loss: Tensor
 
 
-class _Served(NamedTuple):
+class Served(NamedTuple):
     """What is prepared once for serving; `key` tells whether it is still true."""
 
     key: tuple[int, int, int]
@@ -77,7 +77,7 @@ class Quantizer(nn.Module, ABC):
         self.log_temperature = nn.Parameter(torch.zeros(()))
         self.register_buffer("usage", torch.ones(n_books, size))  # (M, K) moving average of tokens per codeword and batch
         self.register_buffer("position_sum", torch.zeros(n_books, size, codeword_dim))
-        self._served: _Served | None = None
+        self._served: Served | None = None
 
     @abstractmethod
     def nearest_codes(self, tokens: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class Quantizer(nn.Module, ABC):
         return Quantized(quantized, codes, weights, commit_loss)
 
     def codes_and_weights(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes and weights of (N, D) tokens, (N, P) each, without gradients: bit by bit those of `forward` in evaluation mode."""
+        """Codes and weights of (N, D) tokens, (N, P) each, without gradients: those of `forward`, up to rounding."""
         tokens = tokens.detach()
         codes = self.nearest_codes(tokens)
         if codes.shape[1] == 1:
@@ -166,14 +166,14 @@ class Quantizer(nn.Module, ABC):
             return Centres.of(self.codebooks[book].detach())
         return self._serving().centres[book]
 
-    def _serving(self) -> _Served:
+    def _serving(self) -> Served:
         codebooks, log_temperature = self.codebooks, self.log_temperature
         # Versions tell of changes made in evaluation mode. They would not be enough: PyTorch's fused optimizers do not count theirs.
         key = (codebooks.data_ptr(), codebooks._version, log_temperature._version)
         served = self._served
         if served is None or served.key != key:
             books = tuple(codebooks.detach())
-            served = self._served = _Served(key, books, [Centres.of(book) for book in books], -log_temperature.detach().exp())
+            served = self._served = Served(key, books, [Centres.of(book) for book in books], -log_temperature.detach().exp())
         return served
 
     def decompose(self, codes: Tensor) -> Tensor:

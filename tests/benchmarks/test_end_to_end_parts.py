@@ -49,6 +49,21 @@ def test_the_headline_compares_the_fastest_that_are_accurate_enough() -> None:
     assert ratios(best) == {"latency_vs_two_tower_hnsw": 0.7, "recall_vs_two_tower": 1.0}
 
 
+def test_sparcode_must_be_ahead_by_more_than_chance() -> None:
+    unsure = [one._replace(recall_error=0.005) if one.kind == SPARCODE else one for one in POINTS]
+    best = best_of_kinds([*unsure, point(CSR, 0.31, 1.3)])
+    assert best[SPARCODE].setting == "a"
+    assert best[HNSW].setting == "a"
+
+
+def test_a_recall_has_the_error_of_its_difference_to_exact_search() -> None:
+    users = EvaluationSet(Histories.from_lists([[0]] * 4, 10), Histories.from_lists([[9]] * 4, 10), np.arange(4))
+    found = [Peer(kind, "a", Fake({4: n}), Call(len, lambda *_: None)) for kind, n in ((FLAT, 3), (SPARCODE, 1))]
+    points = end_to_end.measure(found, users, 4, 1, 0)
+    # Differences 0, -1, -1, 0.
+    assert [(point.recall, point.recall_error) for point in points] == [(0.75, 0.0), (0.25, 0.25)]
+
+
 def test_a_kind_without_points_is_named() -> None:
     with pytest.raises(ValueError, match="no point is of kind 'annoy'"):
         fastest(POINTS, "annoy", 0.1)
