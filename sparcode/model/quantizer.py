@@ -59,22 +59,34 @@ class ProductQuantizer(Quantizer):
         self._arrays: _Arrays | None = None
 
     def codes_and_weights(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """As `Quantizer.codes_and_weights`; on a CPU by a compiled loop, which sorts far less than PyTorch does.
+        """As `Quantizer.codes_and_weights`; see `served`."""
+        if self._by_loop(tokens):
+            return tuple(torch.from_numpy(part) for part in self.served(tokens))
+        return super().codes_and_weights(tokens)
+
+    def served(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """As `Quantizer.served`; on a CPU by a compiled loop, which sorts far less than PyTorch does.
 
         Distances are rounded otherwise than in `nearest_codes`, so of two codes that are equally near but for rounding another may come
         first.
         """
-        if self.training or tokens.device.type != "cpu" or tokens.dtype != torch.float32:
-            return super().codes_and_weights(tokens)
+        if not self._by_loop(tokens):
+            return super().served(tokens)
         arrays, tokens = self._prepared(), tokens.detach().contiguous()
         n_books, size, _ = arrays.codebooks.shape
-        width = min(self.config.n_nearest, size**n_books)
-        codes, weights = np.empty((len(tokens), width), np.int64), np.empty((len(tokens), width), np.float32)
+        n_tokens, width = len(tokens), min(self.config.n_nearest, size**n_books)
+        codes, weights = np.empty((n_tokens, width), np.int64), np.empty((n_tokens, width), np.float32)
         rows = max(1, SERVED_DISTANCES // (n_books * size))
-        for start in range(0, len(tokens), rows):
-            chosen = slice(start, start + rows)
-            _choose(tokens[chosen], arrays, codes[chosen], weights[chosen])
-        return torch.from_numpy(codes), torch.from_numpy(weights)
+        if n_tokens <= rows:
+            _choose(tokens, arrays, codes, weights)
+            return codes, weights
+        for start in range(0, n_tokens, rows):
+            block = slice(start, start + rows)
+            _choose(tokens[block], arrays, codes[block], weights[block])
+        return codes, weights
+
+    def _by_loop(self, tokens: Tensor) -> bool:
+        return not self.training and tokens.dtype == torch.float32 and tokens.device.type == "cpu"
 
     def _prepared(self) -> _Arrays:
         served = self._serving()
@@ -134,11 +146,14 @@ class ProductQuantizer(Quantizer):
 def _choose(tokens: Tensor, arrays: _Arrays, codes: np.ndarray, weights: np.ndarray) -> None:
     """Write the nearest codes of (N, D) tokens and their weights, (N, P) each."""
     n_books, _, part = arrays.codebooks.shape
-    parts = tokens.view(-1, n_books, part).transpose(0, 1)  # (M, N, D / M)
+    parts = tokens[None] if n_books == 1 else tokens.view(-1, n_books, part).transpose(0, 1)  # (M, N, D / M)
     distances = torch.baddbmm(arrays.squares, parts, arrays.doubled).numpy()  # (M, N, K), less the squared lengths of the parts
     of_tokens = tokens.numpy()
+    if len(of_tokens) <= TOKENS_PER_THREAD:
+        choose_codes(of_tokens, distances, arrays.codebooks, arrays.factor, codes, weights, 0, len(of_tokens))
+        return
 
     def choose(start: int, stop: int) -> None:
         choose_codes(of_tokens, distances, arrays.codebooks, arrays.factor, codes, weights, start, stop)
 
-    in_chunks(len(tokens), choose, TOKENS_PER_THREAD)
+    in_chunks(len(of_tokens), choose, TOKENS_PER_THREAD)

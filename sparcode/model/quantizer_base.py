@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -141,10 +142,15 @@ class Quantizer(nn.Module, ABC):
             return codes, torch.ones_like(codes, dtype=tokens.dtype)
         if self.training:
             return codes, self._weights(tokens, self.vectors(codes)).detach()
-        served = self._serving()
-        vectors = torch.embedding(served.codebooks[0], codes) if len(served.codebooks) == 1 else self.vectors(codes).detach()
+        prepared = self._serving()
+        vectors = torch.embedding(prepared.codebooks[0], codes) if len(prepared.codebooks) == 1 else self.vectors(codes).detach()
         distance = (tokens[:, None] - vectors).square_().sum(-1)  # (N, P)
-        return codes, F.softmax(distance.div_(served.minus_temperature), dim=1)
+        return codes, F.softmax(distance.div_(prepared.minus_temperature), dim=1)
+
+    def served(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The same as arrays: (N, P) int64 and float32."""
+        codes, weights = self.codes_and_weights(tokens)
+        return codes.cpu().numpy(), weights.cpu().numpy()
 
     def _weights(self, tokens: Tensor, vectors: Tensor) -> Tensor:
         """(N, P) weights of the (N, P, D) vectors of the nearest codes."""

@@ -27,7 +27,7 @@ def in_chunks(n: int, work: Callable[[int, int], None], least: int = 1) -> None:
     least
         Rows per thread below which another thread would cost more than it does.
     """
-    n_threads = min(torch.get_num_threads(), n // least) if n > least else 1
+    n_threads = min(torch.get_num_threads(), n // least)
     if n_threads <= 1:
         work(0, n)
         return

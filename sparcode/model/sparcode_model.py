@@ -145,9 +145,9 @@ class SparCodeModel(nn.Module):
     def _encoded_heads(self, queries: QueryBatch) -> tuple[np.ndarray, np.ndarray]:
         """Codes and weights where heads are all there is: every query has as many, so nothing is gathered, merged or padded."""
         tokens = self.backbone.tokenizer(queries)  # (B, T, D)
-        codes, weights = self.quantizer.codes_and_weights(tokens.flatten(0, 1))
-        shape = (len(tokens), tokens.shape[1] * codes.shape[1])
-        return codes.view(shape).cpu().numpy(), weights.view(shape).cpu().numpy()
+        codes, weights = self.quantizer.served(tokens.flatten(0, 1))  # (B * T, P)
+        shape = (tokens.shape[0], tokens.shape[1] * codes.shape[1])
+        return codes.reshape(shape), weights.reshape(shape)
 
     def _encoded(self, queries: QueryBatch) -> TokenUse:
         tokens = self.backbone.tokenizer.query_tokens(queries)
