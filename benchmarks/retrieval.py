@@ -63,7 +63,7 @@ from sparcode.model.two_tower import TwoTowerModel
 from sparcode.pipeline import preview
 from sparcode.retrieval import FaissRetriever, SparseRetriever
 
-LENGTHS = (2_000, 10_000, 50_000)
+LENGTHS = (2_000, 10_000, 25_000, 50_000)
 # Catalogues that the sweep of T, M, K and density is made on.
 SWEEP_ITEMS, SWEEP_LENGTH = 100_000, 2_000
 SWEEP_CODEBOOKS = ((1, 128), (2, 64), (4, 16))
@@ -189,7 +189,7 @@ def main(
     data: Annotated[Path | None, typer.Option(help="Data set; without it the built-in one.")] = None,
     items: Annotated[list[int] | None, typer.Option(help="Sizes of catalogues; may be given several times.")] = None,
     n_nearest: Annotated[
-        list[int] | None, typer.Option(min=1, max=64, help="Lists per token; may be given several times, by default 1 and 8.")
+        list[int] | None, typer.Option(min=1, max=64, help="Lists per token; may be given several times, by default 1 and 4.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, training and catalogues.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Times each query is timed.")] = 3,
@@ -201,7 +201,7 @@ def main(
     keep_freed_memory()
     interactions = load(data) if data is not None else generate(QUICK) if quick else generate()
     sizes = sorted(items or ([10_000] if quick else [10_000, 100_000, 1_000_000]))
-    nearest = tuple(dict.fromkeys(n_nearest or [1, 8]))
+    nearest = tuple(dict.fromkeys(n_nearest or [1, 4]))
     overrides = {"quantizer": {"n_nearest": nearest[0]}, "training": {"epochs": 8, "joint_epochs": 4} if quick else {}}
     config = settings(interactions, "mean", None, seed, overrides)
     split = split_users(interactions, config.split)

@@ -27,7 +27,7 @@ from sparcode.model.sparcode_model import SparCodeModel
 
 K = 100
 RECALL = 0.95
-BATCH_ROUNDS, BATCH_SECONDS, BATCH_QUERIES = 7, 8.0, 2_000
+BATCH_ROUNDS, BATCH_SECONDS, BATCH_QUERIES = 40, 8.0, 2_000
 FLOOR, LISTS, BLOCKED, QUANTIZED, KERNEL = "floor", "lists, float32", "blocks, float32", "blocks, 16 bits", "kernel of lists"
 FLAT, HNSW, IVF_FLAT, IVF_PQ, IVF_PQ_RANKED = "Flat", "HNSW", "IVF-Flat", "IVF-PQ", "IVF-PQ, ranked again"
 EF_SEARCH = (100, 125, 150, 200, 250, 300, 350, 400, 500, 600, 800, 1200, 1600)
