@@ -47,7 +47,7 @@ class JobManager:
     lanes
         Lane name -> number of worker threads, at least 1: short jobs need not wait behind long ones.
     kept
-        Finished jobs remembered; the longest unused is forgotten first.
+        Finished jobs remembered of each lane; the longest unused is forgotten first.
     on_worker_start
         Called once in every worker thread, before its first job.
 
@@ -209,9 +209,11 @@ class JobManager:
             job.state = JobState.CANCELLED
 
     def _forget_old(self) -> None:
-        finished = [key for key, job in self._jobs.items() if job.state not in ACTIVE]
-        for key in finished[: max(0, len(finished) - self._kept)]:
-            del self._jobs[key]
+        # Lane by lane: many short jobs do not push out the few long ones.
+        for lane in self._queues:
+            finished = [key for key, job in self._jobs.items() if job.lane == lane and job.state not in ACTIVE]
+            for key in finished[: max(0, len(finished) - self._kept)]:
+                del self._jobs[key]
 
     def _snapshot(self, job: _Job) -> JobSnapshot:
         seconds = 0.0 if job.started is None else (job.ended or time.monotonic()) - job.started
@@ -221,7 +223,9 @@ class JobManager:
             queue = self._queues[job.lane]
             ahead = (*running, *(other.label for other in list(queue)[: queue.index(job)]))
         owners = frozenset(job.owners)
-        return JobSnapshot(job.key, job.label, job.state, job.records, job.result, job.error, job.version, owners, seconds, ahead)
+        # To people a job is cancelled once they asked for it, though its worker may still end a step.
+        state = JobState.CANCELLED if job.cancelled.is_set() and job.state in ACTIVE else job.state
+        return JobSnapshot(job.key, job.label, state, job.records, job.result, job.error, job.version, owners, seconds, ahead)
 
     def _serve(self, lane: str) -> None:
         if self._on_worker_start is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -44,3 +45,5 @@ st.set_page_config(page_title=f"{chosen.title} · SparCode Studio", page_icon=RO
 st.logo(ROOT / "assets" / "logo.svg", icon_image=ROOT / "assets" / "icon.png", size="large")
 st.html(ROOT / "app" / "style.css")
 chosen.run()
+# Not at the top, because the path has to be set first.
+importlib.import_module("app.components.theme_watch").theme_watch()

@@ -8,6 +8,7 @@ from app.recording import Recording
 from app.training_data import TrainingData
 from app.training_run import BACKBONE, JOINT, TWO_TOWER, EpochPoint, RunResult
 from sparcode.config import RunConfig
+from sparcode.data.split import Split
 
 
 class RunPlan(NamedTuple):
@@ -33,6 +34,10 @@ class RunPlan(NamedTuple):
     two_tower: bool
     recording: Recording | None = None
 
+    def without_data(self) -> RunPlan:
+        """The same, only with the name and the facts of its data: for what is kept longer than the data."""
+        return self._replace(data=self.data._replace(split=_forgotten))
+
     @property
     def name(self) -> str:
         """What the run is called beside others."""
@@ -52,3 +57,7 @@ class EarlierRun(NamedTuple):
     plan: RunPlan
     points: tuple[EpochPoint, ...]
     result: RunResult
+
+
+def _forgotten() -> Split:
+    raise RuntimeError("the data of a run that was started is not kept")

@@ -30,6 +30,7 @@ SWEEP: Final = Sweep(
     ef_search=(64, 128, 256, 512),
     n_lists=(0,),
     n_probe=(1, 2, 4, 8, 16),
+    exclude=("ask_more", "selector"),
 )
 PLAN: Final = TimingPlan()
 KEPT_TWO_TOWERS: Final = 8
@@ -180,7 +181,7 @@ class ServingMeasurements:
         total = PLAN.n_steps(len(peers))
 
         def is_busy() -> bool:
-            return not self._studio.jobs.running() <= {key}
+            return not self._studio.at_work() <= {key}
 
         measured = measure_serving(peers, self._studio.split.test, PLAN, handle.check, is_busy)
         for done, point in enumerate(measured, start=1):
@@ -192,7 +193,7 @@ class ServingMeasurements:
     def _peers(self, stage: Stage, two_tower: TrainedTwoTower, handle: JobHandle) -> list[Peer]:
         explorer = stage.explorer
         peers = list(sparse_peers(explorer.model, explorer.index, SWEEP.densities, stage.config.index.unseen, n_threads=1))
-        for peer in two_tower_peers(two_tower.model, SWEEP):
+        for peer in two_tower_peers(two_tower.model, SWEEP, self._studio.split.test.queries):
             handle.check()
             handle.publish(Progress("Building the indexes", len(peers), len(peers) + 1))
             peers.append(peer)
@@ -200,7 +201,7 @@ class ServingMeasurements:
 
 
 def best_stage(stages: list[Stage], config: RunConfig) -> Stage | None:
-    """The fine-tuned stage of a setting with its whole index, else the preview, else None.
+    """The trained stage of a setting with its whole index, else the preview, else None.
 
     Parameters
     ----------
@@ -210,7 +211,7 @@ def best_stage(stages: list[Stage], config: RunConfig) -> Stage | None:
         The setting.
     """
     of_setting = [stage for stage in stages if stage.complete and stage.config == config]
-    return max(of_setting, key=lambda stage: stage.kind == "fine-tuned", default=None)
+    return max(of_setting, key=lambda stage: not stage.is_preview, default=None)
 
 
 def points_of(job: JobSnapshot | None) -> list[ServingPoint]:

@@ -23,6 +23,7 @@ from app.trained_models import Backbone, Tuned
 from app.training_session import FROM_SCRATCH, TrainingSession
 from app.tuned_models import TunedModels
 from app.view import View
+from app.viewers import Viewers
 from sparcode.config import ModelConfig, QuantizerConfig, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import split_users
@@ -68,6 +69,7 @@ class Studio:
         self.backbones = Backbones(self.split, self.jobs, TRAINING, self.recorded.backbone)
         self.comparison: Comparison | None = self.recorded.comparison(config)
         self.serving = ServingMeasurements(self)
+        self.viewers = Viewers()
         self._refused: set[tuple[str, str]] = set()
         self._models = TunedModels(self.recorded, MODELS_BYTES)
         self._stages = BoundedCache(STAGES_BYTES)
@@ -97,6 +99,10 @@ class Studio:
         """The best measured index of a setting that is still in memory, fine-tuned before preview; starts nothing."""
         run = config.content_hash()
         return self._stages.get(("fine-tuned", run)) or self._stages.get(("preview", run))
+
+    def at_work(self) -> set[str]:
+        """Keys of the jobs that use the processor now, of whoever; a paused training does not."""
+        return self.jobs.running() - self.from_scratch.paused()
 
     def start_backbone(self, owner: str) -> JobSnapshot:
         """Train the backbone of the studio's own settings in the background, or join the training under way."""
@@ -231,7 +237,7 @@ class Studio:
 
     def _others_at_work(self, kind: Kind, config: RunConfig) -> bool:
         """Whether jobs run beside one that measures a stage."""
-        return not self.jobs.running() <= {measuring_key(kind, config), tuning_key(config)}
+        return not self.at_work() <= {measuring_key(kind, config), tuning_key(config)}
 
     def _keeper(self, handle: JobHandle) -> Callable[[Stage], None]:
         def keep(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple, get_args, get_origin
 
 import annotated_types
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.plain_text import plain_text
+from app.training_data import MAX_SYNTHETIC_SEED
 from sparcode.config import RunConfig
 
 _REFUSED: Final = "refused_train_settings"
@@ -55,6 +57,24 @@ JOINT_RATE: Final = TrainField("t_joint_rate", "training", "joint_learning_rate"
 FIELDS: Final = (
     *(ENCODER, INTERACTION, TOKENS, DIMENSIONS, UPDATE, DECAY, BETA, EPOCHS, JOINT_EPOCHS, SEED, PATIENCE),
     *(RATE, JOINT_RATE),
+)
+
+
+DATA: Final = "t_data"
+DATA_CHOICES: Final = ("studio", "small", "standard", "upload")
+DATA_SEED: Final = "t_data_seed"
+WITH_TWO_TOWER: Final = "t_two_tower"
+# Key, label, whether a text of the address will do, default and allowed values in words: what is offered beside the fields.
+_OTHERS: Final = (
+    (DATA, "Data set", DATA_CHOICES.__contains__, DATA_CHOICES[0], ", ".join(DATA_CHOICES)),
+    (
+        DATA_SEED,
+        "Seed of the data",
+        lambda text: text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= MAX_SYNTHETIC_SEED,
+        "0",
+        f"0 to {MAX_SYNTHETIC_SEED}",
+    ),
+    (WITH_TWO_TOWER, "Train two-tower, too", lambda text: text.lower() in ("true", "false"), "true", "true, false"),
 )
 
 
@@ -115,7 +135,7 @@ def field_widget(field: TrainField, base: RunConfig, disabled: bool = False) -> 
         Its value.
     """
     info, default = field_info(field), default_of(field, base)
-    common = {"key": field.key, "bind": "query-params", "help": info.description, "on_change": _forget_refused, "disabled": disabled}
+    common = {"key": field.key, "bind": "query-params", "help": info.description, "on_change": forget_refused, "disabled": disabled}
     if get_origin(info.annotation) is Literal:
         options = get_args(info.annotation)
         return st.selectbox(field.label, options, index=options.index(default), **common)
@@ -135,23 +155,27 @@ def refused_train_settings(base: RunConfig) -> list[str]:
         Where defaults come from.
     """
     refused = st.session_state.get(_REFUSED, [])
-    for field in FIELDS:
-        values = st.query_params.get_all(field.key)
-        if values and (len(values) > 1 or not _allowed(field, values[0])):
-            text = (
-                f"The address asks for {field.label} = {plain_text(' and '.join(values))}, which is not possible; "
-                f"{default_of(field, base)} is used. Allowed: {_choice_of(field)}."
-            )
+    choices = [(field.key, field.label, partial(_allowed, field), str(default_of(field, base)), _choice_of(field)) for field in FIELDS]
+    for key, label, allowed, default, choice in (*choices, *_OTHERS):
+        values = st.query_params.get_all(key)
+        if values and (len(values) > 1 or not allowed(values[0])):
+            asked = plain_text(" and ".join(values))
+            text = f"The address asks for {label} = {asked}, which is not possible; {default} is used. Allowed: {choice}."
             refused = [*(known for known in refused if known != text), text]
     st.session_state[_REFUSED] = refused
     return refused
+
+
+def forget_refused() -> None:
+    """Nothing the address asked for in vain is worth a word any more; for widgets whose settings are no fields."""
+    st.session_state[_REFUSED] = []
 
 
 def use_defaults(base: RunConfig) -> None:
     """Set every field to its value in some settings; to be called before the widgets."""
     for field in FIELDS:
         st.session_state[field.key] = default_of(field, base)
-    _forget_refused()
+    forget_refused()
 
 
 def split_evenly(token_dim: int, n_codebooks: int) -> int:
@@ -219,7 +243,3 @@ def _choice_of(field: TrainField) -> str:
         return ", ".join(get_args(info.annotation))
     lowest, highest = bounds(field)
     return f"{lowest:g} to {highest:,.0f}" if highest > 10_000 else f"{lowest:g} to {highest:g}"
-
-
-def _forget_refused() -> None:
-    st.session_state[_REFUSED] = []

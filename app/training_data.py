@@ -15,9 +15,12 @@ from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
+from sparcode.data.table_file import TableFile
 
 UPLOAD_EXTENSIONS: Final = ("zip", "csv", "tsv", "parquet")
 MAX_UPLOAD_MB: Final = 20
+# A small Parquet file may hold very many rows; text of that size cannot.
+MAX_UPLOAD_ROWS: Final = 5_000_000
 MAX_SYNTHETIC_SEED: Final = 2**31 - 1
 SMALL_USERS: Final = 600
 SMALL_ITEMS: Final = 400
@@ -113,6 +116,10 @@ class DataShelf:
         is_archive = name.lower().endswith(".zip")
         if is_archive and not zipfile.is_zipfile(io.BytesIO(content)):
             raise ValueError(f"{name} is not a ZIP archive, or it is damaged")
+        if name.lower().endswith(".parquet"):
+            n_rows = TableFile(io.BytesIO(content), name).n_rows
+            if n_rows is not None and n_rows > MAX_UPLOAD_ROWS:
+                raise ValueError(f"it has {n_rows:,} rows; up to {MAX_UPLOAD_ROWS:,} are taken")
         # An open archive may not be given a name.
         interactions = load(io.BytesIO(content), name=None if is_archive else name)
         split = split_users(interactions, self._config)

@@ -181,6 +181,11 @@ class TrainingSession:
         result = job.result if isinstance(job.result, RunResult) else None
         return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others, result)
 
+    def paused(self) -> set[str]:
+        """Keys of the jobs that wait for their owner, of whoever."""
+        with self._lock:
+            return {_key(owner) for owner, started in self._started.items() if started.control.pace is Pace.PAUSED}
+
     def forget_earlier(self, owner: str) -> None:
         """Drop the owner's finished runs."""
         with self._lock:
@@ -208,6 +213,8 @@ class TrainingSession:
 
     def _work(self, owner: str, started: _Started, handle: JobHandle) -> RunResult:
         plan = started.plan
+        # From here on only this job holds on to the data, which an upload's owner may replace.
+        started.plan = plan.without_data()
         split = plan.data.split()
         handle.check()
         wanted = plan.two_tower or self._baselines.get(_baseline_key(plan)) is not None
@@ -216,7 +223,7 @@ class TrainingSession:
         handle.check()
         job = self._jobs.get(_key(owner))
         points = tuple(record._replace(usage=None) for record in job.records if isinstance(record, EpochPoint))
-        self._keep(owner, EarlierRun(plan, points, result))
+        self._keep(owner, EarlierRun(plan.without_data(), points, result))
         return result
 
     def _two_tower(self, plan: RunPlan, split: Split, handle: JobHandle, watch: Watch) -> Baseline:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app.charts.follow import axes_stay, let_follow, now_marker
 from app.charts.frame import titled_figure, with_note
 from app.charts.ghost import PINNED, ghost_line, ghost_marker
-from app.theme import GRID_DARK, GRID_LIGHT, series_style
+from app.theme import GRID_DARK, GRID_LIGHT, TEXT_DARK, TEXT_LIGHT, series_style
 
 TITLE = "Recall against index size"
 MOST_OTHERS = 4
@@ -157,5 +157,6 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
 def add_peers(figure: go.Figure, peers: tuple[Peer, ...], dark: bool) -> None:
     """One marker with its name per model of another kind; in the legend, because points lie close together."""
     for position, peer in enumerate(peers, start=5):
-        marker = {**series_style(position, dark)["marker"], "size": 12}
+        # With an edge, for some of the colours are pale.
+        marker = {**series_style(position, dark)["marker"], "size": 12, "line": {"width": 1, "color": TEXT_DARK if dark else TEXT_LIGHT}}
         figure.add_scatter(x=np.array([peer.cost]), y=np.array([peer.recall]), name=peer.name, mode="markers", marker=marker)

@@ -11,6 +11,7 @@ from app.backbones import backbone_key
 from app.components.comparison_charts import serving_charts
 from app.components.comparison_points import csv_of, points_table
 from app.components.job_status import epochs_of, status_text
+from app.components.moving_on import leave_for
 from app.components.provenance import data_line, kind_badge
 from app.job_snapshot import JobSnapshot, JobState
 from app.owner import owner_id
@@ -41,8 +42,7 @@ def serving_comparison() -> None:
 def _panel(studio: Studio) -> None:
     config = configuration().run_config(studio.config)
     left = st.session_state.get(_SHOWN, config)
-    if left != config:
-        studio.leave(left, owner_id(), to=config)
+    leave_for(config, left, studio)
     st.session_state[_SHOWN] = config
     view, job, result = studio.view(config, owner_id()), studio.serving.job(config), studio.serving.result(config)
     stage = best_stage(studio.seen_stages(), config)
@@ -78,7 +78,7 @@ def _model(stage: Stage | None, view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         kind_badge(stage.kind)
         training = view.tuning
-        if stage.kind == "fine-tuned":
+        if not stage.is_preview:
             n_epochs = len(stage.records) - 1
             trained = "1 epoch" if n_epochs == 1 else f"{n_epochs} epochs"
             st.markdown(f"SparCode, best of the {trained} that fit" if stage.cut_short else f"SparCode, best of {trained}")

@@ -14,6 +14,7 @@ from app.components.figure_tiles import figure_tiles
 from app.components.index_charts import code_charts, numbers, threshold_charts
 from app.components.job_status import epochs_of
 from app.components.live_chart import charts_of
+from app.components.moving_on import leave_for
 from app.components.provenance import provenance, recorded_notes
 from app.components.run_table import run_table
 from app.components.save_run import save_run
@@ -37,8 +38,6 @@ _SHOWN: Final = "explorer_shown"
 
 def explorer() -> None:
     """The whole panel. It reruns by itself while something is under way, without the rest of the page."""
-    for text in refused_settings():
-        st.warning(text)
     studio = loaders.studio()
     recorded_notes(studio)
     poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
@@ -47,6 +46,10 @@ def explorer() -> None:
 
 def _panel(studio: Studio) -> None:
     with st.container(gap="xsmall"):
+        # Containers around what comes and goes: charts stay where they are drawn only as long as the number of elements above them does.
+        with st.container():
+            for text in refused_settings():
+                st.warning(text)
         chosen = configuration()
         run_history().visit(chosen)
         config = chosen.run_config(studio.config)
@@ -56,7 +59,6 @@ def _panel(studio: Studio) -> None:
         ghost = against.run
         threshold_slider(chosen.keep, _columns(view, ghost), curve_note(view))
         controls(chosen, pinned(), view.stage)
-        # Containers around what comes and goes: charts stay where they are drawn only as long as the number of elements above them does.
         with st.container():
             if against.note:
                 st.caption(against.note)
@@ -83,12 +85,11 @@ class _Against(NamedTuple):
 
 def _leave_for(config: RunConfig, studio: Studio) -> None:
     left = st.session_state.get(_SHOWN, config)
-    if left != config:
-        studio.leave(left, owner_id(), to=config)
-        held = pinned()
-        if held is not None and (other := held.run_config(studio.config)) != config:
-            # What is looked at comes before what it is held against.
-            studio.leave(other, owner_id(), to=config)
+    leave_for(config, left, studio)
+    held = pinned()
+    if left != config and held is not None and (other := held.run_config(studio.config)) != config:
+        # What is looked at comes before what it is held against.
+        studio.leave(other, owner_id(), to=config)
     st.session_state[_SHOWN] = config
 
 
@@ -105,7 +106,11 @@ def _against(view: View, studio: Studio) -> _Against:
     if not view.active:
         # Measured when nothing else is to be done: after a link was opened, or when memory has forgotten it.
         active = studio.view(config, owner_id()).active
-    run = pinned_run(held, studio.best_stage(config))
+    stage = studio.best_stage(config)
+    if stage is not None and stage.complete and not view.active and not active:
+        # A run pinned by a link was never looked at here.
+        stage.latency(held.stop, busy=bool(studio.at_work()))
+    run = pinned_run(held, stage)
     if run is None:
         words = (
             "is being measured" if active else "is measured once the figures above are there" if view.active else "could not be measured"
@@ -142,7 +147,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         code_charts(stage, ghost)
         training_chart("Fine-tuning", records, ghost)
     # Last, because it takes a tenth of a second: everything else is on the page by then.
-    timed = stage.latency(stop, busy=view.active)
+    timed = stage.latency(stop, busy=bool(studio.at_work()))
     with timed_place:
         figure_tiles(latency_tiles(stage, timed, ghost), "tiles-latency", version)
     with latency_place, charts_of(version):
@@ -156,4 +161,4 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
                 save_run(stage, point, studio)
     with st.expander("Show data: the numbers behind the charts", on_change="rerun", key="explorer-numbers") as table:
         if table.open:
-            numbers(stage)
+            numbers(stage, point, records)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -14,6 +16,7 @@ from app.components.live_chart import live_chart
 from app.pinned_run import PinnedRun
 from app.stage import Stage
 from sparcode.evaluation import ExplorerPoint
+from sparcode.training import EpochRecord
 
 
 def threshold_charts(stage: Stage, point: ExplorerPoint, pinned: PinnedRun | None) -> None:
@@ -63,11 +66,20 @@ def code_charts(stage: Stage, pinned: PinnedRun | None) -> None:
     )
 
 
-def numbers(stage: Stage) -> None:
-    """Everything the charts show as tables, for reading and for export."""
+def numbers(stage: Stage, point: ExplorerPoint, records: Sequence[EpochRecord]) -> None:
+    """Everything the charts show of this index as tables, for reading and for export.
+
+    Parameters
+    ----------
+    stage, point
+        The index, and its figures at the threshold.
+    records
+        Epochs of the training that is shown.
+    """
     curve, timed = stage.curve, stage.latencies()
     known = [timed.get(stop) for stop in curve.stops.tolist()]
-    thresholds, scores, codewords = st.tabs(["Thresholds", "Scores", "Codewords"])
+    tabs = st.tabs(["Thresholds", "Scores", "Codewords", "Lists", "Memory", "Training"])
+    thresholds, scores, codewords = tabs[:3]
     table = pd.DataFrame(
         {
             "threshold tau": curve.tau,
@@ -88,3 +100,18 @@ def numbers(stage: Stage) -> None:
     counts = stage.usage.counts
     uses = pd.DataFrame({f"codebook {book + 1}": row for book, row in enumerate(counts)}).rename_axis("codeword")
     codewords.dataframe(uses, alt="How often training queries use each codeword")
+    lists, memory, training = tabs[3:]
+    lengths = pd.DataFrame({"code": stage.explorer.index.codes, "items in its list": point.list_lengths})
+    lists.dataframe(lengths, hide_index=True, alt="Length of every posting list at this threshold")
+    usage, parts = stage.usage, point.size_bytes if stage.complete else {}
+    memory.dataframe(
+        pd.DataFrame({"part": [part.replace("_", " ") for part in parts], "MB": [size / 1e6 for size in parts.values()]}),
+        hide_index=True,
+        alt="Memory of the index by part at this threshold",
+    )
+    memory.caption(f"{usage.possible_codes:,} codes are possible, {usage.codes_in_use:,} are in use, {usage.n_lists:,} have a list.")
+    training.dataframe(
+        pd.DataFrame([record._asdict() for record in records], columns=EpochRecord._fields).drop(columns="stopped"),
+        hide_index=True,
+        alt="Loss, recall and use of codes after every epoch of fine-tuning",
+    )

@@ -71,7 +71,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
 """
 
 _mount = st.components.v2.component(
-    "sparcode_run_table", html='<div class="sparcode-runs" tabindex="0"></div>', css=_CSS, js=_JS, isolate_styles=False
+    "sparcode_run_table",
+    html='<div class="sparcode-runs" tabindex="0" role="region" aria-label="Table, may be scrolled"></div>',
+    css=_CSS,
+    js=_JS,
+    isolate_styles=False,
 )
 
 

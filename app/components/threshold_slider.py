@@ -98,6 +98,15 @@ function putBack() {
   for (const box of document.querySelectorAll(".sparcode-chart, .sparcode-tiles")) if (box.sparcodeRedraw) box.sparcodeRedraw();
 }
 
+// Ctrl+Z in a field takes back what was typed there, not the page's last step.
+if (!window.sparcodeFieldKeys) {
+  window.sparcodeFieldKeys = true;
+  window.addEventListener("keydown", (event) => {
+    const typed = event.target.matches && event.target.matches("input:not([type=range]):not([type=checkbox]), textarea");
+    if (typed && (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") event.stopImmediatePropagation();
+  }, true);
+}
+
 class Panel {
   constructor(root) {
     this.root = root;

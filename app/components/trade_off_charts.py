@@ -11,6 +11,7 @@ from app.charts.recall_size import Peer, TradeOff, recall_size_data, recall_size
 from app.charts.threshold_curve import PinnedCurve, threshold_curve_data, threshold_curve_figure
 from app.charts.training_curve import training_curve_data, training_curve_figure
 from app.comparison import ALL_TO_ALL, TWO_TOWER, ModelRow
+from app.components.explorer_controls import run_history
 from app.components.live_chart import live_chart
 from app.configuration import label_of
 from app.pinned_run import PinnedRun
@@ -55,13 +56,19 @@ def accuracy_chart(stage: Stage, point: ExplorerPoint, studio: Studio, pinned: P
 
 def size_chart(stage: Stage, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
     """Recall over bytes: the Pareto view."""
-    others = [_line(other) for other in studio.seen_stages() if other.complete and other is not stage and not _is(other, pinned)]
+    # What this visitor looked at, not what others on the same server did.
+    mine = {run.configuration.run_config(studio.config).content_hash() for run in run_history().runs}
+    others = [
+        _line(other)
+        for other in studio.seen_stages()
+        if other.complete and other is not stage and not _is(other, pinned) and other.config.content_hash() in mine
+    ]
     current = (point.total_bytes, point.recall) if stage.complete else None
     ghost = None
     if pinned is not None:
         line = _line(pinned.stage) if pinned.stage is not stage else trade_off("", np.zeros(0), np.zeros(0))
         ghost = (line, (pinned.point.total_bytes, pinned.point.recall))
-    peers = tuple(Peer(_short(row, studio), float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio))
+    peers = tuple(Peer(_short(row, stage, studio), float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio))
     live_chart(
         recall_size_figure,
         recall_size_data(_line(stage), others, current, stage.explorer.k, ghost, peers),
@@ -79,7 +86,7 @@ def latency_chart(stage: Stage, stop: int, studio: Studio, pinned: PinnedRun | N
         p50_ms = pinned.figures.p50_ms
         point = None if p50_ms is None else (p50_ms, pinned.point.recall)
         ghost = (np.array(_timed(pinned.stage)[:2]) if pinned.stage is not stage else np.zeros((2, 0)), point)
-    peers = tuple(Peer(_short(row, studio), row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
+    peers = tuple(Peer(_short(row, stage, studio), row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
     said = f" Now: recall {current[1]:.3f} in {current[0]:.3f} ms." if current else ""
     live_chart(
         recall_latency_figure,
@@ -97,11 +104,19 @@ def _peers(studio: Studio) -> list[ModelRow]:
     return [row for row in (studio.comparison.rows if studio.comparison else ()) if row.name.startswith(_PEERS)]
 
 
-def _short(row: ModelRow, studio: Studio) -> str:
+def _short(row: ModelRow, stage: Stage, studio: Studio) -> str:
     # The faiss indexes all hold two-tower's vectors, which stand beside them in the legend.
     name = row.name.removeprefix(f"{TWO_TOWER}, ")
+    notes = []
+    # The peers are those of the studio's own settings.
+    if stage.config.model.encoder != studio.config.model.encoder:
+        notes.append(studio.config.model.encoder)
+    if stage.config.training.seed != studio.config.training.seed:
+        notes.append(f"seed {studio.config.training.seed}")
     # Their latency is that of another machine.
-    return f"{name} (recorded)" if studio.comparison is not None and studio.comparison.recording is not None else name
+    if studio.comparison is not None and studio.comparison.recording is not None:
+        notes.append("recorded")
+    return f"{name} ({', '.join(notes)})" if notes else name
 
 
 def _timed(stage: Stage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

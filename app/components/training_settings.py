@@ -14,6 +14,9 @@ from app.state import CODEBOOK_SIZE, CODEBOOKS, slider
 from app.studio import Studio
 from app.train_settings import (
     BETA,
+    DATA,
+    DATA_CHOICES,
+    DATA_SEED,
     DECAY,
     DIMENSIONS,
     ENCODER,
@@ -26,8 +29,10 @@ from app.train_settings import (
     SEED,
     TOKENS,
     UPDATE,
+    WITH_TWO_TOWER,
     TrainField,
     field_widget,
+    forget_refused,
     run_config_of,
     split_evenly,
     use_defaults,
@@ -36,7 +41,6 @@ from app.training_data import MAX_SYNTHETIC_SEED, MAX_UPLOAD_MB, UPLOAD_EXTENSIO
 from sparcode.config import RunConfig, SyntheticConfig
 from sparcode.config_message import validation_message
 
-DATA_CHOICES: Final = ("studio", "small", "standard", "upload")
 _DATA_HELP: Final = (
     "studio: the data this studio was started with; small, standard: made-up data (a planted catalogue) of two sizes, any seed; "
     "upload: a file of your own."
@@ -81,8 +85,9 @@ def training_settings(studio: Studio) -> Choice | None:
     two_tower = st.checkbox(
         "Train two-tower, too",
         value=True,
-        key="t_two_tower",
+        key=WITH_TWO_TOWER,
         bind="query-params",
+        on_change=forget_refused,
         help="The two-tower baseline on the same data, loss and budget of epochs, after SparCode. It is trained once per setting of the "
         "networks and known from then on. The all-to-all baseline is the first stage of every run.",
     )
@@ -97,7 +102,7 @@ def training_settings(studio: Studio) -> Choice | None:
 
 def _data(studio: Studio) -> TrainingData | None:
     shelf = studio.from_scratch.shelf
-    chosen = st.selectbox("Data set", DATA_CHOICES, key="t_data", bind="query-params", help=_DATA_HELP)
+    chosen = st.selectbox("Data set", DATA_CHOICES, key=DATA, bind="query-params", help=_DATA_HELP, on_change=forget_refused)
     if chosen == "upload":
         data = _uploaded(studio)
     elif chosen == "studio":
@@ -108,8 +113,9 @@ def _data(studio: Studio) -> TrainingData | None:
             0,
             MAX_SYNTHETIC_SEED,
             value=0,
-            key="t_data_seed",
+            key=DATA_SEED,
             bind="query-params",
+            on_change=forget_refused,
             help=SyntheticConfig.model_fields["seed"].description,
         )
         data = shelf.synthetic(chosen == "small", int(seed))

@@ -16,6 +16,8 @@ import pyarrow.parquet
 EXTENSIONS = (".csv", ".tsv", ".parquet")
 MAX_BYTES = 2**30
 MAX_PARQUET_BYTES = 4 * 2**30
+# What a cell takes at least once it is read, however well its column was packed.
+CELL_BYTES = 8
 MAX_MALFORMED_SHARE = 0.01
 
 
@@ -35,6 +37,8 @@ class TableFile:
         File name, for messages.
     columns
         Column names in the file's order.
+    n_rows
+        Rows of a Parquet file, as it says itself; None for text, whose rows are not counted yet.
 
     Raises
     ------
@@ -62,8 +66,9 @@ class TableFile:
         if extension == ".parquet":
             self._parquet = self._open_parquet(raw)
             self.columns = list(self._parquet.schema_arrow.names)
+            self.n_rows: int | None = self._parquet.metadata.num_rows
         else:
-            self._parquet = None
+            self._parquet, self.n_rows = None, None
             self._raw = self._text(raw)
             self._delimiter, self.columns = _header(self._raw, "\t" if extension == ".tsv" else None, self.label)
         if repeated := sorted({column for column in self.columns if self.columns.count(column) > 1}):
@@ -99,6 +104,8 @@ class TableFile:
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{self.label} is not a readable Parquet file: {error}") from error
         size_bytes = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
+        # A column of few distinct values takes next to nothing in the file.
+        size_bytes = max(size_bytes, file.metadata.num_rows * file.metadata.num_columns * CELL_BYTES)
         if size_bytes > MAX_PARQUET_BYTES:
             raise ValueError(f"{self.label} unpacks to {size_bytes:,} bytes; at most {MAX_PARQUET_BYTES:,} are read")
         return file

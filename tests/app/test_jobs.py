@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,15 @@ def ended(jobs: JobManager, key: str) -> JobSnapshot:
     assert snapshot is not None
     assert not snapshot.active
     return snapshot
+
+
+def worked_off(jobs: JobManager, key: str) -> JobSnapshot:
+    """The job once its worker is done with it: people see a cancelled one as ended before."""
+    deadline = time.monotonic() + PATIENCE
+    while key in jobs.running():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    return ended(jobs, key)
 
 
 def submit(jobs: JobManager, key: str, work: object, owner: str = "ann", lane: str = "slow") -> JobSnapshot:
@@ -93,9 +103,9 @@ def test_cancelled_work_sees_it_and_leaves_no_result(jobs: JobManager) -> None:
     submit(jobs, "a", gate)
     assert gate.started.wait(PATIENCE)
     assert jobs.cancel("a", "ann")
-    assert jobs.get("a").active
+    assert jobs.running() == {"a"}
     gate.opened.set()
-    over = ended(jobs, "a")
+    over = worked_off(jobs, "a")
     assert (over.state, over.result) == (JobState.CANCELLED, None)
 
 
@@ -114,7 +124,7 @@ def test_cancelled_work_may_end_in_any_way(jobs: JobManager, fails: bool) -> Non
     assert started.wait(PATIENCE)
     jobs.cancel("a", "ann")
     opened.set()
-    over = ended(jobs, "a")
+    over = worked_off(jobs, "a")
     assert (over.state, over.result, over.error) == (JobState.CANCELLED, None, "")
 
 
@@ -216,6 +226,27 @@ def test_asking_again_after_a_cancel_starts_anew_although_the_old_work_has_not_e
     old.opened.set()
     new.opened.set()
     assert ended(jobs, "a").result == "new"
+
+
+def test_a_cancelled_job_is_shown_as_such_before_its_worker_has_noticed(jobs: JobManager) -> None:
+    gate = Gate()
+    submit(jobs, "a", gate)
+    assert gate.started.wait(PATIENCE)
+    jobs.cancel("a", "ann")
+    assert jobs.get("a").state is JobState.CANCELLED
+    assert not jobs.get("a").active
+    # Its processor time still counts.
+    assert jobs.running() == {"a"}
+    gate.opened.set()
+
+
+def test_many_short_jobs_do_not_push_a_long_one_out(jobs: JobManager) -> None:
+    submit(jobs, "long", lambda handle: "kept")
+    ended(jobs, "long")
+    for number in range(5):
+        submit(jobs, f"short {number}", lambda handle: None, lane="quick")
+        ended(jobs, f"short {number}")
+    assert jobs.get("long").result == "kept"
 
 
 def test_of_finished_jobs_the_longest_unused_are_forgotten(jobs: JobManager) -> None:

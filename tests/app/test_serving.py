@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -104,6 +105,14 @@ def test_a_setting_without_an_index_says_so(studio: Studio) -> None:
     job = studio.jobs.wait(serving_key(studio.run_config(other)), lambda job: False, PATIENCE)
     assert "there is no whole index of this setting yet" in job.error
     assert best_stage(studio.seen_stages(), studio.run_config(other)) is None
+
+
+def test_of_a_setting_the_trained_index_is_measured_also_a_recorded_one(studio: Studio) -> None:
+    config = studio.run_config(SMALL)
+    (before,) = [stage for stage in studio.seen_stages() if stage.config == config]
+    for trained in (replace(before, kind="fine-tuned"), replace(before, kind="recorded")):
+        assert best_stage([before, trained], config) is trained
+        assert best_stage([trained, before], config) is trained
 
 
 def test_figures_made_beside_another_job_are_marked(studio: Studio) -> None:

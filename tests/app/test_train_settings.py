@@ -85,6 +85,24 @@ def test_a_value_that_is_not_allowed_is_named_and_replaced(key: str, value: str 
     assert chosen(app, field) == default_of(field, BASE)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("t_data", "zzz", "Data set = zzz, which is not possible; studio is used. Allowed: studio, small, standard, upload."),
+        ("t_data_seed", "abc", "Seed of the data = abc,"),
+        ("t_data_seed", "2147483648", "Allowed: 0 to 2147483647."),
+        ("t_two_tower", "maybe", "Train two-tower, too = maybe, which is not possible; true is used."),
+    ],
+)
+def test_what_is_asked_for_beside_the_fields_is_named_as_well(key: str, value: str, says: str) -> None:
+    assert says in opened(**{key: value}).warning[0].value
+
+
+@pytest.mark.parametrize(("key", "value"), [("t_data", "small"), ("t_data_seed", "7"), ("t_two_tower", "false")])
+def test_what_may_be_asked_for_is_not_named(key: str, value: str) -> None:
+    assert not opened(**{key: value}).warning
+
+
 def test_the_note_stays_until_a_setting_is_changed() -> None:
     app = opened(t_dim="3").run()
     assert app.warning

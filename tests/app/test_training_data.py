@@ -5,6 +5,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from app import training_data
@@ -79,6 +81,19 @@ def test_a_file_that_cannot_be_used_says_why(shelf: DataShelf, name: str, conten
     with pytest.raises(ValueError, match=says):
         shelf.upload("ann", name, content)
     assert shelf.uploaded("ann") is None
+
+
+def parquet(n_rows: int) -> bytes:
+    content = io.BytesIO()
+    pa.parquet.write_table(pa.table({"user_id": np.arange(n_rows) % 7, "item_id": np.arange(n_rows) % 5}), content)
+    return content.getvalue()
+
+
+def test_a_small_file_of_very_many_rows_is_not_unpacked(shelf: DataShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_data, "MAX_UPLOAD_ROWS", 99)
+    with pytest.raises(ValueError, match="it has 100 rows; up to 99 are taken"):
+        shelf.upload("ann", "mine.PARQUET", parquet(100))
+    assert shelf.upload("ann", "mine.parquet", parquet(99)).facts.startswith("7 users, 5 items")
 
 
 def test_a_file_that_is_too_large_is_not_read(shelf: DataShelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,6 +243,19 @@ def test_owners_wait_for_each_other_and_see_only_their_own(held: Held) -> None:
     assert [len(held.session.view(owner).points) for owner in ("ann", "bob", "carl")] == [10, 10, 0]
 
 
+def test_a_run_that_has_begun_holds_the_data_no_longer_than_its_job(held: Held) -> None:
+    held.start()
+    held.jobs.wait(KEY, lambda job: False, PATIENCE)
+    view = held.session.view("ann")
+    assert view.plan.data.name == held.data.name
+    with pytest.raises(RuntimeError, match="not kept"):
+        view.plan.data.split()
+    held.start(CONFIG)
+    (earlier,) = held.session.view("ann").earlier
+    with pytest.raises(RuntimeError, match="not kept"):
+        earlier.plan.data.split()
+
+
 def test_finished_runs_are_kept_in_bounds_and_stand_behind_the_next(held: Held) -> None:
     quick = changed(training={"epochs": 1, "joint_epochs": 1})
     for _ in range(KEPT_RUNS + 2):

@@ -235,6 +235,38 @@ def test_a_zoomed_chart_stays_zoomed_in_place_while_codebooks_and_threshold_chan
 
 
 @pytest.mark.browser
+def test_charts_follow_the_readers_theme_in_place(studio_url: str, browser: Browser) -> None:
+    visit = explored(studio_url, browser, "k=8")
+    page, paper = visit.page, "() => [...document.querySelectorAll('.sparcode-chart')].map(box => box.layout.font.color)"
+    light, nodes = page.evaluate(paper), page.query_selector_all(".sparcode-chart")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => ({paper})().every((colour, at) => colour !== light[at])", arg=light, timeout=PATIENCE_MS)
+    assert all(node.evaluate("box => box.isConnected") for node in nodes)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"light => JSON.stringify(({paper})()) === JSON.stringify(light)", arg=light, timeout=PATIENCE_MS)
+    assert not visit.problems
+
+
+@pytest.mark.browser
+def test_undo_in_a_field_is_the_fields_own(studio_url: str, browser: Browser) -> None:
+    page = explored(studio_url, browser, "k=8").page
+    threshold(page).focus()
+    page.keyboard.press("End")
+    in_address(page, keep=KEPT.options[-1])
+    expect(page.get_by_role("button", name="Undo")).to_be_enabled()
+    field = page.get_by_role("spinbutton").first
+    field.focus()
+    page.keyboard.type("3")
+    page.keyboard.press("Control+z")
+    # The page's own step back, from elsewhere, comes after whatever the field's would have done.
+    threshold(page).focus()
+    page.keyboard.press("Home")
+    in_address(page, keep=KEPT.options[0])
+    page.keyboard.press("Control+z")
+    in_address(page, keep=KEPT.options[-1])
+
+
+@pytest.mark.browser
 def test_two_browsers_do_not_disturb_each_other(studio_url: str, browser: Browser) -> None:
     first, second = (explored(studio_url, browser, "k=8") for _ in range(2))
     before = value_of(second.page, "postings").inner_text()

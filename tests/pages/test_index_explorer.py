@@ -246,13 +246,17 @@ def test_the_numbers_behind_the_curves_are_there_to_read() -> None:
     app = settled(opened(PAGE, k="8"))
     app.session_state["explorer-numbers"] = True
     app.run()
-    table, scores, codewords = [frame.value for frame in app.dataframe]
+    table, scores, codewords, lists, memory, training = [frame.value for frame in app.dataframe]
     assert len(table) == len(KEPT.options)
     assert table["Recall@50"].tolist() == studio().seen_stages()[-1].curve.recall.tolist()
     stage = studio().seen_stages()[-1]
     assert table["timed"].ne("").sum() == len(stage.latencies()) < len(table)
     assert scores["scores"].sum() == len(stage.explorer.index.scores)
     assert list(codewords.columns) == ["codebook 1", "codebook 2"]
+    point = stage.point(KEPT.options.index(KEPT.default))
+    assert lists["items in its list"].sum() == point.kept_postings
+    assert memory["MB"].sum() == pytest.approx(point.total_bytes / 1e6)
+    assert training["recall"].tolist() == [record.recall for record in stage.records]
 
 
 def test_a_link_with_every_setting_opens_that_view() -> None:

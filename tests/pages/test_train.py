@@ -209,6 +209,7 @@ def test_made_up_data_of_another_size_can_be_chosen() -> None:
 
 
 def test_a_value_of_the_address_that_is_not_possible_is_named() -> None:
-    app = visited(PAGE, **SMALL, t_epochs="0")
+    app = visited(PAGE, **SMALL, t_epochs="0", t_data="zzz")
     assert "Epochs = 0, which is not possible" in app.warning[0].value
+    assert "Data set = zzz, which is not possible" in app.warning[1].value
     assert not app.exception
