@@ -52,7 +52,7 @@ def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
     assert not app.exception
     assert [widget.key for widget in app.select_slider] == ["m", "k", "t", "keep"]
     assert labels(app)[0] == MEASURE
-    assert any("in 11 rounds" in text.value or "all take turns" in text.value for text in app.markdown)
+    assert any("all-to-all model that scores every item" in text.value for text in app.markdown)
     assert list(charts(app)) == TITLES
     assert not app.dataframe
 

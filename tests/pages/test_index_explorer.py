@@ -229,6 +229,38 @@ def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.Monk
     assert "Recall@50 · fine-tuned" in figures(settled(click(app, "Fine-tune again")))
 
 
+def test_a_tab_that_moves_on_leaves_another_tab_of_the_same_browser_its_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+
+    def held(*arguments: object) -> object:
+        assert gate.wait(PATIENCE)
+        return fine_tune_within(*arguments)
+
+    monkeypatch.setattr(studio_module, "fine_tune_within", held)
+    one, other = opened(PAGE, k="8"), visited(PAGE, k="16")
+    ended(next(job.key for job in studio().jobs.of_owner(one.session_state["owner"]) if job.key.startswith("preview")))
+    one.run()
+    other.session_state["owner"] = one.session_state["owner"]
+    other.select_slider(key="k").set_value("8").run()
+    other.select_slider(key="k").set_value("16").run()
+    training = tuning_key(studio().run_config(quantizer_config("2", "8")))
+    assert studio().jobs.get(training).active
+    # The last tab that shows it takes it along.
+    one.select_slider(key="k").set_value("4").run()
+    assert not studio().jobs.get(training).active
+    gate.set()
+
+
+def test_the_size_chart_holds_what_this_visitor_looked_at() -> None:
+    settled(opened(PAGE, k="16"))
+    app = settled(opened(PAGE, k="8"))
+    names = [trace.get("name", "") for trace in charts(app)["Recall against index size"]["data"]]
+    assert not [name for name in names if "K=16" in name]
+    settled(app.select_slider(key="k").set_value("16").run())
+    names = [trace.get("name", "") for trace in charts(app)["Recall against index size"]["data"]]
+    assert [name for name in names if "K=8" in name]
+
+
 def test_a_fine_tuning_cut_short_says_so_and_can_be_made_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(model: object, split: object, config: object, seconds: float, *rest: object) -> object:
         records, _ = fine_tune_within(model, split, config, seconds, *rest)
