@@ -211,7 +211,8 @@ def test_a_failed_preview_shows_its_message(monkeypatch: pytest.MonkeyPatch) -> 
     assert labels(app)[-1] == "Try again"
 
 
-def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def held_fine_tuning(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Fine-tuning begins once this is set."""
     gate = threading.Event()
 
     def held(*arguments: object) -> object:
@@ -219,6 +220,11 @@ def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.Monk
         return fine_tune_within(*arguments)
 
     monkeypatch.setattr(studio_module, "fine_tune_within", held)
+    return gate
+
+
+def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = held_fine_tuning(monkeypatch)
     app = opened(PAGE, k="8")
     ended(next(job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.key.startswith("preview")))
     click(app.run(), "Cancel fine-tuning")
@@ -230,13 +236,7 @@ def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.Monk
 
 
 def test_a_tab_that_moves_on_leaves_another_tab_of_the_same_browser_its_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = threading.Event()
-
-    def held(*arguments: object) -> object:
-        assert gate.wait(PATIENCE)
-        return fine_tune_within(*arguments)
-
-    monkeypatch.setattr(studio_module, "fine_tune_within", held)
+    gate = held_fine_tuning(monkeypatch)
     one, other = opened(PAGE, k="8"), visited(PAGE, k="16")
     ended(next(job.key for job in studio().jobs.of_owner(one.session_state["owner"]) if job.key.startswith("preview")))
     one.run()
