@@ -16,12 +16,12 @@ from typing import Final
 import streamlit as st
 from starlette.middleware import Middleware
 
-from app.middleware import OwnerCookie, SecurityHeaders
-from app.plotly_asset import PLOTLY_ROUTE, PlotlyAhead
+from app.server.middleware import OwnerCookie, SecurityHeaders
+from app.server.plotly_asset import PLOTLY_ROUTE, PlotlyAhead
 
 # Loaded while the first visitor's browser fetches the page, because together they take seconds.
 PRELOADED: Final = ("numpy", "pandas", "torch", "numba", "plotly.graph_objects")
-COMPILED: Final = ("sparcode.index.kernels", "sparcode.index.build_kernels", "sparcode.index.found_items", "sparcode.model.code_choice")
+COMPILED: Final = ("sparcode.index.kernels", "sparcode.index.build_kernels", "sparcode.retrieval.found_items", "sparcode.model.code_choice")
 # Longest wait for them where the server is stopped at once.
 CLOSING_SECONDS: Final = 20.0
 
@@ -39,7 +39,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     finally:
         # A thread inside compiled code when the interpreter goes down takes the process with it.
         loading.join(CLOSING_SECONDS)
-        importlib.import_module("app.loaders").close_studio()
+        importlib.import_module("app.session.loaders").close_studio()
         gc.unfreeze()
 
 
@@ -50,7 +50,7 @@ def load_ahead() -> None:
     try:
         for name in PRELOADED:
             importlib.import_module(name)
-        importlib.import_module("app.loaders").open_ahead()
+        importlib.import_module("app.session.loaders").open_ahead()
         for name in COMPILED:
             importlib.import_module(name).warm_up()
     finally:

@@ -9,30 +9,30 @@ from typing import Final, NamedTuple
 
 import torch
 
-from app.backbones import Backbones, backbone_key
-from app.bounded_cache import BoundedCache
-from app.comparison import Comparison, Step, compare
-from app.job_keys import measuring_key, setting_words, tuning_key
-from app.job_snapshot import JobSnapshot, JobState
-from app.jobs import JobHandle, JobManager, Work
-from app.live_tuning import fine_tune_within
-from app.recorded_runs import RecordedRuns
-from app.serving import ServingMeasurements
-from app.stage import Kind, Origin, Stage, measure, refine, time_stops
-from app.trained_models import Backbone, Tuned
-from app.training_session import FROM_SCRATCH, TrainingSession
-from app.tuned_models import TunedModels
-from app.view import View
-from app.viewers import Viewers
+from app.jobs.bounded_cache import BoundedCache
+from app.jobs.manager import JobHandle, JobManager, Work
+from app.jobs.snapshot import JobSnapshot, JobState
+from app.jobs.viewers import Viewers
+from app.measured.comparison import Comparison, Step, compare
+from app.measured.job_keys import measuring_key, setting_words, tuning_key
+from app.measured.measured_index import Kind, MeasuredIndex, Training, measure, refine, time_stops
+from app.measured.serving import ServingMeasurements
+from app.measured.view import View
+from app.models.backbones import Backbones, backbone_key
+from app.models.live_tuning import fine_tune_within
+from app.models.trained import Backbone, Tuned
+from app.models.tuned import TunedModels
+from app.recorded.runs import RecordedRuns
+from app.training.session import FROM_SCRATCH, TrainingSession
 from sparcode.config import ModelConfig, QuantizerConfig, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import split_users
 from sparcode.device import device_of
-from sparcode.machine import machine_facts
-from sparcode.pipeline import preview
-from sparcode.training import EpochRecord
+from sparcode.runs.machine import machine_facts
+from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.pipeline import preview
 
-STAGES_BYTES: Final = 640 * 2**20
+INDEXES_BYTES: Final = 640 * 2**20
 MODELS_BYTES: Final = 128 * 2**20
 TRAINING: Final = "training"
 PREVIEWS: Final = "previews"
@@ -72,7 +72,7 @@ class Studio:
         self.viewers = Viewers()
         self._refused: set[tuple[str, str]] = set()
         self._models = TunedModels(self.recorded, MODELS_BYTES)
-        self._stages = BoundedCache(STAGES_BYTES)
+        self._stages = BoundedCache(INDEXES_BYTES)
 
     @property
     def backbone(self) -> Backbone | None:
@@ -91,11 +91,11 @@ class Studio:
             values["training"] = self.config.training.model_copy(update={"seed": seed})
         return RunConfig(**{**values, "quantizer": quantizer or self.config.quantizer, "model": model or self.config.model})
 
-    def seen_stages(self) -> list[Stage]:
+    def seen_indexes(self) -> list[MeasuredIndex]:
         """Every measured index still in memory, the last used at the end."""
         return self._stages.values()
 
-    def best_stage(self, config: RunConfig) -> Stage | None:
+    def best_measured(self, config: RunConfig) -> MeasuredIndex | None:
         """The best measured index of a setting that is still in memory, fine-tuned before preview; starts nothing."""
         run = config.content_hash()
         return self._stages.get(("fine-tuned", run)) or self._stages.get(("preview", run))
@@ -239,8 +239,8 @@ class Studio:
         """Whether jobs run beside one that measures a stage."""
         return not self.at_work() <= {measuring_key(kind, config), tuning_key(config)}
 
-    def _keeper(self, handle: JobHandle) -> Callable[[Stage], None]:
-        def keep(stage: Stage) -> None:
+    def _keeper(self, handle: JobHandle) -> Callable[[MeasuredIndex], None]:
+        def keep(stage: MeasuredIndex) -> None:
             # A recorded model is a fine-tuned one that was not trained here.
             self._stages.put(("preview" if stage.is_preview else "fine-tuned", stage.config.content_hash()), stage, stage.n_bytes)
             handle.publish(FIRST_FIGURES)
@@ -253,7 +253,7 @@ class Studio:
             started = time.perf_counter()
             model = preview(self.backbones.train(config, handle).model, self.split, config)
             handle.check()
-            origin = Origin("preview", config, (), lambda: time.perf_counter() - started, cut_short=False)
+            origin = Training("preview", config, (), lambda: time.perf_counter() - started, cut_short=False)
             stage = measure(model, origin, self.split, keep, handle.check)
         if whole_curve:
             time_stops(refine(stage, keep, handle.check), lambda: self._others_at_work("preview", config), handle.check)
@@ -263,7 +263,7 @@ class Studio:
 
     def _measure_tuned(self, config: RunConfig, tuned: Tuned, handle: JobHandle) -> None:
         kind = "fine-tuned" if tuned.recording is None else "recorded"
-        origin = Origin(kind, config, tuned.records, lambda: tuned.seconds, tuned.cut_short, tuned.recording)
+        origin = Training(kind, config, tuned.records, lambda: tuned.seconds, tuned.cut_short, tuned.recording)
         keep = self._keeper(handle)
         stage = refine(measure(tuned.model, origin, self.split, keep, handle.check), keep, handle.check)
         time_stops(stage, lambda: self._others_at_work("fine-tuned", config), handle.check)
@@ -297,7 +297,7 @@ class Studio:
 
 
 class _Measured(NamedTuple):
-    stage: Stage | None
+    stage: MeasuredIndex | None
     job: JobSnapshot | None
 
 

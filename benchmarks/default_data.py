@@ -19,9 +19,10 @@ import torch
 from sparcode.config import SYNTHETIC_TOKEN_DIM, RunConfig, SplitConfig, SyntheticConfig, TrainingConfig
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate, inexpressible_share, planted_truth
-from sparcode.evaluation import accuracy
-from sparcode.pipeline import build_run_index, fit_floors, train_sparcode, train_two_tower
-from sparcode.retrieval import ExactRetriever, SparseRetriever
+from sparcode.metrics.evaluation import accuracy
+from sparcode.retrieval.exact import ExactRetriever
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.training.pipeline import build_run_index, fit_floors, train_sparcode, train_two_tower
 
 K = 50
 MODELS = ("SparCode (index)", "two-tower", "all-to-all", "EASE", "popularity")

@@ -30,17 +30,17 @@ from benchmarks.quality import QUICK, settings
 from benchmarks.served_point import ServedPoint, fastest, latency
 from benchmarks.serving_peers import CSR, DIRECT, FULL_SWEEP, KINDS, QUICK_SWEEP, peers
 from benchmarks.trained_models import trained_models
-from sparcode.allocator import keep_freed_memory
+from sparcode.commands.allocator import keep_freed_memory
+from sparcode.comparison.interleaved_timing import Timing, interleaved, queries_per_second
+from sparcode.comparison.pareto import pareto_front
+from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, K, Peer
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.split import EvaluationSet, Split, split_users
 from sparcode.data.synthetic import generate
-from sparcode.interleaved_timing import Timing, interleaved, queries_per_second
-from sparcode.machine import machine_facts
 from sparcode.metrics.ranking import recall_at_k
-from sparcode.pareto import pareto_front
-from sparcode.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, K, Peer
+from sparcode.runs.machine import machine_facts
 
 NEAREST = (1, 2, 4, 8)
 # Scoring every item takes a thousand times as long; a few queries say how long.

@@ -26,21 +26,22 @@ import typer
 from benchmarks.grown_catalogue import grown
 from benchmarks.quality import QUICK, settings
 from benchmarks.trained_models import trained_models
-from sparcode.allocator import keep_freed_memory
+from sparcode.commands.allocator import keep_freed_memory
 from sparcode.data.interactions import Histories
 from sparcode.data.loading import load
 from sparcode.data.split import split_users
 from sparcode.data.synthetic import generate
 from sparcode.index import kernels
 from sparcode.index.block_index import block_index
-from sparcode.index.inverted_index import InvertedIndex, build_index
+from sparcode.index.index_builder import build_index
+from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import Cut, as_served, floor_for_density, threshold_for_postings
-from sparcode.index.sparse_retriever import SparseRetriever
 from sparcode.index.storage import load_index, save_index
-from sparcode.machine import machine_facts
 from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.pipeline import preview
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.runs.machine import machine_facts
+from sparcode.training.pipeline import preview
 
 K = 50
 

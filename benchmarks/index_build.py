@@ -27,15 +27,15 @@ from torch import Tensor, nn
 
 from sparcode.config import IndexConfig, ModelConfig, QuantizerConfig
 from sparcode.index import build_kernels
+from sparcode.index.coded_model import CodedModel
 from sparcode.index.index_builder import IndexBuilder
 from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex
 from sparcode.index.pruning import floor_for_density
-from sparcode.machine import machine_facts
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.sparse_score import apply_link
-from sparcode.retrieval import CodedModel
+from sparcode.runs.machine import machine_facts
 
 BATCHES = (1 << 10, 1 << 12, 1 << 13, 1 << 14, 1 << 16)  # concatenated pairs per network call
 BLOCK_CODES = IndexConfig().block_codes

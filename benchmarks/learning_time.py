@@ -17,18 +17,19 @@ from typing import Annotated, NamedTuple
 import torch
 import typer
 
-from app.live_tuning import fine_tune_within
-from app.loaders import run_config
-from app.stage import Origin, Stage, measure
+from app.measured.measured_index import MeasuredIndex, Training, measure
+from app.models.live_tuning import fine_tune_within
+from app.session.loaders import run_config
 from app.studio import LEAST_TUNING_SECONDS, LIVE_SECONDS
 from sparcode.config import RunConfig
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
-from sparcode.machine import machine_facts
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.pipeline import fine_tune, ignore_record, preview, train_backbone
-from sparcode.training import EpochRecord, never_stop
+from sparcode.runs.machine import machine_facts
+from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.pipeline import fine_tune, ignore_record, preview, train_backbone
+from sparcode.training.trainer import never_stop
 
 SETTINGS = ((1, 128), (1, 256), (2, 32), (2, 128), (2, 256), (4, 128))
 QUICK = ((2, 128),)
@@ -111,10 +112,10 @@ def live_waits(backbone: AllToAllModel, split: Split, config: RunConfig) -> tupl
 def show(model: SparCodeModel, split: Split, config: RunConfig, records: list[EpochRecord] | None = None) -> None:
     """Measure a model up to its first figures."""
 
-    def stop(stage: Stage) -> None:
+    def stop(stage: MeasuredIndex) -> None:
         raise _Shown
 
-    origin = Origin("fine-tuned" if records else "preview", config, tuple(records or ()), lambda: 0.0, cut_short=False)
+    origin = Training("fine-tuned" if records else "preview", config, tuple(records or ()), lambda: 0.0, cut_short=False)
     try:
         measure(model, origin, split, stop, lambda: None)
     except _Shown:

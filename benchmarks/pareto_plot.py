@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from app.theme import series_style
 from benchmarks.served_point import ServedPoint, latency, size
-from sparcode.pareto import pareto_front
+from sparcode.comparison.pareto import pareto_front
 
 WIDTH, HEIGHT = 1500, 720
 FRONT = {"color": "#1B2430", "width": 7}

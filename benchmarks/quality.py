@@ -20,8 +20,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from sparcode.allocator import keep_freed_memory
-from sparcode.comparison import ALL_TO_ALL, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER, compare, machine_facts
+from sparcode.commands.allocator import keep_freed_memory
+from sparcode.comparison.training import ALL_TO_ALL, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER, compare, machine_facts
 from sparcode.config import RunConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load

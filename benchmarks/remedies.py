@@ -21,18 +21,18 @@ import numpy as np
 import torch
 import typer
 
-from sparcode.comparison import machine_facts
+from sparcode.comparison.training import machine_facts
 from sparcode.config import RunConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
-from sparcode.evaluation import accuracy
-from sparcode.index.sparse_retriever import SparseRetriever
 from sparcode.metrics.codes import dead_share, perplexity
+from sparcode.metrics.evaluation import accuracy
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.pipeline import build_run_index, fine_tune, preview, train_backbone
-from sparcode.training import validation_recall
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.training.pipeline import build_run_index, fine_tune, preview, train_backbone
+from sparcode.training.trainer import validation_recall
 
 K = 50
 QUICK = SyntheticConfig(n_users=400, n_items=200)

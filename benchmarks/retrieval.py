@@ -51,17 +51,18 @@ from benchmarks.retrieval_cases import (
     uncut_best,
 )
 from benchmarks.trained_models import TrainedModels, trained_models
-from sparcode.allocator import keep_freed_memory
+from sparcode.commands.allocator import keep_freed_memory
 from sparcode.config import RunConfig
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
-from sparcode.machine import machine_facts
 from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
-from sparcode.pipeline import preview
-from sparcode.retrieval import FaissRetriever, SparseRetriever
+from sparcode.retrieval.faiss import FaissRetriever
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.runs.machine import machine_facts
+from sparcode.training.pipeline import preview
 
 LENGTHS = (2_000, 10_000, 25_000, 50_000)
 # Catalogues that the sweep of T, M, K and density is made on.

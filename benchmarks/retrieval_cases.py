@@ -11,19 +11,20 @@ import faiss
 import numpy as np
 
 from benchmarks.search_floor import add_and_clear
+from sparcode.comparison.interleaved_timing import Call, Timing, interleaved
 from sparcode.config import Config
 from sparcode.index import kernels
 from sparcode.index.block_index import BlockIndex, block_index
-from sparcode.index.faiss_configs import FlatConfig, HNSWConfig, IVFFlatConfig, IVFPQConfig
-from sparcode.index.faiss_search import ItemIndex, build_faiss, faiss_bytes, search_faiss
-from sparcode.index.inverted_index import InvertedIndex, build_index
+from sparcode.index.index_builder import build_index
+from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import floor_for_density
 from sparcode.index.score_table import iter_score_blocks
 from sparcode.index.search_arrays import Postings, SearchRows, new_workspace
-from sparcode.index.sparse_retriever import SparseRetriever
-from sparcode.index.top_k import top_k
-from sparcode.interleaved_timing import Call, Timing, interleaved
 from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.faiss_configs import FlatConfig, HNSWConfig, IVFFlatConfig, IVFPQConfig
+from sparcode.retrieval.faiss_search import ItemIndex, build_faiss, faiss_bytes, search_faiss
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.top_k import top_k
 
 K = 100
 RECALL = 0.95

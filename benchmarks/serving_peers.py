@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.trained_models import TrainedModels
-from sparcode.config import RunConfig
-from sparcode.data.split import Split
-from sparcode.index.csr_search import CsrRetriever
-from sparcode.index.inverted_index import InvertedIndex
-from sparcode.index.pruning import KeepDensity
-from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.pipeline import build_run_index
-from sparcode.retrieval import ExactRetriever, SparseDirectScorer
-from sparcode.serving_peers import (
+from sparcode.comparison.serving_peers import (
     ALL_TO_ALL,
     FLAT,
     HNSW,
@@ -28,6 +20,14 @@ from sparcode.serving_peers import (
     two_tower_peers,
     whole,
 )
+from sparcode.config import RunConfig
+from sparcode.data.split import Split
+from sparcode.index.csr_search import CsrRetriever
+from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.pruning import KeepDensity
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
+from sparcode.training.pipeline import build_run_index
 
 CSR, DIRECT = "SparCode (scipy CSR)", "SparCode (direct)"
 KINDS = (SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, CSR, DIRECT, ALL_TO_ALL)

@@ -16,7 +16,7 @@ from sparcode.data.split import Split
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
-from sparcode.pipeline import fine_tune, preview, train_backbone, train_two_tower
+from sparcode.training.pipeline import fine_tune, preview, train_backbone, train_two_tower
 
 
 class TrainedModels(NamedTuple):

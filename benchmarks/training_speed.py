@@ -29,13 +29,13 @@ from sparcode.data.interactions import Histories
 from sparcode.data.loading import load
 from sparcode.data.split import split_users
 from sparcode.data.synthetic import generate
-from sparcode.losses import sampled_softmax_loss
-from sparcode.machine import machine_facts
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.training import Trainer
+from sparcode.runs.machine import machine_facts
+from sparcode.training.losses import sampled_softmax_loss
+from sparcode.training.trainer import Trainer
 
 NEGATIVE_BLOCK = 64
 # A small catalogue, or the plain rendering takes minutes per epoch.

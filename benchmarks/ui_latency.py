@@ -30,7 +30,7 @@ from benchmarks.page_timing import (
     move_threshold,
 )
 from scripts.studio_in_browser import open_browser, running_studio
-from sparcode.machine import machine_facts
+from sparcode.runs.machine import machine_facts
 
 VIEW: Final = {"width": 1280, "height": 900}
 START: Final = "m=2&k=128"

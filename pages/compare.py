@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.comparison_panel import serving_comparison
+from app.compare.panel import serving_comparison
 
 st.title("Compare")
 st.markdown(

@@ -5,7 +5,7 @@ import streamlit as st
 
 def _panel() -> None:
     # Loads the libraries of the models: the title is on the page by then.
-    from app.components.training_panel import training
+    from app.train.panel import training
 
     training()
 

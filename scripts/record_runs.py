@@ -20,12 +20,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from app import loaders
-from app.comparison import compare
-from app.configuration import quantizer_config
-from app.jobs import JobHandle
-from app.live_tuning import fine_tune_within
-from app.recorded_files import (
+from app.jobs.manager import JobHandle
+from app.measured.comparison import compare
+from app.models.live_tuning import fine_tune_within
+from app.models.trained import Backbone, Tuned
+from app.recorded.files import (
     ALL_STAGES,
     BACKBONE_STAGES,
     RECORDED_VERSION,
@@ -42,18 +41,19 @@ from app.recorded_files import (
     write_usage,
     write_weights,
 )
-from app.trained_models import Backbone, Tuned
-from app.training_control import TrainingControl
-from app.training_run import EpochPoint, train_from_scratch, train_two_tower_baseline
+from app.session import loaders
+from app.session.configuration import quantizer_config
+from app.training.control import TrainingControl
+from app.training.run import EpochPoint, train_from_scratch, train_two_tower_baseline
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
-from sparcode.evaluation import accuracy
-from sparcode.machine import machine_facts
+from sparcode.metrics.evaluation import accuracy
 from sparcode.model.all_to_all import AllToAllModel
-from sparcode.pipeline import preview, train_backbone
-from sparcode.retrieval import ExactRetriever
+from sparcode.retrieval.exact import ExactRetriever
+from sparcode.runs.machine import machine_facts
+from sparcode.training.pipeline import preview, train_backbone
 
 K: Final = 50
 # M and K one step of a slider away from the default, which comes first; the others stay to be watched.

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from sparcode.allocator import keep_freed_memory
+from sparcode.commands.allocator import keep_freed_memory
 from sparcode.commands.demo import demo
 from sparcode.commands.errors import CommandGroup
 from sparcode.commands.evaluate import evaluate

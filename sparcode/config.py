@@ -13,6 +13,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FORMAT_VERSION = 2
+# Items per query where nothing is said, as in the paper.
+DEFAULT_K = 50
 # A dot product of 32 or more dimensions expresses nearly all of the planted affinity: there would be nothing to show.
 SYNTHETIC_TOKEN_DIM = 16
 # The planted "fits any one taste" is found late and from a random start: where all tokens start at the same linear model, they stay there.

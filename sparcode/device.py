@@ -5,6 +5,9 @@ The device is no setting of a run: it says where the numbers were computed, not 
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Literal, get_args
 
 import torch
@@ -38,3 +41,13 @@ def choose_device(name: Device = "auto") -> torch.device:
 def device_of(model: nn.Module) -> torch.device:
     """The device a model's parameters are on."""
     return next(model.parameters()).device
+
+
+@cache
+def thread_pool(n_threads: int) -> ThreadPoolExecutor:
+    """The process's pool of so many threads, for compiled loops that release the GIL; made once, and anew in a forked child."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="sparcode")
+
+
+# A forked child has the pools but none of their threads.
+os.register_at_fork(after_in_child=thread_pool.cache_clear)

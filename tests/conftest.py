@@ -56,7 +56,7 @@ def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Pages run inside the test get a studio of their own, on tiny data with tiny settings."""
-    from app import loaders
+    from app.session import loaders
     from sparcode.config import ModelConfig
     from tests.tiny import changed
 

@@ -11,10 +11,11 @@ from sparcode.commands import train as train_command
 from sparcode.commands.device import DeviceOption
 from sparcode.config import RunConfig
 from sparcode.device import Device, choose_device, device_of
-from sparcode.machine import machine_facts
 from sparcode.model.initialisation import SeededDropout, seed_dropout
-from sparcode.pipeline import build_run_index, fine_tune, preview, train_backbone, train_sparcode, train_two_tower
-from sparcode.retrieval import ExactRetriever, SparseDirectScorer, SparseRetriever
+from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.runs.machine import machine_facts
+from sparcode.training.pipeline import build_run_index, fine_tune, preview, train_backbone, train_sparcode, train_two_tower
 from tests.tiny import CONFIG, changed, tiny_backbone, tiny_model, tiny_split
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no usable CUDA GPU on this machine")

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE_IMPORTS = {"__future__", "app", "collections", "dataclasses", "pathlib", "streamlit", "typing"}
 UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 VAGUE_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
-WITHOUT_STREAMLIT = ("app.charts", "app.jobs", "app.report", "app.serving", "app.theme", "app.verdict")
+WITH_STREAMLIT = ("app.components", "app.session", "app.overview", "app.explorer", "app.train", "app.compare")
 
 
 def module_name(path: Path) -> str:
@@ -71,11 +71,6 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def starts_with_any(module: str, prefixes: tuple[str, ...]) -> bool:
-    """Whether a module lies under one of the prefixes; `app.jobs` covers `app.jobs.queue` and `app.jobs_queue`."""
-    return any(module == prefix or module.startswith((f"{prefix}.", f"{prefix}_")) for prefix in prefixes)
-
-
 @pytest.mark.parametrize(
     ("source", "module", "expected"),
     [
@@ -111,10 +106,10 @@ def test_app_imports_no_page(path: Path) -> None:
     assert tops(imports_of(path)).isdisjoint({"pages", "streamlit_app"})
 
 
-def test_charts_jobs_and_reports_work_without_streamlit() -> None:
+def test_only_components_session_and_pages_of_the_app_import_streamlit() -> None:
     edges = {module_name(path): imports_of(path) for path in sources("app")}
-    held = [module for module in edges if starts_with_any(module, WITHOUT_STREAMLIT)]
-    assert "app.theme" in held
+    held = [module for module in edges if module.count(".") > 1 and not module.startswith(tuple(f"{room}." for room in WITH_STREAMLIT))]
+    assert {"app.charts.frame", "app.jobs.manager", "app.measured.measured_index"} <= set(held)
     offenders = {(module, used) for module in held for used in reachable(module, edges) if "streamlit" in tops(edges[used])}
     assert not offenders
 

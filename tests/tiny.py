@@ -12,7 +12,7 @@ from sparcode.index.inverted_index import InvertedIndex
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.pipeline import build_run_index, preview, train_backbone
+from sparcode.training.pipeline import build_run_index, preview, train_backbone
 
 DATA = SyntheticConfig(n_users=120, n_items=80, difficulty=0.2, seed=3)
 CONFIG = RunConfig(

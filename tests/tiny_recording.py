@@ -7,8 +7,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from app.recorded_files import write_folder
-from app.recorded_runs import RecordedRuns
+from app.recorded.files import write_folder
+from app.recorded.runs import RecordedRuns
 from scripts import record_runs
 from sparcode.config import RunConfig
 from tests.tiny import CONFIG, changed, tiny_data

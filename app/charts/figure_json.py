@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import plotly.graph_objects as go
 
-from app.bounded_cache import BoundedCache
+from app.jobs.bounded_cache import BoundedCache
 
 Data = TypeVar("Data", bound=tuple)
 

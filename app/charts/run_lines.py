@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from app.charts.epoch_lines import EpochLine, EpochLinesData, epoch_line
-from app.training_run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
+from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
 
 LOOKS: Final = {JOINT: 0, BACKBONE: 1, TWO_TOWER: 2}
 RECALL: Final = "Recall on validation users"

@@ -9,11 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.charts.frame import titled_figure, with_note
+from app.measured.verdict import NAMES
 from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
-from app.verdict import NAMES
-from sparcode.pareto import pareto_front
-from sparcode.serving_measurement import ServingPoint
-from sparcode.serving_peers import SPARCODE, K
+from sparcode.comparison.measuring import ServingPoint
+from sparcode.comparison.pareto import pareto_front
+from sparcode.comparison.serving_peers import SPARCODE, K
 
 LATENCY_TITLE, BYTES_TITLE = "Recall against latency", "Recall against memory"
 # Settings that lose more than this share of the best recall are of no use to anyone, and would flatten the rest.

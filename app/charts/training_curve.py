@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from app.charts.frame import titled_figure, with_note
 from app.charts.ghost import ghost_line
 from app.theme import GRID_DARK, GRID_LIGHT, series_style
-from sparcode.training import EpochRecord
+from sparcode.training.epoch_record import EpochRecord
 
 
 class TrainingCurveData(NamedTuple):

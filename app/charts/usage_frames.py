@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from app.charts.frame import titled_figure, with_note
 from app.charts.run_lines import NO_CODES, stage_points
 from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
-from app.training_run import JOINT, EpochPoint
+from app.training.run import JOINT, EpochPoint
 
 TITLE: Final = "Use of codewords, epoch by epoch"
 # More epochs than this are thinned out: every frame goes to the browser.

@@ -12,7 +12,7 @@ import streamlit as st
 
 from app.charts.figure_json import Data, figure_json
 from app.components.live_chart import HEIGHT, PLOTLY_LOADER
-from app.plotly_asset import PLOTLY_URL
+from app.server.plotly_asset import PLOTLY_URL
 
 FRAME_MS: Final = 350
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import streamlit as st
 
-from app.figure_texts import NO_DELTA, Delta
+from app.measured.figure_texts import NO_DELTA, Delta
 
 
 class Tile(NamedTuple):
@@ -16,7 +16,7 @@ class Tile(NamedTuple):
     Attributes
     ----------
     name
-        Tells it apart; where it is one of `app.threshold_columns.MOVING_TILES`, it follows the threshold.
+        Tells it apart; where it is one of `app.charts.threshold_columns.MOVING_TILES`, it follows the threshold.
     label, kind
         What it is, and of which model.
     value

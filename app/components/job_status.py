@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.job_snapshot import JobSnapshot, JobState
-from sparcode.training import EpochRecord
+from app.jobs.snapshot import JobSnapshot, JobState
+from sparcode.training.epoch_record import EpochRecord
 
 
 def epochs_of(job: JobSnapshot | None) -> list[EpochRecord]:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.charts.figure_json import Data, figure_json
-from app.plotly_asset import PLOTLY_URL
+from app.server.plotly_asset import PLOTLY_URL
 
 HEIGHT: Final = 320
 
@@ -134,7 +134,7 @@ def charts_of(version: str) -> Iterator[None]:
     Parameters
     ----------
     version
-        The same for two drawings only if all they hold that follows the threshold is the same; see `app.stage.Stage.version`.
+        The same for two drawings only if all they hold that follows the threshold is the same; see `MeasuredIndex.version`.
     """
     token = _version.set(version)
     try:

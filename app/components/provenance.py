@@ -6,8 +6,8 @@ from typing import Final
 
 import streamlit as st
 
-from app.recording import Recording
-from app.stage import Kind, Stage
+from app.measured.measured_index import Kind, MeasuredIndex
+from app.models.recording import Recording
 from app.studio import Studio
 
 _COLOURS: Final = {"preview": "orange", "fine-tuned": "green", "trained from scratch": "blue", "recorded": "violet"}
@@ -38,7 +38,7 @@ def data_line(studio: Studio) -> str:
     return f"Data: **{data.name}**{made_up}: {data.n_users:,} users, {data.n_items:,} items, {data.n_interactions:,} interactions"
 
 
-def provenance(stage: Stage, studio: Studio) -> None:
+def provenance(stage: MeasuredIndex, studio: Studio) -> None:
     """One line under the figures of a stage."""
     seconds = f"first figures after {stage.seconds:.1f} s" if stage.is_preview else f"trained in {stage.seconds:.0f} s"
     meaning, computed = _MEANINGS[stage.kind], ""

@@ -6,8 +6,8 @@ from typing import Final
 
 import streamlit as st
 
-from app.configuration import KEPT
-from app.state import set_threshold
+from app.session.configuration import KEPT
+from app.session.state import set_threshold
 
 _KEY: Final = "threshold-slider"
 
@@ -228,7 +228,7 @@ def threshold_slider(keep: str, curve: str, note: str) -> None:
     keep
         The stop of the session, one of `KEPT.options`.
     curve
-        Of `app.threshold_columns.threshold_columns`; empty before anything is measured.
+        Of `app.charts.threshold_columns.threshold_columns`; empty before anything is measured.
     note
         How much of the curve is measured, in words.
     """

@@ -19,7 +19,7 @@ from sparcode.data.split import Split
 
 if TYPE_CHECKING:
     from sparcode.index.pruning import Cut
-    from sparcode.run_store import Run
+    from sparcode.runs.store import Run
 
 
 @with_groups(source=DATA, serving=SERVING)
@@ -35,13 +35,13 @@ def evaluate(
 ) -> None:
     """Measure a run's accuracy, latency and size again, on the data it was trained with."""
     # These take seconds to import; bad usage is answered before.
+    from sparcode.comparison.table import without_nan
     from sparcode.device import choose_device
-    from sparcode.evaluation import accuracy
-    from sparcode.evaluation import evaluate as measure
-    from sparcode.pipeline import serve
-    from sparcode.reporting import without_nan
-    from sparcode.retrieval import ExactRetriever, SparseDirectScorer
-    from sparcode.run_store import load_run
+    from sparcode.metrics.evaluation import accuracy
+    from sparcode.metrics.evaluation import evaluate as measure
+    from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
+    from sparcode.runs.store import load_run
+    from sparcode.training.pipeline import serve
 
     set_threads(threads)
     place = choose_device(device)
@@ -70,8 +70,8 @@ def evaluate(
 
 def index_record(run: Run, serving: ServingFlags, cut: Cut, parts: Split) -> dict[str, Any]:
     """What a run's index holds as it is served, and how training queries use its codes, as plain values."""
-    from sparcode.evaluation import code_usage
     from sparcode.index.pruning import bytes_as
+    from sparcode.metrics.evaluation import code_usage
 
     index, layout = run.index, serving.index_config(run).postings
     kept, usage = index.kept_postings(*cut), code_usage(run.model, parts.train_queries, index.n_lists)
@@ -120,10 +120,10 @@ def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> tu
 
 def evaluation_text(run: Run, record: dict) -> str:
     """The figures as a table, and below it what they were measured on."""
-    from sparcode.comparison import SPARCODE
+    from sparcode.comparison.table import check_line, data_line, readable_bytes, text_table
+    from sparcode.comparison.training import SPARCODE
     from sparcode.device import device_of
-    from sparcode.machine import machine_facts
-    from sparcode.reporting import check_line, data_line, readable_bytes, text_table
+    from sparcode.runs.machine import machine_facts
 
     k, latency, check = record["k"], record["latency"], record["check"]
     size_bytes = sum(record["size_bytes"].values())
@@ -149,8 +149,8 @@ def evaluation_text(run: Run, record: dict) -> str:
 
 def index_line(record: dict[str, Any]) -> str:
     """What is kept of the index, its layout, and the bytes of its parts, lists computed for other codes included."""
+    from sparcode.comparison.table import readable_bytes
     from sparcode.metrics.registry import METRICS
-    from sparcode.reporting import readable_bytes
 
     at_most = f", at most {record['per_list']:,} per code" if record["per_list"] else ""
     parts = ", ".join(f"{part} {readable_bytes(size)}" for part, size in record["size_bytes"].items())

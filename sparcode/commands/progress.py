@@ -7,8 +7,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from sparcode.comparison import Stage
-from sparcode.training import EpochRecord
+from sparcode.comparison.training import Stage
+from sparcode.training.epoch_record import EpochRecord
 
 _WITHOUT_EPOCHS = "{desc} ({elapsed})"
 

@@ -10,8 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from sparcode.data.interactions import Histories
-    from sparcode.index.item_filter import ItemFilter
-    from sparcode.run_store import Run
+    from sparcode.retrieval.item_filter import ItemFilter
+    from sparcode.runs.store import Run
 
 N_EXAMPLES = 3
 
@@ -62,7 +62,7 @@ def retrieve(
     rows = [Query("", items or [], _parse_about(about or []))] if history is None else read_histories(history)
 
     # Takes seconds to import; bad usage is answered before.
-    from sparcode.run_store import load_run
+    from sparcode.runs.store import load_run
 
     loaded = load_run(run)
     records = retrieve_records(loaded, rows, k, explain, read_filter(loaded, allow, deny))
@@ -96,7 +96,7 @@ def read_filter(run: Run, allow: Path | None, deny: Path | None) -> ItemFilter |
     """
     import numpy as np
 
-    from sparcode.index.item_filter import ItemFilter
+    from sparcode.retrieval.item_filter import ItemFilter
 
     if allow is None and deny is None:
         return None
@@ -143,7 +143,7 @@ def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: I
     """
     import numpy as np
 
-    from sparcode.pipeline import serve
+    from sparcode.training.pipeline import serve
 
     queries = _histories(run, rows)
     retriever = serve(run.model, run.index, run.config.index)
@@ -167,7 +167,7 @@ def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: I
 
 def query_text(number: int, record: dict[str, Any]) -> str:
     """One history and its results as text."""
-    from sparcode.reporting import text_table
+    from sparcode.comparison.table import text_table
 
     titles = "; ".join(item["title"] for item in record["items"])
     known = ", ".join(f"{name} {value}" for name, value in record.get("about", {}).items())

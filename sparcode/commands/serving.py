@@ -13,7 +13,7 @@ from sparcode.config_message import validation_message
 
 if TYPE_CHECKING:
     from sparcode.index.pruning import Cut
-    from sparcode.run_store import Run
+    from sparcode.runs.store import Run
 
 PANEL = "Index"
 

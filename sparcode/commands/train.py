@@ -40,9 +40,9 @@ def train(
 
     # These take seconds to import; bad input is answered before.
     from sparcode.commands.progress import Progress
-    from sparcode.comparison import compare
-    from sparcode.reporting import comparison_record, comparison_text
-    from sparcode.run_store import save_run
+    from sparcode.comparison.table import comparison_record, comparison_text
+    from sparcode.comparison.training import compare
+    from sparcode.runs.store import save_run
 
     set_threads(threads)
     with Progress(quiet or as_json) as progress:

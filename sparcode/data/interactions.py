@@ -9,8 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from sparcode.data.id_tables import item_table, user_table
+
+
+def offsets(lengths: ArrayLike) -> np.ndarray:
+    """Start of every ragged row and end of the last: (n,) whole numbers -> (n + 1,) int64."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)  # equality of arrays has no single truth value; compare the arrays

@@ -13,8 +13,7 @@ import numpy as np
 
 from sparcode.index import build_kernels, kernels
 from sparcode.index.inverted_index import InvertedIndex, lists_of_codes
-from sparcode.index.search_arrays import Blocks
-from sparcode.index.top_k import plain
+from sparcode.index.search_arrays import Blocks, contiguous
 
 ScoreType = Literal["float32", "uint16"]
 MAX_SHIFT = 16
@@ -85,7 +84,7 @@ class BlockIndex:
                 raise ValueError(
                     f"{name} must have shape {shape} and dtype {np.dtype(dtype).name}; got shape {array.shape}, dtype {array.dtype}"
                 )
-            object.__setattr__(self, name, plain(array, dtype))
+            object.__setattr__(self, name, contiguous(array, dtype))
         if self.n_lists and (self.codes[0] < 0 or np.any(np.diff(self.codes) <= 0)):
             raise ValueError("codes must not be negative, and ascend without repeats")
         if self.indptr[0] != 0 or self.indptr[-1] != len(self.offsets) or np.any(np.diff(self.indptr) < 0):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy import sparse
 
 from sparcode.data.interactions import Histories
-from sparcode.index.found_items import best_unseen
+from sparcode.index.coded_model import CodedModel
 from sparcode.index.inverted_index import InvertedIndex
-from sparcode.index.item_filter import NOBODY, ItemFilter
-from sparcode.index.list_store import ListStore, Unseen
-from sparcode.index.sparse_search import checked_rows
-from sparcode.index.top_k import Retrieved, check_k, empty_result, seen_arrays
-
-if TYPE_CHECKING:
-    from sparcode.retrieval import CodedModel
+from sparcode.retrieval.found_items import best_unseen
+from sparcode.retrieval.item_filter import NOBODY, ItemFilter
+from sparcode.retrieval.list_store import ListStore, Unseen
+from sparcode.retrieval.sparse_search import checked_rows
+from sparcode.retrieval.top_k import Retrieved, check_k, empty_result, seen_arrays
 
 
 class CsrRetriever:
@@ -52,7 +48,7 @@ class CsrRetriever:
         self._extra = (self._store.extra, self._stored)
 
     def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
-        """The k best items of every query that are not in it; see `sparcode.retrieval.Retriever`."""
+        """The k best items of every query that are not in it; see `sparcode.retrieval.contract.Retriever`."""
         check_k(k)
         return self.retrieve_codes(*self._store.model.encode(queries), queries, k, only)
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sparcode.index import build_kernels
 from sparcode.index.block_cut import BlockCut, cut_block, row_ranges
+from sparcode.index.coded_model import CodedModel
 from sparcode.index.growing_postings import GrowingPostings
-from sparcode.index.inverted_index import BuildStopped, InvertedIndex, threshold32
+from sparcode.index.inverted_index import BuildStopped, InvertedIndex, merged, threshold32
 from sparcode.index.score_table import block_step, code_scores, distinct_code_list
-
-if TYPE_CHECKING:
-    from sparcode.retrieval import CodedModel
 
 # A block of more scores (4 MiB) is scored in so many parts. Two of them are in memory at a time, and the rest of the block's size is left
 # for what the network and the sort need in between. The parts of a smaller block would cost more calls than they save memory.
@@ -156,3 +153,69 @@ class IndexBuilder:
 
 def _tell_nobody(done: int, total: int) -> None:
     pass
+
+
+def build_index(
+    model: CodedModel,
+    codes_in_use: np.ndarray,
+    floor: float,
+    block_codes: int,
+    should_stop: Callable[[], bool] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> InvertedIndex:
+    """Score the codes in use and keep what lies above the floor; `IndexBuilder` is the same for a build that goes on after a stop.
+
+    Parameters
+    ----------
+    model
+        Scores codes.
+    codes_in_use
+        Integers of any shape; repeats count once.
+    floor
+        The lowest threshold the index can serve; -inf keeps everything.
+    block_codes
+        Codes in work at a time: only their scores are held beside the postings.
+    should_stop
+        Asked before every block.
+    on_progress
+        Told ``(codes done, codes in all)`` after every block.
+
+    Returns
+    -------
+    InvertedIndex
+        One list per code, empty where nothing is above the floor.
+
+    Raises
+    ------
+    BuildStopped
+        If `should_stop` said so.
+    ValueError
+        If the floor is NaN or +inf, codes are negative or the model's scores are not finite.
+    """
+    return IndexBuilder(model, codes_in_use, floor, block_codes).run(should_stop, on_progress)
+
+
+def add_lists(index: InvertedIndex, model: CodedModel, codes: np.ndarray, block_codes: int) -> InvertedIndex:
+    """A new index with lists for more codes, under the same floor; codes that have a list keep it.
+
+    Parameters
+    ----------
+    index
+        Stays as it is.
+    model
+        The model the index was built from.
+    codes
+        Integers of any shape.
+    block_codes
+        Codes scored at a time.
+
+    Raises
+    ------
+    ValueError
+        If the model has another catalogue, or as in `build_index`.
+    """
+    if model.n_items != index.n_items:
+        raise ValueError(f"the index is over {index.n_items} items; the model has {model.n_items}")
+    codes = distinct_code_list(codes)
+    missing = codes[index.rows_of(codes) < 0]
+    return merged(index, build_index(model, missing, index.floor, block_codes)) if len(missing) else index

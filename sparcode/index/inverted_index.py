@@ -5,20 +5,14 @@ Order makes a higher threshold a prefix of every list, so that moving the thresh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sparcode.index import build_kernels, kernels
 from sparcode.index.build_kernels import Lists
 from sparcode.index.code_rows import find_rows
-from sparcode.index.score_table import distinct_code_list
-from sparcode.index.top_k import plain
-
-if TYPE_CHECKING:
-    from sparcode.retrieval import CodedModel
+from sparcode.index.search_arrays import contiguous
 
 ARRAY_DTYPES = {"codes": np.int64, "indptr": np.int64, "item_ids": np.int32, "scores": np.float32}
 
@@ -61,7 +55,7 @@ class InvertedIndex:
                 raise ValueError(
                     f"{name} must be a one-dimensional array of {dtype.__name__}; got shape {array.shape}, dtype {array.dtype}"
                 )
-            object.__setattr__(self, name, plain(array, dtype))
+            object.__setattr__(self, name, contiguous(array, dtype))
         if len(self.indptr) != len(self.codes) + 1:
             raise ValueError(f"indptr must have {len(self.codes) + 1} entries, one more than codes; got {len(self.indptr)}")
         if not self.indptr[0] == 0 or not self.indptr[-1] == len(self.item_ids) == len(self.scores):
@@ -153,29 +147,6 @@ class InvertedIndex:
         """Bytes of the arrays that serving at this threshold needs, by part."""
         return size_of_parts(self.n_lists, self.kept_postings(threshold, per_list))
 
-    def add_lists(self, model: CodedModel, codes: np.ndarray, block_codes: int) -> InvertedIndex:
-        """A new index with lists for more codes, under the same floor; codes that have a list keep it.
-
-        Parameters
-        ----------
-        model
-            The model this index was built from.
-        codes
-            Integers of any shape.
-        block_codes
-            Codes scored at a time.
-
-        Raises
-        ------
-        ValueError
-            If the model has another catalogue, or as in `build_index`.
-        """
-        if model.n_items != self.n_items:
-            raise ValueError(f"the index is over {self.n_items} items; the model has {model.n_items}")
-        codes = distinct_code_list(codes)
-        missing = codes[self.rows_of(codes) < 0]
-        return merged(self, build_index(model, missing, self.floor, block_codes)) if len(missing) else self
-
 
 def lists_of_codes(stored: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, int]:
     """List numbers of codes.
@@ -192,7 +163,7 @@ def lists_of_codes(stored: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, i
     tuple
         int64 of that shape, -1 for a code without a list; and how many of the codes have none.
     """
-    codes = plain(codes, np.int64)
+    codes = contiguous(codes, np.int64)
     rows = np.empty(codes.shape, dtype=np.int64)
     return rows, find_rows(stored, codes.reshape(-1), rows.reshape(-1))
 
@@ -201,49 +172,6 @@ def size_of_parts(n_lists: int, n_postings: int) -> dict[str, int]:
     """Bytes of an index's arrays, by part."""
     lengths = {"codes": n_lists, "indptr": n_lists + 1, "item_ids": n_postings, "scores": n_postings}
     return {name: length * np.dtype(ARRAY_DTYPES[name]).itemsize for name, length in lengths.items()}
-
-
-def build_index(
-    model: CodedModel,
-    codes_in_use: np.ndarray,
-    floor: float,
-    block_codes: int,
-    should_stop: Callable[[], bool] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> InvertedIndex:
-    """Score the codes in use and keep what lies above the floor; `IndexBuilder` is the same for a build that goes on after a stop.
-
-    Parameters
-    ----------
-    model
-        Scores codes.
-    codes_in_use
-        Integers of any shape; repeats count once.
-    floor
-        The lowest threshold the index can serve; -inf keeps everything.
-    block_codes
-        Codes in work at a time: only their scores are held beside the postings.
-    should_stop
-        Asked before every block.
-    on_progress
-        Told ``(codes done, codes in all)`` after every block.
-
-    Returns
-    -------
-    InvertedIndex
-        One list per code, empty where nothing is above the floor.
-
-    Raises
-    ------
-    BuildStopped
-        If `should_stop` said so.
-    ValueError
-        If the floor is NaN or +inf, codes are negative or the model's scores are not finite.
-    """
-    # Imported late: the builder makes instances of the class above.
-    from sparcode.index.index_builder import IndexBuilder
-
-    return IndexBuilder(model, codes_in_use, floor, block_codes).run(should_stop, on_progress)
 
 
 def merged(one: InvertedIndex, other: InvertedIndex) -> InvertedIndex:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sparcode.index import build_kernels
 from sparcode.index.block_cut import BlockCut, cut_block, row_ranges
 from sparcode.index.build_kernels import Lists
+from sparcode.index.coded_model import CodedModel
 from sparcode.index.growing_postings import GrowingPostings
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.score_table import block_step, code_scores
-
-if TYPE_CHECKING:
-    from sparcode.retrieval import CodedModel
 
 NO_KEYS = np.zeros(0, dtype=np.uint64)
 

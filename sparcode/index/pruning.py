@@ -8,18 +8,16 @@ exactly, with a binary search per list in each of at most 32 steps and without t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sparcode.config import PostingsKind
 from sparcode.index.block_index import BlockIndex, ScoreType, block_bytes, block_index
+from sparcode.index.coded_model import CodedModel
 from sparcode.index.inverted_index import InvertedIndex, size_of_parts
 from sparcode.index.ordering import ascending_bits, scores_of_bits
 from sparcode.index.score_table import distinct_code_list, iter_score_blocks
-
-if TYPE_CHECKING:
-    from sparcode.retrieval import CodedModel
 
 SCORE_TYPES: dict[str, ScoreType] = {"blocked": "float32", "quantized": "uint16"}
 # Beyond this many scores (128 MiB) a floor is estimated from a sample of codes.

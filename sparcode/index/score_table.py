@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparcode.index.top_k import plain
-
-if TYPE_CHECKING:
-    from sparcode.retrieval import CodedModel
+from sparcode.index.coded_model import CodedModel
+from sparcode.index.search_arrays import contiguous
 
 # A block is cut down to this many scores (128 MiB), however many codes were asked for.
 MAX_BLOCK_SCORES = 1 << 25
@@ -123,4 +120,4 @@ def code_scores(model: CodedModel, codes: np.ndarray, items: np.ndarray | None =
     # The largest score is NaN if any is, so one pass finds both.
     if scores.size and not np.max(scores) < np.inf:
         raise ValueError("score_codes returned NaN or +inf; scores must be finite (or -inf)")
-    return plain(scores, np.float32)
+    return contiguous(scores, np.float32)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sparcode.data.interactions import Histories
-from sparcode.index.top_k import check_k
+from sparcode.retrieval.top_k import check_k
 
 
 def recall_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:

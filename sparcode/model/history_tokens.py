@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from sparcode.config import ModelConfig
 from sparcode.model.query_batch import QueryBatch
-from sparcode.model.token_use import TokenUse
+from sparcode.model.weighted_tokens import WeightedTokens
 
 GATE_DIM = 32
 # Unit vectors score within 1 of each other: too flat a distribution over a catalogue to start from.
@@ -42,7 +42,7 @@ class HistoryTokens(nn.Module):
         # Zero: every item counts as much as a head at first, whatever the query.
         self.gate_query = nn.Parameter(torch.zeros(GATE_DIM, config.hidden_dim))
 
-    def forward(self, queries: QueryBatch, hidden: Tensor) -> tuple[Tensor, TokenUse]:
+    def forward(self, queries: QueryBatch, hidden: Tensor) -> tuple[Tensor, WeightedTokens]:
         """Tokens of the items in use, each once.
 
         Parameters
@@ -69,4 +69,4 @@ class HistoryTokens(nn.Module):
         gate = (self.gate_key(items) * asked).sum(1) + bias
         weights = gate.clamp(-LARGEST_GATE, LARGEST_GATE).exp()
         offsets = F.pad(lengths.clamp(max=self.latest).cumsum(0), (1, 0))
-        return self.tokens(distinct), TokenUse(columns, weights, offsets)
+        return self.tokens(distinct), WeightedTokens(columns, weights, offsets)

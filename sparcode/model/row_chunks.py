@@ -6,13 +6,12 @@ queue).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 import numpy as np
 import torch
+
+from sparcode.device import thread_pool
 
 
 def in_chunks(n: int, work: Callable[[int, int], None], least: int = 1) -> None:
@@ -32,13 +31,4 @@ def in_chunks(n: int, work: Callable[[int, int], None], least: int = 1) -> None:
         work(0, n)
         return
     edges = np.linspace(0, n, n_threads + 1).astype(np.int64).tolist()
-    list(_pool(n_threads).map(work, edges[:-1], edges[1:]))
-
-
-@cache
-def _pool(n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="row-chunks")
-
-
-# A forked child has the pools but none of their threads.
-os.register_at_fork(after_in_child=_pool.cache_clear)
+    list(thread_pool(n_threads).map(work, edges[:-1], edges[1:]))

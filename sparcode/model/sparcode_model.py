@@ -17,7 +17,7 @@ from sparcode.model.quantizer import ProductQuantizer
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.residual_quantizer import ResidualQuantizer
 from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
-from sparcode.model.token_use import TokenUse
+from sparcode.model.weighted_tokens import WeightedTokens
 
 CODE_SAMPLE = 2048
 # K-means sees at most so many of the heads' tokens, or so many per codeword where that is more.
@@ -114,7 +114,7 @@ class SparCodeModel(nn.Module):
         commitment = self.quantizer.config.commitment_weight * quantized.commit_loss
         return mixture_logits(raw, use, self.tau.to(raw.dtype), self.link), commitment
 
-    def _code_use(self, use: TokenUse, columns: Tensor, weights: Tensor) -> TokenUse:
+    def _code_use(self, use: WeightedTokens, columns: Tensor, weights: Tensor) -> WeightedTokens:
         """Codes of queries that use tokens with (N, P) codes; with history tokens each code once, for many of them share codes."""
         of_codes = use.through(columns, weights)
         return of_codes if self.backbone.tokenizer.history is None else of_codes.merged()
@@ -149,7 +149,7 @@ class SparCodeModel(nn.Module):
         shape = (tokens.shape[0], tokens.shape[1] * codes.shape[1])
         return codes.reshape(shape), weights.reshape(shape)
 
-    def _encoded(self, queries: QueryBatch) -> TokenUse:
+    def _encoded(self, queries: QueryBatch) -> WeightedTokens:
         tokens = self.backbone.tokenizer.query_tokens(queries)
         codes, weights = self.quantizer.codes_and_weights(tokens.vectors)
         distinct, columns = codes.unique(return_inverse=True)
@@ -200,7 +200,7 @@ class SparCodeModel(nn.Module):
             distinct, columns = np.unique(codes, return_inverse=True)
             raw = self.backbone.interaction(self._vectors(distinct))
             chosen, shares = (torch.from_numpy(part).to(raw.device) for part in (columns.reshape(codes.shape), weights))
-            scores.append(sparse_score(raw, TokenUse.rectangular(chosen, shares), self.threshold, self.link).cpu())
+            scores.append(sparse_score(raw, WeightedTokens.rectangular(chosen, shares), self.threshold, self.link).cpu())
         return torch.cat(scores).numpy()
 
     def set_density(self, queries: Histories, density: float, seed: int) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sparcode.model.token_use import TokenUse
+from sparcode.model.weighted_tokens import WeightedTokens
 
 Link = Literal["exp", "linear"]
 # exp(30) leaves eight powers of ten to the largest float32, enough to add many lists.
@@ -25,7 +25,7 @@ def apply_link(raw: Tensor, link: Link) -> Tensor:
     return raw.clamp(max=LARGEST_RAW).exp() if link == "exp" else raw
 
 
-def sparse_score(raw: Tensor, use: TokenUse, threshold: float | Tensor, link: Link) -> Tensor:
+def sparse_score(raw: Tensor, use: WeightedTokens, threshold: float | Tensor, link: Link) -> Tensor:
     """Sparse scores of a batch.
 
     Parameters
@@ -47,7 +47,7 @@ def sparse_score(raw: Tensor, use: TokenUse, threshold: float | Tensor, link: Li
     return use.mix(F.relu(apply_link(raw, link) - threshold))
 
 
-def mixture_logits(raw: Tensor, use: TokenUse, threshold: float | Tensor, link: Link) -> Tensor:
+def mixture_logits(raw: Tensor, use: WeightedTokens, threshold: float | Tensor, link: Link) -> Tensor:
     """Logits for the softmax loss: y for the linear link, log y for the exp link (computed without overflow).
 
     The exp link is trained with every score kept (tau = 0): gradients reach items below the threshold too, and the threshold that is set

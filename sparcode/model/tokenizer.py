@@ -11,7 +11,7 @@ from sparcode.config import ModelConfig
 from sparcode.model.history_tokens import HistoryTokens
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.query_encoder import ENCODERS
-from sparcode.model.token_use import TokenUse
+from sparcode.model.weighted_tokens import WeightedTokens
 
 
 class QueryTokens(NamedTuple):
@@ -26,7 +26,7 @@ class QueryTokens(NamedTuple):
     """
 
     vectors: Tensor
-    use: TokenUse
+    use: WeightedTokens
 
 
 class Tokenizer(nn.Module):
@@ -66,7 +66,7 @@ class Tokenizer(nn.Module):
         hidden = self.encoder(queries)
         heads = self._heads(hidden).flatten(0, 1)  # (B * T, D)
         columns = torch.arange(len(heads), device=heads.device).view(-1, self.n_tokens)
-        use = TokenUse.rectangular(columns, torch.ones_like(columns, dtype=heads.dtype))
+        use = WeightedTokens.rectangular(columns, torch.ones_like(columns, dtype=heads.dtype))
         if self.history is None:
             return QueryTokens(heads, use)
         vectors, of_history = self.history(queries, hidden)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparcode.serving_measurement import Band, ServingPoint
+from sparcode.comparison.measuring import Band, ServingPoint
 
 
 def served(kind: str, setting: str, recall: float, milliseconds: float, size_bytes: int = 1_000_000, spread: float = 0.0) -> ServingPoint:

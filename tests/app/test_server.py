@@ -9,8 +9,8 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import Browser, expect
 
-from app.middleware import OWNER_COOKIE, SECURITY_HEADERS
-from app.plotly_asset import PLOTLY_URL
+from app.server.middleware import OWNER_COOKIE, SECURITY_HEADERS
+from app.server.plotly_asset import PLOTLY_URL
 
 
 @pytest.mark.parametrize("path", ["/", "/any-page?threshold=0.5"])

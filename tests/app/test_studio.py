@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app import backbones as backbones_module
 from app import studio as studio_module
-from app.backbones import Backbones, backbone_key
-from app.job_snapshot import JobSnapshot, JobState
-from app.live_tuning import fine_tune_within
+from app.jobs.snapshot import JobSnapshot, JobState
+from app.measured.view import View
+from app.models import backbones as backbones_module
+from app.models.backbones import Backbones, backbone_key
+from app.models.live_tuning import fine_tune_within
 from app.studio import COMPARISON_KEY, Studio, tuning_key
-from app.view import View
 from sparcode.config import QuantizerConfig, RunConfig
-from sparcode.evaluation import accuracy
-from sparcode.pipeline import train_backbone
-from sparcode.retrieval import ExactRetriever
+from sparcode.metrics.evaluation import accuracy
+from sparcode.retrieval.exact import ExactRetriever
+from sparcode.training.pipeline import train_backbone
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 
 # Only a broken studio lets a wait take this long.
@@ -288,7 +288,7 @@ def test_a_backbone_forgotten_for_want_of_memory_is_trained_again_but_its_traine
     settled(studio, OTHER)
     assert studio.backbones.of(SMALL) is None
     assert studio.view(SMALL, "ann").stage is seen.stage
-    assert studio.best_stage(SMALL) is seen.stage
+    assert studio.best_measured(SMALL) is seen.stage
     assert settled(studio, LARGE).stage.kind == "fine-tuned"
 
 
@@ -314,5 +314,5 @@ def test_a_cancelled_backbone_stays_cancelled_until_it_is_asked_for_again(studio
 
 
 def test_the_best_index_in_memory_is_found_without_starting_anything(studio: Studio) -> None:
-    assert studio.best_stage(SMALL) is None
+    assert studio.best_measured(SMALL) is None
     assert studio.jobs.of_owner("ann") == []

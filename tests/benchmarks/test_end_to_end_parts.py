@@ -10,12 +10,12 @@ from benchmarks.end_to_end import best_of_kinds, ratios
 from benchmarks.pareto_plot import pareto_figure
 from benchmarks.served_point import ServedPoint, fastest, latency, size
 from benchmarks.serving_peers import CSR
+from sparcode.comparison.interleaved_timing import Call, interleaved
+from sparcode.comparison.pareto import pareto_front
+from sparcode.comparison.serving_peers import FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, Peer
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet, Split
-from sparcode.index.top_k import Retrieved
-from sparcode.interleaved_timing import Call, interleaved
-from sparcode.pareto import pareto_front
-from sparcode.serving_peers import FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, Peer
+from sparcode.retrieval.top_k import Retrieved
 
 
 def point(kind: str, recall: float, p50_ms: float, size_bytes: int = 10, setting: str = "a") -> ServedPoint:

@@ -23,9 +23,9 @@ from benchmarks.retrieval_cases import (
     fit,
     uncut_best,
 )
-from sparcode.index.faiss_configs import FlatConfig
-from sparcode.index.faiss_search import build_faiss, search_faiss
 from sparcode.index.score_table import code_scores
+from sparcode.retrieval.faiss_configs import FlatConfig
+from sparcode.retrieval.faiss_search import build_faiss, search_faiss
 from tests.tiny import tiny_model, tiny_split
 
 

@@ -9,9 +9,9 @@ import pytest
 from sparcode.config import SyntheticConfig
 from sparcode.data.split import split_users
 from sparcode.data.synthetic import generate
-from sparcode.evaluation import Explorer
+from sparcode.metrics.evaluation import Explorer
 from sparcode.metrics.registry import METRICS
-from sparcode.run_store import load_run
+from sparcode.runs.store import load_run
 from tests.commands.conftest import TINY, TINY_DATA, Command
 
 

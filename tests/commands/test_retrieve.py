@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparcode.run_store import load_run
+from sparcode.runs.store import load_run
 from tests.commands.conftest import Command
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sparcode.commands.data_source import DataSource
-from sparcode.run_store import load_run
+from sparcode.runs.store import load_run
 from tests.commands.conftest import TINY, Command
 
 SMALL = (

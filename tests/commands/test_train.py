@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sparcode.run_store import load_run
+from sparcode.runs.store import load_run
 from tests.commands.conftest import TINY, TINY_DATA, Command
 
 RATINGS = "\n".join(f"{user},{item},{5 - (user + item) % 5},{100 * user + item}" for user in range(60) for item in range(user % 7, 40, 3))

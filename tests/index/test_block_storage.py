@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from sparcode.index.block_index import BLOCK_ARRAYS, BlockIndex, block_index
-from sparcode.index.inverted_index import build_index
+from sparcode.index.index_builder import build_index
 from sparcode.index.storage import load_index, save_index
-from sparcode.retrieval import SparseRetriever
+from sparcode.retrieval.sparse_retriever import SparseRetriever
 from tests.fakes import TableModel
 
 SCORE_TYPES = ["float32", "uint16"]

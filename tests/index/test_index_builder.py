@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sparcode.index import build_kernels, index_builder
 from sparcode.index.block_cut import row_ranges
 from sparcode.index.growing_postings import GrowingPostings
-from sparcode.index.index_builder import IndexBuilder
-from sparcode.index.inverted_index import ARRAY_DTYPES, BuildStopped, InvertedIndex, build_index
+from sparcode.index.index_builder import IndexBuilder, add_lists, build_index
+from sparcode.index.inverted_index import ARRAY_DTYPES, BuildStopped, InvertedIndex
 from sparcode.index.ordering import posting_keys, postings_of_keys
 from tests.fakes import TableModel
 
@@ -210,7 +210,7 @@ def test_builds_use_the_code_compiled_by_the_warm_up() -> None:
     model = TableModel(table)
     model.score_codes = lambda codes: table[:3]  # read-only, where a model usually makes new arrays
     index = IndexBuilder(model, np.arange(3), 0.0, 3).run()
-    index.add_lists(TableModel(table), [5], 1)
+    add_lists(index, TableModel(table), [5], 1)
     for kernel in (build_kernels.count_above, build_kernels.write_keys, build_kernels.split_keys, build_kernels.copy_lists):
         assert len(kernel.signatures) == 1
 

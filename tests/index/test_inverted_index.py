@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcode.index.inverted_index import BuildStopped, InvertedIndex, build_index
+from sparcode.index.index_builder import add_lists, build_index
+from sparcode.index.inverted_index import BuildStopped, InvertedIndex
 from tests.fakes import TableModel
 
 
@@ -91,7 +92,7 @@ def test_an_empty_index_has_no_density() -> None:
 @given(seed=st.integers(0, 2**32 - 1), first=st.sets(st.integers(0, 6)), more=st.sets(st.integers(0, 6)))
 def test_adding_lists_equals_building_with_them(seed: int, first: set[int], more: set[int]) -> None:
     model = tied_model(seed)
-    grown = build_index(model, list(first), -0.5, 2).add_lists(model, list(more), 2)
+    grown = add_lists(build_index(model, list(first), -0.5, 2), model, list(more), 2)
     whole = build_index(model, list(first | more), -0.5, 2)
     for name in ("codes", "indptr", "item_ids", "scores"):
         np.testing.assert_array_equal(getattr(grown, name), getattr(whole, name))
@@ -101,12 +102,12 @@ def test_adding_scores_only_what_is_missing() -> None:
     model = tied_model(0)
     index = build_index(model, [1, 2], 0.0, 2)
     model.scored.clear()
-    assert index.add_lists(model, [2, 1], 2) is index
+    assert add_lists(index, model, [2, 1], 2) is index
     assert model.scored == []
-    index.add_lists(model, [2, 4], 2)
+    add_lists(index, model, [2, 4], 2)
     assert [codes.tolist() for codes in model.scored] == [[4]]
     with pytest.raises(ValueError, match="11 items; the model has 12"):
-        index.add_lists(tied_model(0, n_items=12), [4], 2)
+        add_lists(index, tied_model(0, n_items=12), [4], 2)
 
 
 def test_progress_is_told_and_a_stop_is_heeded() -> None:

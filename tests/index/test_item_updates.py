@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcode.index import build_kernels
-from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex, build_index
+from sparcode.index.index_builder import build_index
+from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex
 from sparcode.index.item_updates import remove_items, rescore_items
 from sparcode.index.score_table import code_scores
 from tests.fakes import TableModel

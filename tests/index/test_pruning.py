@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sparcode.index import pruning
 from sparcode.index.block_index import BlockIndex, shift_for
-from sparcode.index.inverted_index import build_index
+from sparcode.index.index_builder import build_index
 from sparcode.index.pruning import (
     Cut,
     FitBytes,

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcode.evaluation import accuracy
 from sparcode.index.block_index import block_index
-from sparcode.index.inverted_index import build_index
+from sparcode.index.index_builder import build_index
 from sparcode.index.pruning import Cut, as_served
-from sparcode.index.sparse_retriever import SparseRetriever
-from sparcode.pipeline import serve
+from sparcode.metrics.evaluation import accuracy
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.training.pipeline import serve
 from tests.fakes import TableModel
 from tests.tiny import CONFIG, tiny_index, tiny_model, tiny_split
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex, build_index
+from sparcode.index.index_builder import build_index
+from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex
 from sparcode.index.storage import load_index, save_index
-from sparcode.retrieval import SparseRetriever
+from sparcode.retrieval.sparse_retriever import SparseRetriever
 from tests.fakes import TableModel
 
 MODEL = TableModel(np.random.default_rng(0).normal(size=(6, 9)))

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from sparcode.model.sparse_score import LARGEST_RAW, Link, apply_link, mixture_logits, sparse_score
-from sparcode.model.token_use import TokenUse
+from sparcode.model.weighted_tokens import WeightedTokens
 
 U, C = 5, 7
 RAW = torch.randn(U, C, generator=torch.Generator().manual_seed(1))
 COLUMNS = torch.tensor([[0, 3, 3], [4, 1, 0]])
 WEIGHTS = torch.tensor([[0.5, 0.2, 0.3], [1.0, 0.0, 2.0]])
-USE = TokenUse.rectangular(COLUMNS, WEIGHTS)
+USE = WeightedTokens.rectangular(COLUMNS, WEIGHTS)
 
 
 def looped(threshold: float, link: Link) -> Tensor:
@@ -48,7 +48,7 @@ def test_exp_logits_are_the_logarithm_of_the_unpruned_score() -> None:
 
 def test_exp_logits_hold_for_raw_outputs_no_float_can_exponentiate() -> None:
     raw = torch.tensor([[200.0, -200.0, 3.0]], requires_grad=True)
-    logits = mixture_logits(raw, TokenUse.rectangular(torch.tensor([[0]]), torch.tensor([[1.0]])), 0.0, "exp")
+    logits = mixture_logits(raw, WeightedTokens.rectangular(torch.tensor([[0]]), torch.tensor([[1.0]])), 0.0, "exp")
     torch.testing.assert_close(logits.detach(), torch.tensor([[200.0, -200.0, 3.0]]))
     logits.sum().backward()
     torch.testing.assert_close(raw.grad, torch.ones_like(raw))

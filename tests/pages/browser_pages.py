@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
-from app.configuration import KEPT
+from app.session.configuration import KEPT
 
 # Trainings of other tests on the same studio may come first.
 PATIENCE_MS = 120_000

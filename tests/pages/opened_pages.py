@@ -9,9 +9,9 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from app import loaders
-from app.backbones import backbone_key
-from app.job_snapshot import JobSnapshot
+from app.jobs.snapshot import JobSnapshot
+from app.models.backbones import backbone_key
+from app.session import loaders
 from app.studio import Studio
 
 # Only a broken studio lets a wait take this long.

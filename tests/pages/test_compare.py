@@ -7,17 +7,17 @@ import threading
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import backbones as backbones_module
-from app import serving as serving_module
-from app.components.comparison_panel import AGAIN, MEASURE
-from app.components.comparison_points import csv_of, remarks_of, table_of
-from app.configuration import Configuration
-from app.job_snapshot import JobState
-from app.serving import serving_key
-from app.verdict import verdict
+from app.compare.panel import AGAIN, MEASURE
+from app.compare.points import csv_of, remarks_of, table_of
+from app.jobs.snapshot import JobState
+from app.measured import serving as serving_module
+from app.measured.serving import serving_key
+from app.measured.verdict import verdict
+from app.models import backbones as backbones_module
+from app.session.configuration import Configuration
+from sparcode.comparison.measuring import TimingPlan
+from sparcode.comparison.serving_peers import FLAT, SPARCODE
 from sparcode.config import RunConfig
-from sparcode.serving_measurement import TimingPlan
-from sparcode.serving_peers import FLAT, SPARCODE
 from tests.app.serving_points import served
 from tests.pages.opened_pages import PATIENCE, charts, described, ended, opened, own_backbone, settled, studio, visited
 

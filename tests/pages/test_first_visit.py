@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import streamlit_app
-from app import loaders
-from app.job_keys import measuring_key, tuning_key
+from app.measured.job_keys import measuring_key, tuning_key
+from app.session import loaders
 from app.studio import COMPARISON_KEY
 from tests.pages.opened_pages import charts, figures, own_backbone, settled, studio, tiles, visited
 

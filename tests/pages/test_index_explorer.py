@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import backbones as backbones_module
-from app import stage as stage_module
 from app import studio as studio_module
-from app.configuration import KEPT, Configuration, quantizer_config
-from app.live_tuning import fine_tune_within
+from app.measured import stage as stage_module
+from app.models import backbones as backbones_module
+from app.models.live_tuning import fine_tune_within
+from app.session.configuration import KEPT, Configuration, quantizer_config
 from app.studio import tuning_key
 from sparcode.metrics.registry import METRICS
 from tests.pages.opened_pages import (
@@ -110,14 +110,14 @@ def test_the_run_can_be_saved_with_the_command_that_measures_it_again() -> None:
     app.run()
     assert not app.exception
     unpack, command = app.code[0].value.splitlines()
-    stage = studio().seen_stages()[-1]
+    stage = studio().seen_indexes()[-1]
     assert unpack == f"unzip {command.split()[2]}.zip"
     assert f"--threshold {float(stage.stops[30])!r} --data tiny.csv" in command
 
 
 def test_recall_is_held_against_the_preview_where_it_differs() -> None:
     app = settled(opened(PAGE, k="8"))
-    stages = {stage.kind: stage for stage in studio().seen_stages()}
+    stages = {stage.kind: stage for stage in studio().seen_indexes()}
     recall = {kind: np.array([stage.point(stop).recall for stop in range(len(KEPT.options))]) for kind, stage in stages.items()}
     changes = np.round(recall["fine-tuned"] - recall["preview"], 3).tolist()
     for stop in (int(np.argmax(np.abs(changes))), changes.index(0)):
@@ -135,7 +135,7 @@ def test_moving_the_threshold_changes_figures_and_charts() -> None:
     moved = {label for label in before if before[label] != after[label]}
     assert {"Recall@50 · fine-tuned", "Index size · fine-tuned"} <= moved
     assert after["Codes in use · fine-tuned"] == before["Codes in use · fine-tuned"]
-    point = studio().seen_stages()[-1].point(stop)
+    point = studio().seen_indexes()[-1].point(stop)
     assert after["Recall@50 · fine-tuned"] == METRICS["recall"].text(point.recall)
     assert after["Index size · fine-tuned"] == METRICS["size_bytes"].text(point.total_bytes)
     changed = {title for title in drawn if charts(app)[title]["data"] != drawn[title]["data"]}
@@ -280,8 +280,8 @@ def test_the_numbers_behind_the_curves_are_there_to_read() -> None:
     app.run()
     table, scores, codewords, lists, memory, training = [frame.value for frame in app.dataframe]
     assert len(table) == len(KEPT.options)
-    assert table["Recall@50"].tolist() == studio().seen_stages()[-1].curve.recall.tolist()
-    stage = studio().seen_stages()[-1]
+    assert table["Recall@50"].tolist() == studio().seen_indexes()[-1].curve.recall.tolist()
+    stage = studio().seen_indexes()[-1]
     assert table["timed"].ne("").sum() == len(stage.latencies()) < len(table)
     assert scores["scores"].sum() == len(stage.explorer.index.scores)
     assert list(codewords.columns) == ["codebook 1", "codebook 2"]
@@ -299,7 +299,7 @@ def test_a_link_with_every_setting_opens_that_view() -> None:
     assert {key: app.session_state[key] for key in asked} == asked
     config = shown.run_config(studio().config)
     assert (config.model.n_tokens, config.model.interaction, config.model.encoder, config.training.seed) == (2, "dot", "gru", 3)
-    assert studio().best_stage(config).kind == "fine-tuned"
+    assert studio().best_measured(config).kind == "fine-tuned"
     assert slider(app)["keep"] == KEPT.options[40]
     assert run_rows(app)[0]["label"] == f"{shown.label}, {KEPT.options[40]} % kept"
 
@@ -351,7 +351,7 @@ def test_the_table_of_runs_has_exact_figures_and_differences_to_the_run_before()
     app.select_slider(key="keep").set_value(KEPT.options[80]).run()
     last, first = run_rows(app)
     assert last["change"] == f"kept % {KEPT.default} → {KEPT.options[80]}"
-    stage = studio().seen_stages()[-1]
+    stage = studio().seen_indexes()[-1]
     recall = [stage.point(stop).recall for stop in (KEPT.options.index(KEPT.default), 80)]
     assert (first["figures"][1], last["figures"][1]) == ([f"{recall[0]:.3f}", ""], [f"{recall[1]:.3f}", f"{recall[1] - recall[0]:+.3f}"])
 
@@ -363,8 +363,8 @@ def test_a_pinned_run_is_held_against_everything_until_it_is_unpinned() -> None:
     assert tiles(app)["recall"]["delta"] == "no change"
     app.select_slider(key="k").set_value("16").run()
     settled(app)
-    pinned = studio().best_stage(Configuration(k="8").run_config(studio().config))
-    shown = studio().best_stage(Configuration(k="16").run_config(studio().config))
+    pinned = studio().best_measured(Configuration(k="8").run_config(studio().config))
+    shown = studio().best_measured(Configuration(k="16").run_config(studio().config))
     stop = KEPT.options.index(KEPT.default)
     change = shown.point(stop).total_bytes - pinned.point(stop).total_bytes
     assert tiles(app)["size_bytes"]["delta"] == f"{change / 1e6:+.2f} MB".replace("+0.00 MB", "no change")
@@ -382,12 +382,12 @@ def test_a_pinned_run_of_a_link_is_measured_after_the_run_shown() -> None:
     assert any("The pinned run (M=1 K=16, 20 % kept) is measured once" in caption.value for caption in app.caption)
     settled(app)
     assert any("Differences are to the **pinned** run" in caption.value for caption in app.caption)
-    assert studio().best_stage(Configuration(k="16", m="1").run_config(studio().config)).kind == "fine-tuned"
+    assert studio().best_measured(Configuration(k="16", m="1").run_config(studio().config)).kind == "fine-tuned"
 
 
 def test_buttons_find_the_smallest_good_index_and_the_best_under_a_budget() -> None:
     app = settled(opened(PAGE, k="8", mb="0.01"))
-    curve = studio().seen_stages()[-1].curve
+    curve = studio().seen_indexes()[-1].curve
     click(app, "Smallest index within 1 % of the best recall")
     stop = KEPT.options.index(slider(app)["keep"])
     good = curve.recall >= 0.99 * curve.recall.max()
@@ -401,7 +401,7 @@ def test_buttons_find_the_smallest_good_index_and_the_best_under_a_budget() -> N
 
 def test_a_single_code_in_use_is_put_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
     app = settled(opened(PAGE, k="8"))
-    stage = studio().seen_stages()[-1]
+    stage = studio().seen_indexes()[-1]
     alone = stage.usage._replace(codes_in_use=1)
     object.__setattr__(stage, "usage", alone)
     app.run()

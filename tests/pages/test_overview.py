@@ -4,8 +4,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
-from app import backbones as backbones_module
 from app import studio as studio_module
+from app.models import backbones as backbones_module
 from app.studio import COMPARISON_KEY
 from tests.pages.opened_pages import ENTRY, ended, figures, opened, own_backbone, settled, studio
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import training_run
-from app.job_snapshot import JobState
-from app.training_control import Pace
-from app.training_session import TrainingView
+from app.jobs.snapshot import JobState
+from app.training import run as training_run
+from app.training.control import Pace
+from app.training.session import TrainingView
 from sparcode.metrics.registry import METRICS
-from sparcode.training import DivergenceError
+from sparcode.training.trainer import DivergenceError
 from tests.pages.opened_pages import PATIENCE, charts, described, figures, studio, visited
 
 pytestmark = pytest.mark.usefixtures("tiny_app")

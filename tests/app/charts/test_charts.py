@@ -20,7 +20,7 @@ from app.charts.score_cut import score_cut_data, score_cut_figure
 from app.charts.threshold_curve import PinnedCurve, ThresholdCurveData, threshold_curve_data, threshold_curve_figure
 from app.charts.training_curve import training_curve_data, training_curve_figure
 from app.theme import BACKGROUND_DARK, BACKGROUND_LIGHT
-from sparcode.training import EpochRecord
+from sparcode.training.epoch_record import EpochRecord
 
 TAU, DENSITY = np.array([0.3, 0.1, 0.2]), np.array([0.01, 0.5, 0.1])
 RECALL, NDCG = np.array([0.2, 0.6, 0.5]), np.array([0.1, 0.4, 0.3])

@@ -7,9 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from app.bounded_cache import BoundedCache
 from app.charts import figure_json as figure_json_module
 from app.charts.figure_json import figure_json
+from app.jobs.bounded_cache import BoundedCache
 
 
 class Points(NamedTuple):

@@ -10,7 +10,7 @@ from app.charts.figure_json import figure_json
 from app.charts.run_lines import NO_CODES, Ghost, boundary_of, code_lines, loss_lines, recall_lines
 from app.charts.usage_frames import MAX_FRAMES, usage_frames, usage_frames_data, usage_frames_figure
 from app.theme import CATEGORICAL_DARK, CATEGORICAL_LIGHT
-from app.training_run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
+from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
 
 NAN = math.nan
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from app.charts.serving_points import ServingPointsData, bytes_data, latency_data, out_of_view, serving_points_figure
-from sparcode.serving_measurement import UNTIMED
-from sparcode.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_PQ, SPARCODE
+from sparcode.comparison.measuring import UNTIMED
+from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_PQ, SPARCODE
 from tests.app.serving_points import served
 
 POINTS = [

@@ -1,0 +1,101 @@
+"""The measured curve of an index as the browser gets it: one row per measured stop, for what moves while the threshold is dragged.
+
+Nothing is interpolated: a stop that is not measured has no row, and a latency that is not measured is null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from app.charts.list_lengths import median_text, median_top
+from app.charts.memory_parts import part_column
+from app.measured.curve import Curve, TimedLatency
+from app.measured.figure_texts import delta, figure_text
+from app.measured.measured_index import MeasuredIndex
+from app.session.run_history import Figures
+from sparcode.index.inverted_index import size_of_parts
+
+# Digits enough for a point on a screen; the figures on release are exact.
+_DIGITS: Final = 6
+MOVING_TILES: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms", "p95_ms")
+
+
+def threshold_columns(stage: MeasuredIndex, pinned: Figures | None) -> str:
+    """All columns and texts as JSON.
+
+    Parameters
+    ----------
+    stage
+        What is shown; its curve may be partly measured.
+    pinned
+        Figures that deltas are held against.
+
+    Returns
+    -------
+    str
+        ``version``: of the stage; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``:
+        name -> n texts and deltas; ``captions``: n texts.
+    """
+    curve, timed = stage.curve, stage.latencies()
+    known = [timed.get(stop) for stop in curve.stops.tolist()]
+    figures: dict[str, list[float | None]] = {
+        "recall": curve.recall.tolist(),
+        "ndcg": curve.ndcg.tolist(),
+        "size_bytes": curve.size_bytes.tolist(),
+        "postings": curve.postings.tolist(),
+        "p50_ms": [None if one is None else one.latency.p50_ms for one in known],
+        "p95_ms": [None if one is None else one.latency.p95_ms for one in known],
+    }
+    return json.dumps(
+        {
+            "version": stage.version,
+            "stops": curve.stops.tolist(),
+            "columns": _columns(stage, known),
+            "tiles": {name: _texts(name, values, pinned) for name, values in figures.items()},
+            "captions": [
+                f"τ = {tau:.4g} keeps {figure_text('density', share)} of all scores"
+                + (f"; {short:,} queries get too few items" if short else "")
+                for tau, share, short in zip(curve.tau.tolist(), curve.density.tolist(), curve.short_results.tolist(), strict=True)
+            ],
+        },
+        separators=(",", ":"),
+        allow_nan=False,
+    )
+
+
+def _columns(stage: MeasuredIndex, known: list[TimedLatency | None]) -> Mapping[str, Any]:
+    curve: Curve = stage.curve
+    n_lists = stage.explorer.index.n_lists
+    parts = [size_of_parts(n_lists, postings) for postings in curve.postings.tolist()]
+    return {
+        "tau": _rounded(curve.tau),
+        # A share of 0 has no place on a logarithmic axis.
+        "percent": [value or None for value in _rounded(100 * curve.density)],
+        "recall": _rounded(curve.recall),
+        "ndcg": _rounded(curve.ndcg),
+        "megabytes": _rounded(curve.size_bytes / 1e6),
+        "p50": [None if one is None else round(one.latency.p50_ms, _DIGITS) for one in known],
+        "median": _rounded(curve.median_length),
+        "median top": [median_top(counts) for counts in curve.lengths],
+        "median text": [median_text(value) for value in curve.median_length.tolist()],
+        "lengths": curve.lengths.tolist(),
+        **({part_column(name): [part[name] / 1e6 for part in parts] for name in parts[0]} if parts else {}),
+    }
+
+
+def _rounded(values: np.ndarray) -> list[float | None]:
+    return [float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in np.asarray(values, dtype=np.float64).tolist()]
+
+
+def _texts(name: str, values: list[float | None], pinned: Figures | None) -> dict[str, list[str]]:
+    before = None if pinned is None else getattr(pinned, name)
+    deltas = [delta(name, value, before) for value in values]
+    return {
+        "value": [figure_text(name, value) for value in values],
+        "delta": [one.text for one in deltas],
+        "tone": [one.tone for one in deltas],
+    }

@@ -1,0 +1,185 @@
+"""SparCode's index beside other ways to serve, measured at a click: progress, charts, verdict, table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from app.compare.charts import serving_charts
+from app.compare.points import csv_of, points_table
+from app.components.job_status import epochs_of, status_text
+from app.components.provenance import data_line, kind_badge
+from app.jobs.snapshot import JobSnapshot, JobState
+from app.measured.measured_index import MeasuredIndex
+from app.measured.serving import PLAN, Progress, ServingResult, best_measured, points_of
+from app.measured.verdict import verdict
+from app.measured.view import View
+from app.models.backbones import backbone_key
+from app.session import loaders
+from app.session.owner import owner_id
+from app.session.state import configuration, refused_settings
+from app.session.tab import show_in_tab
+from app.studio import Studio
+
+POLL_SECONDS: Final = 1.0
+SMALL_CATALOGUE: Final = 10_000
+MEASURE: Final = "Measure on this machine"
+AGAIN: Final = "Measure again"
+_LIVE: Final = "compare_live"
+_SHOWN: Final = "compare_shown"
+
+
+def serving_comparison() -> None:
+    """The whole panel. It reruns by itself while something is under way, without the rest of the page."""
+    for text in refused_settings():
+        st.warning(text)
+    studio = loaders.studio()
+    poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
+    st.fragment(_panel, run_every=poll)(studio)
+
+
+def _panel(studio: Studio) -> None:
+    config = configuration().run_config(studio.config)
+    left = st.session_state.get(_SHOWN, config)
+    show_in_tab(config, left, studio)
+    st.session_state[_SHOWN] = config
+    view, job, result = studio.view(config, owner_id()), studio.serving.job(config), studio.serving.result(config)
+    stage = best_measured(studio.seen_indexes(), config)
+    _model(stage, view)
+    measuring = job is not None and job.active
+    if measuring:
+        _progress(job, studio)
+    else:
+        _start(job, result, stage, view, studio)
+    points = points_of(job) if measuring else ()
+    if result is not None and not points:
+        _finished(result, stage, measuring, studio)
+    else:
+        serving_charts(points, "The measurement is under way." if measuring else "")
+        if points:
+            points_table(points)
+    active = view.active or measuring
+    # The timer is set where the fragment is called, so a change of pace needs the whole page once.
+    if active != st.session_state.get(_LIVE, False):
+        st.session_state[_LIVE] = active
+        st.rerun()
+
+
+def _model(stage: MeasuredIndex | None, view: View) -> None:
+    """Which SparCode model would be measured now."""
+    if stage is None:
+        waiting = view.waiting
+        if waiting is not None and waiting.key == backbone_key(view.config) and waiting.active:
+            st.markdown("The backbone is being trained, once; then this setting's index can be measured. " + status_text(waiting))
+        elif waiting is None or waiting.active:
+            st.markdown("The index of this setting is being built.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        kind_badge(stage.kind)
+        training = view.tuning
+        if not stage.is_preview:
+            n_epochs = len(stage.records) - 1
+            trained = "1 epoch" if n_epochs == 1 else f"{n_epochs} epochs"
+            st.markdown(f"SparCode, best of the {trained} that fit" if stage.cut_short else f"SparCode, best of {trained}")
+        elif training is not None and training.active:
+            epochs = epochs_of(training)
+            st.markdown("fine-tuning is under way" + (f", epoch {epochs[-1].epoch}" if epochs else "") + "; a measurement waits for it")
+        else:
+            st.markdown("SparCode straight after k-means")
+
+
+def _start(job: JobSnapshot | None, result: ServingResult | None, stage: MeasuredIndex | None, view: View, studio: Studio) -> None:
+    broken = view.waiting if stage is None and view.waiting is not None and not view.waiting.active else None
+    for ended in (broken, job):
+        if ended is not None and ended.state is JobState.FAILED:
+            st.error(status_text(ended))
+    if job is not None and job.state is JobState.CANCELLED:
+        st.info(f"{status_text(job)} Nothing of it is kept" + ("; below is the one before." if result else "."))
+    if result is None:
+        st.markdown(
+            "SparCode's index at eight thresholds, two-tower exactly and through HNSW, IVF-Flat and IVF-PQ at several settings, and the "
+            "all-to-all model that scores every item: the same test users, one query at a time, encoding included, in "
+            f"{PLAN.rounds} rounds in which all take turns. Two-tower is trained the first time. It takes about half a minute."
+        )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if broken is not None:
+            if st.button("Try again", type="primary"):
+                studio.jobs.forget(broken.key)
+                st.rerun()
+            return
+        if st.button(AGAIN if result else MEASURE, type="secondary" if result else "primary", disabled=stage is None):
+            studio.serving.start(view.config, owner_id())
+            st.rerun()
+        _full_training(stage, view, studio)
+
+
+def _full_training(stage: MeasuredIndex | None, view: View, studio: Studio) -> None:
+    """Two-tower trains to the end, so SparCode may want to as well."""
+    if stage is None or not stage.cut_short or (view.tuning is not None and view.tuning.active):
+        return
+    most = view.config.training.joint_epochs
+    if st.button(f"Train all {most} epochs first", help="The clock of the live page ended SparCode's training; two-tower's has none."):
+        studio.start_tuning(view.config, owner_id(), full=True)
+        st.rerun()
+
+
+def _progress(job: JobSnapshot, studio: Studio) -> None:
+    steps = [record for record in job.records if isinstance(record, Progress)]
+    share, text = 0.0, status_text(job)
+    if steps and job.state is JobState.RUNNING:
+        last = steps[-1]
+        share, text = min(1.0, last.done / last.total), f"{last.step}: {last.done} of {last.total} ({job.seconds:.0f} s)"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(share, text=text)
+        if owner_id() not in job.owners:
+            st.caption("Started from another browser, which alone can cancel it.")
+        elif st.button("Cancel the measurement"):
+            studio.jobs.cancel(job.key, owner_id())
+            st.rerun()
+
+
+def _finished(result: ServingResult, stage: MeasuredIndex | None, measuring: bool, studio: Studio) -> None:
+    read = verdict(result.points)
+    if measuring:
+        st.caption("Below: the measurement before.")
+    elif stage is not None and (stage.kind, max(0, len(stage.records) - 1)) != (result.kind, result.n_epochs):
+        st.info(f"These figures are of the **{result.kind}** model; a {stage.kind} one with more training is ready to be measured.")
+    with st.container(border=True):
+        st.subheader(read.headline, anchor=False)
+        if read.at_most:
+            st.markdown(f"**{read.at_most}**")
+        st.markdown("\n".join(f"- {sentence}" for sentence in read.sentences))
+        if read.missing:
+            st.markdown(f"Not measured: {', '.join(read.missing)}.")
+        if result.busy:
+            st.markdown("Other jobs ran beside this measurement, so its times are upper bounds: **measure again** when nothing else runs.")
+        st.caption(
+            "How it is read: a peer stands at its least effort within 1% of the exact two-tower recall, SparCode at the fewest scores that "
+            "find as much as that; where no setting does, at the least effort within 1% of its own best. Recall differs if the mean "
+            "difference, user by user, is more than two standard errors; times (median, and in brackets its quartiles between rounds) "
+            "differ if the brackets do not overlap."
+        )
+    serving_charts(result.points, f"{read.headline} {read.at_most}")
+    st.header("All points: the data of both charts", anchor=False)
+    points_table(result.points)
+    _labels(result, studio)
+
+
+def _labels(result: ServingResult, studio: Studio) -> None:
+    quantizer, timed = result.config.quantizer, max(point.n_timed for point in result.points)
+    slow = min(point.n_timed for point in result.points)
+    fewer = f" (all-to-all {slow})" if slow < timed else ""
+    # What is known of approximate indexes in general, to keep a small catalogue from being read as a large one.
+    is_small = studio.interactions.n_items < SMALL_CATALOGUE
+    small = "The catalogue is small, where an approximate index gains little over exact search. " if is_small else ""
+    name = f"compare-m{quantizer.n_codebooks}-k{quantizer.codebook_size}.csv"
+    st.download_button("Download as CSV", csv_of(result), file_name=name, mime="text/csv", on_click="ignore")
+    st.caption(
+        f"SparCode: **{result.kind}**, M = {quantizer.n_codebooks}, K = {quantizer.codebook_size}"
+        f"{', its training cut short by the clock' if result.cut_short else ''}; two-tower and all-to-all trained to the end. "
+        f"{data_line(studio)}; recall over {result.n_queries:,} test users the models never trained on, times over {timed} of them{fewer}, "
+        f"{result.points[0].n_rounds} rounds. {small}Seed "
+        f"{result.config.training.seed}. Measured on this machine at {result.measured_at.replace('T', ' ')} in {result.seconds:.0f} s: "
+        f"{result.machine}."
+    )

@@ -1,0 +1,164 @@
+"""The Index Explorer: settings, the threshold's slider, figures, charts, and the runs looked at, live."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import streamlit as st
+
+from app.charts.threshold_columns import threshold_columns
+from app.components.figure_tiles import figure_tiles
+from app.components.job_status import epochs_of
+from app.components.live_chart import charts_of
+from app.components.provenance import provenance, recorded_notes
+from app.components.threshold_slider import threshold_slider
+from app.explorer.controls import controls, run_history
+from app.explorer.index_charts import code_charts, numbers, threshold_charts
+from app.explorer.run_table import run_table
+from app.explorer.save_run import save_run
+from app.explorer.status import curve_note, first_visit, is_training, plain_words, status
+from app.explorer.tiles import has_preview, index_tiles, latency_tiles
+from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
+from app.measured.view import View
+from app.session import loaders
+from app.session.configuration import Configuration
+from app.session.owner import owner_id
+from app.session.pinned_run import PinnedRun, pinned_run
+from app.session.run_history import figures_of
+from app.session.state import configuration, pinned, refused_settings
+from app.session.tab import show_in_tab
+from app.studio import Studio
+from sparcode.config import RunConfig
+
+POLL_SECONDS: Final = 0.5
+WAIT_SECONDS: Final = 1.0
+_LIVE: Final = "explorer_live"
+_SHOWN: Final = "explorer_shown"
+
+
+def explorer() -> None:
+    """The whole panel. It reruns by itself while something is under way, without the rest of the page."""
+    studio = loaders.studio()
+    recorded_notes(studio)
+    poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
+    st.fragment(_panel, run_every=poll)(studio)
+
+
+def _panel(studio: Studio) -> None:
+    with st.container(gap="xsmall"):
+        # Containers around what comes and goes: charts stay where they are drawn only as long as the number of elements above them does.
+        with st.container():
+            for text in refused_settings():
+                st.warning(text)
+        chosen = configuration()
+        run_history().visit(chosen)
+        config = chosen.run_config(studio.config)
+        _leave_for(config, studio)
+        view = studio.view(config, owner_id(), WAIT_SECONDS)
+        against = _against(view, studio)
+        ghost = against.run
+        threshold_slider(chosen.keep, _columns(view, ghost), curve_note(view))
+        controls(chosen, pinned(), view.stage)
+        with st.container():
+            if against.note:
+                st.caption(against.note)
+        if view.stage is None:
+            first_visit(view, studio)
+        else:
+            _figures(view, studio, chosen, ghost)
+        st.subheader("Runs looked at")
+        run_table(run_history(), pinned())
+    active = view.active or against.active
+    # The timer is set where the fragment is called, so a change of pace needs the whole page once.
+    if active != st.session_state.get(_LIVE, False):
+        st.session_state[_LIVE] = active
+        st.rerun()
+
+
+class _Against(NamedTuple):
+    """The pinned run as far as it is known, what is still to be said of it, and whether it is being measured."""
+
+    run: PinnedRun | None
+    note: str
+    active: bool
+
+
+def _leave_for(config: RunConfig, studio: Studio) -> None:
+    left = st.session_state.get(_SHOWN, config)
+    show_in_tab(config, left, studio)
+    held = pinned()
+    if left != config and held is not None and (other := held.run_config(studio.config)) != config:
+        # What is looked at comes before what it is held against.
+        studio.leave(other, owner_id(), to=config)
+    st.session_state[_SHOWN] = config
+
+
+def _against(view: View, studio: Studio) -> _Against:
+    held = pinned()
+    if held is None:
+        words = "Differences are to the **preview**." if view.stage is not None and has_preview(view.stage, view.preview) else ""
+        return _Against(None, words, False)
+    config = held.run_config(studio.config)
+    if config == view.config:
+        words = f"Differences are to the **pinned** run, the same index at {held.keep} % kept."
+        return _Against(pinned_run(held, view.stage), words if view.stage is not None else "", False)
+    active = False
+    if not view.active:
+        # Measured when nothing else is to be done: after a link was opened, or when memory has forgotten it.
+        active = studio.view(config, owner_id()).active
+    stage = studio.best_measured(config)
+    if stage is not None and stage.complete and not view.active and not active:
+        # A run pinned by a link was never looked at here.
+        stage.latency(held.stop, busy=bool(studio.at_work()))
+    run = pinned_run(held, stage)
+    if run is None:
+        words = (
+            "is being measured" if active else "is measured once the figures above are there" if view.active else "could not be measured"
+        )
+        return _Against(None, f"The pinned run ({held.label}, {held.keep} % kept) {words}.", active)
+    return _Against(
+        run, f"Differences are to the **pinned** run, grey in the charts: {held.label}, {held.keep} % kept, {run.stage.kind}.", active
+    )
+
+
+def _columns(view: View, ghost: PinnedRun | None) -> str:
+    known = view.stage is not None and view.stage.presentable
+    return threshold_columns(view.stage, ghost.figures if ghost else None) if known else ""
+
+
+def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> None:
+    stage, stop = view.stage, chosen.stop
+    point, version = stage.point(stop), f"{stage.version} {chosen.keep}"
+    status(view, studio)
+    with st.container():
+        plain_words(view, point)
+    first, last = st.columns((3, 1), gap="small")
+    with first:
+        figure_tiles(index_tiles(stage, point, stop, ghost, view.preview), "tiles-index", version)
+    timed_place = last.container()
+    with charts_of(version), st.grid(3, min_column_width=380):
+        # Where a recorded model is fine-tuned anew, its training is what people want to see.
+        watched = stage.is_preview or (stage.recording is not None and is_training(view))
+        records = epochs_of(view.tuning) if watched else stage.records
+        accuracy_chart(stage, point, studio, ghost)
+        size_chart(stage, point, studio, ghost)
+        latency_place = st.container()
+        threshold_charts(stage, point, ghost)
+        code_charts(stage, ghost)
+        training_chart("Fine-tuning", records, ghost)
+    # Last, because it takes a tenth of a second: everything else is on the page by then.
+    timed = stage.latency(stop, busy=bool(studio.at_work()))
+    with timed_place:
+        figure_tiles(latency_tiles(stage, timed, ghost), "tiles-latency", version)
+    with latency_place, charts_of(version):
+        latency_chart(stage, stop, studio, ghost)
+    if stage.complete:
+        run_history().record(chosen, figures_of(stage, stop))
+    provenance(stage, studio)
+    if stage.complete:
+        with st.expander("Save this run: a folder for the command line", on_change="rerun", key="explorer-save") as saving:
+            if saving.open:
+                save_run(stage, point, studio)
+    with st.expander("Show data: the numbers behind the charts", on_change="rerun", key="explorer-numbers") as table:
+        if table.open:
+            numbers(stage, point, records)

@@ -1,0 +1,34 @@
+"""The index at hand as a download that the command line reads."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.measured.measured_index import MeasuredIndex
+from app.measured.run_export import evaluate_command, run_zip, stage_run
+from app.session import loaders
+from app.studio import Studio
+from sparcode.metrics.evaluation import ExplorerPoint
+
+
+def save_run(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None:
+    """A button that downloads the run, and the command that prints its figures again.
+
+    Parameters
+    ----------
+    stage
+        A complete one.
+    point
+        Its figures at the threshold shown.
+    studio
+        Knows the data.
+    """
+    backbone = studio.backbones.of(stage.config)
+    run = stage_run(stage, point, studio.interactions, studio.split, backbone.records if backbone else (), studio.machine)
+    st.markdown(
+        "Settings, weights, catalogue and index of the run above. Unpacked, it is a folder for the command line, which measures it anew at "
+        "this or any other threshold:"
+    )
+    st.code(f"unzip {run.run_id}.zip\n{evaluate_command(run.run_id, point.tau, loaders.data_source())}", language="bash")
+    # Packed when it is asked for, beside the page.
+    st.download_button("Save run", lambda: run_zip(run), f"{run.run_id}.zip", "application/zip", on_click="ignore")

@@ -1,0 +1,120 @@
+"""What the Index Explorer says in words: how far things are, what went wrong, and the way on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components.job_status import epochs_of, status_text
+from app.components.provenance import kind_badge
+from app.explorer.trade_off_charts import training_chart
+from app.jobs.snapshot import JobState
+from app.measured.view import View
+from app.models.backbones import backbone_key
+from app.session.configuration import KEPT
+from app.session.owner import owner_id
+from app.session.state import set_threshold
+from app.studio import Studio
+from sparcode.metrics.evaluation import ExplorerPoint
+from sparcode.metrics.registry import METRICS
+
+
+def first_visit(view: View, studio: Studio) -> None:
+    """Before there are any figures of a setting: the backbone's training, or why there is none."""
+    job, total, config = view.waiting, view.config.training.epochs, view.config
+    is_backbone = job is not None and job.key == backbone_key(config)
+    if job is None or (job.active and not is_backbone):
+        st.info("The first figures of this setting are being measured.")
+        return
+    if job.state in (JobState.FAILED, JobState.CANCELLED):
+        (st.error if job.state is JobState.FAILED else st.warning)(status_text(job, total))
+        st.markdown("Try again, or go on with other settings: everything above still works.")
+        if st.button("Try again"):
+            if is_backbone:
+                studio.backbones.retry(config, owner_id())
+            studio.jobs.forget(job.key)
+            st.rerun()
+        return
+    if is_backbone:
+        st.info(
+            "The backbone is being trained: the all-to-all model that every index with this encoder, interaction, T and seed starts from. "
+            "It is trained once; other M and K reuse it. " + status_text(job, total)
+        )
+        if owner_id() in job.owners and job.key != backbone_key(studio.config) and st.button("Cancel training"):
+            studio.backbones.cancel(config, owner_id())
+            st.rerun()
+        training_chart("Training the backbone", epochs_of(job))
+
+
+def status(view: View, studio: Studio) -> None:
+    """One line: what kind of figures these are, and what is being trained."""
+    with st.container(horizontal=True, vertical_alignment="center", height=42, border=False):
+        kind_badge(view.stage.kind, view.stage.recording)
+        if view.waiting is not None and view.waiting.state is JobState.FAILED:
+            st.markdown(status_text(view.waiting))
+            if st.button("Try again"):
+                studio.jobs.forget(view.waiting.key)
+                st.rerun()
+        elif not view.stage.is_preview and (not is_training(view) or view.stage.records == tuple(epochs_of(view.tuning))):
+            # The rest of its curve may still be on the way.
+            _tuned(view, studio)
+        elif view.tuning is not None:
+            _tuning(view, studio)
+        else:
+            st.markdown("being measured; fine-tuning follows" if view.active else "measured straight after k-means")
+
+
+def plain_words(view: View, point: ExplorerPoint) -> None:
+    """What is odd about the index at this threshold, and the way on."""
+    if point.kept_postings == 0:
+        st.warning("This threshold is above every score: the index is empty and no query gets an item. Move the threshold to the left.")
+        st.button("Back to the threshold the model was trained for", on_click=set_threshold, args=(KEPT.default,))
+    elif point.short_results:
+        explorer = view.stage.explorer
+        few = explorer.index.n_items <= explorer.k
+        reason = f"the catalogue has only {explorer.index.n_items:,}" if few else "too few scores are above the threshold"
+        n_queries = len(explorer.evaluation.queries)
+        st.warning(f"{point.short_results:,} of {n_queries:,} test queries get fewer than {explorer.k} items here, because {reason}.")
+    if view.stage.usage.codes_in_use == 1:
+        st.warning("All queries share one code, so everyone gets the same items. More codewords K or codebooks M tell them apart.")
+
+
+def curve_note(view: View) -> str:
+    """How much of the threshold's curve is measured, in words."""
+    if view.stage is None:
+        return "no figures yet"
+    measured, total = len(view.stage.curve.stops), len(view.stage.stops)
+    density = METRICS["density"].label.lower()
+    return f"all {total} thresholds measured" if measured == total else f"{measured} of {total} thresholds ({density}) measured so far"
+
+
+def is_training(view: View) -> bool:
+    """Whether fine-tuning is under way."""
+    return view.tuning is not None and view.tuning.active
+
+
+def _tuning(view: View, studio: Studio) -> None:
+    """Fine-tuning that is under way, or ended without a model."""
+    job, config = view.tuning, view.config
+    st.markdown(status_text(job))
+    if job.active and owner_id() in job.owners and st.button("Cancel fine-tuning"):
+        studio.cancel_tuning(config, owner_id())
+        st.rerun()
+    if not job.active and st.button("Fine-tune again"):
+        studio.retry_tuning(config, owner_id())
+        st.rerun()
+
+
+def _tuned(view: View, studio: Studio) -> None:
+    stage, most = view.stage, view.config.training.joint_epochs
+    n_epochs = len(stage.records) - 1
+    best = f"best of the {n_epochs} epochs that fit" if stage.cut_short else f"best of {n_epochs} epochs"
+    if stage.recording is not None:
+        st.markdown(f"fine-tuned in {stage.seconds:.0f} s {stage.recording.day_words}: {best}; all figures are computed here")
+        if st.button("Fine-tune here", help="Trains all epochs on this machine, live; the new model takes the recorded one's place."):
+            studio.train_here(view.config, owner_id())
+            st.rerun()
+        return
+    st.markdown(f"fine-tuned in {stage.seconds:.0f} s: {best}, on validation users")
+    if stage.cut_short and st.button(f"Train all {most} epochs", help="More epochs did not fit into the time of a live demonstration."):
+        studio.start_tuning(view.config, owner_id(), full=True)
+        st.rerun()

@@ -1,0 +1,92 @@
+"""The figures of the Index Explorer: recall, size, codes, latency; each with its difference to the pinned run or the preview."""
+
+from __future__ import annotations
+
+from app.components.figure_tiles import Tile
+from app.measured.curve import TimedLatency
+from app.measured.figure_texts import NO_DELTA, Delta, delta, figure_text
+from app.measured.measured_index import MeasuredIndex
+from app.session.pinned_run import PinnedRun
+from app.session.run_history import Figures, figures_of
+from sparcode.metrics.evaluation import ExplorerPoint
+
+
+def index_tiles(
+    stage: MeasuredIndex, point: ExplorerPoint, stop: int, pinned: PinnedRun | None, preview: MeasuredIndex | None
+) -> list[Tile]:
+    """All figures but the latency.
+
+    Parameters
+    ----------
+    stage, point, stop
+        What is shown.
+    pinned
+        What differences are held against, if there is a pinned run.
+    preview
+        What they are held against otherwise, for a fine-tuned model.
+    """
+    figures, before = figures_of(stage, stop), None
+    if pinned is not None:
+        before = pinned.figures
+    elif has_preview(stage, preview):
+        before = figures_of(preview, stop)
+    k, usage, size = stage.explorer.k, stage.usage, stage.config.quantizer.codebook_size
+    share = float(usage.dead_share.mean())
+    dead = f" · {figure_text('dead_share', share)} unused" if share > 0 else ""
+    books = " / ".join(f"{value:.0f}" for value in usage.perplexity)
+    tiles = [
+        _tile("recall", f"Recall@{k}", figures, before, f"{len(stage.explorer.evaluation.queries):,} test users"),
+        _tile("ndcg", f"NDCG@{k}", figures, before, f"precision {point.precision:.3f}"),
+        _tile("size_bytes", "Index size", figures, before, f"{usage.n_lists:,} lists"),
+        _tile("postings", "Scores kept", figures, before, f"of {usage.n_lists * stage.explorer.index.n_items:,}"),
+        Tile(
+            "codes_in_use",
+            "Codes in use",
+            stage.kind,
+            f"{usage.codes_in_use:,}",
+            f"of {possible_codes(stage)} possible",
+            _count_delta(figures, before),
+        ),
+        _tile("perplexity", "Perplexity", figures, before, f"of {size}: {books}{dead}"),
+    ]
+    if stage.complete:
+        return tiles
+    building = {"size_bytes", "postings"}
+    return [tile._replace(value="building", delta=NO_DELTA) if tile.name in building else tile for tile in tiles]
+
+
+def latency_tiles(stage: MeasuredIndex, timed: TimedLatency, pinned: PinnedRun | None) -> list[Tile]:
+    """Median and 95th percentile of single queries."""
+    latency = timed.latency
+    beside = "jobs ran beside it" if timed.busy else f"{latency.n_calls} queries"
+    before = None if pinned is None else pinned.figures
+    tiles = []
+    for name, label, value, caption in (
+        ("p50_ms", "Latency, median", latency.p50_ms, f"{latency.threads} thread"),
+        ("p95_ms", "Latency, p95", latency.p95_ms, beside),
+    ):
+        change = delta(name, value, None if before is None else getattr(before, name))
+        tiles.append(Tile(name, label, stage.kind, figure_text(name, value), caption, change))
+    return tiles
+
+
+def has_preview(stage: MeasuredIndex, preview: MeasuredIndex | None) -> bool:
+    """Whether there is a preview that a fine-tuned model's figures can be held against."""
+    return preview is not None and preview is not stage and preview.complete
+
+
+def possible_codes(stage: MeasuredIndex) -> str:
+    """K**M in digits, or rounded where there are too many."""
+    count = stage.usage.possible_codes
+    return f"{count:,}" if count < 10**9 else f"{count:.1e}"
+
+
+def _tile(name: str, label: str, figures: Figures, before: Figures | None, caption: str) -> Tile:
+    value = getattr(figures, name)
+    change = delta(name, value, None if before is None else getattr(before, name))
+    return Tile(name, label, figures.kind, figure_text(name, value), caption, change)
+
+
+def _count_delta(figures: Figures, before: Figures | None) -> Delta:
+    # More codes in use are neither better nor worse.
+    return NO_DELTA if before is None else delta("distinct_codes", figures.codes_in_use, before.codes_in_use)._replace(tone="same")

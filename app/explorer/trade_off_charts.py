@@ -1,0 +1,135 @@
+"""Charts of what the threshold trades: accuracy, index size, time; with the pinned run and other kinds of models beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.charts.recall_latency import recall_latency_data, recall_latency_figure
+from app.charts.recall_size import Peer, TradeOff, recall_size_data, recall_size_figure, trade_off
+from app.charts.threshold_curve import PinnedCurve, threshold_curve_data, threshold_curve_figure
+from app.charts.training_curve import training_curve_data, training_curve_figure
+from app.components.live_chart import live_chart
+from app.explorer.controls import run_history
+from app.measured.comparison import ALL_TO_ALL, TWO_TOWER, ModelRow
+from app.measured.measured_index import MeasuredIndex
+from app.session.configuration import label_of
+from app.session.pinned_run import PinnedRun
+from app.studio import Studio
+from sparcode.metrics.evaluation import ExplorerPoint
+from sparcode.training.epoch_record import EpochRecord
+
+# Floors have no index that a threshold could be held against.
+_PEERS = (ALL_TO_ALL, TWO_TOWER)
+
+
+def training_chart(title: str, records: Sequence[EpochRecord], pinned: PinnedRun | None = None) -> None:
+    """Loss, validation recall and perplexity of a training run, live."""
+    alt = f"{title}: no epoch yet"
+    if records:
+        last = records[-1]
+        alt = f"{title}: epoch {last.epoch}, validation recall {last.recall:.3f}, started at {records[0].recall:.3f}"
+    before = pinned.stage.records if pinned is not None and pinned.stage.records != tuple(records) else None
+    live_chart(training_curve_figure, training_curve_data(title, records, before), "chart-training", alt)
+
+
+def accuracy_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
+    """Recall and NDCG over the thresholds."""
+    curve, backbone = stage.curve, studio.backbones.of(stage.config)
+    ghost = None
+    if pinned is not None:
+        there = (100 * pinned.point.density, pinned.point.recall) if pinned.point.density > 0 else None
+        line = pinned.stage.curve
+        # An index with its threshold above every score has no place on a logarithmic axis.
+        kept = (line.density > 0) & (pinned.stage is not stage)
+        ghost = PinnedCurve(100 * line.density[kept], line.recall[kept], there)
+    columns = (curve.tau, curve.density, curve.recall, curve.ndcg)
+    now = (point.density, point.recall, point.ndcg)
+    live_chart(
+        threshold_curve_figure,
+        threshold_curve_data(columns, now, backbone.recall if backbone else None, stage.explorer.k, ghost),
+        "chart-threshold",
+        f"Recall and NDCG against the threshold. Now: recall {point.recall:.3f} with {point.density:.1%} of scores kept." + _beside(pinned),
+    )
+
+
+def size_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
+    """Recall over bytes: the Pareto view."""
+    # What this visitor looked at, not what others on the same server did.
+    mine = {run.configuration.run_config(studio.config).content_hash() for run in run_history().runs}
+    others = [
+        _line(other)
+        for other in studio.seen_indexes()
+        if other.complete and other is not stage and not _is(other, pinned) and other.config.content_hash() in mine
+    ]
+    current = (point.total_bytes, point.recall) if stage.complete else None
+    ghost = None
+    if pinned is not None:
+        line = _line(pinned.stage) if pinned.stage is not stage else trade_off("", np.zeros(0), np.zeros(0))
+        ghost = (line, (pinned.point.total_bytes, pinned.point.recall))
+    peers = tuple(Peer(_short(row, stage, studio), float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio))
+    live_chart(
+        recall_size_figure,
+        recall_size_data(_line(stage), others, current, stage.explorer.k, ghost, peers),
+        "chart-size",
+        f"Recall against index size. Now: recall {point.recall:.3f} at {point.total_bytes / 1e6:.2f} MB." + _beside(pinned),
+    )
+
+
+def latency_chart(stage: MeasuredIndex, stop: int, studio: Studio, pinned: PinnedRun | None) -> None:
+    """Recall over the time of a query, at the thresholds that were timed."""
+    timed = stage.latencies()
+    current = (timed[stop].latency.p50_ms, stage.point(stop).recall) if stop in timed else None
+    ghost = None
+    if pinned is not None:
+        p50_ms = pinned.figures.p50_ms
+        point = None if p50_ms is None else (p50_ms, pinned.point.recall)
+        ghost = (np.array(_timed(pinned.stage)[:2]) if pinned.stage is not stage else np.zeros((2, 0)), point)
+    peers = tuple(Peer(_short(row, stage, studio), row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
+    said = f" Now: recall {current[1]:.3f} in {current[0]:.3f} ms." if current else ""
+    live_chart(
+        recall_latency_figure,
+        recall_latency_data(_timed(stage), current, stage.explorer.k, ghost, peers),
+        "chart-latency",
+        f"Recall against the median time of a query, at {len(timed)} timed thresholds.{said}" + _beside(pinned),
+    )
+
+
+def _beside(pinned: PinnedRun | None) -> str:
+    return "" if pinned is None else f" Pinned: recall {pinned.point.recall:.3f} at {pinned.point.total_bytes / 1e6:.2f} MB."
+
+
+def _peers(studio: Studio) -> list[ModelRow]:
+    return [row for row in (studio.comparison.rows if studio.comparison else ()) if row.name.startswith(_PEERS)]
+
+
+def _short(row: ModelRow, stage: MeasuredIndex, studio: Studio) -> str:
+    # The faiss indexes all hold two-tower's vectors, which stand beside them in the legend.
+    name = row.name.removeprefix(f"{TWO_TOWER}, ")
+    notes = []
+    # The peers are those of the studio's own settings.
+    if stage.config.model.encoder != studio.config.model.encoder:
+        notes.append(studio.config.model.encoder)
+    if stage.config.training.seed != studio.config.training.seed:
+        notes.append(f"seed {studio.config.training.seed}")
+    # Their latency is that of another machine.
+    if studio.comparison is not None and studio.comparison.recording is not None:
+        notes.append("recorded")
+    return f"{name} ({', '.join(notes)})" if notes else name
+
+
+def _timed(stage: MeasuredIndex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    known = stage.latencies()
+    p50_ms = np.array([timed.latency.p50_ms for timed in known.values()], dtype=np.float64)
+    recall = np.array([stage.point(stop).recall for stop in known], dtype=np.float64)
+    return p50_ms, recall, np.array([timed.busy for timed in known.values()], dtype=bool)
+
+
+def _is(stage: MeasuredIndex, pinned: PinnedRun | None) -> bool:
+    return pinned is not None and stage is pinned.stage
+
+
+def _line(stage: MeasuredIndex) -> TradeOff:
+    empty = stage.curve.size_bytes[:0], stage.curve.recall[:0]
+    return trade_off(f"{label_of(stage.config)} {stage.kind}", *((stage.curve.size_bytes, stage.curve.recall) if stage.complete else empty))

@@ -1,0 +1,272 @@
+"""Background jobs: bounded worker threads that publish immutable records, can be cancelled, and keep their error text.
+
+Workers call no Streamlit. A job is told apart by its key: submitting the same key again while it is under way joins it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.jobs.handle import JobHandle, Work
+from app.jobs.snapshot import ACTIVE, JobSnapshot, JobState
+
+KEPT_JOBS = 64
+CLOSING_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Job:
+    key: str
+    label: str
+    lane: str
+    work: Work
+    owners: set[str]
+    state: JobState = JobState.QUEUED
+    records: tuple[Any, ...] = ()
+    result: Any = None
+    error: str = ""
+    version: int = 0
+    started: float | None = None
+    ended: float | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class JobManager:
+    """Runs jobs in named lanes, each with its own workers. Safe to share between threads.
+
+    Parameters
+    ----------
+    lanes
+        Lane name -> number of worker threads, at least 1: short jobs need not wait behind long ones.
+    kept
+        Finished jobs remembered of each lane; the longest unused is forgotten first.
+    on_worker_start
+        Called once in every worker thread, before its first job.
+
+    Raises
+    ------
+    ValueError
+        If there is no lane, or a lane without workers.
+    """
+
+    def __init__(self, lanes: Mapping[str, int], kept: int = KEPT_JOBS, on_worker_start: Callable[[], None] | None = None) -> None:
+        if not lanes or min(lanes.values()) < 1:
+            raise ValueError(f"lanes must name at least one lane, each with at least 1 worker; got {dict(lanes)}")
+        self._kept = kept
+        self._on_worker_start = on_worker_start
+        self._changed = threading.Condition()
+        self._jobs: OrderedDict[str, _Job] = OrderedDict()
+        self._queues: dict[str, deque[_Job]] = {lane: deque() for lane in lanes}
+        self._closed = False
+        self._workers = [
+            threading.Thread(target=self._serve, args=(lane,), name=f"sparcode-{lane}-{number}", daemon=True)
+            for lane, n_workers in lanes.items()
+            for number in range(n_workers)
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    def submit(self, key: str, label: str, work: Work, owner: str, lane: str) -> JobSnapshot:
+        """Queue a job, or join the one of that key that is queued or running. A finished job of that key is replaced.
+
+        Parameters
+        ----------
+        key, label
+            What tells the job apart, and what people read.
+        work
+            Called with a `JobHandle` in a worker thread. What it returns is kept as the result, so it should be small.
+        owner
+            Who asks; joins the owners.
+        lane
+            One of the manager's lanes.
+
+        Raises
+        ------
+        ValueError
+            If there is no such lane.
+        RuntimeError
+            If the manager is closed.
+        """
+        if lane not in self._queues:
+            raise ValueError(f"lane must be one of {', '.join(self._queues)}; got {lane!r}")
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the job manager is closed")
+            job = self._jobs.get(key)
+            if job is None or job.state not in ACTIVE or job.cancelled.is_set():
+                version = job.version + 1 if job else 0
+                job = _Job(key, label, lane, work, {owner}, version=version)
+                self._jobs[key] = job
+                self._queues[lane].append(job)
+                self._forget_old()
+            job.owners.add(owner)
+            self._jobs.move_to_end(key)
+            self._changed.notify_all()
+            return self._snapshot(job)
+
+    def get(self, key: str) -> JobSnapshot | None:
+        """The job of a key as it stands; None if there never was one or it is forgotten."""
+        with self._changed:
+            job = self._jobs.get(key)
+            if job is None:
+                return None
+            self._jobs.move_to_end(key)
+            return self._snapshot(job)
+
+    def of_owner(self, owner: str) -> list[JobSnapshot]:
+        """Jobs an owner asked for and did not leave, the last used last."""
+        with self._changed:
+            return [self._snapshot(job) for job in self._jobs.values() if owner in job.owners]
+
+    def running(self) -> set[str]:
+        """Keys of the jobs at work now, of whoever."""
+        with self._changed:
+            return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING}
+
+    def cancel(self, key: str, owner: str) -> bool:
+        """Take an owner off an active job; the job is stopped once nobody is left.
+
+        Returns
+        -------
+        bool
+            Whether the job was the owner's and active.
+        """
+        with self._changed:
+            job = self._jobs.get(key)
+            if job is None or job.state not in ACTIVE or owner not in job.owners:
+                return False
+            job.owners.discard(owner)
+            if not job.owners:
+                self._stop(job)
+            job.version += 1
+            self._changed.notify_all()
+            return True
+
+    def forget(self, key: str) -> None:
+        """Drop a finished job, so that whoever needs it starts it anew; an active one stays."""
+        with self._changed:
+            job = self._jobs.get(key)
+            if job is not None and job.state not in ACTIVE:
+                del self._jobs[key]
+
+    def wait(self, key: str, until: Callable[[JobSnapshot], bool], timeout: float) -> JobSnapshot | None:
+        """Wait for a job to reach a point, or to end.
+
+        Parameters
+        ----------
+        key
+            The job's key.
+        until
+            Asked after every change.
+        timeout
+            Seconds to wait at most.
+
+        Returns
+        -------
+        JobSnapshot or None
+            As it stands when the wait is over; None for an unknown key.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while (job := self._jobs.get(key)) is not None:
+                snapshot = self._snapshot(job)
+                left = deadline - time.monotonic()
+                if not snapshot.active or until(snapshot) or left <= 0:
+                    return snapshot
+                self._changed.wait(left)
+            return None
+
+    def close(self, timeout: float = CLOSING_SECONDS) -> None:
+        """Cancel everything, refuse further submits, and wait for the workers to end.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait for each worker at most; work that looks at its handle ends sooner.
+        """
+        with self._changed:
+            self._closed = True
+            for job in self._jobs.values():
+                if job.state in ACTIVE:
+                    self._stop(job)
+            self._changed.notify_all()
+        # A thread inside compiled code when the interpreter goes down takes the process with it.
+        for worker in self._workers:
+            worker.join(timeout)
+
+    def _stop(self, job: _Job) -> None:
+        job.cancelled.set()
+        if job.state is JobState.QUEUED:
+            self._queues[job.lane].remove(job)
+            job.state = JobState.CANCELLED
+
+    def _forget_old(self) -> None:
+        # Lane by lane: many short jobs do not push out the few long ones.
+        for lane in self._queues:
+            finished = [key for key, job in self._jobs.items() if job.lane == lane and job.state not in ACTIVE]
+            for key in finished[: max(0, len(finished) - self._kept)]:
+                del self._jobs[key]
+
+    def _snapshot(self, job: _Job) -> JobSnapshot:
+        seconds = 0.0 if job.started is None else (job.ended or time.monotonic()) - job.started
+        ahead: tuple[str, ...] = ()
+        if job.state is JobState.QUEUED:
+            running = [other.label for other in self._jobs.values() if other.lane == job.lane and other.state is JobState.RUNNING]
+            queue = self._queues[job.lane]
+            ahead = (*running, *(other.label for other in list(queue)[: queue.index(job)]))
+        owners = frozenset(job.owners)
+        # To people a job is cancelled once they asked for it, though its worker may still end a step.
+        state = JobState.CANCELLED if job.cancelled.is_set() and job.state in ACTIVE else job.state
+        return JobSnapshot(job.key, job.label, state, job.records, job.result, job.error, job.version, owners, seconds, ahead)
+
+    def _serve(self, lane: str) -> None:
+        if self._on_worker_start is not None:
+            self._on_worker_start()
+        queue = self._queues[lane]
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: queue or self._closed)
+                if self._closed:
+                    return
+                job = queue.popleft()
+                job.state, job.started = JobState.RUNNING, time.monotonic()
+                job.version += 1
+                self._changed.notify_all()
+            self._run(job)
+
+    def _run(self, job: _Job) -> None:
+        def publish(record: Any) -> None:
+            with self._changed:
+                job.records = (*job.records, record)
+                job.version += 1
+                self._changed.notify_all()
+
+        result, error, state = None, "", JobState.DONE
+        try:
+            result = job.work(JobHandle(publish, job.cancelled))
+        except Exception as problem:
+            # Libraries have exceptions of their own for work that was asked to stop.
+            if not job.cancelled.is_set():
+                _log.exception("job %r failed", job.label)
+                state, error = JobState.FAILED, str(problem) or type(problem).__name__
+        if job.cancelled.is_set():
+            state, result = JobState.CANCELLED, None
+        with self._changed:
+            job.result, job.error, job.state, job.ended = result, error, state, time.monotonic()
+            job.version += 1
+            # The work holds what it worked on, which may be large.
+            job.work = _finished
+            self._forget_old()
+            self._changed.notify_all()
+
+
+def _finished(handle: JobHandle) -> None:
+    raise AssertionError("a finished job runs no more")

@@ -1,0 +1,96 @@
+"""Figures of one index over its thresholds, at the stops measured so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from app.charts.list_lengths import N_BINS, list_lengths_data
+from sparcode.metrics.cost import Latency
+from sparcode.metrics.evaluation import ExplorerPoint
+
+
+class Curve(NamedTuple):
+    """Figures at the stops measured so far, ascending by stop.
+
+    Attributes
+    ----------
+    stops
+        (n,) int64, positions in `KEPT_PERCENTS`.
+    tau, density, recall, ndcg
+        (n,) float64.
+    size_bytes, postings, short_results
+        (n,) int64: bytes of the index, scores above tau, queries that got fewer than k items.
+    median_length
+        (n,) float64 postings of the median list; NaN without lists.
+    lengths
+        (n, N_BINS) int64 lists by length, see `app.charts.list_lengths`.
+    """
+
+    stops: np.ndarray
+    tau: np.ndarray
+    density: np.ndarray
+    recall: np.ndarray
+    ndcg: np.ndarray
+    size_bytes: np.ndarray
+    postings: np.ndarray
+    short_results: np.ndarray
+    median_length: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def empty(cls) -> Curve:
+        """Nothing is measured yet."""
+        whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
+        return cls(whole, real, real, real, real, whole, whole, whole, real, np.zeros((0, N_BINS), dtype=np.int64))
+
+    def with_points(self, points: Mapping[int, ExplorerPoint], n_items: int) -> Curve:
+        """The curve with more stops; none of them may be in it already.
+
+        Parameters
+        ----------
+        points
+            Position in `KEPT_PERCENTS` -> figures.
+        n_items
+            Catalogue size, the longest a list can be.
+        """
+        rows = [_row(stop, point, n_items) for stop, point in points.items()]
+        columns = [np.concatenate([old, np.array(new, dtype=old.dtype)]) for old, new in zip(self, zip(*rows, strict=True), strict=True)]
+        order = np.argsort(columns[0])
+        return Curve(*(column[order] for column in columns))
+
+    def smallest_within(self, share: float) -> int | None:
+        """The stop of the smallest index whose recall is at least that share of the curve's best; None without points.
+
+        Parameters
+        ----------
+        share
+            From 0 to 1.
+        """
+        if len(self.stops) == 0:
+            return None
+        good = np.flatnonzero(self.recall >= share * self.recall.max())
+        return int(self.stops[good[np.argmin(self.size_bytes[good])]])
+
+    def best_under(self, size_bytes: float) -> int | None:
+        """The stop of best recall (of those the smallest) among indexes of at most so many bytes; None if there is none."""
+        fits = np.flatnonzero(self.size_bytes <= size_bytes)
+        if len(fits) == 0:
+            return None
+        best = fits[self.recall[fits] == self.recall[fits].max()]
+        return int(self.stops[best[np.argmin(self.size_bytes[best])]])
+
+
+class TimedLatency(NamedTuple):
+    """A latency, and whether jobs were running beside the measurement (which makes it an upper bound)."""
+
+    latency: Latency
+    busy: bool
+
+
+def _row(stop: int, point: ExplorerPoint, n_items: int) -> tuple[object, ...]:
+    lengths = list_lengths_data(point.list_lengths, n_items)
+    figures = (point.tau, point.density, point.recall, point.ndcg, point.total_bytes, point.kept_postings, point.short_results)
+    return (stop, *figures, lengths.median, lengths.counts)

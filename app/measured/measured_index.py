@@ -1,0 +1,293 @@
+"""One model with its index, measured: what the Index Explorer shows. Published again and again while more of it becomes known."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from app.jobs.bounded_cache import BoundedCache
+from app.measured.curve import Curve, TimedLatency
+from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS, coarse_to_fine, threshold_stops
+from app.models.recording import Recording
+from sparcode.config import RunConfig
+from sparcode.data.split import Split
+from sparcode.index.index_builder import build_index
+from sparcode.index.pruning import floor_for_density
+from sparcode.metrics.evaluation import CodeUsage, Explorer, ExplorerPoint
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.pipeline import build_run_index
+
+Kind = Literal["preview", "fine-tuned", "trained from scratch", "recorded"]
+
+# More codes than this take too long to index before the first figures are shown.
+FIRST_LOOK_CODES: Final = 4096
+FLOOR_SAMPLE: Final = 256
+TIMED_CALLS: Final = 100
+# Stops whose latency is measured without anybody asking: every so many, the default one, and the last.
+TIMED_STEP: Final = 12
+SCORE_BINS: Final = 60
+_POINT_BYTES: Final = 8 * 2**20
+
+# Two measurements at the same time would time each other.
+_timing = threading.Lock()
+
+
+class ScoreHistogram(NamedTuple):
+    """Stored scores by value: (n,) bin edges float64 and (n - 1,) int64 counts."""
+
+    edges: np.ndarray
+    counts: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredIndex:
+    """A model and its index, with what is measured of them.
+
+    Attributes
+    ----------
+    kind
+        How the model came about.
+    config
+        The settings behind it.
+    explorer
+        Measures at any threshold.
+    usage
+        Code usage of the training queries.
+    scores
+        The stored scores by value.
+    stops
+        (len(KEPT_PERCENTS),) float64 thresholds.
+    complete
+        False for the first look: the index then holds only the codes that the test queries use. Accuracy is exact all the same.
+    curve
+        Stops measured so far.
+    records
+        Epochs of the training behind it.
+    seconds
+        What it took: until the first figures for a preview, the training for a trained model.
+    cut_short
+        Whether the clock ended the training before the settings did.
+    recording
+        When and where its model was trained, if not here; all its figures are computed and measured here.
+    """
+
+    kind: Kind
+    config: RunConfig
+    explorer: Explorer
+    usage: CodeUsage
+    scores: ScoreHistogram
+    stops: np.ndarray
+    complete: bool
+    curve: Curve
+    records: tuple[EpochRecord, ...]
+    seconds: float
+    cut_short: bool
+    recording: Recording | None = None
+    _points: BoundedCache = field(default_factory=lambda: BoundedCache(_POINT_BYTES), repr=False)
+    _latencies: dict[int, TimedLatency] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_preview(self) -> bool:
+        """Whether nothing was trained for its codes."""
+        return self.kind == "preview"
+
+    @property
+    def presentable(self) -> bool:
+        """Whether its whole index is measured at some stops at least."""
+        return self.complete and len(self.curve.stops) > 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything about it is measured."""
+        return self.complete and len(self.curve.stops) == len(self.stops)
+
+    @property
+    def version(self) -> str:
+        """Tells its index apart from every other one, in words without meaning to people."""
+        extent = f"{len(self.records)} epochs" + (", cut short" if self.cut_short else "") + ("" if self.complete else ", first look")
+        return f"{self.config.content_hash()} {self.kind} {extent}"
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory it takes."""
+        index = self.explorer.index
+        return sum(array.nbytes for array in (index.codes, index.indptr, index.item_ids, index.scores))
+
+    def point(self, stop: int) -> ExplorerPoint:
+        """Figures at one stop; the last ones asked for are kept.
+
+        Parameters
+        ----------
+        stop
+            Position in `KEPT_PERCENTS`.
+        """
+        known = self._points.get(stop)
+        if known is None:
+            known = self.explorer.at(float(self.stops[stop]))
+            self._points.put(stop, known, known.list_lengths.nbytes)
+        return known
+
+    def latency(self, stop: int, busy: bool) -> TimedLatency:
+        """Time of single queries at one stop. A measurement made beside running jobs is repeated once there are none.
+
+        Parameters
+        ----------
+        stop
+            Position in `KEPT_PERCENTS`.
+        busy
+            Whether jobs are running now.
+        """
+        known = self._latencies.get(stop)
+        if known is None or (known.busy and not busy):
+            with _timing:
+                threads = torch.get_num_threads()
+                # One query at a time has no use for more, and jobs and pages would otherwise measure on different numbers of them.
+                torch.set_num_threads(1)
+                try:
+                    known = TimedLatency(self.explorer.latency(float(self.stops[stop]), TIMED_CALLS), busy)
+                finally:
+                    torch.set_num_threads(threads)
+            self._latencies[stop] = known
+        return known
+
+    def latencies(self) -> dict[int, TimedLatency]:
+        """The stops whose latency has been measured so far, ascending, and nothing in between."""
+        return dict(sorted(self._latencies.copy().items()))
+
+
+class Training(NamedTuple):
+    """What a stage says about where its model comes from; see `MeasuredIndex`."""
+
+    kind: Kind
+    config: RunConfig
+    records: tuple[EpochRecord, ...]
+    seconds: Callable[[], float]
+    cut_short: bool
+    recording: Recording | None = None
+
+
+def measure(
+    model: SparCodeModel, origin: Training, split: Split, keep: Callable[[MeasuredIndex], None], check: Callable[[], None]
+) -> MeasuredIndex:
+    """Index a model and measure it: first figures as soon as they exist, then the whole index, then a coarse curve.
+
+    Parameters
+    ----------
+    model
+        A trained or previewed model.
+    origin
+        Where it comes from.
+    split
+        Training queries for the index, test queries for the figures.
+    keep
+        Takes every stage on the way, each knowing more than the one before.
+    check
+        Called between steps; raises to end the work.
+
+    Returns
+    -------
+    MeasuredIndex
+        The last one; `refine` measures what is left of its curve.
+    """
+    codes = np.unique(model.encode(split.train)[0])
+    if len(codes) > FIRST_LOOK_CODES:
+        keep(_stage(origin, _first_look(model, split, origin.config), complete=False))
+        check()
+    index = build_run_index(model, split.train, origin.config.index, lambda: _asked(check))
+    stage = _stage(origin, Explorer(model, index, split.test, split.train, unseen=origin.config.index.unseen), complete=True)
+    keep(stage)
+    return refine(stage, keep, check, rounds=1)
+
+
+def refine(
+    stage: MeasuredIndex, keep: Callable[[MeasuredIndex], None], check: Callable[[], None], rounds: int | None = None
+) -> MeasuredIndex:
+    """Measure more stops of a stage's curve.
+
+    Parameters
+    ----------
+    stage
+        A complete one.
+    keep, check
+        As for `measure`.
+    rounds
+        How many rounds of `coarse_to_fine` to do at most, those that are done already included; None does all.
+    """
+    points: dict[int, ExplorerPoint] = {}
+    for positions in coarse_to_fine(len(stage.stops))[:rounds]:
+        left = [stop for stop in positions.tolist() if stop not in stage.curve.stops]
+        for stop in left:
+            check()
+            points[stop] = stage.explorer.at(float(stage.stops[stop]))
+        if left:
+            stage = replace(stage, curve=stage.curve.with_points(points, stage.explorer.index.n_items))
+            points.clear()
+            keep(stage)
+    return stage
+
+
+def time_stops(stage: MeasuredIndex, busy: Callable[[], bool], check: Callable[[], None]) -> None:
+    """Measure the latency at some stops of a stage, each for itself; those measured already stay.
+
+    Parameters
+    ----------
+    stage
+        A complete one.
+    busy
+        Whether other jobs are at work now.
+    check
+        As for `measure`.
+    """
+    for stop in sorted({*range(0, len(stage.stops), TIMED_STEP), KEPT_PERCENTS.index(DEFAULT_PERCENT), len(stage.stops) - 1}):
+        check()
+        stage.latency(stop, busy())
+
+
+def _asked(check: Callable[[], None]) -> bool:
+    # The index builder wants a yes or no; `check` ends the work by raising, which passes through it.
+    check()
+    return False
+
+
+def _first_look(model: SparCodeModel, split: Split, config: RunConfig) -> Explorer:
+    codes = np.unique(model.encode(split.test.queries)[0])
+    sample = codes[:: max(1, len(codes) // FLOOR_SAMPLE)]
+    floor = floor_for_density(model, sample, config.index.floor_density, config.index.block_codes)
+    index = build_index(model, codes, min(floor, model.threshold), config.index.block_codes)
+    return Explorer(model, index, split.test, split.train)
+
+
+def _stage(origin: Training, explorer: Explorer, complete: bool) -> MeasuredIndex:
+    # The first retrieval computes the lists of codes that no training query uses; visitors should not wait for that.
+    explorer.at(explorer.default_threshold)
+    return MeasuredIndex(
+        kind=origin.kind,
+        config=origin.config,
+        explorer=explorer,
+        usage=explorer.usage,
+        scores=_histogram(explorer.index.scores),
+        stops=threshold_stops(explorer.index, explorer.default_threshold),
+        complete=complete,
+        curve=Curve.empty(),
+        records=origin.records,
+        seconds=origin.seconds(),
+        cut_short=origin.cut_short,
+        recording=origin.recording,
+    )
+
+
+def _histogram(scores: np.ndarray) -> ScoreHistogram:
+    if len(scores) == 0:
+        return ScoreHistogram(np.array([0.0, 1.0]), np.zeros(1, dtype=np.int64))
+    lowest, highest = float(scores.min()), float(scores.max())
+    # Scores of an exponential output spread over orders of magnitude.
+    edges = np.geomspace(lowest, highest, SCORE_BINS + 1) if lowest > 0 else np.linspace(lowest, highest, SCORE_BINS + 1)
+    # Rounding must not leave the first or the last score outside, nor bins without width where all scores are equal.
+    edges[0], edges[-1] = lowest, np.nextafter(max(highest, lowest), np.inf)
+    return ScoreHistogram(edges, np.histogram(scores, bins=np.maximum.accumulate(edges))[0])

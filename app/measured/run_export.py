@@ -1,0 +1,95 @@
+"""A measured index as a run folder in a zip file, for `sparcode evaluate` and `sparcode retrieve`."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Final
+
+from app.measured.measured_index import MeasuredIndex
+from sparcode.comparison.training import SPARCODE, data_facts
+from sparcode.data.interactions import Interactions
+from sparcode.data.split import Split
+from sparcode.metrics.evaluation import ExplorerPoint
+from sparcode.runs.store import Run, save_run
+from sparcode.training.epoch_record import EpochRecord
+
+_WITH_USERS: Final = ("users", "both")
+
+
+def stage_run(
+    stage: MeasuredIndex, point: ExplorerPoint, interactions: Interactions, split: Split, before: tuple[EpochRecord, ...], machine: str
+) -> Run:
+    """A stage as a run, with its figures at one threshold as results.
+
+    Parameters
+    ----------
+    stage
+        A complete one.
+    point
+        Its figures at the threshold shown.
+    interactions, split
+        The data it was made from.
+    before
+        Epochs of the backbone it started from.
+    machine
+        What it was measured on, in words.
+
+    Raises
+    ------
+    ValueError
+        If the stage is a first look, whose index holds only some of the codes.
+    """
+    if not stage.complete:
+        raise ValueError("the whole index is still being built; save the run once it is there")
+    explorer, config = stage.explorer, stage.config
+    result = {
+        "name": SPARCODE,
+        "kind": stage.kind,
+        "cut_short": stage.cut_short,
+        "threshold": point.tau,
+        "k": explorer.k,
+        "recall": point.recall,
+        "ndcg": point.ndcg,
+        "precision": point.precision,
+        "size_bytes": point.total_bytes,
+        "postings": point.kept_postings,
+        "codes_in_use": stage.usage.codes_in_use,
+        "perplexity": float(stage.usage.perplexity.mean()),
+    }
+    item_ids = [str(item_id) for item_id in interactions.item_ids]
+    seen = split.user_encoding if config.model.side_features in _WITH_USERS else None
+    records = [*before, *stage.records]
+    return Run(
+        config, data_facts(interactions), explorer.model, explorer.index, item_ids, interactions.items, records, [result], machine, seen
+    )
+
+
+def run_zip(run: Run) -> bytes:
+    """The run's folder, named by its id, as a zip file."""
+    packed = io.BytesIO()
+    with tempfile.TemporaryDirectory(prefix="sparcode-") as place:
+        folder = save_run(run, Path(place) / run.run_id)
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+                archive.write(file, file.relative_to(place))
+    return packed.getvalue()
+
+
+def evaluate_command(run_id: str, threshold: float, source: str) -> str:
+    """What prints the figures of a saved run at a threshold, for a shell.
+
+    Parameters
+    ----------
+    run_id
+        Names the unpacked folder.
+    threshold
+        Written with all its digits: a rounded one would cut elsewhere.
+    source
+        What the studio was started for; of a path only the name is told, since pages may be public.
+    """
+    data = "" if source == "synthetic" else f" --data {shlex.quote(Path(source).name)}"
+    return f"sparcode evaluate {run_id} --threshold {threshold!r}{data}"

@@ -1,0 +1,226 @@
+"""What a measurement says, in plain words that quote its numbers: where SparCode wins, loses, or cannot be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+from sparcode.comparison.measuring import Band, ServingPoint
+from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
+
+Outcome = Literal["wins", "ties", "loses"]
+_AT_MOST: Final[dict[Outcome | None, str]] = {
+    "wins": "At its most accurate, SparCode finds more than two-tower at any setting.",
+    "ties": "At their most accurate, noise does not tell the recall of SparCode and two-tower apart.",
+    "loses": "Even at its most accurate, SparCode finds less than two-tower.",
+    None: "",
+}
+
+NAMES: Final = {
+    SPARCODE: "SparCode",
+    FLAT: "two-tower exact",
+    HNSW: "two-tower HNSW",
+    IVF_FLAT: "two-tower IVF-Flat",
+    IVF_PQ: "two-tower IVF-PQ",
+    ALL_TO_ALL: "all-to-all",
+}
+# Whom the headline is about: HNSW is what two-tower is served with most, the next ones stand in.
+HEADLINE_ORDER: Final = (HNSW, IVF_FLAT, IVF_PQ, FLAT, ALL_TO_ALL)
+# A peer is taken at its least effort within 1% of the exact Recall@50.
+WITHIN: Final = 0.99
+# Standard errors of the mean difference, user by user, that count as more than chance.
+ERRORS: Final = 2.0
+SAME_SIZE: Final = 0.05
+
+
+class Duel(NamedTuple):
+    """SparCode against one peer, each at the setting that is compared.
+
+    Attributes
+    ----------
+    ours, theirs
+        The two points.
+    recall, latency, size
+        How SparCode does.
+    """
+
+    ours: ServingPoint
+    theirs: ServingPoint
+    recall: Outcome
+    latency: Outcome
+    size: Outcome
+
+
+class Verdict(NamedTuple):
+    """The reading of a measurement.
+
+    Attributes
+    ----------
+    headline
+        How SparCode does at the recall it has to reach, without figures.
+    at_most
+        How the most that it finds compares with two-tower, without figures; empty where there is no two-tower.
+    sentences
+        One per peer, with figures, and one on the most recall where two-tower is among them.
+    missing
+        Names of the peers there is nothing to say about.
+    """
+
+    headline: str
+    at_most: str
+    sentences: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def verdict(points: Sequence[ServingPoint]) -> Verdict:
+    """Read a measurement.
+
+    Parameters
+    ----------
+    points
+        A kind's settings in order of rising effort; points without a timed round do not count.
+    """
+    timed = [point for point in points if point.n_rounds]
+    duels = [found for kind in HEADLINE_ORDER if (found := duel(timed, kind)) is not None]
+    met = {found.theirs.kind for found in duels}
+    missing = tuple(NAMES[kind] for kind in HEADLINE_ORDER if kind not in met)
+    if not any(point.kind == SPARCODE for point in timed):
+        return Verdict("No verdict: SparCode is not measured yet.", "", (), missing)
+    if not duels:
+        return Verdict("No verdict: no peer is measured yet.", "", (), missing)
+    in_page_order = sorted(duels, key=lambda found: list(NAMES).index(found.theirs.kind))
+    outcome, at_most = _most_recall(timed)
+    return Verdict(_headline(duels[0]), _AT_MOST[outcome], (*map(_sentence, in_page_order), *at_most), missing)
+
+
+def duel(points: Sequence[ServingPoint], kind: str) -> Duel | None:
+    """SparCode against a peer, both by rules that do not look at the times, so that no lucky one is picked; None where one is missing.
+
+    The peer is taken at its least effort within 1% of the exact two-tower recall (all-to-all as it is); SparCode at the fewest scores that
+    find at least as much as that. Where nothing reaches that, the least effort within 1% of its own best stands in.
+
+    Parameters
+    ----------
+    points
+        Timed, a kind's settings in order of rising effort.
+    kind
+        The peer's.
+    """
+    ours = [point for point in points if point.kind == SPARCODE]
+    theirs = [point for point in points if point.kind == kind]
+    if not ours or not theirs:
+        return None
+    exact = next((point.recall for point in points if point.kind == FLAT), max(point.recall for point in theirs))
+    peer = _least_effort(theirs, WITHIN * exact)
+    mine = _least_effort(ours, peer.recall)
+    recall = _recall_outcome(mine, peer)
+    return Duel(mine, peer, recall, _latency_outcome(mine.p50_ms, peer.p50_ms), _size_outcome(mine, peer))
+
+
+def _least_effort(points: Sequence[ServingPoint], recall: float) -> ServingPoint:
+    best = max(point.recall for point in points)
+    least = recall if best >= recall else WITHIN * best
+    return next(point for point in points if point.recall >= least)
+
+
+def _recall_outcome(ours: ServingPoint, theirs: ServingPoint) -> Outcome:
+    """By the differences user by user: both were asked for the same ones."""
+    change = ours.recall_by_query - theirs.recall_by_query
+    change = change[np.isfinite(change)]
+    if len(change) < 2:
+        return "ties"
+    error = ERRORS * float(change.std(ddof=1)) / np.sqrt(len(change))
+    mean = float(change.mean())
+    return "wins" if mean > error else "loses" if mean < -error else "ties"
+
+
+def _latency_outcome(ours: Band, theirs: Band) -> Outcome:
+    if ours.overlaps(theirs):
+        return "ties"
+    return "wins" if ours.middle < theirs.middle else "loses"
+
+
+def _size_outcome(ours: ServingPoint, theirs: ServingPoint) -> Outcome:
+    if abs(ours.size_bytes - theirs.size_bytes) <= SAME_SIZE * theirs.size_bytes:
+        return "ties"
+    return "wins" if ours.size_bytes < theirs.size_bytes else "loses"
+
+
+def _headline(found: Duel) -> str:
+    asked = {"recall": found.recall, "speed": found.latency, "memory": found.size}
+    named = {outcome: _listed([name for name, value in asked.items() if value == outcome]) for outcome in ("wins", "ties", "loses")}
+    parts = [f"{word} on {named[outcome]}" for outcome, word in (("wins", "wins"), ("loses", "loses")) if named[outcome]]
+    if named["ties"]:
+        parts.append(f"cannot be told apart on {named['ties']}")
+    return f"Against {NAMES[found.theirs.kind]}, SparCode {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}."
+
+
+def _most_recall(points: Sequence[ServingPoint]) -> tuple[Outcome | None, tuple[str, ...]]:
+    """How the most that SparCode finds compares with the most that two-tower finds at any setting, and the sentence that says so."""
+    two_tower = [point for point in points if point.kind in (FLAT, HNSW, IVF_FLAT, IVF_PQ)]
+    if not two_tower:
+        return None, ()
+    ours = max((point for point in points if point.kind == SPARCODE), key=lambda point: point.recall)
+    theirs = max(two_tower, key=lambda point: point.recall)
+    outcome = _recall_outcome(ours, theirs)
+    share = f", {ours.recall / theirs.recall:.0%} of it" if theirs.recall > 0 else ""
+    noise = "within the noise" if outcome == "ties" else "beyond the noise"
+    by = f"{NAMES[theirs.kind]}{', ' + theirs.setting if theirs.setting else ''}"
+    return outcome, (
+        f"**At most** recall is {theirs.recall:.3f} with two-tower ({by}; {_band(theirs.p50_ms)}, {_size(theirs)}) and "
+        f"**{ours.recall:.3f}** with SparCode{share}, {noise} (keeping {ours.setting}; {_band(ours.p50_ms)}, {_size(ours)}).",
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _sentence(found: Duel) -> str:
+    ours, theirs = found.ours, found.theirs
+    name = NAMES[theirs.kind]
+    setting = f"{theirs.setting}: " if theirs.setting else ""
+    return (
+        f"**{name[0].upper()}{name[1:]}** ({setting}recall {theirs.recall:.3f}, {_band(theirs.p50_ms)}, {_size(theirs)}). SparCode, "
+        f"keeping {ours.setting}, finds {_recall_words(found)}, {_latency_words(found)} and takes {_size_words(found)}."
+    )
+
+
+def _recall_words(found: Duel) -> str:
+    ours, theirs = found.ours.recall, found.theirs.recall
+    if found.recall == "ties":
+        return f"{ours:.3f}, **within the noise** of it"
+    share = f", {ours / theirs:.0%} of it" if theirs > 0 else ""
+    return f"**{'more' if found.recall == 'wins' else 'less'}** ({ours:.3f}{share}; beyond the noise)"
+
+
+def _latency_words(found: Duel) -> str:
+    ours, theirs = found.ours.p50_ms, found.theirs.p50_ms
+    if found.latency == "ties":
+        return f"is **as fast** within the noise ({_band(ours)})"
+    if found.latency == "wins":
+        return f"is **{_times(theirs.middle / ours.middle)} as fast** ({_band(ours)})"
+    return f"takes **{_times(ours.middle / theirs.middle)} as long** ({_band(ours)})"
+
+
+def _size_words(found: Duel) -> str:
+    ours, theirs = found.ours.size_bytes, found.theirs.size_bytes
+    if found.size == "ties":
+        return f"**about the same memory** ({_size(found.ours)})"
+    if found.size == "wins":
+        return f"**{ours / max(theirs, 1):.0%} of the memory** ({_size(found.ours)})"
+    return f"**{_times(ours / max(theirs, 1))} the memory** ({_size(found.ours)})"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.1f} times" if ratio >= 1.1 else f"{ratio:.2f} times"
+
+
+def _band(band: Band) -> str:
+    return f"{band.middle:.3f} ms [{band.low:.3f} to {band.high:.3f}]"
+
+
+def _size(point: ServingPoint) -> str:
+    return f"{point.size_bytes / 1e6:,.2f} MB"

@@ -1,0 +1,149 @@
+"""SparCode beside its peers, as a table that fills while the models are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from app.components.job_status import status_text
+from app.components.provenance import kind_badge, recorded_notes
+from app.jobs.snapshot import JobSnapshot, JobState
+from app.measured.comparison import ALL_TO_ALL, SPARCODE, TWO_TOWER, Comparison, ModelRow, Step
+from app.session import loaders
+from app.session.owner import owner_id
+from app.studio import COMPARISON_KEY, Studio
+from sparcode.metrics.registry import METRICS
+
+POLL_SECONDS: Final = 1.0
+_LIVE: Final = "comparison_live"
+
+
+def comparison() -> None:
+    """The table, or the button that starts it. It reruns by itself while models are being trained."""
+    studio = loaders.studio()
+    recorded_notes(studio)
+    poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
+    st.fragment(_panel, run_every=poll)(studio)
+
+
+def table_of(rows: Sequence[ModelRow]) -> pd.DataFrame:
+    """Rows as people read them.
+
+    Parameters
+    ----------
+    rows
+        In the order to show.
+    """
+    k = rows[0].result.k if rows else 50
+    return pd.DataFrame(
+        [
+            {
+                "model": row.name,
+                "served by": row.note,
+                f"Recall@{k}": METRICS["recall"].text(row.result.recall),
+                f"NDCG@{k}": METRICS["ndcg"].text(row.result.ndcg),
+                "median (ms)": f"{row.result.latency.p50_ms:.2f}",
+                "p95 (ms)": f"{row.result.latency.p95_ms:.2f}",
+                "search data (MB)": f"{sum(row.result.size_bytes.values()) / 1e6:,.2f}",
+                "training (s)": f"{row.train_seconds:.1f}",
+            }
+            for row in rows
+        ]
+    )
+
+
+def _panel(studio: Studio) -> None:
+    job = studio.jobs.get(COMPARISON_KEY)
+    active = job is not None and job.active
+    known = studio.comparison
+    if known is not None and known.recording is not None and (measured := _rows_of(job)) and active:
+        # What is measured here counts more, however little of it there is.
+        known = Comparison(tuple(measured), ())
+    rows = known.rows if known else _rows_of(job)
+    if rows:
+        _kind(known)
+        st.table(table_of(rows), hide_index=True, border="horizontal", alt="Figures of SparCode and its peers")
+        _reading(rows, known, studio)
+    if active:
+        _progress(job, studio)
+    elif studio.comparison is None or studio.comparison.recording is not None:
+        _start(job, studio)
+    if active != st.session_state.get(_LIVE, False):
+        st.session_state[_LIVE] = active
+        st.rerun()
+
+
+def _start(job: JobSnapshot | None, studio: Studio) -> None:
+    if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
+        st.error(status_text(job))
+    recorded = studio.comparison is not None
+    if not recorded:
+        st.markdown("SparCode, all-to-all, two-tower, EASE and popularity, trained and measured here and now on the same users.")
+    label = "Measure on this machine" if recorded else "Train and compare the models"
+    help_text = "Measures the recorded models here, and trains their peers." if recorded else None
+    if st.button(label, type="secondary" if recorded else "primary", help=help_text):
+        # A backbone whose training failed or was cancelled is tried again with the rest.
+        studio.backbones.retry(studio.config, owner_id())
+        studio.start_comparison(owner_id())
+        st.rerun()
+
+
+def _progress(job: JobSnapshot, studio: Studio) -> None:
+    steps = [record for record in job.records if isinstance(record, Step)]
+    text = status_text(job)
+    if steps and job.state is JobState.RUNNING:
+        last = steps[-1]
+        text = (
+            f"{last.name[0].upper()}{last.name[1:]}" + (f", epoch {last.record.epoch}" if last.record else "") + f" ({job.seconds:.0f} s)"
+        )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{text} ...")
+        if owner_id() in job.owners and st.button("Cancel"):
+            studio.jobs.cancel(job.key, owner_id())
+            st.rerun()
+
+
+def _rows_of(job: JobSnapshot | None) -> list[ModelRow]:
+    return [] if job is None else [record for record in job.records if isinstance(record, ModelRow)]
+
+
+def _kind(known: Comparison | None) -> None:
+    if known is not None and known.recording is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            kind_badge("recorded", known.recording)
+            st.markdown(f"trained and measured {known.recording.day_words}: accuracy and sizes hold here, too, times may not")
+
+
+def _origin(rows: Sequence[ModelRow], known: Comparison | None, studio: Studio) -> tuple[str, str]:
+    """Where models were trained, and what they were measured on."""
+    if known is not None and known.recording is not None:
+        return "All trained", f"Trained and measured {known.recording.words}."
+    where = f"Measured on this machine: {studio.machine}."
+    trained = [row for row in rows if row.trained is not None]
+    if not trained:
+        return "All trained here", where
+    names = " and ".join(row.name for row in trained)
+    return f"{names} trained {trained[0].trained.words}, the others here,", where
+
+
+def _reading(rows: Sequence[ModelRow], known: Comparison | None, studio: Studio) -> None:
+    recall = {row.name: row.result.recall for row in rows}
+    if {SPARCODE, TWO_TOWER, ALL_TO_ALL} <= recall.keys():
+        st.markdown(
+            f"SparCode reaches **{recall[SPARCODE] / recall[ALL_TO_ALL]:.0%}** of the recall of the all-to-all model it stands for, "
+            f"and **{recall[SPARCODE] / recall[TWO_TOWER]:.0%}** of two-tower's."
+        )
+    for reason in known.left_out if known else ():
+        st.markdown(reason)
+    latency = rows[0].result.latency
+    trained, measured = _origin(rows, known, studio)
+    st.caption(
+        f"{trained} on **{studio.interactions.name}**, one seed ({studio.config.training.seed}), means over "
+        f"{rows[0].result.n_queries:,} test users: differences of a few thousandths are chance. Latency: {latency.n_calls} single queries, "
+        "encoding included. Search data: the index, item vectors or network that a query is matched with. The catalogue is small "
+        f"({studio.interactions.n_items:,} items); all of these times grow with its size, that of SparCode with the scores it keeps. "
+        f"{measured}"
+    )

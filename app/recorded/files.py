@@ -1,0 +1,291 @@
+"""The files of recorded runs: one JSON description, weights as safetensors in half precision, code usage as npy. Nothing is unpickled.
+
+Every entry carries the address of what it was made from, a hash of data and settings, so that one of other data or settings is never found.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from torch import nn
+
+from sparcode.config import RunConfig
+
+DESCRIPTION: Final = "recorded.json"
+RECORDED_VERSION: Final = 1
+# Assets travel with the repository.
+MAX_RECORDED_BYTES: Final = 5_000_000
+# What decides the weights of a backbone, and those of a fine-tuned model; figures depend on everything.
+BACKBONE_STAGES: Final = ("split", "model", "training")
+TUNED_STAGES: Final = (*BACKBONE_STAGES, "quantizer")
+ALL_STAGES: Final = (*TUNED_STAGES, "index")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FileEntry(_Part):
+    """A file beside the description: its name, and the SHA-256 of its bytes."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+\.(safetensors|npy)$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Entry(_Part):
+    """What every record says: the address of data and settings, and the settings for people who read the file."""
+
+    address: str
+    config: dict[str, Any]
+
+
+class BackboneEntry(Entry):
+    """A trained all-to-all model; see `app.models.trained.Backbone`."""
+
+    weights: FileEntry
+    records: list[dict[str, Any]]
+    recall: float
+    ndcg: float
+    seconds: float = Field(ge=0)
+
+
+class TunedEntry(Entry):
+    """A fine-tuned SparCode model; see `app.models.trained.Tuned`."""
+
+    weights: FileEntry
+    records: list[dict[str, Any]]
+    seconds: float = Field(ge=0)
+
+
+class ComparisonEntry(Entry):
+    """All models measured beside each other; see `app.measured.comparison.Comparison`."""
+
+    rows: list[dict[str, Any]]
+    left_out: list[str]
+
+
+class TrainingEntry(Entry):
+    """A training from scratch; see `app.training.plan.EarlierRun`. `usage` holds one frame per epoch with codes."""
+
+    points: list[dict[str, Any]]
+    usage: FileEntry
+    result: dict[str, Any]
+
+
+class Description(_Part):
+    """What is recorded, when, where and from which data."""
+
+    format_version: int
+    day: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
+    machine: str
+    versions: dict[str, str]
+    data: dict[str, Any]
+    data_hash: str
+    backbones: list[BackboneEntry]
+    tuned: list[TunedEntry]
+    comparisons: list[ComparisonEntry]
+    trainings: list[TrainingEntry]
+
+
+def address(data_hash: str, config: RunConfig, stages: Sequence[str]) -> str:
+    """Hash of data and of the stages of the settings that decide something.
+
+    Parameters
+    ----------
+    data_hash
+        Content hash of the data.
+    config, stages
+        The settings, and which of them count.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    hashes = [str(RECORDED_VERSION), data_hash, *(getattr(config, stage).content_hash() for stage in stages)]
+    return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
+
+
+def plain(value: Any) -> Any:
+    """A named tuple, or a sequence of them, as JSON takes it: names -> values, without NaN."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its NaN back, which JSON does not have; `plain` the other way round."""
+    return {name: math.nan if value is None else value for name, value in row.items()}
+
+
+def in_half_precision(model: nn.Module) -> nn.Module:
+    """A copy of a model with weights rounded to what the files keep, so that figures measured now are those of the model read later."""
+    rounded = copy.deepcopy(model)
+    rounded.load_state_dict(
+        {name: value.half().float() if value.dtype == torch.float32 else value for name, value in _state(model).items()}
+    )
+    return rounded.eval()
+
+
+def write_weights(model: nn.Module, folder: Path, name: str) -> FileEntry:
+    """Write a model's weights, float32 in half precision.
+
+    Parameters
+    ----------
+    model
+        As `in_half_precision` left it.
+    folder, name
+        Where to, without ending.
+    """
+    weights = {name: value.half() if value.dtype == torch.float32 else value for name, value in _state(model).items()}
+    file = folder / f"{name}.safetensors"
+    safetensors.torch.save_file({name: value.contiguous() for name, value in weights.items()}, file)
+    return _entry(file)
+
+
+def read_weights(model: nn.Module, folder: Path, file: FileEntry) -> None:
+    """Read weights into a model, in place, and put it into evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or does not fit the model; names it.
+    """
+    path = folder / file.name
+    try:
+        stored = safetensors.torch.load(path.read_bytes())
+        weights = {name: value.float() if value.dtype == torch.float16 else value for name, value in stored.items()}
+        model.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+        raise ValueError(f"{file.name} is damaged or does not fit the settings: {str(error).splitlines()[0]}") from error
+    if bad := [name for name, value in weights.items() if not torch.isfinite(value).all()]:
+        raise ValueError(f"{file.name} holds numbers that are not finite in {bad[0]}")
+    model.eval()
+
+
+def write_usage(frames: Sequence[np.ndarray], folder: Path, name: str) -> FileEntry:
+    """Write (M, W) frames of code usage as one (n, M, W) float16 array."""
+    file = folder / f"{name}.npy"
+    np.save(file, np.stack(frames).astype(np.float16), allow_pickle=False)
+    return _entry(file)
+
+
+def read_usage(folder: Path, file: FileEntry, n_frames: int) -> list[np.ndarray]:
+    """Read frames of code usage.
+
+    Parameters
+    ----------
+    folder, file
+        Where from.
+    n_frames
+        How many there must be.
+
+    Returns
+    -------
+    list of np.ndarray
+        (M, W) float32 each.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds something else; names it.
+    """
+    try:
+        frames = np.load(folder / file.name, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{file.name} is damaged: {error}") from error
+    if frames.dtype != np.float16 or frames.ndim != 3 or len(frames) != n_frames or not np.isfinite(frames).all():
+        raise ValueError(f"{file.name} must hold {n_frames} frames of finite float16 numbers; got {frames.dtype} of shape {frames.shape}")
+    return list(frames.astype(np.float32))
+
+
+def read_description(folder: Path) -> Description:
+    """Read and check the description.
+
+    Raises
+    ------
+    ValueError
+        If it is missing, damaged or of another version; names the problem.
+    """
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{DESCRIPTION} cannot be read as JSON: {error}") from error
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if version != RECORDED_VERSION:
+        raise ValueError(f"{DESCRIPTION} has format version {version!r}; this version of the studio reads {RECORDED_VERSION}")
+    try:
+        return Description.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{DESCRIPTION} is damaged at {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def is_whole(folder: Path, file: FileEntry) -> bool:
+    """Whether a file is there with the bytes it was written with."""
+    try:
+        return hashlib.sha256((folder / file.name).read_bytes()).hexdigest() == file.sha256
+    except OSError:
+        return False
+
+
+def write_folder(description: Description, files: Path, folder: Path) -> int:
+    """Put the description beside files already written, and the whole in place of an earlier recording.
+
+    Parameters
+    ----------
+    description
+        Names the files.
+    files
+        A temporary sibling of `folder`; moved.
+    folder
+        Must not exist, be empty, or hold a recording.
+
+    Returns
+    -------
+    int
+        Bytes written.
+
+    Raises
+    ------
+    ValueError
+        If there is something else at `folder`, or the whole is larger than `MAX_RECORDED_BYTES`.
+    """
+    text = json.dumps(description.model_dump(mode="json"), separators=(",", ":"), allow_nan=False)
+    (files / DESCRIPTION).write_text(text, encoding="utf-8")
+    size = sum(file.stat().st_size for file in files.iterdir())
+    if size > MAX_RECORDED_BYTES:
+        raise ValueError(f"recorded runs take {size:,} bytes; at most {MAX_RECORDED_BYTES:,} are allowed, so record fewer settings")
+    if folder.exists() and any(folder.iterdir()) and not (folder / DESCRIPTION).is_file():
+        raise ValueError(f"{folder} holds something else than recorded runs and is left alone")
+    files.chmod(0o755)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as aside:
+        if folder.exists():
+            os.replace(folder, Path(aside) / "earlier")
+        os.replace(files, folder)
+    return size
+
+
+def _entry(file: Path) -> FileEntry:
+    return FileEntry(name=file.name, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def _state(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu() for name, value in model.state_dict().items()}

@@ -1,0 +1,212 @@
+"""Runs recorded for the default data, so that a first visit shows something true at once: found by data and settings, never for others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from app.measured.comparison import Comparison, ModelRow
+from app.models.recording import Recording
+from app.models.trained import Backbone, Tuned
+from app.recorded.files import (
+    ALL_STAGES,
+    BACKBONE_STAGES,
+    DESCRIPTION,
+    TUNED_STAGES,
+    BackboneEntry,
+    ComparisonEntry,
+    Description,
+    Entry,
+    FileEntry,
+    TrainingEntry,
+    TunedEntry,
+    address,
+    is_whole,
+    read_description,
+    read_usage,
+    read_weights,
+    with_nan,
+)
+from app.training.data import TrainingData
+from app.training.plan import EarlierRun, RunPlan
+from app.training.run import JOINT, EpochPoint, RunResult
+from sparcode.config import RunConfig
+from sparcode.data.interactions import Interactions
+from sparcode.device import choose_device
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.training.epoch_record import EpochRecord
+
+RECORD_AGAIN: Final = "python -m scripts.record_runs"
+_RECORD, _ROW, _RESULT = TypeAdapter(EpochRecord), TypeAdapter(ModelRow), TypeAdapter(RunResult)
+# Its use of codewords is an array, which stands in a file of its own.
+_POINT = TypeAdapter(EpochPoint, config=ConfigDict(arbitrary_types_allowed=True))
+_Found = TypeVar("_Found", bound=Entry)
+_Read = TypeVar("_Read")
+
+
+class RecordedRuns:
+    """What is recorded for one data set. Safe to share between threads.
+
+    Each look-up takes settings and answers None where nothing was recorded for exactly these on exactly this data; a damaged record counts
+    as not there, and `notes` says so. Whatever is found carries its `Recording`, day and machine, which whoever shows it must name: figures
+    in `comparison` and `training` were measured there, while those of models from `backbone` and `tuned` are computed here.
+
+    Parameters
+    ----------
+    folder
+        Holds the files.
+    description
+        What they are; None: nothing is recorded.
+    data
+        The studio's data.
+    notes
+        What visitors should know already.
+
+    Attributes
+    ----------
+    notes
+        Why records are not used, one sentence each; empty where all is well or nothing was recorded.
+    """
+
+    def __init__(self, folder: Path, description: Description | None, data: Interactions, notes: Sequence[str] = ()) -> None:
+        self.notes = tuple(notes)
+        self._folder, self._description, self._n_items = folder, description, data.n_items
+        self._data_hash = "" if description is None else description.data_hash
+        self._dropped: set[str] = set()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def nothing(cls, data: Interactions, note: str = "") -> RecordedRuns:
+        """No records, for a data set that has none."""
+        return cls(Path(), None, data, (note,) if note else ())
+
+    @classmethod
+    def opened(cls, folder: Path, data: Interactions, config: RunConfig) -> RecordedRuns:
+        """Records of a folder, as far as they belong to a data set.
+
+        Parameters
+        ----------
+        folder
+            May be missing: nothing is recorded then.
+        data
+            The studio's data. Records of other data are none, which is worth a note only where the data is of the recorded name.
+        config
+            The studio's own settings; records that lack them are out of date.
+        """
+        if not (folder / DESCRIPTION).is_file():
+            return cls.nothing(data)
+        try:
+            description = read_description(folder)
+        except ValueError as error:
+            return cls.nothing(data, _unused(str(error)) if data.synthetic else "")
+        if description.data.get("name") != data.name:
+            return cls.nothing(data)
+        if description.data_hash != data.content_hash():
+            return cls.nothing(data, _unused("they were made from other data of this name"))
+        recorded = cls(folder, description, data)
+        recorded._check_files()
+        if recorded._entry(description.backbones, config, BACKBONE_STAGES) is None and not recorded.notes:
+            return cls.nothing(data, _unused("they were made with other settings"))
+        return recorded
+
+    @property
+    def recording(self) -> Recording | None:
+        """When and where; None where nothing is recorded."""
+        return None if self._description is None else Recording(self._description.day, self._description.machine)
+
+    def backbone(self, config: RunConfig) -> Backbone | None:
+        """The recorded backbone of a setting."""
+        return self._found("backbones", config, BACKBONE_STAGES, lambda entry: self._backbone(entry, config))
+
+    def tuned(self, config: RunConfig) -> Tuned | None:
+        """The recorded fine-tuned model of a setting."""
+        return self._found("tuned", config, TUNED_STAGES, lambda entry: self._tuned(entry, config))
+
+    def comparison(self, config: RunConfig) -> Comparison | None:
+        """The recorded comparison of models for a setting: rows of accuracy, size, and latency on the machine of the recording."""
+        return self._found("comparisons", config, ALL_STAGES, self._comparison)
+
+    def training(self, config: RunConfig, data: TrainingData) -> EarlierRun | None:
+        """The recorded training from scratch of a setting.
+
+        Parameters
+        ----------
+        config
+            The setting.
+        data
+            What the page calls the studio's data.
+        """
+        return self._found("trainings", config, ALL_STAGES, lambda entry: self._training(entry, config, data))
+
+    def set_aside(self, config: RunConfig) -> None:
+        """Look up the recorded fine-tuned model of a setting no more: it is trained anew here."""
+        self._dropped.add(address(self._data_hash, config, TUNED_STAGES))
+
+    def _found(self, kind: str, config: RunConfig, stages: Sequence[str], read: Callable[[_Found], _Read]) -> _Read | None:
+        if self._description is None:
+            return None
+        entry = self._entry(getattr(self._description, kind), config, stages)
+        if entry is None:
+            return None
+        try:
+            return read(entry)
+        except (ValueError, ValidationError, KeyError, TypeError) as error:
+            self._drop(entry, str(error).splitlines()[0])
+            return None
+
+    def _entry(self, entries: Sequence[_Found], config: RunConfig, stages: Sequence[str]) -> _Found | None:
+        wanted = address(self._data_hash, config, stages)
+        return next((entry for entry in entries if entry.address == wanted and wanted not in self._dropped), None)
+
+    def _drop(self, entry: Entry, problem: str) -> None:
+        with self._lock:
+            if entry.address not in self._dropped:
+                self._dropped.add(entry.address)
+                self.notes = (
+                    *self.notes,
+                    f"A recorded run is not used, it is trained here instead: {problem}. Record again: `{RECORD_AGAIN}`",
+                )
+
+    def _check_files(self) -> None:
+        described = self._description
+        for entry in (*described.backbones, *described.tuned, *described.trainings):
+            file: FileEntry = entry.usage if isinstance(entry, TrainingEntry) else entry.weights
+            if not is_whole(self._folder, file):
+                self._drop(entry, f"{file.name} is missing or damaged")
+
+    def _backbone(self, entry: BackboneEntry, config: RunConfig) -> Backbone:
+        model = AllToAllModel(self._n_items, config.model, config.training.dropout)
+        read_weights(model, self._folder, entry.weights)
+        return Backbone(model.to(choose_device()), _records(entry.records), entry.recall, entry.ndcg, entry.seconds, self.recording)
+
+    def _tuned(self, entry: TunedEntry, config: RunConfig) -> Tuned:
+        model = SparCodeModel(AllToAllModel(self._n_items, config.model, config.training.dropout), config.quantizer)
+        read_weights(model, self._folder, entry.weights)
+        return Tuned(model.to(choose_device()), _records(entry.records), entry.seconds, False, self.recording)
+
+    def _comparison(self, entry: ComparisonEntry) -> Comparison:
+        rows = tuple(_ROW.validate_python(row) for row in entry.rows)
+        if not rows:
+            raise ValueError(f"{DESCRIPTION} holds a comparison without rows")
+        return Comparison(rows, tuple(entry.left_out), self.recording)
+
+    def _training(self, entry: TrainingEntry, config: RunConfig, data: TrainingData) -> EarlierRun:
+        points = [_POINT.validate_python({**with_nan(row), "usage": None}) for row in entry.points]
+        coded = [at for at, point in enumerate(points) if point.stage == JOINT]
+        for at, usage in zip(coded, read_usage(self._folder, entry.usage, len(coded)), strict=True):
+            points[at] = points[at]._replace(usage=usage)
+        result = _RESULT.validate_python(with_nan(entry.result))
+        return EarlierRun(RunPlan(0, data, config, result.two_tower == result.two_tower, self.recording), tuple(points), result)
+
+
+def _records(rows: Sequence[dict]) -> tuple[EpochRecord, ...]:
+    return tuple(_RECORD.validate_python(with_nan(row)) for row in rows)
+
+
+def _unused(reason: str) -> str:
+    return f"The recorded runs are not used, models are trained here instead: {reason}. Record again: `{RECORD_AGAIN}`"

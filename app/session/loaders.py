@@ -1,0 +1,96 @@
+"""What is kept between reruns; the only place with cache decorators."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from app.recorded.runs import RecordedRuns
+from app.studio import Studio
+from sparcode.config import IndexConfig, RunConfig
+from sparcode.data.loading import load
+
+# Names other data than the embedded one: a table, a MovieLens archive or folder, or the name of one fetched before.
+DATA_VARIABLE: Final = "SPARCODE_DATA"
+# Names another folder of recorded runs than the one shipped; "off" is none, so that everything is trained here.
+RECORDED_VARIABLE: Final = "SPARCODE_RECORDED"
+RECORDED_FOLDER: Final = Path(__file__).resolve().parents[1] / "assets" / "recorded"
+# Indexes with tens of thousands of lists are built a third faster in larger blocks; the result is the same.
+BLOCK_CODES: Final = 256
+# Asks for the backbone before any visitor does, and never leaves.
+_SERVER: Final = "server"
+
+
+def data_source() -> str:
+    """The data the studio was started for, as `sparcode.data.loading.load` takes it."""
+    return os.environ.get(DATA_VARIABLE) or "synthetic"
+
+
+def run_config(synthetic: bool) -> RunConfig:
+    """Settings that visitors do not change on a page, for synthetic or other data."""
+    return RunConfig.for_data(synthetic, RunConfig(index=IndexConfig(block_codes=BLOCK_CODES)))
+
+
+def recorded_folder() -> Path | None:
+    """Where recorded runs lie; None where none are wanted."""
+    named = os.environ.get(RECORDED_VARIABLE)
+    if named == "off":
+        return None
+    return Path(named) if named else RECORDED_FOLDER
+
+
+def studio() -> Studio:
+    """The one studio of this process: data, models, indexes and jobs, shared by all visitors.
+
+    Ends the page with a message where the data cannot be used.
+    """
+    source = data_source()
+    try:
+        return _opened(source)
+    except (ValueError, OSError) as error:
+        st.error(f"The data of {DATA_VARIABLE} = {source} cannot be used: {error}")
+        st.markdown(
+            f"To go on, start the studio without {DATA_VARIABLE} for the built-in data, or set it to a table with the columns user_id and "
+            "item_id in which at least three users have five items or more."
+        )
+        st.stop()
+
+
+def open_ahead() -> None:
+    """Open the studio before the first visitor comes, and measure what they will look at first where its model is recorded.
+
+    Data that cannot be used is left for the first visitor, who is told.
+    """
+    try:
+        # Within another cached function it shows no spinner, which would want a page.
+        opened = _opened_ahead(data_source())
+    except (ValueError, OSError):
+        return
+    finally:
+        _opened_ahead.clear()
+    if opened.recorded.tuned(opened.config) is not None:
+        opened.view(opened.config, _SERVER)
+
+
+def close_studio() -> None:
+    """Stop all jobs of the studio, if there is one; the next visitor gets a new one."""
+    _opened.clear()
+
+
+@st.cache_resource(show_spinner=False)
+def _opened_ahead(source: str) -> Studio:
+    return _opened(source)
+
+
+@st.cache_resource(show_spinner="Reading the data ...", on_release=Studio.close)
+def _opened(source: str) -> Studio:
+    data = load(source)
+    config, folder = run_config(data.synthetic), recorded_folder()
+    opened = Studio(data, config, None if folder is None else RecordedRuns.opened(folder, data, config))
+    if opened.backbone is None:
+        # Every page needs it sooner or later, and it takes the longest.
+        opened.start_backbone(_SERVER)
+    return opened

@@ -1,0 +1,131 @@
+"""What a visitor looked at: undo, redo, and a table of all configurations with their figures."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from app.measured.measured_index import Kind, MeasuredIndex
+from app.session.configuration import Configuration
+
+MOST_RUNS: Final = 60
+MOST_STEPS: Final = 200
+
+
+class Figures(NamedTuple):
+    """The exact figures of one configuration.
+
+    Attributes
+    ----------
+    kind
+        Whether of the preview or of the fine-tuned model.
+    recall, ndcg
+        Means over the test users.
+    size_bytes
+        Of the index at the threshold.
+    postings
+        Scores above the threshold.
+    p50_ms, p95_ms
+        Time of a query, median and 95th percentile; None before they are measured.
+    codes_in_use
+        Distinct codes of the training queries.
+    perplexity
+        Mean over codebooks.
+    """
+
+    kind: Kind
+    recall: float
+    ndcg: float
+    size_bytes: int
+    postings: int
+    p50_ms: float | None
+    p95_ms: float | None
+    codes_in_use: int
+    perplexity: float
+
+
+def figures_of(stage: MeasuredIndex, stop: int) -> Figures:
+    """The figures of an index at one stop of the threshold; the latency only if it was measured there."""
+    point, timed = stage.point(stop), stage.latencies().get(stop)
+    p50_ms, p95_ms = (None, None) if timed is None else (timed.latency.p50_ms, timed.latency.p95_ms)
+    usage = stage.usage
+    return Figures(
+        kind=stage.kind,
+        recall=point.recall,
+        ndcg=point.ndcg,
+        size_bytes=point.total_bytes,
+        postings=point.kept_postings,
+        p50_ms=p50_ms,
+        p95_ms=p95_ms,
+        codes_in_use=usage.codes_in_use,
+        perplexity=float(usage.perplexity.mean()),
+    )
+
+
+class Run(NamedTuple):
+    """One row of the history: its number, the configuration, and its figures, None before there are any."""
+
+    number: int
+    configuration: Configuration
+    figures: Figures | None
+
+
+class RunHistory:
+    """Steps that can be undone, and the runs looked at; of one visitor, so not shared between threads."""
+
+    def __init__(self) -> None:
+        self._back: list[Configuration] = []
+        self._forward: list[Configuration] = []
+        self._runs: dict[Configuration, Run] = {}
+        self._next = 1
+
+    @property
+    def current(self) -> Configuration | None:
+        """The configuration looked at; None before the first."""
+        return self._back[-1] if self._back else None
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs in the order they were first looked at; of very many the last `MOST_RUNS`."""
+        return tuple(self._runs.values())
+
+    def visit(self, configuration: Configuration) -> None:
+        """Note what is looked at now. A new step forgets what could be redone; the same configuration again is no step."""
+        if configuration != self.current:
+            self._back = [*self._back, configuration][-MOST_STEPS:]
+            self._forward.clear()
+        if configuration not in self._runs:
+            self._runs[configuration] = Run(self._next, configuration, None)
+            self._next += 1
+            while len(self._runs) > MOST_RUNS:
+                del self._runs[next(iter(self._runs))]
+
+    def record(self, configuration: Configuration, figures: Figures) -> None:
+        """Keep the figures of a configuration that was looked at; later ones take the place of earlier ones."""
+        if configuration in self._runs:
+            self._runs[configuration] = self._runs[configuration]._replace(figures=figures)
+
+    def can_undo(self) -> bool:
+        """Whether there is an earlier step."""
+        return len(self._back) > 1
+
+    def can_redo(self) -> bool:
+        """Whether a step was undone and nothing else done since."""
+        return bool(self._forward)
+
+    def undo(self) -> Configuration | None:
+        """Take the last step back; the configuration to look at now, None if there is no earlier one."""
+        if not self.can_undo():
+            return None
+        self._forward.append(self._back.pop())
+        return self._back[-1]
+
+    def redo(self) -> Configuration | None:
+        """Do the last undone step again; None if there is none."""
+        if not self._forward:
+            return None
+        self._back.append(self._forward.pop())
+        return self._back[-1]
+
+    def numbered(self, number: int) -> Configuration | None:
+        """The configuration of a run; None if there is no such run (any more)."""
+        return next((run.configuration for run in self._runs.values() if run.number == number), None)

@@ -1,0 +1,240 @@
+"""Training from scratch, live: controls, curves, figures and earlier runs."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import streamlit as st
+
+from app.components.job_status import status_text
+from app.components.provenance import kind_badge, recorded_notes
+from app.jobs.snapshot import JobState
+from app.session import loaders
+from app.session.owner import owner_id
+from app.session.plain_text import plain_text
+from app.session.state import refused_settings
+from app.session.train_settings import refused_train_settings, settings_text
+from app.studio import Studio
+from app.train.charts import numbers, runs_table, training_charts
+from app.train.settings import Choice, training_settings
+from app.training.control import Pace
+from app.training.run import JOINT, RunResult
+from app.training.session import TrainingSession, TrainingView
+from app.training.time_left import TimeLeft
+from sparcode.metrics.registry import METRICS
+
+POLL_SECONDS: Final = 0.5
+_LIVE: Final = "train_live"
+_CODES_HELP: Final = "Distinct codes of up to 1,024 training queries, after the last epoch."
+_EMPTY: Final = """
+**Nothing has been trained in this browser yet.** A run goes through the paper's own procedure, epoch by epoch:
+
+1. the **all-to-all** model is trained: the network that scores every pair of token and item, without codes. It is a baseline, too;
+2. its tokens become **codes** by k-means, and encoder, codebooks and network are trained together: **SparCode**;
+3. **two-tower** is trained on the same users with the same budget, if it is ticked;
+4. SparCode is indexed and measured on test users it never saw.
+
+Every epoch shows at once. A run can be paused, stepped through and cancelled; it goes on when you leave the page or reload it.
+"""
+
+
+def training() -> None:
+    """The whole panel. It reruns by itself while a run is under way, without the rest of the page."""
+    studio = loaders.studio()
+    for text in (*refused_settings(), *refused_train_settings(loaders.run_config(studio.interactions.synthetic))):
+        st.warning(text)
+    recorded_notes(studio)
+    left, right = st.columns((5, 16), gap="medium")
+    with left:
+        choice = training_settings(studio)
+    with right:
+        poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
+        st.fragment(_panel, run_every=poll)(studio, choice)
+
+
+def _panel(studio: Studio, choice: Choice | None) -> None:
+    session, owner = studio.from_scratch, owner_id()
+    view = session.view(owner)
+    # Charts stay where they are drawn only as long as the number of elements above them does.
+    head, cards, charts = st.container(), st.container(), st.container()
+    with head:
+        _status(view)
+        _buttons(view, session, owner, choice)
+    if view.plan is None and not view.earlier:
+        st.markdown(_EMPTY)
+    else:
+        if view.result is not None:
+            with cards:
+                _figures(view, view.result)
+        with charts:
+            training_charts(view, _shown_data(view, choice))
+        _provenance(view, studio)
+        _tables(view, session, owner)
+    active = view.job is not None and view.job.active
+    # The timer is set where the fragment is called, so a change of pace needs the whole page once.
+    if active != st.session_state.get(_LIVE, False):
+        st.session_state[_LIVE] = active
+        st.rerun()
+
+
+def _shown_data(view: TrainingView, choice: Choice | None) -> str:
+    if view.plan is not None:
+        return view.plan.data.key
+    return view.earlier[-1].plan.data.key if choice is None else choice.data.key
+
+
+def _status(view: TrainingView) -> None:
+    if view.job is None:
+        if view.plan is not None:
+            _recorded(view)
+        return
+    text = status(view)
+    if view.state is JobState.FAILED:
+        st.error(text)
+    elif view.state is JobState.CANCELLED:
+        st.warning(text)
+    else:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            kind_badge("trained from scratch")
+            st.markdown(text)
+
+
+def _recorded(view: TrainingView) -> None:
+    n_epochs = sum(point.epoch > 0 for point in view.points)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        kind_badge("recorded", view.plan.recording)
+        st.markdown(f"{n_epochs} epochs in {view.seconds:.0f} s, trained and measured {view.plan.recording.day_words}.")
+    st.markdown(
+        "**Start training** to watch a run of your own, with these or other settings; this one then stays behind it. A run goes from the "
+        "**all-to-all** model, which has no codes, by k-means to **SparCode**, trained on together with its codes, and ends on test users "
+        "it never saw."
+    )
+
+
+def status(view: TrainingView) -> str:
+    """Where a run stands, in words.
+
+    Parameters
+    ----------
+    view
+        With a job.
+    """
+    job, plan, points = view.job, view.plan, view.points
+    n_epochs = sum(point.epoch > 0 for point in points)
+    trained = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
+    if view.state is JobState.QUEUED:
+        return f"**Waiting.** {status_text(job)} One training from scratch at a time, so that the pages stay quick."
+    if view.state is JobState.FAILED:
+        way_on = "Its curves stand below. Change the settings, for instance to a smaller step size, and start again."
+        return f"Run {plan.number} ended with an error after {trained}: {plain_error(job.error)} {way_on if points else ''}"
+    if view.state is JobState.CANCELLED:
+        return f"Run {plan.number} was cancelled after {trained}." + (" Its curves stand below." if points else "")
+    if view.state is JobState.DONE:
+        return f"**Run {plan.number} is finished**: {trained} in {view.seconds:.0f} s of training."
+    if not points:
+        where = "starting: reading the data and preparing the first epoch"
+    else:
+        last = points[-1]
+        most = plan.most_epochs[last.stage]
+        place = "codes made by k-means" if last.stage == JOINT and last.epoch == 0 else f"epoch {last.epoch} of at most {most}"
+        where = f"{last.stage}, {place}"
+    told = {Pace.PAUSED: "Paused", Pace.PAUSING: "Pausing", Pace.STEPPING: "One epoch", Pace.RUNNING: "Training"}[view.pace]
+    return f"**{told}** · run {plan.number} · {where} · {view.seconds:.0f} s · {left_text(view.left)}"
+
+
+def left_text(left: TimeLeft) -> str:
+    """The estimate in words; training may always end earlier.
+
+    Parameters
+    ----------
+    left
+        As estimated.
+    """
+    later = f"{' and '.join(left.unknown)} not timed yet"
+    if left.unknown and left.seconds == 0:
+        return later
+    seconds = f"at most about {left.seconds:.0f} s left" if left.seconds >= 1 else "almost done"
+    return f"{seconds}, then {later}" if left.unknown else seconds
+
+
+def plain_error(error: str) -> str:
+    """An error's text for a page that renders Markdown, closed by a full stop."""
+    text = error.replace("`", "'").replace("[", "(").replace("<", "‹").replace("*", "").replace("$", "")
+    return text if text.endswith(".") else f"{text}."
+
+
+def _buttons(view: TrainingView, session: TrainingSession, owner: str, choice: Choice | None) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not view.active:
+            arguments, nothing = (session, owner, choice), choice is None
+            st.button("Start training", type="primary", on_click=_start, args=arguments, disabled=nothing, shortcut="P")
+            st.button(
+                "Train one epoch",
+                on_click=_start,
+                args=(*arguments, True),
+                disabled=nothing,
+                shortcut="N",
+                help="Starts a run that waits after its first epoch.",
+            )
+            return
+        if view.state is JobState.RUNNING:
+            if view.pace in (Pace.PAUSED, Pace.PAUSING):
+                st.button("Resume", type="primary", on_click=session.resume, args=(owner,), shortcut="P")
+            else:
+                st.button("Pause", on_click=session.pause, args=(owner,), shortcut="P")
+            st.button("Step one epoch", on_click=session.step, args=(owner,), shortcut="N", help="To the end of one epoch, then wait.")
+        st.button("Cancel", on_click=session.cancel, args=(owner,))
+
+
+def _start(session: TrainingSession, owner: str, choice: Choice, one_epoch: bool = False) -> None:
+    session.start(owner, choice.data, choice.config, choice.two_tower, one_epoch)
+
+
+def _figures(view: TrainingView, result: RunResult) -> None:
+    last = next((point for point in reversed(view.points) if point.stage == JOINT), None)
+    recall, of_all_to_all = METRICS["recall"].text, f"{_ratio(result.recall, result.all_to_all)} of all-to-all"
+    cards = [
+        ("Recall@50", recall(result.recall), f"{of_all_to_all} ({recall(result.all_to_all)})", None),
+        ("Index size", METRICS["size_bytes"].text(result.size_bytes), f"{METRICS['density'].text(result.density)} of scores", None),
+    ]
+    if last is not None:
+        cards.append(
+            ("Codes in use", f"{last.codes_in_use:,}", f"{METRICS['dead_share'].text(last.dead_share)} codewords dead", _CODES_HELP)
+        )
+    if not math.isnan(result.two_tower):
+        cards.append(("Two-tower Recall@50", recall(result.two_tower), "scores every item", None))
+    with st.grid(4, min_column_width=170):
+        for label, value, note, text in cards:
+            st.metric(label, value, note, delta_color="off", delta_arrow="off", border=True, help=text)
+
+
+def _ratio(value: float, other: float) -> str:
+    return f"{value / other:.0%}" if other else "-"
+
+
+def _provenance(view: TrainingView, studio: Studio) -> None:
+    if view.plan is None:
+        return
+    data, config = view.plan.data, view.plan.config
+    made_up = ", made up by this project" if data.synthetic else ""
+    recording = view.plan.recording
+    machine = studio.machine if view.result is None else view.result.machine
+    measured = f"Measured on this machine: {machine}" if recording is None else f"Trained and measured {recording.words}"
+    st.caption(
+        f"**Trained from scratch**, {view.plan.name}: {settings_text(config)}. Data: **{plain_text(data.name)}**{made_up}: "
+        f"{data.facts}. Curves: validation users, the best epoch is kept. Recall and size in the boxes: test users, through the index at "
+        f"the run's own threshold. One seed: differences of a few thousandths are chance. {measured}."
+    )
+
+
+def _tables(view: TrainingView, session: TrainingSession, owner: str) -> None:
+    with st.expander("Show data: every epoch", on_change="rerun", key="train-numbers") as table:
+        if table.open:
+            st.dataframe(numbers(view.points), hide_index=True, alt="Figures of every epoch")
+    if view.earlier:
+        st.subheader("Earlier runs")
+        st.dataframe(runs_table(view.earlier), hide_index=True, alt="Settings and test figures of earlier runs")
+        st.caption("Kind: trained from scratch. Test users of each run's own data; only runs on the same data stand behind the curves.")
+        if any(run.plan.recording is None for run in view.earlier):
+            st.button("Forget earlier runs", on_click=session.forget_earlier, args=(owner,))

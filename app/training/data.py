@@ -1,0 +1,156 @@
+"""What a training from scratch may be trained on: the studio's data, made-up data of two sizes, or a file of the visitor's own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from app.jobs.bounded_cache import BoundedCache
+from sparcode.config import SplitConfig, SyntheticConfig
+from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.loading import load
+from sparcode.data.split import Split, split_users
+from sparcode.data.table_file import TableFile
+
+UPLOAD_EXTENSIONS: Final = ("zip", "csv", "tsv", "parquet")
+MAX_UPLOAD_MB: Final = 20
+# A small Parquet file may hold very many rows; text of that size cannot.
+MAX_UPLOAD_ROWS: Final = 5_000_000
+MAX_SYNTHETIC_SEED: Final = 2**31 - 1
+SMALL_USERS: Final = 600
+SMALL_ITEMS: Final = 400
+_SPLIT_BYTES: Final = 256 * 2**20
+_KEPT_UPLOADS: Final = 16
+
+
+class TrainingData(NamedTuple):
+    """One choice of data.
+
+    Attributes
+    ----------
+    key
+        Tells it apart; figures of the same key may be compared.
+    name
+        For people.
+    synthetic
+        Whether it is made up by this project.
+    facts
+        Users, items and interactions in words; empty before it is made.
+    split
+        Makes or fetches the split; may take seconds.
+    """
+
+    key: str
+    name: str
+    synthetic: bool
+    facts: str
+    split: Callable[[], Split]
+
+
+class DataShelf:
+    """Data sets by name, kept while they fit. Safe to share between threads.
+
+    Parameters
+    ----------
+    interactions, split
+        The studio's data.
+    config
+        How other data is split.
+    """
+
+    def __init__(self, interactions: Interactions, split: Split, config: SplitConfig) -> None:
+        self._config = config
+        self._own = TrainingData("studio", interactions.name, interactions.synthetic, facts(interactions), lambda: split)
+        self._splits = BoundedCache(_SPLIT_BYTES)
+        self._lock = threading.Lock()
+        self._uploads: OrderedDict[str, TrainingData] = OrderedDict()
+
+    def own(self) -> TrainingData:
+        """The studio's data."""
+        return self._own
+
+    def synthetic(self, small: bool, seed: int) -> TrainingData:
+        """The planted catalogue, made when it is needed.
+
+        Parameters
+        ----------
+        small
+            A third of the users and items.
+        seed
+            Of the catalogue.
+        """
+        config = SyntheticConfig(n_users=SMALL_USERS, n_items=SMALL_ITEMS, seed=seed) if small else SyntheticConfig(seed=seed)
+        key = f"synthetic/{config.content_hash()}"
+        name = f"planted catalogue (synthetic, seed {seed})"
+        size = f"{config.n_users:,} users, {config.n_items:,} items"
+        return TrainingData(key, name, True, size, lambda: self._made(key, config))
+
+    def upload(self, owner: str, name: str, content: bytes) -> TrainingData:
+        """Read a visitor's file and keep it as theirs, in place of an earlier one.
+
+        Parameters
+        ----------
+        owner
+            Whose it is; nobody else gets it.
+        name
+            File name; its extension tells the format.
+        content
+            The file.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be used; the message says why.
+        """
+        if len(content) > MAX_UPLOAD_MB * 2**20:
+            raise ValueError(f"it has {len(content) / 2**20:.1f} MB; files of up to {MAX_UPLOAD_MB} MB are taken")
+        key = f"upload/{hashlib.sha256(name.encode() + content).hexdigest()[:16]}"
+        known = self.uploaded(owner)
+        if known is not None and known.key == key:
+            return known
+        is_archive = name.lower().endswith(".zip")
+        if is_archive and not zipfile.is_zipfile(io.BytesIO(content)):
+            raise ValueError(f"{name} is not a ZIP archive, or it is damaged")
+        if name.lower().endswith(".parquet"):
+            n_rows = TableFile(io.BytesIO(content), name).n_rows
+            if n_rows is not None and n_rows > MAX_UPLOAD_ROWS:
+                raise ValueError(f"it has {n_rows:,} rows; up to {MAX_UPLOAD_ROWS:,} are taken")
+        # An open archive may not be given a name.
+        interactions = load(io.BytesIO(content), name=None if is_archive else name)
+        split = split_users(interactions, self._config)
+        data = TrainingData(key, name if is_archive else interactions.name, False, facts(interactions), lambda: split)
+        with self._lock:
+            self._uploads.pop(owner, None)
+            self._uploads[owner] = data
+            while len(self._uploads) > _KEPT_UPLOADS:
+                self._uploads.popitem(last=False)
+        return data
+
+    def uploaded(self, owner: str) -> TrainingData | None:
+        """An owner's file; None if there is none, or it was forgotten for newer ones of others."""
+        with self._lock:
+            if owner in self._uploads:
+                self._uploads.move_to_end(owner)
+            return self._uploads.get(owner)
+
+    def _made(self, key: str, config: SyntheticConfig) -> Split:
+        split = self._splits.get(key)
+        if split is None:
+            split = split_users(load(config), self._config)
+            parts = (split.train, *(part for held in (split.validation, split.test) for part in (held.queries, held.targets)))
+            self._splits.put(key, split, sum(map(_bytes_of, parts)))
+        return split
+
+
+def facts(interactions: Interactions) -> str:
+    """Sizes in words."""
+    return f"{interactions.n_users:,} users, {interactions.n_items:,} items, {interactions.n_interactions:,} interactions"
+
+
+def _bytes_of(histories: Histories) -> int:
+    return histories.indptr.nbytes + histories.items.nbytes

@@ -1,0 +1,63 @@
+"""What a training from scratch was asked to do, and what is kept of one that is finished."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.models.recording import Recording
+from app.training.data import TrainingData
+from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint, RunResult
+from sparcode.config import RunConfig
+from sparcode.data.split import Split
+
+
+class RunPlan(NamedTuple):
+    """What a run was asked to do.
+
+    Attributes
+    ----------
+    number
+        Counts the owner's runs from 1; 0 for a recorded one.
+    data
+        Trained on.
+    config
+        All settings.
+    two_tower
+        Whether the two-tower baseline is trained, too.
+    recording
+        When and where it was trained, if not here.
+    """
+
+    number: int
+    data: TrainingData
+    config: RunConfig
+    two_tower: bool
+    recording: Recording | None = None
+
+    def without_data(self) -> RunPlan:
+        """The same, only with the name and the facts of its data: for what is kept longer than the data."""
+        return self._replace(data=self.data._replace(split=_forgotten))
+
+    @property
+    def name(self) -> str:
+        """What the run is called beside others."""
+        return f"run {self.number}" if self.recording is None else "recorded"
+
+    @property
+    def most_epochs(self) -> dict[str, int]:
+        """MeasuredIndex -> most epochs, in the order of training."""
+        training = self.config.training
+        stages = {BACKBONE: training.epochs, JOINT: training.joint_epochs}
+        return stages | ({TWO_TOWER: training.epochs + training.joint_epochs} if self.two_tower else {})
+
+
+class EarlierRun(NamedTuple):
+    """A finished run: what was asked for, its epochs (one of an owner's without code usage), and its figures."""
+
+    plan: RunPlan
+    points: tuple[EpochPoint, ...]
+    result: RunResult
+
+
+def _forgotten() -> Split:
+    raise RuntimeError("the data of a run that was started is not kept")

@@ -1,0 +1,283 @@
+"""One training from scratch: all-to-all backbone, then joint epochs, then the two-tower baseline if asked for; measured at the end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from app.jobs.manager import JobHandle
+from app.training.control import TrainingControl
+from sparcode.config import RunConfig
+from sparcode.data.interactions import Histories
+from sparcode.data.split import Split
+from sparcode.device import device_of
+from sparcode.metrics.codes import usage_counts
+from sparcode.metrics.evaluation import accuracy
+from sparcode.model.query_batch import QueryBatch
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.exact import ExactRetriever
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.runs.machine import machine_facts
+from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.pipeline import build_run_index, fine_tune, preview, train_backbone, train_two_tower
+from sparcode.training.trainer import STATISTICS_QUERIES
+
+StageName = Literal["all-to-all", "SparCode", "two-tower"]
+BACKBONE: Final[StageName] = "all-to-all"
+JOINT: Final[StageName] = "SparCode"
+TWO_TOWER: Final[StageName] = "two-tower"
+
+K: Final = 50
+# More codewords than this are thinned out before they are drawn.
+USAGE_WIDTH: Final = 256
+
+
+class EpochPoint(NamedTuple):
+    """One epoch as the page shows it.
+
+    Attributes
+    ----------
+    stage
+        Which model was trained.
+    epoch
+        Within the stage, from 1; 0 is SparCode's state straight after k-means.
+    loss
+        Mean over the epoch's batches; NaN for epoch 0.
+    commitment
+        Mean squared distance of training tokens to their nearest code's vector, before its weight beta; NaN for models without codes.
+    recall
+        Mean Recall@50 on the validation users.
+    perplexity, dead_share
+        Means over codebooks; NaN for models without codes.
+    codes_in_use
+        Distinct composite codes of training queries; 0 without codes.
+    seconds
+        Since the point before it, pauses left out.
+    usage
+        (M, min(K, `USAGE_WIDTH`)) float32 use of codewords, see `usage_profile`; None for models without codes.
+    """
+
+    stage: StageName
+    epoch: int
+    loss: float
+    commitment: float
+    recall: float
+    perplexity: float
+    dead_share: float
+    codes_in_use: int
+    seconds: float
+    usage: np.ndarray | None
+
+
+class RunResult(NamedTuple):
+    """A finished training, measured on the test users.
+
+    Attributes
+    ----------
+    recall, ndcg
+        At 50, through the index at the model's own threshold.
+    size_bytes
+        Bytes of that index.
+    density
+        Share of scores it keeps.
+    all_to_all, two_tower
+        Recall at 50 of the baselines, scoring every item; two-tower's is NaN where it was not trained.
+    seconds
+        From the first batch to here, pauses left out.
+    machine
+        Where, in words.
+    """
+
+    recall: float
+    ndcg: float
+    size_bytes: int
+    density: float
+    all_to_all: float
+    two_tower: float
+    seconds: float
+    machine: str
+
+
+class Baseline(NamedTuple):
+    """A trained two-tower baseline: its epochs, and Recall@50 on the test users."""
+
+    points: tuple[EpochPoint, ...]
+    recall: float
+
+
+def usage_profile(counts: np.ndarray) -> np.ndarray:
+    """Codewords by use, 1 being an even share, most used first; of more than `USAGE_WIDTH` codewords evenly spaced ranks.
+
+    Parameters
+    ----------
+    counts
+        (M, K) int64 assignments per codeword.
+
+    Returns
+    -------
+    np.ndarray
+        (M, min(K, USAGE_WIDTH)) float32.
+    """
+    even = counts.sum(axis=1, keepdims=True) / counts.shape[1]
+    relative = np.divide(counts, even, out=np.zeros(counts.shape), where=even > 0)
+    ranked = -np.sort(-relative, axis=1)
+    width = min(counts.shape[1], USAGE_WIDTH)
+    return ranked[:, np.linspace(0, counts.shape[1] - 1, width).round().astype(np.int64)].astype(np.float32)
+
+
+class Watch:
+    """Turns what the trainer reports into published points, and lets the control hold the training.
+
+    Parameters
+    ----------
+    control, handle
+        Asked between batches.
+    clock
+        Seconds of a steady clock.
+    """
+
+    def __init__(self, control: TrainingControl, handle: JobHandle, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._control, self._handle, self._clock = control, handle, clock
+        self.started = self._last = self.working_seconds()
+
+    def working_seconds(self) -> float:
+        """A clock that stands still during pauses."""
+        return self._clock() - self._control.waited_seconds
+
+    def should_stop(self) -> bool:
+        """Wait while the training is paused; then whether it was cancelled."""
+        self._control.wait(self._handle.should_stop)
+        return self._handle.should_stop()
+
+    def on_epoch(
+        self, stage: StageName, model: SparCodeModel | None = None, queries: Histories | None = None
+    ) -> Callable[[EpochRecord], None]:
+        """The trainer's `on_epoch` of a stage.
+
+        Parameters
+        ----------
+        stage
+            Which.
+        model, queries
+            A model with codes, and the training queries to measure its codewords on.
+        """
+
+        def publish(record: EpochRecord) -> None:
+            if record.stopped:
+                return
+            commitment, usage = (math.nan, None) if model is None else code_health(model, queries)
+            now = self.working_seconds()
+            seconds, self._last = now - self._last, now
+            kept = (record.recall, record.perplexity, record.dead_share, record.codes_in_use)
+            # Before the point is seen, so that a step is over once its epoch shows.
+            self._control.epoch_done()
+            self._handle.publish(EpochPoint(stage, record.epoch, record.loss, commitment, *kept, seconds, usage))
+
+        return publish
+
+
+@torch.no_grad()
+def code_health(model: SparCodeModel, queries: Histories) -> tuple[float, np.ndarray]:
+    """Distance of tokens to their codes, and use of codewords, over the queries that the trainer's own statistics use.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode; left as it is.
+    queries
+        Training queries.
+
+    Returns
+    -------
+    tuple
+        Mean squared distance, and the profile of `usage_profile`.
+    """
+    sample = queries.take(np.arange(min(STATISTICS_QUERIES, len(queries))))
+    tokens = model.backbone.tokenizer.query_tokens(QueryBatch.from_histories(sample, device_of(model))).vectors
+    distance = float(model.quantizer(tokens).commit_loss)
+    codes, weights = model.encode(sample)
+    config = model.quantizer.config
+    return distance, usage_profile(usage_counts(codes[weights > 0], config.n_codebooks, config.codebook_size))
+
+
+def train_from_scratch(
+    split: Split, config: RunConfig, control: TrainingControl, handle: JobHandle, two_tower: Callable[[Watch], Baseline] | None
+) -> RunResult:
+    """Train and measure, publishing an `EpochPoint` per epoch.
+
+    Parameters
+    ----------
+    split
+        The data.
+    config
+        All settings.
+    control, handle
+        Pause and cancel.
+    two_tower
+        Makes the two-tower baseline, after SparCode; None leaves it out.
+
+    Raises
+    ------
+    JobCancelled
+        If it was cancelled.
+    sparcode.training.trainer.DivergenceError
+        If the loss or the scores are no longer finite.
+    PausedTooLong
+        If nobody resumed it.
+    """
+    watch = Watch(control, handle)
+    backbone, _ = train_backbone(split, config, watch.on_epoch(BACKBONE), watch.should_stop)
+    handle.check()
+    model = preview(backbone, split, config)
+    handle.check()
+    fine_tune(model, split, config, watch.on_epoch(JOINT, model, split.train_queries), watch.should_stop)
+    handle.check()
+    baseline = None if two_tower is None else two_tower(watch)
+    handle.check()
+    index = build_run_index(model, split.train, config.index, handle.should_stop)
+    tau = model.threshold
+    recall, ndcg, _ = accuracy(SparseRetriever(model, index, tau, config.index.unseen), split.test, K)
+    return RunResult(
+        recall=recall,
+        ndcg=ndcg,
+        size_bytes=sum(index.size_bytes(tau).values()),
+        density=index.kept_postings(tau) / max(1, index.n_lists * index.n_items),
+        all_to_all=accuracy(ExactRetriever(backbone), split.test, K)[0],
+        two_tower=math.nan if baseline is None else baseline.recall,
+        seconds=watch.working_seconds() - watch.started,
+        machine=machine_facts(device_of(model)),
+    )
+
+
+def train_two_tower_baseline(split: Split, config: RunConfig, handle: JobHandle, watch: Watch) -> Baseline:
+    """Train the two-tower baseline within the same budget of epochs, and measure it.
+
+    Parameters
+    ----------
+    split, config
+        As for the run it stands beside.
+    handle
+        Cancel.
+    watch
+        Publishes its epochs.
+
+    Raises
+    ------
+    JobCancelled
+        If it was cancelled.
+    """
+    points: list[EpochPoint] = []
+    publish = watch.on_epoch(TWO_TOWER)
+
+    def keep(record: EpochRecord) -> None:
+        publish(record)
+        points.append(EpochPoint(TWO_TOWER, record.epoch, record.loss, math.nan, record.recall, math.nan, math.nan, 0, 0.0, None))
+
+    model, _ = train_two_tower(split, config, keep, watch.should_stop)
+    handle.check()
+    return Baseline(tuple(points), accuracy(ExactRetriever(model), split.test, K)[0])

@@ -1,0 +1,261 @@
+"""Trainings from scratch: one per browser, one at a time, each with its pause, its estimate and the browser's earlier runs."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from app.jobs.bounded_cache import BoundedCache
+from app.jobs.manager import JobHandle, JobManager
+from app.jobs.snapshot import ACTIVE, JobSnapshot, JobState
+from app.training.control import Pace, TrainingControl
+from app.training.data import DataShelf, TrainingData
+from app.training.plan import EarlierRun, RunPlan
+from app.training.run import TWO_TOWER, Baseline, EpochPoint, RunResult, Watch, train_from_scratch, train_two_tower_baseline
+from app.training.time_left import TimeLeft, pace_of, time_left
+from sparcode.config import RunConfig, SplitConfig
+from sparcode.data.interactions import Interactions
+from sparcode.data.split import Split
+
+FROM_SCRATCH: Final = "from scratch"
+KEPT_RUNS: Final = 8
+# Mostly enough for the batch under way, so that a page shows the pause at once.
+PAUSE_PATIENCE: Final = 0.3
+KEPT_OWNERS: Final = 64
+_BASELINE_BYTES: Final = 4 * 2**20
+_POINT_BYTES: Final = 512
+_KEPT_PACES: Final = 256
+
+
+class TrainingView(NamedTuple):
+    """What there is to show to one owner.
+
+    Attributes
+    ----------
+    plan
+        The owner's latest run; if there never was one, or it is forgotten, the recorded run, or None.
+    job
+        Where it stands.
+    pace
+        Whether it is paused.
+    points
+        Its epochs so far.
+    left
+        Time it still takes.
+    seconds
+        Time it has worked.
+    baseline
+        Epochs of the two-tower baseline of the same data and networks, from this run or an earlier one; empty if it was never trained.
+    earlier
+        The owner's finished runs, oldest first, this one left out; before them the recorded run, unless it is the one shown.
+    result
+        Figures of the run once it is finished.
+    """
+
+    plan: RunPlan | None
+    job: JobSnapshot | None
+    pace: Pace
+    points: tuple[EpochPoint, ...]
+    left: TimeLeft
+    seconds: float
+    baseline: tuple[EpochPoint, ...]
+    earlier: tuple[EarlierRun, ...]
+    result: RunResult | None = None
+
+    @property
+    def state(self) -> JobState | None:
+        """Where the run stands for its owner: cancelled as soon as they asked for it, though the worker may still end a batch."""
+        if self.job is not None and self.job.active and not self.job.owners:
+            return JobState.CANCELLED
+        return None if self.job is None else self.job.state
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is queued or trained."""
+        return self.state in ACTIVE
+
+
+@dataclass(eq=False)
+class _Started:
+    plan: RunPlan
+    control: TrainingControl
+
+
+class TrainingSession:
+    """All owners' trainings from scratch. Safe to share between threads.
+
+    Parameters
+    ----------
+    jobs
+        Has the lane `FROM_SCRATCH`; a paused run keeps it, so it is no other work's lane.
+    interactions, split, config
+        The studio's data, and how other data is split.
+
+    Attributes
+    ----------
+    shelf
+        The data to choose from.
+    recorded
+        A run trained before the studio was started, for owners who have none yet; None: there is none.
+    """
+
+    def __init__(self, jobs: JobManager, interactions: Interactions, split: Split, config: SplitConfig) -> None:
+        self._jobs = jobs
+        self.recorded: EarlierRun | None = None
+        self.shelf = DataShelf(interactions, split, config)
+        self._lock = threading.Lock()
+        self._started: OrderedDict[str, _Started] = OrderedDict()
+        self._earlier: OrderedDict[str, deque[EarlierRun]] = OrderedDict()
+        self._baselines = BoundedCache(_BASELINE_BYTES)
+        self._paces: OrderedDict[str, Mapping[str, float]] = OrderedDict()
+
+    def start(self, owner: str, data: TrainingData, config: RunConfig, two_tower: bool, one_epoch: bool = False) -> JobSnapshot:
+        """Queue a run; an owner whose run is under way gets that one.
+
+        Parameters
+        ----------
+        owner
+            Who asks.
+        data, config, two_tower
+            See `RunPlan`.
+        one_epoch
+            Whether it waits after its first epoch.
+        """
+        with self._lock:
+            key = _key(owner)
+            job = self._jobs.get(key)
+            if job is not None and job.active and owner in job.owners:
+                return job
+            before = [run.plan.number for run in self._earlier.get(owner, ())]
+            if owner in self._started:
+                before.append(self._started[owner].plan.number)
+            plan = RunPlan(max(before, default=0) + 1, data, config, two_tower)
+            started = _Started(plan, TrainingControl(paused_after_first=one_epoch))
+            job = self._jobs.submit(
+                key, f"training run {plan.number} from scratch", lambda handle: self._work(owner, started, handle), owner, FROM_SCRATCH
+            )
+            self._started[owner] = started
+            self._started.move_to_end(owner)
+            while len(self._started) > KEPT_OWNERS:
+                self._started.popitem(last=False)
+            return job
+
+    def pause(self, owner: str) -> None:
+        """Hold the owner's run between two batches."""
+        started, job = self._of(owner), self._jobs.get(_key(owner))
+        if started is not None and job is not None and job.active:
+            started.control.pause(PAUSE_PATIENCE if job.state is JobState.RUNNING else 0.0)
+
+    def resume(self, owner: str) -> None:
+        """Let the owner's run go on."""
+        if (started := self._of(owner)) is not None:
+            started.control.resume()
+
+    def step(self, owner: str) -> None:
+        """Let the owner's run go on to the end of one epoch."""
+        if (started := self._of(owner)) is not None:
+            started.control.step()
+
+    def cancel(self, owner: str) -> bool:
+        """Stop the owner's run, also a paused or queued one; whether there was one."""
+        return self._jobs.cancel(_key(owner), owner)
+
+    def view(self, owner: str) -> TrainingView:
+        """What there is to show to an owner."""
+        started, job = self._of(owner), self._jobs.get(_key(owner))
+        earlier = self._earlier_of(owner)
+        if started is None or job is None:
+            return self._without_own(earlier)
+        plan, points = started.plan, tuple(record for record in job.records if isinstance(record, EpochPoint))
+        baseline = tuple(point for point in points if point.stage == TWO_TOWER)
+        most = plan.most_epochs
+        if not baseline and (known := self._baselines.get(_baseline_key(plan))) is not None:
+            baseline = known.points
+            most.pop(TWO_TOWER, None)
+        left = time_left(points, most, self._paces.get(_settings_key(plan), {}))
+        seconds = max(0.0, job.seconds - started.control.waited_seconds)
+        others = (*self._recorded(), *(run for run in earlier if run.plan.number != plan.number))
+        result = job.result if isinstance(job.result, RunResult) else None
+        return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others, result)
+
+    def paused(self) -> set[str]:
+        """Keys of the jobs that wait for their owner, of whoever."""
+        with self._lock:
+            return {_key(owner) for owner, started in self._started.items() if started.control.pace is Pace.PAUSED}
+
+    def forget_earlier(self, owner: str) -> None:
+        """Drop the owner's finished runs."""
+        with self._lock:
+            self._earlier.pop(owner, None)
+
+    def _recorded(self) -> tuple[EarlierRun, ...]:
+        return () if self.recorded is None else (self.recorded,)
+
+    def _without_own(self, earlier: tuple[EarlierRun, ...]) -> TrainingView:
+        """The recorded run where an owner has none that can be shown."""
+        nothing_left = TimeLeft(0.0, ())
+        if self.recorded is None:
+            return TrainingView(None, None, Pace.RUNNING, (), nothing_left, 0.0, (), earlier)
+        plan, points, result = self.recorded
+        baseline = tuple(point for point in points if point.stage == TWO_TOWER)
+        return TrainingView(plan, None, Pace.RUNNING, points, nothing_left, result.seconds, baseline, earlier, result)
+
+    def _of(self, owner: str) -> _Started | None:
+        with self._lock:
+            return self._started.get(owner)
+
+    def _earlier_of(self, owner: str) -> tuple[EarlierRun, ...]:
+        with self._lock:
+            return tuple(self._earlier.get(owner, ()))
+
+    def _work(self, owner: str, started: _Started, handle: JobHandle) -> RunResult:
+        plan = started.plan
+        # From here on only this job holds on to the data, which an upload's owner may replace.
+        started.plan = plan.without_data()
+        split = plan.data.split()
+        handle.check()
+        wanted = plan.two_tower or self._baselines.get(_baseline_key(plan)) is not None
+        two_tower = (lambda watch: self._two_tower(plan, split, handle, watch)) if wanted else None
+        result = train_from_scratch(split, plan.config, started.control, handle, two_tower)
+        handle.check()
+        job = self._jobs.get(_key(owner))
+        points = tuple(record._replace(usage=None) for record in job.records if isinstance(record, EpochPoint))
+        self._keep(owner, EarlierRun(plan.without_data(), points, result))
+        return result
+
+    def _two_tower(self, plan: RunPlan, split: Split, handle: JobHandle, watch: Watch) -> Baseline:
+        known = self._baselines.get(_baseline_key(plan))
+        if known is None:
+            known = train_two_tower_baseline(split, plan.config, handle, watch)
+            self._baselines.put(_baseline_key(plan), known, _POINT_BYTES * max(1, len(known.points)))
+        return known
+
+    def _keep(self, owner: str, run: EarlierRun) -> None:
+        paces = {stage: pace for stage in run.plan.most_epochs if (pace := pace_of(run.points, stage)) is not None}
+        with self._lock:
+            runs = self._earlier.pop(owner, deque(maxlen=KEPT_RUNS))
+            runs.append(run)
+            self._earlier[owner] = runs
+            while len(self._earlier) > KEPT_OWNERS:
+                self._earlier.popitem(last=False)
+            key = _settings_key(run.plan)
+            self._paces[key] = {**self._paces.get(key, {}), **paces}
+            while len(self._paces) > _KEPT_PACES:
+                self._paces.popitem(last=False)
+
+
+def _key(owner: str) -> str:
+    return f"from scratch/{owner}"
+
+
+def _settings_key(plan: RunPlan) -> str:
+    """What the time of an epoch depends on."""
+    return "/".join((plan.data.key, plan.config.model.content_hash(), plan.config.quantizer.content_hash()))
+
+
+def _baseline_key(plan: RunPlan) -> str:
+    """What the two-tower baseline depends on: everything but quantizer and index."""
+    return "/".join((plan.data.key, plan.config.model.content_hash(), plan.config.training.content_hash()))

@@ -1,0 +1,65 @@
+"""How long a training still takes, from the epochs it has measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from app.training.run import EpochPoint
+
+# The latest epochs say more than the first one, which loads and compiles.
+_LATEST: Final = 5
+
+
+class TimeLeft(NamedTuple):
+    """An upper bound, because training may end early.
+
+    Attributes
+    ----------
+    seconds
+        For every epoch whose pace is known.
+    unknown
+        Stages to come of which no epoch was ever timed.
+    """
+
+    seconds: float
+    unknown: tuple[str, ...]
+
+
+def pace_of(points: Sequence[EpochPoint], stage: str) -> float | None:
+    """Mean seconds of the latest epochs of a stage; None before its first one.
+
+    Parameters
+    ----------
+    points
+        In the order they came.
+    stage
+        Which.
+    """
+    timed = [point.seconds for point in points if point.stage == stage and point.epoch > 0][-_LATEST:]
+    return sum(timed) / len(timed) if timed else None
+
+
+def time_left(points: Sequence[EpochPoint], most: Mapping[str, int], known: Mapping[str, float]) -> TimeLeft:
+    """Epochs to go times what one takes.
+
+    Parameters
+    ----------
+    points
+        Epochs so far, in the order they came.
+    most
+        MeasuredIndex -> most epochs, in the order the stages are trained.
+    known
+        MeasuredIndex -> seconds per epoch in an earlier run of the same settings, for stages that this one has not reached.
+    """
+    stages = [stage for stage, epochs in most.items() if epochs > 0]
+    reached = stages.index(points[-1].stage) if points and points[-1].stage in stages else 0
+    seconds, unknown = 0.0, []
+    for stage in stages[reached:]:
+        pace = pace_of(points, stage) or known.get(stage)
+        done = max((point.epoch for point in points if point.stage == stage), default=0)
+        if pace is None:
+            unknown.append(stage)
+        else:
+            seconds += pace * max(0, most[stage] - done)
+    return TimeLeft(seconds, tuple(unknown))

@@ -1,0 +1,258 @@
+"""Run retrievers over held-out queries: accuracy, latency, size; and explore one index over its thresholds."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from sparcode.data.deezer import deezer_accuracy
+from sparcode.data.interactions import Histories
+from sparcode.data.split import EvaluationSet
+from sparcode.index.inverted_index import InvertedIndex
+from sparcode.metrics.codes import dead_share, perplexity, usage_counts
+from sparcode.metrics.cost import Latency, measure_latency
+from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.contract import Retriever
+from sparcode.retrieval.list_store import Unseen
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+
+N_THRESHOLDS = 100
+LEAST_DENSITY = 1e-3
+# Sorting all scores of a huge index to place the slider's stops would take seconds; a sample places them as well.
+MAX_SORTED_SCORES = 2_000_000
+
+
+class Evaluation(NamedTuple):
+    """Means over the queries of an evaluation set, and the cost of one query.
+
+    Attributes
+    ----------
+    recall, ndcg, precision
+        Mean over queries, at k.
+    k
+        Items returned per query.
+    n_queries
+        Queries in the mean.
+    latency
+        Single-query retrieval, encoding included.
+    size_bytes
+        Bytes of what serving holds, by part.
+    """
+
+    recall: float
+    ndcg: float
+    precision: float
+    k: int
+    n_queries: int
+    latency: Latency
+    size_bytes: dict[str, int]
+
+
+class ExplorerPoint(NamedTuple):
+    """An index at one threshold, measured.
+
+    Attributes
+    ----------
+    tau, density
+        Threshold, and the share of (stored code, item) scores above it.
+    recall, ndcg, precision
+        Means over the evaluation set's queries, at the explorer's k.
+    size_bytes
+        Bytes by part of what serving at tau needs.
+    kept_postings
+        Postings above tau.
+    list_lengths
+        (n_lists,) int64 postings above tau per list.
+    short_results
+        Queries that got fewer than k items.
+    """
+
+    tau: float
+    density: float
+    recall: float
+    ndcg: float
+    precision: float
+    size_bytes: dict[str, int]
+    kept_postings: int
+    list_lengths: np.ndarray
+    short_results: int
+
+    @property
+    def total_bytes(self) -> int:
+        """Sum over parts."""
+        return sum(self.size_bytes.values())
+
+
+class CodeUsage(NamedTuple):
+    """How the training queries use the codes.
+
+    Attributes
+    ----------
+    counts
+        (M, K) int64, assignments per codeword.
+    perplexity, dead_share
+        (M,) float64 per codebook.
+    codes_in_use, possible_codes, n_lists
+        Distinct composite codes, K**M, and lists stored.
+    """
+
+    counts: np.ndarray
+    perplexity: np.ndarray
+    dead_share: np.ndarray
+    codes_in_use: int
+    possible_codes: int
+    n_lists: int
+
+
+def accuracy(retriever: Retriever, evaluation: EvaluationSet, k: int) -> tuple[float, float, float]:
+    """Mean recall, NDCG and precision at k of a retriever over an evaluation set."""
+    return _mean_accuracy(retriever.retrieve(evaluation.queries, k).item_ids, evaluation, k)
+
+
+def evaluate(retriever: Retriever, evaluation: EvaluationSet, k: int = 50, n_timed: int = 200, seed: int = 0) -> Evaluation:
+    """Measure a retriever.
+
+    Parameters
+    ----------
+    retriever
+        Any.
+    evaluation
+        Queries and targets.
+    k
+        Items per query, at least 1.
+    n_timed
+        Queries timed one by one, drawn with the seed; all of them if there are fewer.
+    seed
+        Seed of that draw.
+    """
+    recall, ndcg, precision = accuracy(retriever, evaluation, k)
+    latency = _timed(retriever, evaluation.queries, k, n_timed, seed)
+    return Evaluation(recall, ndcg, precision, k, len(evaluation.queries), latency, retriever.size_bytes())
+
+
+class Explorer:
+    """One model and its index, measured at any threshold: the queries are encoded once, moving tau is a prefix cut.
+
+    Parameters
+    ----------
+    model
+        Encodes the queries.
+    index
+        Built from the model; its floor is the lowest threshold.
+    evaluation
+        Held-out queries and targets.
+    train
+        Training queries, for code usage.
+    k
+        Items per query.
+    unseen
+        What to do with a code that has no list; see `SparseRetriever`.
+    """
+
+    def __init__(
+        self,
+        model: SparCodeModel,
+        index: InvertedIndex,
+        evaluation: EvaluationSet,
+        train: Histories,
+        k: int = 50,
+        unseen: Unseen = "compute",
+    ) -> None:
+        self.model, self.index, self.evaluation, self.k = model, index, evaluation, k
+        self._train = train
+        self._retriever = SparseRetriever(model, index, max(model.threshold, index.floor), unseen)
+        self._codes, self._weights = model.encode(evaluation.queries)
+
+    @cached_property
+    def thresholds(self) -> np.ndarray:
+        """(n,) float64 ascending: about `N_THRESHOLDS` stops at even steps of the logarithm of the share kept, tau among them."""
+        scores = self.index.scores
+        if len(scores) == 0:
+            return np.array([self.default_threshold])
+        sample = scores if len(scores) <= MAX_SORTED_SCORES else scores[:: -(-len(scores) // MAX_SORTED_SCORES)]
+        ordered = np.sort(sample)[::-1]
+        share_stored = len(scores) / (self.index.n_lists * self.index.n_items)
+        shares = np.geomspace(1.0, min(1.0, LEAST_DENSITY / share_stored), N_THRESHOLDS)
+        positions = np.minimum((shares * len(ordered)).astype(np.int64), len(ordered) - 1)
+        stops = np.unique(np.concatenate([ordered[positions].astype(np.float64), [self.index.floor, self.default_threshold]]))
+        return stops[(stops >= self.index.floor) & np.isfinite(stops)]
+
+    @property
+    def default_threshold(self) -> float:
+        """The tau the model was trained to be served at."""
+        return max(self.model.threshold, self.index.floor)
+
+    def at(self, tau: float) -> ExplorerPoint:
+        """Exact figures at one threshold.
+
+        Raises
+        ------
+        ValueError
+            If tau lies below the index's floor.
+        """
+        retriever = self._retriever.with_threshold(tau)
+        found = retriever.retrieve_codes(self._codes, self._weights, self.evaluation.queries, self.k).item_ids
+        recall, ndcg, precision = _mean_accuracy(found, self.evaluation, self.k)
+        lengths = self.index.list_lengths(tau)
+        kept = int(lengths.sum())
+        density = kept / max(1, self.index.n_lists * self.index.n_items)
+        short = int((found[:, -1] < 0).sum())
+        return ExplorerPoint(tau, density, recall, ndcg, precision, self.index.size_bytes(tau), kept, lengths, short)
+
+    def curve(self) -> list[ExplorerPoint]:
+        """Figures at every stop of `thresholds`."""
+        return [self.at(float(tau)) for tau in self.thresholds]
+
+    def latency(self, tau: float, n_calls: int = 200, seed: int = 0) -> Latency:
+        """Single-query retrieval at one threshold, encoding included."""
+        return _timed(self._retriever.with_threshold(tau), self.evaluation.queries, self.k, n_calls, seed)
+
+    @cached_property
+    def usage(self) -> CodeUsage:
+        """Code usage of the training queries."""
+        return code_usage(self.model, self._train, self.index.n_lists)
+
+
+def code_usage(model: SparCodeModel, train: Histories, n_lists: int) -> CodeUsage:
+    """How a model's training queries use its codes.
+
+    Parameters
+    ----------
+    model
+        Encodes them.
+    train
+        Training queries.
+    n_lists
+        Lists stored.
+    """
+    config = model.quantizer.config
+    codes, weights = model.encode(train)
+    codes, size = codes[weights > 0], (config.n_codebooks, config.codebook_size)
+    return CodeUsage(
+        counts=usage_counts(codes, *size),
+        perplexity=perplexity(codes, *size),
+        dead_share=dead_share(codes, *size),
+        codes_in_use=len(np.unique(codes)),
+        possible_codes=config.codebook_size**config.n_codebooks,
+        n_lists=n_lists,
+    )
+
+
+def _timed(retriever: Retriever, queries: Histories, k: int, n_calls: int, seed: int) -> Latency:
+    rows = np.random.default_rng(seed).permutation(len(queries))[:n_calls]
+    return measure_latency(
+        lambda query: retriever.retrieve(query, k), queries.take(rows), repeats=1, seed=seed, threads=torch.get_num_threads()
+    )
+
+
+def _mean_accuracy(item_ids: np.ndarray, evaluation: EvaluationSet, k: int) -> tuple[float, float, float]:
+    targets = evaluation.targets
+    if evaluation.cold_start:
+        measured = deezer_accuracy(item_ids, targets, k)
+        return measured.recall, measured.ndcg, measured.precision
+    measures = (recall_at_k, ndcg_at_k, precision_at_k)
+    return tuple(float(np.nanmean(measure(item_ids, targets, k))) for measure in measures)

@@ -1,0 +1,155 @@
+"""Lists cut at a threshold, in either layout, as a search uses them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from sparcode.index import kernels
+from sparcode.index.block_index import BlockIndex, block_index, n_blocks_of
+from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.search_arrays import Postings, SearchRows, Workspace, contiguous, new_workspace
+from sparcode.retrieval.top_k import Retrieved
+
+
+class Searcher(Protocol):
+    """Lists cut at a threshold, in one of the two layouts."""
+
+    threshold: float
+    n_items: int
+
+    def workspace(self, k: int, n_slots: int) -> Workspace:
+        """Arrays for a thread that searches for k items in rows of so many lists."""
+        ...
+
+    def run(self, rows: SearchRows, workspace: Workspace, result: Retrieved) -> int:
+        """Search all rows; returns how many postings were added up."""
+        ...
+
+    def beside(self, extra: InvertedIndex, per_list: int) -> Searcher:
+        """Lists of an index cut and arranged as these are."""
+        ...
+
+    def gathered(self, extra: Searcher, own: np.ndarray, others: np.ndarray) -> Searcher:
+        """Some of the lists, and some of another searcher's of this kind, copied together in that order."""
+        ...
+
+    def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Item ids and scores of a list by descending score: all that is stored of it and not cut off by number."""
+        ...
+
+
+class ListSearcher:
+    """Search in lists ordered by score.
+
+    Parameters
+    ----------
+    postings
+        The lists and where they are cut.
+    threshold
+        tau.
+    n_items
+        I.
+    per_list
+        The most postings of a list that count; 0: all.
+    """
+
+    def __init__(self, postings: Postings, threshold: float, n_items: int, per_list: int = 0) -> None:
+        self.threshold, self.n_items = threshold, n_items
+        self._postings, self._threshold, self._per_list = postings, np.float32(threshold), per_list
+
+    @classmethod
+    def of(cls, index: InvertedIndex, threshold: float, per_list: int = 0) -> ListSearcher:
+        """Lists of an index above a threshold, at most `per_list` postings of each (0: all)."""
+        ends = index.threshold_ends(threshold, per_list)
+        return cls(Postings(index.indptr, ends, index.item_ids, index.scores), threshold, index.n_items, per_list)
+
+    def workspace(self, k: int, n_slots: int) -> Workspace:
+        """See `Searcher`."""
+        return new_workspace(self.n_items, self.n_items, k, n_slots)
+
+    def run(self, rows: SearchRows, workspace: Workspace, result: Retrieved) -> int:
+        """See `Searcher`."""
+        return kernels.search_lists(rows, self._postings, self._threshold, workspace, result.item_ids, result.scores)
+
+    def beside(self, extra: InvertedIndex, per_list: int) -> ListSearcher:
+        """See `Searcher`."""
+        return ListSearcher.of(extra, self.threshold, per_list)
+
+    def gathered(self, extra: ListSearcher, own: np.ndarray, others: np.ndarray) -> ListSearcher:
+        """See `Searcher`."""
+        parts = [searcher._counting(number) for searcher, numbers in ((self, own), (extra, others)) for number in numbers.tolist()]
+        item_ids, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        indptr = _starts([len(part) for part, _ in parts])
+        postings = Postings(indptr, indptr[1:].copy(), contiguous(item_ids, np.int32), contiguous(scores, np.float32))
+        return ListSearcher(postings, self.threshold, self.n_items)
+
+    def _counting(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        part = slice(self._postings.indptr[number], self._postings.ends[number])
+        return self._postings.item_ids[part], self._postings.scores[part]
+
+    def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Searcher`."""
+        start, end = self._postings.indptr[number], self._postings.indptr[number + 1]
+        part = slice(start, min(end, start + self._per_list) if self._per_list else end)
+        return self._postings.item_ids[part], self._postings.scores[part]
+
+
+class BlockSearcher:
+    """Search in blocks of items.
+
+    Parameters
+    ----------
+    index
+        The blocks.
+    threshold
+        tau, at least the index's floor.
+
+    Raises
+    ------
+    ValueError
+        If it is below.
+    """
+
+    def __init__(self, index: BlockIndex, threshold: float) -> None:
+        if np.float32(threshold) < np.float32(index.floor):
+            raise ValueError(f"threshold must be at least the index's floor {index.floor}; got {threshold}")
+        self.threshold, self.n_items = threshold, index.n_items
+        self._index, self._arrays, self._threshold = index, index.arrays, np.float32(threshold)
+
+    def workspace(self, k: int, n_slots: int) -> Workspace:
+        """See `Searcher`."""
+        shift = self._index.shift
+        return new_workspace(1 << shift, self.n_items, k, n_slots, n_blocks_of(self.n_items, shift))
+
+    def run(self, rows: SearchRows, workspace: Workspace, result: Retrieved) -> int:
+        """See `Searcher`."""
+        return kernels.search_blocks(rows, self._arrays, self._index.shift, self._threshold, workspace, *result)
+
+    def beside(self, extra: InvertedIndex, per_list: int) -> BlockSearcher:
+        """See `Searcher`."""
+        return BlockSearcher(block_index(extra, self.threshold, self._index.score_type, per_list, self._index.shift), self.threshold)
+
+    def gathered(self, extra: BlockSearcher, own: np.ndarray, others: np.ndarray) -> BlockSearcher:
+        """See `Searcher`."""
+        one, other = self._index, extra._index
+        rows = {
+            name: np.concatenate([getattr(one, name)[own], getattr(other, name)[others]]) for name in ("segments", "tops", "low", "step")
+        }
+        parts = [(index, slice(index.indptr[n], index.indptr[n + 1])) for index, ns in ((one, own), (other, others)) for n in ns.tolist()]
+        postings = {name: np.concatenate([getattr(index, name)[part] for index, part in parts]) for name in ("offsets", "scores")}
+        indptr = _starts([part.stop - part.start for _, part in parts])
+        # Codes play no part in a search.
+        codes, floor = np.arange(len(parts), dtype=np.int64), float(np.float32(self.threshold))
+        return BlockSearcher(
+            BlockIndex(codes, indptr, **rows, **postings, n_items=one.n_items, floor=floor, shift=one.shift), self.threshold
+        )
+
+    def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Searcher`."""
+        return self._index.posting_list(number)
+
+
+def _starts(lengths: list[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

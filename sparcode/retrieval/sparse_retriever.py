@@ -1,0 +1,279 @@
+"""Retrieval from a sparse inverted index, and why an item has its score."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import NamedTuple
+
+import numpy as np
+
+from sparcode.data.interactions import Histories
+from sparcode.index.block_index import BlockIndex
+from sparcode.index.coded_model import CodedModel
+from sparcode.index.inverted_index import InvertedIndex, merged
+from sparcode.index.pruning import Cut
+from sparcode.retrieval.item_filter import ItemFilter
+from sparcode.retrieval.list_store import ListStore, Unseen
+from sparcode.retrieval.searchers import BlockSearcher, ListSearcher, Searcher
+from sparcode.retrieval.sparse_search import Workspaces, checked_rows, search
+from sparcode.retrieval.top_k import Retrieved, check_k, empty_result
+
+
+class Contribution(NamedTuple):
+    """What one list adds to an item's score.
+
+    Attributes
+    ----------
+    code
+        The query's code.
+    served_by
+        The code whose list was used: another one only if the code had no list and the nearest stored one stood in.
+    weight
+        w_t.
+    raw_score
+        E(code, item); NaN where it is not above the index's floor, so was not stored.
+    contribution
+        ``weight * max(raw_score - threshold, 0)``, in float32.
+    """
+
+    code: int
+    served_by: int
+    weight: float
+    raw_score: float
+    contribution: float
+
+
+class Explanation(NamedTuple):
+    """Why an item has its score; the contributions add up to it in float32, in order.
+
+    Attributes
+    ----------
+    item_id
+        The item.
+    score
+        y(query, item); 0 if no list holds the item.
+    is_seen
+        Whether the item is in the query, so that it is never returned.
+    contributions
+        One per list, in the order of the query's codes.
+    """
+
+    item_id: int
+    score: float
+    is_seen: bool
+    contributions: tuple[Contribution, ...]
+
+
+class SparseRetriever:
+    """Search in a sparse index: ``y(query, item) = sum over t of w_t * ReLU(E(z_t, item) - tau)`` (SparCode, arXiv 2311.18213).
+
+    Exact for the thresholded model over the stored scores. May be called from several threads.
+
+    Parameters
+    ----------
+    model
+        The model the index was built from.
+    index
+        Posting lists: ordered by score, or in blocks (see `sparcode.index.block_index`).
+    threshold
+        tau, finite and at least the index's floor, compared and subtracted in float32; or a `Cut`, which may also limit the postings per
+        list (blocks are limited when they are made, so for them it can only say the same).
+    unseen
+        What to do with a code that has no list: ``"compute"`` it and keep it (memory grows with every new code), or go to the ``"nearest"``
+        stored code.
+    n_threads
+        Threads a batch may use; 0 takes one per processor. A single query always uses one.
+
+    Attributes
+    ----------
+    threshold
+        tau, as float32 has it.
+    n_queries, unseen_queries
+        Queries so far, and those with a code that the index as given has no list for.
+    postings_read
+        Postings that were added up so far.
+    """
+
+    def __init__(
+        self,
+        model: CodedModel,
+        index: InvertedIndex | BlockIndex,
+        threshold: float | Cut,
+        unseen: Unseen = "compute",
+        n_threads: int = 0,
+    ) -> None:
+        if n_threads < 0:
+            raise ValueError(f"n_threads must not be negative; got {n_threads}")
+        self._n_threads = n_threads or os.cpu_count() or 1
+        self._workspaces = Workspaces()
+        self._serve(ListStore(model, index, unseen), threshold)
+
+    def _serve(self, store: ListStore, threshold: float | Cut) -> None:
+        cut = threshold if isinstance(threshold, Cut) else Cut(threshold)
+        if not np.isfinite(cut.threshold):
+            raise ValueError(f"threshold must be a finite number; got {cut.threshold}")
+        per_list = cut.per_list
+        if isinstance(store.index, BlockIndex):
+            # Blocks were cut when they were made; lists computed later are cut as they were.
+            if per_list not in (0, store.index.per_list):
+                made = store.index.per_list or "all"
+                raise ValueError(f"the blocks were made with {made} postings per list and cannot be served with {per_list}")
+            per_list = store.index.per_list
+        self._store = store
+        self._cut = Cut(float(np.float32(cut.threshold)), per_list)
+        self.threshold = self._cut.threshold
+        self._searcher: Searcher = (
+            BlockSearcher(store.index, self.threshold) if isinstance(store.index, BlockIndex) else ListSearcher.of(store.index, *self._cut)
+        )
+        self._extra: tuple[InvertedIndex | None, Searcher] = (None, self._searcher)
+        self._lock = threading.Lock()
+        self._unseen_codes: set[int] = set()
+        self.unseen_queries = 0
+        self.n_queries = 0
+        self.postings_read = 0
+
+    @property
+    def index(self) -> InvertedIndex | BlockIndex:
+        """The index as given, with the lists computed since; blocks stand as they were given."""
+        store = self._store
+        return merged(store.index, store.extra) if store.extra.n_lists and isinstance(store.index, InvertedIndex) else store.index
+
+    @property
+    def unseen_codes(self) -> int:
+        """Distinct codes met by this retriever that the index as given has no list for; `unseen_queries` counts the queries with one."""
+        return len(self._unseen_codes)
+
+    def with_threshold(self, threshold: float | Cut) -> SparseRetriever:
+        """The same retriever at another threshold: arrays and computed lists are shared, counters start at 0."""
+        other = object.__new__(type(self))
+        other._n_threads = self._n_threads
+        other._workspaces = self._workspaces
+        other._serve(self._store, threshold)
+        return other
+
+    def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
+        """The k best items of every query that are not in it; see `Retriever`. `only` says which items may be returned at all."""
+        check_k(k)
+        return self.retrieve_codes(*self._store.model.encode(queries), queries, k, only)
+
+    def retrieve_codes(
+        self, codes: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int, only: ItemFilter | None = None
+    ) -> Retrieved:
+        """Retrieve for queries that are encoded already: moving the threshold needs no second encoding.
+
+        Parameters
+        ----------
+        codes, weights
+            (B, S) int64 and float32, as from `CodedModel.encode`.
+        seen
+            B rows of items to leave out; `None` is nothing.
+        k
+            Items per query.
+        only
+            Which items may be returned at all; None: every one.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, a code is negative, a weight is negative or not finite, or `k` is below 1.
+        """
+        check_k(k)
+        codes, weights = checked_rows(codes, weights)
+        lists, computed, is_unseen = self._store.resolve(codes)
+        if is_unseen is None:
+            with self._lock:
+                self.n_queries += len(codes)
+            return self._search(self._searcher, (lists, weights), seen, k, only)
+        self._count_unseen(codes, is_unseen)
+        n_stored = self._store.index.n_lists
+        has_extra = (lists >= n_stored).any(axis=1)
+        result = empty_result(len(lists), k)
+        for of_extra in (False, True):
+            rows = np.flatnonzero(has_extra == of_extra)
+            if len(rows) == 0:
+                continue
+            searcher, numbers = self._searcher, lists[rows]
+            if of_extra:
+                # The lists that these rows use, copied together.
+                used, places = np.unique(numbers, return_inverse=True)
+                searcher = searcher.gathered(self._extra_of(computed), used[used < n_stored], used[used >= n_stored] - n_stored)
+                numbers = places.reshape(numbers.shape)
+            some_seen = None if seen is None else seen.take(rows)
+            found = self._search(searcher, (numbers, weights[rows]), some_seen, k, only)
+            result.item_ids[rows], result.scores[rows] = found
+        return result
+
+    def _search(
+        self, searcher: Searcher, rows: tuple[np.ndarray, np.ndarray], seen: Histories | None, k: int, only: ItemFilter | None
+    ) -> Retrieved:
+        found, n_read = search(searcher, *rows, seen, k, (self._workspaces, self._n_threads), only)
+        with self._lock:
+            self.postings_read += n_read
+        return found
+
+    def _count_unseen(self, codes: np.ndarray, is_unseen: np.ndarray) -> None:
+        with self._lock:
+            self.n_queries += len(codes)
+            self._unseen_codes.update(np.unique(codes[is_unseen]).tolist())
+            self.unseen_queries += int(is_unseen.any(axis=1).sum())
+
+    def _extra_of(self, computed: InvertedIndex) -> Searcher:
+        """Computed lists, served as the stored ones are; numbers of lists hold for those they were resolved with, not for later ones."""
+        with self._lock:
+            if self._extra[0] is not computed:
+                self._extra = (computed, self._searcher.beside(computed, self._cut.per_list))
+            return self._extra[1]
+
+    def explain(self, query: Histories, item: int) -> Explanation:
+        """Take an item's score apart into its lists.
+
+        Parameters
+        ----------
+        query
+            One row.
+        item
+            Item index.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one row, or no such item.
+        """
+        if len(query) != 1:
+            raise ValueError(f"query must be one row; got {len(query)}")
+        if not 0 <= item < self._store.index.n_items:
+            raise ValueError(f"item must lie in [0, {self._store.index.n_items}); got {item}")
+        codes, weights = checked_rows(*self._store.model.encode(query))
+        lists, extra, _ = self._store.resolve(codes)
+        parts = []
+        score = np.float32(0)
+        for code, weight, number in zip(codes[0], weights[0], lists[0], strict=True):
+            if weight == 0:  # fills up a short row
+                continue
+            n_stored = self._store.index.n_lists
+            holder, row = (self._store.index, number) if number < n_stored else (extra, number - n_stored)
+            raw = self._raw_score(int(number), item, extra)
+            added = weight * (raw - np.float32(self.threshold)) if raw > np.float32(self.threshold) else np.float32(0)
+            score += added
+            parts.append(Contribution(int(code), int(holder.codes[row]), float(weight), float(raw), float(added)))
+        return Explanation(item, float(score), bool(np.any(query[0] == item)), tuple(parts))
+
+    def _raw_score(self, number: int, item: int, computed: InvertedIndex) -> np.float32:
+        """E of an item in a list; NaN where it is not stored or was cut off."""
+        n_stored = self._store.index.n_lists
+        searcher = self._searcher if number < n_stored else self._extra_of(computed)
+        item_ids, scores = searcher.whole_list(number if number < n_stored else number - n_stored)
+        at = np.flatnonzero(item_ids == item)
+        return scores[at[0]] if len(at) else np.float32(np.nan)
+
+    def size_bytes(self) -> dict[str, int]:
+        """Bytes of the postings above the threshold (for blocks: of all their arrays) and of the list table, computed lists included."""
+        store = self._store
+        stored = store.index.size_bytes() if isinstance(store.index, BlockIndex) else store.index.size_bytes(*self._cut)
+        if store.extra.n_lists == 0:
+            return stored
+        computed = store.extra.size_bytes(*self._cut)
+        if isinstance(store.index, BlockIndex):
+            return stored | {"computed_lists": sum(computed.values())}
+        return {part: stored[part] + computed[part] for part in stored}

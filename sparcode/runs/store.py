@@ -1,0 +1,268 @@
+"""Run folders: settings and history as JSON, weights as safetensors, the index as plain arrays. Versioned, atomic, nothing unpickled."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import safetensors.torch
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+
+from sparcode.config import FORMAT_VERSION, RunConfig
+from sparcode.data.user_features import UserEncoding
+from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.storage import load_index, save_index
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.training.epoch_record import EpochRecord
+
+_FILES = ("run.json", "model.safetensors", "items.json", "index")
+# Only where the model sees side features of users.
+_USERS_FILE = "users.json"
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Which data a run was made from.
+
+    Attributes
+    ----------
+    name, content_hash
+        Shown name, and hash of the histories, or of all parts of a ready-made split.
+    synthetic
+        Whether the project made it up.
+    n_users, n_items, n_interactions
+        Sizes.
+    parts
+        Part of a ready-made split -> hash of its content; empty where the histories are all there is.
+    """
+
+    name: str
+    content_hash: str
+    synthetic: bool
+    n_users: int
+    n_items: int
+    n_interactions: int
+    parts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with its index and everything that says where it came from.
+
+    Attributes
+    ----------
+    config, data
+        Settings and data facts: together they decide `run_id`.
+    model, index
+        What serves.
+    item_ids, items
+        Original ids as text, and texts, in index order.
+    records
+        Training history.
+    results
+        Measured figures: row per model, plain numbers.
+    machine
+        What it was measured on, in words.
+    user_encoding
+        How what is known of a user becomes the side features the model sees; None for a model that sees none.
+    """
+
+    config: RunConfig
+    data: DataFacts
+    model: SparCodeModel
+    index: InvertedIndex
+    item_ids: list[str]
+    items: pd.DataFrame
+    records: list[EpochRecord]
+    results: list[dict[str, Any]]
+    machine: str
+    user_encoding: UserEncoding | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Content address: hash of data and settings."""
+        return f"{self.data.content_hash[:8]}-{self.config.content_hash()[:8]}"
+
+
+_DATA, _RECORD, _ROWS = TypeAdapter(DataFacts), TypeAdapter(EpochRecord), TypeAdapter(list[dict[str, Any]])
+
+
+def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
+    """Write a run folder; it appears complete or not at all.
+
+    Parameters
+    ----------
+    run
+        What to write.
+    folder
+        Must not exist, unless `overwrite` is true and it holds a run.
+    overwrite
+        Replace an earlier run.
+
+    Raises
+    ------
+    ValueError
+        If the folder is there and may not be replaced.
+    """
+    folder = Path(folder)
+    is_run = folder.is_dir() and ((folder / "run.json").is_file() or not any(folder.iterdir()))
+    if folder.exists() and not (overwrite and is_run):
+        raise ValueError(f"{folder} exists{'; it is not a run and is left alone' if overwrite else '; give another folder or overwrite'}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        (temporary / "run.json").write_text(json.dumps(_description(run), indent=1, allow_nan=False), encoding="utf-8")
+        safetensors.torch.save_file(
+            {name: value.contiguous() for name, value in run.model.state_dict().items()}, temporary / "model.safetensors"
+        )
+        catalogue = {"item_ids": run.item_ids, "columns": json.loads(run.items.to_json(orient="split", index=False))}
+        (temporary / "items.json").write_text(json.dumps(catalogue), encoding="utf-8")
+        if run.user_encoding is not None:
+            (temporary / _USERS_FILE).write_text(run.user_encoding.model_dump_json(), encoding="utf-8")
+        save_index(run.index, temporary / "index")
+        temporary.chmod(0o755)
+        _swap(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def load_run(folder: Path | str) -> Run:
+    """Read a run folder and check it.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or damaged, the version is another one, or parts do not fit together; names the file and the problem.
+    """
+    folder = Path(folder)
+    if missing := [name for name in _FILES if not (folder / name).exists()]:
+        raise ValueError(f"{folder} is not a run folder: it lacks {', '.join(missing)}")
+    described = _read_json(folder / "run.json")
+    version = described.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ValueError(f"{folder / 'run.json'} has format version {version!r}; this version of sparcode reads {FORMAT_VERSION}")
+    try:
+        config = RunConfig.model_validate(described["config"])
+        data = _DATA.validate_python(described["data"])
+        # JSON has no NaN; in a record only numbers that do not apply are null.
+        rows = [
+            {name: math.nan if value is None else value for name, value in row.items()}
+            for row in _ROWS.validate_python(described["records"])
+        ]
+        records = [_RECORD.validate_python(row) for row in rows]
+        results, machine = _ROWS.validate_python(described["results"]), str(described["machine"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ValueError(f"{folder / 'run.json'} is damaged: {error}") from error
+    index = load_index(folder / "index")
+    if not isinstance(index, InvertedIndex):
+        raise ValueError(f"{folder / 'index'} holds blocks; a run keeps lists, from which blocks are made where they are served")
+    item_ids, items = _load_items(folder / "items.json")
+    # Before the model: a damaged number of items must not decide how much memory is asked for.
+    if not len(item_ids) == len(items) == index.n_items == data.n_items:
+        raise ValueError(
+            f"{folder}: {len(item_ids)} item ids, {len(items)} item rows and an index over {index.n_items} items "
+            f"for data of {data.n_items} items in run.json"
+        )
+    n_codes = config.quantizer.codebook_size**config.quantizer.n_codebooks
+    if index.n_lists and index.codes[-1] >= n_codes:
+        raise ValueError(f"{folder / 'index'} has a list for code {index.codes[-1]}; the run's settings allow codes below {n_codes}")
+    model = _load_model(folder / "model.safetensors", config, data.n_items)
+    encoding = _load_user_encoding(folder / _USERS_FILE, model.backbone.tokenizer.encoder.features)
+    return Run(config, data, model, index, item_ids, items, records, results, machine, encoding)
+
+
+def _description(run: Run) -> dict[str, Any]:
+    records = [
+        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record._asdict().items()}
+        for record in run.records
+    ]
+    return {
+        "format_version": FORMAT_VERSION,
+        "run_id": run.run_id,
+        "config": run.config.model_dump(mode="json"),
+        "data": vars(run.data),
+        "machine": run.machine,
+        "records": records,
+        "results": run.results,
+    }
+
+
+def _load_items(path: Path) -> tuple[list[str], pd.DataFrame]:
+    catalogue = _read_json(path)
+    try:
+        item_ids = [str(item_id) for item_id in catalogue["item_ids"]]
+        items = pd.DataFrame(catalogue["columns"]["data"], columns=catalogue["columns"]["columns"])
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise ValueError(f"{path} is damaged: {error!r}") from error
+    if "title" not in items.columns:
+        raise ValueError(f"{path} is damaged: items need a title; got the columns {list(items.columns)}")
+    return item_ids, items
+
+
+def _load_user_encoding(path: Path, seen: torch.nn.Linear | None) -> UserEncoding | None:
+    if seen is None:
+        return None
+    if not path.exists():
+        raise ValueError(f"{path.parent} is not a run folder: its model sees side features of users, but it lacks {path.name}")
+    try:
+        encoding = UserEncoding.model_validate(_read_json(path))
+    except ValidationError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if encoding.n_features != seen.in_features:
+        raise ValueError(f"{path} describes {encoding.n_features} side features of users; the run's model sees {seen.in_features}")
+    return encoding
+
+
+def _load_model(path: Path, config: RunConfig, n_items: int) -> SparCodeModel:
+    try:
+        weights = safetensors.torch.load_file(path)
+        # Side features come with the data, so their number is read off the weights.
+        user_map = weights.get("backbone.tokenizer.encoder.features.weight")
+        item_features = weights.get("backbone.interaction.items.features")
+        n_features = 0 if user_map is None else user_map.shape[1]
+        backbone = AllToAllModel(n_items, config.model, config.training.dropout, n_features, item_features)
+        model = SparCodeModel(backbone, config.quantizer)
+        model.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, OSError, ValueError, IndexError) as error:
+        raise ValueError(f"{path} is damaged or does not fit the run's settings: {str(error).splitlines()[0]}") from error
+    if bad := [name for name, value in weights.items() if not torch.isfinite(value).all()]:
+        raise ValueError(f"{path} holds numbers that are not finite in {bad[0]}")
+    model.eval()
+    return model
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a JSON object; got {type(content).__name__}")
+    return content
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    """Put the finished folder in place; an earlier one is moved aside first and comes back if that fails."""
+    if not folder.exists():
+        os.replace(temporary, folder)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)) / "run"
+    os.replace(folder, aside)
+    try:
+        os.replace(temporary, folder)
+    except OSError:
+        os.replace(aside, folder)
+        raise
+    finally:
+        shutil.rmtree(aside.parent, ignore_errors=True)

@@ -1,0 +1,217 @@
+"""The stages of a run, one function each: backbone -> preview -> joint fine-tuning -> index -> serving; and the baselines beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from sparcode.baselines.ease import EASE, Popularity
+from sparcode.config import IndexConfig, ModelConfig, RunConfig, TrainingConfig
+from sparcode.data.interactions import Histories
+from sparcode.data.split import Split
+from sparcode.device import Device, choose_device, device_of
+from sparcode.index.index_builder import build_index
+from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.pruning import Cut, as_served, floor_for_density
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.initialisation import initialise
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.two_tower import TwoTowerModel
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.spectral_start import start_spectrally
+from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
+from sparcode.training.trainer import Trainer, fit, never_stop, validation_recall
+
+TEACHER_MAX_ITEMS = 10_000
+_WITH_ITEMS, _WITH_USERS = ("items", "both"), ("users", "both")
+OnEpoch = Callable[[EpochRecord], None]
+ShouldStop = Callable[[], bool]
+
+
+def ignore_record(record: EpochRecord) -> None:
+    """The default `on_epoch`: nobody watches."""
+
+
+def check_side_features(split: Split, config: ModelConfig) -> None:
+    """Find out before training whether the data has the side features that the settings choose.
+
+    Raises
+    ------
+    ValueError
+        If it has not; says what is allowed.
+    """
+    chosen, lacking = config.side_features, []
+    if split.cold_start and chosen not in _WITH_USERS:
+        raise ValueError(f"side_features={chosen!r}: nothing but side features is known of these users; allowed is 'users' or 'both'")
+    if chosen in _WITH_ITEMS and split.item_features is None:
+        lacking.append("items (genres)")
+    if chosen in _WITH_USERS and split.train.n_features == 0:
+        lacking.append("users")
+    if lacking:
+        allowed = ["none"] + ["items"] * (split.item_features is not None) + ["users"] * (split.train.n_features > 0)
+        raise ValueError(
+            f"side_features={chosen!r}: the data has no side features of {' and '.join(lacking)}; "
+            f"allowed is {' or '.join(repr(choice) for choice in allowed)}"
+        )
+
+
+def train_backbone(
+    split: Split,
+    config: RunConfig,
+    on_epoch: OnEpoch = ignore_record,
+    should_stop: ShouldStop = never_stop,
+    device: Device = "auto",
+    with_start: bool = False,
+) -> tuple[AllToAllModel, list[EpochRecord]]:
+    """Train the continuous all-to-all model, to its best validation recall.
+
+    Parameters
+    ----------
+    split
+        Training and validation users.
+    config
+        The run's settings; `quantizer` and `index` play no part.
+    on_epoch, should_stop
+        See `sparcode.training.trainer.fit`.
+    device
+        Where the model is trained and stays; what is made from it later stays there too. See `sparcode.device.choose_device`.
+    with_start
+        Whether the records begin with the untrained model as epoch 0, for those who watch: a first epoch may take long.
+    """
+    model = AllToAllModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
+    trainer = _start(model, split, config, device)
+    start = [trainer.initial_record()._replace(recall=validation_recall(model, split.validation))] if with_start else []
+    for record in start:
+        on_epoch(record)
+    return model, start + fit(trainer, split.validation, on_epoch, should_stop)
+
+
+def train_two_tower(
+    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop, device: Device = "auto"
+) -> tuple[TwoTowerModel, list[EpochRecord]]:
+    """Train the two-tower baseline on the same users, loss and epoch budget; arguments as for `train_backbone`.
+
+    Its budget includes SparCode's joint epochs, so neither model sees the data more often than the other may.
+    """
+    model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
+    budget = config.training.epochs + config.training.joint_epochs
+    trainer = _start(model, split, config, device, budget)
+    return model, fit(trainer, split.validation, on_epoch, should_stop)
+
+
+def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
+    """Quantize a trained backbone by k-means, without training; the backbone is left as it was."""
+    training = config.training
+    return SparCodeModel.from_backbone(backbone, config.quantizer, split.train_queries, training.density, training.seed)
+
+
+def fine_tune(
+    model: SparCodeModel, split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
+) -> list[EpochRecord]:
+    """Train encoder, codebooks and interaction network jointly, in place; ends at the best validation recall, the start included."""
+    if config.training.joint_epochs == 0:
+        return []
+    return fit(_trainer(model, split, config), split.validation, on_epoch, should_stop)
+
+
+def train_sparcode(
+    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop, device: Device = "auto"
+) -> tuple[SparCodeModel, AllToAllModel, list[EpochRecord]]:
+    """From scratch: backbone, preview and joint training.
+
+    Returns
+    -------
+    tuple
+        The SparCode model, the all-to-all backbone it started from, and the records of both stages, one after the other.
+    """
+    backbone, records = train_backbone(split, config, on_epoch, should_stop, device)
+    model = preview(backbone, split, config)
+    if not should_stop():
+        records = records + fine_tune(model, split, config, on_epoch, should_stop)
+    return model, backbone, records
+
+
+def fit_floors(train: Histories) -> tuple[EASE, Popularity]:
+    """The two honest floors: EASE in closed form, and popularity."""
+    return EASE().fit(train), Popularity().fit(train)
+
+
+def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig, should_stop: ShouldStop = never_stop) -> InvertedIndex:
+    """Index every code that a training query uses.
+
+    Scores down to the floor are stored, the share `floor_density` of all or down to the model's own threshold if that is lower, so that
+    the threshold can move without a rebuild.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    train
+        Training queries.
+    config
+        Floor and block size.
+    should_stop
+        Asked between blocks.
+    """
+    codes = np.unique(model.encode(train)[0])
+    floor = min(floor_for_density(model, codes, config.floor_density, config.block_codes), model.threshold)
+    return build_index(model, codes, floor, config.block_codes, should_stop)
+
+
+def serve(model: SparCodeModel, index: InvertedIndex, config: IndexConfig, cut: Cut | None = None, n_threads: int = 0) -> SparseRetriever:
+    """A retriever over a run's index, in the layout that its settings name.
+
+    Parameters
+    ----------
+    model, index
+        Of the run.
+    config
+        Layout of the postings, and what to do with codes without a list.
+    cut
+        What of the index counts; None: what is above the threshold that the model was trained with.
+    n_threads
+        See `SparseRetriever`.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is below the index's floor, or as for `sparcode.index.block_index.block_index`.
+    """
+    cut = cut or Cut(max(model.threshold, index.floor))
+    return SparseRetriever(model, as_served(index, cut, config.postings), cut, config.unseen, n_threads)
+
+
+def _start(model: nn.Module, split: Split, config: RunConfig, device: Device, epochs: int | None = None) -> Trainer:
+    # Weights are drawn on the CPU, so that a seed means the same start everywhere.
+    initialise(model, config.training.seed)
+    if config.training.start == "spectral":
+        start_spectrally(model, split.train, config.training.seed)
+    return _trainer(model.to(choose_device(device)), split, config, epochs)
+
+
+def _side_features(split: Split, config: RunConfig) -> tuple[int, torch.Tensor | None]:
+    """What the networks see: features per user, and item features."""
+    check_side_features(split, config.model)
+    chosen = config.model.side_features
+    n_features = split.train.n_features if chosen in _WITH_USERS else 0
+    seen = split.item_features if chosen in _WITH_ITEMS else None
+    return n_features, None if seen is None else torch.from_numpy(seen)
+
+
+def _trainer(model: nn.Module, split: Split, config: RunConfig, epochs: int | None = None) -> Trainer:
+    teacher = _teacher(model, split, config.training)
+    return Trainer(model, split.train, config.training, epochs, split.has_time, teacher, split.cold_start)
+
+
+def _teacher(model: nn.Module, split: Split, config: TrainingConfig) -> Teacher | None:
+    """The teacher of a stage, from training users; None where settings or catalogue leave it out, or queries have no history."""
+    train = split.train
+    if split.cold_start or config.teacher_weight == 0 or 0 < config.n_negatives < train.n_items:
+        return None
+    if isinstance(model, SparCodeModel) and config.joint_teacher == "backbone":
+        return BackboneTeacher(model.backbone)
+    return EaseTeacher(EASE().fit(train).weights_, config.teacher_scale, device_of(model)) if train.n_items <= TEACHER_MAX_ITEMS else None

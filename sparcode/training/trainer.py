@@ -1,0 +1,299 @@
+"""Training: `Trainer.train_epoch() -> EpochRecord`; `fit` loops, validates and keeps the best checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sparcode.config import TrainingConfig
+from sparcode.data.interactions import Histories
+from sparcode.data.split import EvaluationSet
+from sparcode.device import device_of
+from sparcode.metrics.codes import dead_share, perplexity
+from sparcode.metrics.ranking import recall_at_k
+from sparcode.model.batching import query_blocks
+from sparcode.model.initialisation import seed_dropout
+from sparcode.model.query_batch import QueryBatch
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.top_k import top_k
+from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
+from sparcode.training.negatives import NegativeSampler
+from sparcode.training.teachers import Teacher
+
+VALIDATION_K = 50
+STATISTICS_QUERIES = 1024
+
+
+class DivergenceError(RuntimeError):
+    """The loss, or its gradient, is no longer finite."""
+
+
+def never_stop() -> bool:
+    """The default `should_stop`."""
+    return False
+
+
+class Trainer:
+    """Trains one model on histories; the model is usable after every epoch.
+
+    A training history is both query and target: a part of it (between `keep_least` and `keep_most`) is shown, all of it or only the rest is
+    to be predicted, see `target`. The part is the first one or a random one, see `first_part_share`.
+
+    Parameters
+    ----------
+    model
+        Two-tower, all-to-all or SparCode: ``model(queries, candidates) -> (logits, auxiliary loss)``.
+    histories
+        Training users' histories.
+    config
+        Rates, sizes, seed.
+    total_epochs
+        Length of the cosine along which the step size falls (see `schedule`), and of the way of a SparCode model's weights from soft to
+        their own temperature.
+    in_time
+        Whether histories are ordered in time, so that their first part means something.
+    teacher
+        Soft targets beside the real ones, with the weight `teacher_weight`; not used with sampled negatives. None: no teacher.
+    cold_start
+        Whether queries show nothing of a history, only the side features of its user.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        histories: Histories,
+        config: TrainingConfig,
+        total_epochs: int | None = None,
+        in_time: bool = False,
+        teacher: Teacher | None = None,
+        cold_start: bool = False,
+    ) -> None:
+        if len(histories) == 0:
+            raise ValueError("training needs at least one user's history; got none")
+        self.model, self.histories, self.config = model, histories, config
+        # What the training users' queries are when served.
+        self.queries = histories.select(np.zeros(len(histories.items), dtype=bool)) if cold_start else histories
+        self._cold_start = cold_start
+        self.coded = isinstance(model, SparCodeModel)
+        self.total_epochs = (config.joint_epochs if self.coded else config.epochs) if total_epochs is None else total_epochs
+        self.epoch = 0
+        self._first_part_share = config.first_part_share if in_time else 0.0
+        self._device = device_of(model)
+        self._teacher = teacher
+        self._sampler = None if config.negatives == "uniform" else NegativeSampler(histories, config.negatives, config.n_negatives)
+        self._rng = np.random.default_rng([config.seed, int(self.coded)])
+        self._generator = torch.Generator().manual_seed(config.seed)
+        seed_dropout(model, config.seed)
+        self._optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay, fused=True)
+        self._first_rates = [group["lr"] for group in self._optimizer.param_groups]
+
+    def train_epoch(self, should_stop: Callable[[], bool] = never_stop) -> EpochRecord:
+        """Go once through all users.
+
+        Parameters
+        ----------
+        should_stop
+            Asked between batches; true ends the epoch early.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss or a gradient is not finite; the message names the epoch and what to try.
+        """
+        started = time.perf_counter()
+        self.model.train()
+        self.epoch += 1
+        loss_sum, commit_sum, n_batches, revived, stopped = 0.0, 0.0, 0, 0, False
+        batches = list(self._batches())
+        for number, rows in enumerate(batches):
+            if should_stop():
+                stopped = True
+                break
+            self._set_position(self.epoch - 1 + number / len(batches))
+            loss, commit, count = self._train_batch(self.histories.take(rows))
+            loss_sum, commit_sum, n_batches, revived = loss_sum + loss, commit_sum + commit, n_batches + 1, revived + count
+        self.model.eval()
+        seconds = time.perf_counter() - started
+        losses = (loss_sum / n_batches, commit_sum / n_batches) if n_batches else (math.nan, math.nan)
+        return self._record(*losses, revived, seconds, stopped)
+
+    def initial_record(self) -> EpochRecord:
+        """Epoch 0: the state before training (for a SparCode model, the preview)."""
+        self.model.eval()
+        return self._record(math.nan, math.nan, 0, 0.0, False)
+
+    def _groups(self) -> list[dict]:
+        config = self.config
+        if not self.coded:
+            return [{"params": list(self.model.parameters()), "lr": config.learning_rate}]
+        quantizer = [parameter for parameter in self.model.quantizer.parameters() if parameter.requires_grad]
+        return [
+            {"params": list(self.model.backbone.parameters()), "lr": config.joint_learning_rate},
+            # Decay would pull codewords away from the tokens they stand for.
+            {"params": quantizer, "lr": config.codebook_learning_rate, "weight_decay": 0.0},
+        ]
+
+    def _set_position(self, position: float) -> None:
+        done = min(1.0, position / max(1, self.total_epochs))
+        factor = 0.5 * (1 + math.cos(math.pi * done))
+        if self.coded:
+            self.model.quantizer.softness = self.config.soft_start ** (1 - done)
+        elif self.config.schedule == "constant":
+            return
+        for group, rate in zip(self._optimizer.param_groups, self._first_rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _batches(self) -> Iterator[np.ndarray]:
+        order = self._rng.permutation(len(self.histories))
+        for start in range(0, len(order), self.config.batch_size):
+            yield order[start : start + self.config.batch_size]
+
+    def _train_batch(self, histories: Histories) -> tuple[float, float, int]:
+        shown = self._shown(histories)
+        queries = QueryBatch.from_histories(histories.select(shown), self._device)
+        targets = histories.select(~shown) if self.config.target == "hidden" else histories
+        loss, commit = self._loss(queries, targets, histories)
+        self._check_finite("loss", loss + commit)
+        self._optimizer.zero_grad(set_to_none=True)
+        (loss + commit).backward()
+        norms = [parameter.grad.norm() for parameter in self.model.parameters() if parameter.grad is not None]
+        self._check_finite("gradient's norm", torch.stack(norms).sum())
+        self._optimizer.step()
+        revived = 0
+        if self.coded:
+            with torch.no_grad():
+                tokens = self.model.backbone.tokenizer.query_tokens(queries).vectors
+            revived = self.model.quantizer.update(tokens, self._generator)
+        return float(loss.detach()), float(commit.detach()), revived
+
+    def _shown(self, histories: Histories) -> np.ndarray:
+        """(n,) bool: which interactions the queries show."""
+        if self._cold_start:
+            return np.zeros(len(histories.items), dtype=bool)
+        rows = histories.rows
+        share = self._rng.uniform(self.config.keep_least, self.config.keep_most, len(histories))[rows]
+        place = self._rng.random(len(rows))
+        if self._first_part_share == 0:
+            return place < share
+        first_part = (self._rng.random(len(histories)) < self._first_part_share)[rows]
+        place_in_time = (np.arange(len(rows)) - histories.indptr[rows]) / histories.lengths[rows]
+        return np.where(first_part, place_in_time, place) < share
+
+    def _check_finite(self, name: str, value: Tensor) -> None:
+        if not torch.isfinite(value):
+            raise DivergenceError(
+                f"the {name} became {float(value.detach())} in epoch {self.epoch}; the model was left as it was before that batch. "
+                f"Try a smaller learning rate (now {self._optimizer.param_groups[0]['lr']:g}) or a larger batch."
+            )
+
+    def _loss(self, queries: QueryBatch, targets: Histories, histories: Histories) -> tuple[Tensor, Tensor]:
+        rows = self._tensor(targets.rows)
+        n_items, n_negatives = targets.n_items, self.config.n_negatives
+        if not 0 < n_negatives < n_items:
+            logits, commit = self.model(queries)
+            columns = self._tensor(targets.items)
+            if self._teacher is None:
+                return softmax_loss(logits, rows, columns), commit
+            soft_targets = self._teacher.soft_targets(queries, histories)
+            return distilled_softmax_loss(logits, rows, columns, soft_targets, self.config.teacher_weight), commit
+        if self._sampler is not None:
+            drawn = self._sampler.draw(targets, self._rng)
+            logits, commit = self.model(queries, self._tensor(drawn.items))
+            log_weights = torch.from_numpy(drawn.log_weights).to(self._device)
+            return corrected_softmax_loss(logits, rows, self._tensor(drawn.columns), log_weights), commit
+        distinct, columns = np.unique(targets.items, return_inverse=True)
+        negatives = self._rng.integers(n_items, size=n_negatives)
+        logits, commit = self.model(queries, self._tensor(np.concatenate([negatives, distinct])))
+        return sampled_softmax_loss(logits, rows, self._tensor(columns + n_negatives), n_negatives, n_items), commit
+
+    def _tensor(self, indices: np.ndarray) -> Tensor:
+        return torch.from_numpy(indices.astype(np.int64)).to(self._device)
+
+    def _record(self, loss: float, commit_loss: float, revived: int, seconds: float, stopped: bool) -> EpochRecord:
+        spread, dead, in_use = math.nan, math.nan, 0
+        if self.coded:
+            queries = self.queries.take(np.arange(min(STATISTICS_QUERIES, len(self.queries))))
+            codes, weights = self.model.encode(queries)
+            codes, config = codes[weights > 0], self.model.quantizer.config
+            spread = float(np.mean(perplexity(codes, config.n_codebooks, config.codebook_size)))
+            dead = float(np.mean(dead_share(codes, config.n_codebooks, config.codebook_size)))
+            in_use = len(np.unique(codes))
+        return EpochRecord(self.epoch, loss, commit_loss, math.nan, spread, dead, in_use, revived, seconds, stopped)
+
+
+def validation_recall(model: nn.Module, validation: EvaluationSet) -> float:
+    """Mean Recall@50 over validation users, by scoring every item.
+
+    A SparCode model's score of 0 means that no list holds the item: serving cannot return it, so it is not counted here either.
+    """
+    found = []
+    for block in query_blocks(validation.queries):
+        scores = model.score(block)
+        if np.isnan(scores).any():
+            raise DivergenceError("the model's scores are no longer numbers; try a smaller learning rate or a larger batch")
+        if isinstance(model, SparCodeModel):
+            scores[scores == 0] = -np.inf
+        found.append(top_k(scores, VALIDATION_K, block).item_ids)
+    return float(np.nanmean(recall_at_k(np.concatenate(found), validation.targets, VALIDATION_K)))
+
+
+def fit(
+    trainer: Trainer,
+    validation: EvaluationSet,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    should_stop: Callable[[], bool] = never_stop,
+) -> list[EpochRecord]:
+    """Train up to the trainer's epochs and leave the model at its best checkpoint by validation recall.
+
+    A SparCode model's start (the preview) counts as a checkpoint, so training never ends below where it began on the validation users; its
+    threshold is set anew after every epoch.
+
+    Parameters
+    ----------
+    trainer
+        The model and its training data.
+    validation
+        Chooses the checkpoint; training stops after `patience` epochs without a better one.
+    on_epoch
+        Called with every record, recall filled in.
+    should_stop
+        Asked between batches.
+
+    Returns
+    -------
+    list of EpochRecord
+        Epoch 0 first for a SparCode model.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss, a gradient or the scores are no longer finite; the model is left at the best epoch so far.
+    """
+    model, config = trainer.model, trainer.config
+    records: list[EpochRecord] = []
+    best_recall, best_epoch, best_state = -1.0, 0, None
+    try:
+        while trainer.epoch <= trainer.total_epochs:
+            record = trainer.initial_record() if trainer.coded and not records else trainer.train_epoch(should_stop)
+            if trainer.coded:
+                model.set_density(trainer.queries, config.density, config.seed)
+            record = record._replace(recall=validation_recall(model, validation))
+            records.append(record)
+            if record.recall > best_recall:
+                best_recall, best_epoch, best_state = record.recall, record.epoch, copy.deepcopy(model.state_dict())
+            on_epoch(record)
+            if record.stopped or should_stop() or trainer.epoch == trainer.total_epochs or record.epoch - best_epoch >= config.patience:
+                break
+    finally:
+        # Also when training fails or the caller breaks off: the model is left at the best epoch that was measured.
+        if best_state is not None:
+            model.load_state_dict(best_state)
+        model.eval()
+    return records

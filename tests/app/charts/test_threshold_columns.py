@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.charts.threshold_columns import MOVING_TILES, threshold_columns
+from app.measured.figure_texts import delta, figure_text
+from app.measured.measured_index import MeasuredIndex, Training, measure
+from app.session.run_history import figures_of
+from tests.tiny import CONFIG, tiny_index, tiny_model, tiny_split
+
+
+@pytest.fixture(scope="module")
+def stage() -> MeasuredIndex:
+    return measure(tiny_model(), Training("preview", CONFIG, (), lambda: 1.0, False), tiny_split(), lambda kept: None, lambda: None)
+
+
+def test_there_is_a_row_for_every_measured_stop_and_for_no_other(stage: MeasuredIndex) -> None:
+    given = json.loads(threshold_columns(stage, None))
+    assert given["stops"] == stage.curve.stops.tolist()
+    assert len(given["stops"]) < len(stage.stops)
+    for name, column in given["columns"].items():
+        assert len(column) == len(given["stops"]), name
+    assert set(given["tiles"]) == set(MOVING_TILES)
+    assert len(given["captions"]) == len(given["stops"])
+
+
+def test_values_and_texts_are_those_the_server_shows(stage: MeasuredIndex) -> None:
+    given = json.loads(threshold_columns(stage, None))
+    for row, stop in enumerate(stage.curve.stops.tolist()):
+        point = stage.point(stop)
+        assert given["columns"]["recall"][row] == pytest.approx(point.recall, rel=1e-5)
+        assert given["tiles"]["recall"]["value"][row] == figure_text("recall", point.recall)
+        assert given["tiles"]["size_bytes"]["value"][row] == figure_text("size_bytes", point.total_bytes)
+        assert sum(given["columns"]["lengths"][row]) == tiny_index().n_lists
+        megabytes = [given["columns"][name][row] for name in given["columns"] if name.startswith("MB of ")]
+        assert sum(megabytes) == pytest.approx(point.total_bytes / 1e6)
+
+
+def test_a_latency_that_was_not_measured_is_not_made_up(stage: MeasuredIndex) -> None:
+    stop = int(stage.curve.stops[2])
+    stage.latency(stop, busy=False)
+    given = json.loads(threshold_columns(stage, None))
+    assert [value is not None for value in given["columns"]["p50"]] == [known == stop for known in given["stops"]]
+    assert given["tiles"]["p50_ms"]["value"].count("…") == len(given["stops"]) - 1
+
+
+def test_differences_are_to_the_pinned_run(stage: MeasuredIndex) -> None:
+    pinned = figures_of(stage, 0)
+    given = json.loads(threshold_columns(stage, pinned))
+    assert given["tiles"]["recall"]["delta"][0] == "no change"
+    last = stage.point(len(stage.stops) - 1)
+    assert given["tiles"]["size_bytes"]["tone"][-1] == "better"
+    assert given["tiles"]["recall"]["delta"][-1] == delta("recall", last.recall, pinned.recall).text
+
+
+def test_a_difference_too_small_to_show_is_none() -> None:
+    assert delta("recall", 0.5004, 0.5) == ("no change", "same")
+    assert delta("recall", 0.51, 0.5) == ("+0.010", "better")
+    assert delta("p50_ms", 0.4, 0.2) == ("+0.200 ms", "worse")
+    assert delta("recall", None, 0.5) == delta("recall", 0.5, None) == ("", "same")
+    assert figure_text("recall", None) == "…"

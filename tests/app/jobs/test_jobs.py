@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from app.jobs.manager import JobHandle, JobManager
+from app.jobs.snapshot import JobSnapshot, JobState
+
+# Only a broken manager lets a wait take this long.
+PATIENCE = 20
+
+
+@pytest.fixture
+def jobs() -> Iterator[JobManager]:
+    manager = JobManager({"slow": 1, "quick": 1}, kept=2)
+    yield manager
+    # A test may leave work behind that waits for something.
+    manager.close(timeout=0)
+
+
+class Gate:
+    """Work that says when it starts and goes on when it is let."""
+
+    def __init__(self, result: object = None) -> None:
+        self.started, self.opened, self.result = threading.Event(), threading.Event(), result
+
+    def __call__(self, handle: JobHandle) -> object:
+        self.started.set()
+        assert self.opened.wait(PATIENCE)
+        handle.check()
+        return self.result
+
+
+def ended(jobs: JobManager, key: str) -> JobSnapshot:
+    """The job once it is over."""
+    snapshot = jobs.wait(key, lambda job: False, PATIENCE)
+    assert snapshot is not None
+    assert not snapshot.active
+    return snapshot
+
+
+def worked_off(jobs: JobManager, key: str) -> JobSnapshot:
+    """The job once its worker is done with it: people see a cancelled one as ended before."""
+    deadline = time.monotonic() + PATIENCE
+    while key in jobs.running():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    return ended(jobs, key)
+
+
+def submit(jobs: JobManager, key: str, work: object, owner: str = "ann", lane: str = "slow") -> JobSnapshot:
+    return jobs.submit(key, f"job {key}", work, owner, lane)
+
+
+def test_records_arrive_while_the_work_goes_on_and_the_result_at_its_end(jobs: JobManager) -> None:
+    opened = threading.Event()
+
+    def work(handle: JobHandle) -> str:
+        handle.publish("first")
+        assert opened.wait(PATIENCE)
+        handle.publish("second")
+        return "result"
+
+    before = submit(jobs, "a", work)
+    half = jobs.wait("a", lambda job: "first" in job.records, PATIENCE)
+    assert (half.state, half.records, half.result) == (JobState.RUNNING, ("first",), None)
+    assert half.version > before.version
+    opened.set()
+    done = ended(jobs, "a")
+    assert (done.state, done.records, done.result, done.error) == (JobState.DONE, ("first", "second"), "result", "")
+    assert done.version > half.version
+
+
+def test_a_job_that_fails_keeps_its_text_and_its_records(jobs: JobManager) -> None:
+    def work(handle: JobHandle) -> None:
+        handle.publish(1)
+        raise ValueError("no users left")
+
+    submit(jobs, "a", work)
+    failed = ended(jobs, "a")
+    assert (failed.state, failed.error, failed.records, failed.result) == (JobState.FAILED, "no users left", (1,), None)
+
+
+def test_an_error_without_text_is_told_by_its_name(jobs: JobManager) -> None:
+    def work(handle: JobHandle) -> None:
+        raise KeyError
+
+    submit(jobs, "a", work)
+    assert ended(jobs, "a").error == "KeyError"
+
+
+def test_a_failure_does_not_stop_the_worker(jobs: JobManager) -> None:
+    submit(jobs, "a", lambda handle: 1 / 0)
+    submit(jobs, "b", lambda handle: "fine")
+    assert ended(jobs, "b").result == "fine"
+
+
+def test_cancelled_work_sees_it_and_leaves_no_result(jobs: JobManager) -> None:
+    gate = Gate("never seen")
+    submit(jobs, "a", gate)
+    assert gate.started.wait(PATIENCE)
+    assert jobs.cancel("a", "ann")
+    assert jobs.running() == {"a"}
+    gate.opened.set()
+    over = worked_off(jobs, "a")
+    assert (over.state, over.result) == (JobState.CANCELLED, None)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_cancelled_work_may_end_in_any_way(jobs: JobManager, fails: bool) -> None:
+    started, opened = threading.Event(), threading.Event()
+
+    def work(handle: JobHandle) -> str:
+        started.set()
+        assert opened.wait(PATIENCE)
+        if fails:
+            raise RuntimeError("stopped half way")
+        return "too late"
+
+    submit(jobs, "a", work)
+    assert started.wait(PATIENCE)
+    jobs.cancel("a", "ann")
+    opened.set()
+    over = worked_off(jobs, "a")
+    assert (over.state, over.result, over.error) == (JobState.CANCELLED, None, "")
+
+
+def test_a_queued_job_is_cancelled_without_ever_running(jobs: JobManager) -> None:
+    first, second = Gate(), Gate()
+    submit(jobs, "a", first)
+    assert first.started.wait(PATIENCE)
+    submit(jobs, "b", second)
+    assert jobs.get("b").ahead == ("job a",)
+    assert jobs.cancel("b", "ann")
+    assert jobs.get("b").state is JobState.CANCELLED
+    first.opened.set()
+    ended(jobs, "a")
+    submit(jobs, "c", lambda handle: None)
+    ended(jobs, "c")
+    assert not second.started.is_set()
+
+
+def test_a_lane_runs_one_job_at_a_time_and_in_order_beside_the_other_lane(jobs: JobManager) -> None:
+    gates = {key: Gate() for key in "abc"}
+    for key in "ab":
+        submit(jobs, key, gates[key])
+    submit(jobs, "c", gates["c"], lane="quick")
+    assert gates["a"].started.wait(PATIENCE)
+    assert gates["c"].started.wait(PATIENCE)
+    assert not gates["b"].started.is_set()
+    assert jobs.get("b").state is JobState.QUEUED
+    gates["a"].opened.set()
+    assert gates["b"].started.wait(PATIENCE)
+    assert jobs.get("a").state is JobState.DONE
+    for gate in gates.values():
+        gate.opened.set()
+
+
+def test_the_same_key_joins_what_is_under_way(jobs: JobManager) -> None:
+    gate, other = Gate("once"), Gate()
+    submit(jobs, "a", gate)
+    joined = submit(jobs, "a", other, owner="bob")
+    assert joined.owners == {"ann", "bob"}
+    gate.opened.set()
+    assert ended(jobs, "a").result == "once"
+    assert not other.started.is_set()
+
+
+def test_a_job_goes_on_until_its_last_owner_leaves(jobs: JobManager) -> None:
+    gate = Gate("kept")
+    submit(jobs, "a", gate)
+    submit(jobs, "a", gate, owner="bob")
+    assert jobs.cancel("a", "ann")
+    assert not jobs.cancel("a", "ann")
+    assert [job.key for job in jobs.of_owner("bob")] == ["a"]
+    assert jobs.of_owner("ann") == []
+    gate.opened.set()
+    assert ended(jobs, "a").result == "kept"
+
+
+def test_nobody_else_can_cancel_a_job_and_an_ended_one_cannot_be_cancelled(jobs: JobManager) -> None:
+    gate = Gate("kept")
+    submit(jobs, "a", gate)
+    assert not jobs.cancel("a", "eve")
+    assert not jobs.cancel("unknown", "ann")
+    gate.opened.set()
+    assert ended(jobs, "a").result == "kept"
+    assert not jobs.cancel("a", "ann")
+
+
+def test_a_finished_job_is_run_again_only_when_asked(jobs: JobManager) -> None:
+    runs: list[int] = []
+
+    def work(handle: JobHandle) -> int:
+        runs.append(len(runs))
+        return len(runs)
+
+    submit(jobs, "a", work)
+    first = ended(jobs, "a")
+    jobs.forget("a")
+    assert jobs.get("a") is None
+    submit(jobs, "a", work)
+    assert ended(jobs, "a").result == 2
+    again = submit(jobs, "a", work)
+    assert again.version > first.version
+    assert ended(jobs, "a").result == 3
+
+
+def test_an_active_job_is_not_forgotten(jobs: JobManager) -> None:
+    gate = Gate()
+    submit(jobs, "a", gate)
+    jobs.forget("a")
+    assert jobs.get("a").active
+    gate.opened.set()
+
+
+def test_asking_again_after_a_cancel_starts_anew_although_the_old_work_has_not_ended(jobs: JobManager) -> None:
+    old, new = Gate("old"), Gate("new")
+    submit(jobs, "a", old)
+    assert old.started.wait(PATIENCE)
+    jobs.cancel("a", "ann")
+    submit(jobs, "a", new)
+    old.opened.set()
+    new.opened.set()
+    assert ended(jobs, "a").result == "new"
+
+
+def test_a_cancelled_job_is_shown_as_such_before_its_worker_has_noticed(jobs: JobManager) -> None:
+    gate = Gate()
+    submit(jobs, "a", gate)
+    assert gate.started.wait(PATIENCE)
+    jobs.cancel("a", "ann")
+    assert jobs.get("a").state is JobState.CANCELLED
+    assert not jobs.get("a").active
+    # Its processor time still counts.
+    assert jobs.running() == {"a"}
+    gate.opened.set()
+
+
+def test_many_short_jobs_do_not_push_a_long_one_out(jobs: JobManager) -> None:
+    submit(jobs, "long", lambda handle: "kept")
+    ended(jobs, "long")
+    for number in range(5):
+        submit(jobs, f"short {number}", lambda handle: None, lane="quick")
+        ended(jobs, f"short {number}")
+    assert jobs.get("long").result == "kept"
+
+
+def test_of_finished_jobs_the_longest_unused_are_forgotten(jobs: JobManager) -> None:
+    for key in "abc":
+        submit(jobs, key, lambda handle: None)
+        ended(jobs, key)
+        jobs.get("a")
+    submit(jobs, "d", lambda handle: None)
+    ended(jobs, "d")
+    assert [key for key in "abcd" if jobs.get(key) is not None] == ["a", "d"]
+
+
+def test_a_wait_ends_with_its_time_and_unknown_jobs_are_none(jobs: JobManager) -> None:
+    gate = Gate()
+    submit(jobs, "a", gate)
+    assert jobs.wait("a", lambda job: False, timeout=0).active
+    assert jobs.wait("unknown", lambda job: False, PATIENCE) is None
+    assert jobs.get("unknown") is None
+    gate.opened.set()
+
+
+def test_closing_cancels_everything_and_refuses_more() -> None:
+    manager, started = JobManager({"only": 1}), threading.Event()
+
+    def work(handle: JobHandle) -> None:
+        started.set()
+        while not handle.should_stop():
+            pass
+
+    submit(manager, "a", work, lane="only")
+    assert started.wait(PATIENCE)
+    submit(manager, "b", Gate(), lane="only")
+    manager.close(PATIENCE)
+    # Not even the worker is left.
+    assert manager.get("a").state is JobState.CANCELLED
+    assert manager.get("b").state is JobState.CANCELLED
+    assert "sparcode-only-0" not in {thread.name for thread in threading.enumerate()}
+    with pytest.raises(RuntimeError, match="closed"):
+        submit(manager, "c", Gate(), lane="only")
+
+
+def test_every_worker_is_prepared_once() -> None:
+    threads: list[str] = []
+    manager = JobManager({"one": 1}, on_worker_start=lambda: threads.append(threading.current_thread().name))
+    names = []
+    for key in "ab":
+        submit(manager, key, lambda handle: names.append(threading.current_thread().name), lane="one")
+        ended(manager, key)
+    assert names == 2 * threads
+    manager.close()
+
+
+def test_bad_lanes_are_named(jobs: JobManager) -> None:
+    with pytest.raises(ValueError, match="lane must be one of slow, quick; got 'fast'"):
+        submit(jobs, "a", Gate(), lane="fast")
+    for lanes in ({}, {"none": 0}):
+        with pytest.raises(ValueError, match="at least one lane"):
+            JobManager(lanes)

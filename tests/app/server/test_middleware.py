@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import asyncio
+from http.cookies import SimpleCookie
+
+import pytest
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message
+
+from app.server.middleware import OWNER_COOKIE, SECURITY_HEADERS, OwnerCookie, SecurityHeaders, is_owner
+
+
+def get(app: ASGIApp, scheme: str = "http", **request_headers: str) -> list[tuple[str, str]]:
+    """Headers of the answer to one GET request."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(name.encode(), value.encode()) for name, value in request_headers.items()]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "scheme": scheme, "headers": headers}
+    asyncio.run(app(scope, receive, send))
+    return [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
+
+
+def owner_cookie(headers: list[tuple[str, str]]) -> SimpleCookie:
+    return SimpleCookie("".join(value for name, value in headers if name == "set-cookie"))
+
+
+def test_every_response_carries_the_security_headers() -> None:
+    headers = dict(get(SecurityHeaders(JSONResponse({}))))
+    assert {name.lower(): value for name, value in SECURITY_HEADERS.items()}.items() <= headers.items()
+
+
+def test_a_response_keeps_a_header_it_sets_itself() -> None:
+    answer = Response(headers={"Referrer-Policy": "no-referrer"})
+    assert [value for name, value in get(SecurityHeaders(answer)) if name == "referrer-policy"] == ["no-referrer"]
+
+
+def test_a_new_browser_gets_an_owner_that_scripts_cannot_read() -> None:
+    cookie = owner_cookie(get(OwnerCookie(HTMLResponse(""))))[OWNER_COOKIE]
+    assert is_owner(cookie.value)
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Lax"
+    assert not cookie["secure"]
+
+
+def test_the_cookie_is_secure_over_https() -> None:
+    assert owner_cookie(get(OwnerCookie(HTMLResponse("")), scheme="https"))[OWNER_COOKIE]["secure"]
+
+
+def test_two_browsers_get_different_owners() -> None:
+    app = OwnerCookie(HTMLResponse(""))
+    assert owner_cookie(get(app))[OWNER_COOKIE].value != owner_cookie(get(app))[OWNER_COOKIE].value
+
+
+def test_a_known_browser_keeps_its_owner() -> None:
+    app = OwnerCookie(HTMLResponse(""))
+    owner = owner_cookie(get(app))[OWNER_COOKIE].value
+    assert not owner_cookie(get(app, cookie=f"{OWNER_COOKIE}={owner}"))
+
+
+@pytest.mark.parametrize("forged", ["", "short", "x" * 33, "../" * 10 + "ab"])
+def test_a_malformed_owner_is_replaced(forged: str) -> None:
+    assert is_owner(owner_cookie(get(OwnerCookie(HTMLResponse("")), cookie=f"{OWNER_COOKIE}={forged}"))[OWNER_COOKIE].value)
+
+
+def test_only_documents_set_the_cookie() -> None:
+    assert not owner_cookie(get(OwnerCookie(JSONResponse({})), accept="text/html"))
+    assert not owner_cookie(get(OwnerCookie(Response(status_code=304)), accept="*/*"))
+
+
+def test_a_document_the_browser_has_kept_still_sets_the_cookie() -> None:
+    assert owner_cookie(get(OwnerCookie(Response(status_code=304)), accept="text/html,*/*"))

@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from app.jobs.manager import JobHandle, JobManager
+from app.jobs.snapshot import JobSnapshot, JobState
+from app.training import run as training_run
+from app.training.control import Pace, PausedTooLong, TrainingControl
+from app.training.data import TrainingData
+from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint, usage_profile
+from app.training.session import FROM_SCRATCH, KEPT_RUNS, TrainingSession
+from app.training.time_left import time_left
+from sparcode.config import RunConfig
+from sparcode.metrics.evaluation import accuracy
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.training.pipeline import build_run_index, train_sparcode
+from sparcode.training.trainer import DivergenceError
+from tests.tiny import CONFIG, changed, tiny_data, tiny_split
+
+# Only a broken session lets a wait take this long.
+PATIENCE = 30
+# Long enough that an epoch which should not be trained would be.
+MOMENT = 0.3
+KEY = "from scratch/ann"
+
+
+class Held:
+    """A session whose training can be followed from a test."""
+
+    def __init__(self) -> None:
+        self.jobs = JobManager({FROM_SCRATCH: 1})
+        self.session = TrainingSession(self.jobs, tiny_data(), tiny_split(), CONFIG.split)
+        self.data: TrainingData = self.session.shelf.own()
+
+    def start(self, config: RunConfig = CONFIG, owner: str = "ann", two_tower: bool = False, one_epoch: bool = False) -> JobSnapshot:
+        return self.session.start(owner, self.data, config, two_tower, one_epoch)
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not reached():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def until_pace(self, pace: Pace) -> None:
+        self.until(lambda: self.session.view("ann").pace is pace)
+
+    def ended(self, owner: str = "ann") -> JobSnapshot:
+        job = self.jobs.wait(f"from scratch/{owner}", lambda snapshot: False, PATIENCE)
+        assert job is not None
+        assert not job.active
+        return job
+
+    def points(self) -> tuple[EpochPoint, ...]:
+        return self.session.view("ann").points
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    opened = Held()
+    yield opened
+    opened.jobs.close()
+
+
+def numbers(points: tuple[EpochPoint, ...]) -> list[tuple[object, ...]]:
+    """What must not depend on pauses."""
+    return [(*point[:2], *np.nan_to_num(np.array(point[2:8], dtype=float), nan=-1.0)) for point in points]
+
+
+def point(stage: str, epoch: int, seconds: float) -> EpochPoint:
+    return EpochPoint(stage, epoch, 1.0, math.nan, 0.1, math.nan, math.nan, 0, seconds, None)
+
+
+def test_a_run_trains_backbone_then_codes_and_is_measured(held: Held) -> None:
+    held.start()
+    job = held.ended()
+    assert job.state is JobState.DONE, job.error
+    points = held.points()
+    model, _, records = train_sparcode(tiny_split(), CONFIG)
+    assert [one.epoch for one in points] == [one.epoch for one in records]
+    assert [one.stage for one in points] == [BACKBONE] * 6 + [JOINT] * 4
+    np.testing.assert_array_equal([one.recall for one in points], [one.recall for one in records])
+    np.testing.assert_array_equal([one.loss for one in points], [one.loss for one in records])
+    index = build_run_index(model, tiny_split().train, CONFIG.index)
+    retriever = SparseRetriever(model, index, model.threshold, CONFIG.index.unseen)
+    assert job.result.recall == accuracy(retriever, tiny_split().test, 50)[0]
+    assert job.result.size_bytes == sum(index.size_bytes(model.threshold).values())
+    assert math.isnan(job.result.two_tower)
+
+
+def test_points_of_the_codes_hold_their_use_and_their_distance_to_tokens(held: Held) -> None:
+    held.start()
+    held.ended()
+    coded = [one for one in held.points() if one.stage == JOINT]
+    for one in coded:
+        assert one.usage.shape == (2, 6)
+        np.testing.assert_allclose(one.usage.mean(axis=1), 1, rtol=1e-5)
+        assert (np.diff(one.usage, axis=1) <= 0).all()
+        assert one.commitment > 0
+        assert 1 <= one.perplexity <= 6
+    assert all(one.usage is None and math.isnan(one.commitment) for one in held.points() if one.stage == BACKBONE)
+
+
+def test_the_profile_of_a_large_codebook_is_thinned_out() -> None:
+    counts = np.arange(1000, dtype=np.int64)[None]
+    profile = usage_profile(counts)
+    assert profile.shape == (1, training_run.USAGE_WIDTH)
+    assert profile[0, 0] == pytest.approx(2, rel=1e-2)
+    assert profile[0, -1] == 0
+    assert not usage_profile(np.zeros((2, 4), dtype=np.int64)).any()
+
+
+def test_a_pause_stops_epochs_and_the_run_ends_as_if_there_had_been_none(held: Held) -> None:
+    held.start()
+    held.ended()
+    straight = numbers(held.points())
+    held.start(one_epoch=True)
+    held.until_pace(Pace.PAUSED)
+    held.session.resume("ann")
+    held.until(lambda: len(held.points()) >= 2)
+    held.session.pause("ann")
+    # The last epoch may be over before the pause is seen; there is nothing to hold then.
+    held.until(lambda: held.session.view("ann").pace is Pace.PAUSED or not held.session.view("ann").job.active)
+    n_points = len(held.points())
+    time.sleep(MOMENT)
+    assert len(held.points()) == n_points
+    held.session.resume("ann")
+    assert held.ended().state is JobState.DONE
+    assert numbers(held.points()) == straight
+
+
+def test_a_step_trains_one_epoch(held: Held) -> None:
+    held.start(one_epoch=True)
+    for n_points in (1, 2, 3):
+        held.until_pace(Pace.PAUSED)
+        time.sleep(MOMENT / 3)
+        assert len(held.points()) == n_points
+        held.session.step("ann")
+        held.until(lambda n_before=n_points: len(held.points()) > n_before)
+    held.until_pace(Pace.PAUSED)
+    assert [one.epoch for one in held.points()] == [1, 2, 3, 4]
+
+
+def test_a_paused_run_can_be_cancelled_at_once_and_keeps_its_epochs(held: Held) -> None:
+    held.start(one_epoch=True)
+    held.until_pace(Pace.PAUSED)
+    asked = time.monotonic()
+    assert held.session.cancel("ann")
+    assert held.session.view("ann").state is JobState.CANCELLED
+    assert held.ended().state is JobState.CANCELLED
+    assert time.monotonic() - asked < 0.5
+    view = held.session.view("ann")
+    assert len(view.points) == 1
+    assert not view.earlier
+    assert not held.session.cancel("ann")
+
+
+def test_a_running_run_can_be_cancelled(held: Held) -> None:
+    held.start(changed(training={"epochs": 1000, "patience": 1000}))
+    held.until(lambda: len(held.points()) >= 2)
+    held.session.cancel("ann")
+    assert held.ended().state is JobState.CANCELLED
+    held.start()
+    assert held.ended().state is JobState.DONE
+
+
+def test_a_diverged_run_keeps_its_message_and_its_epochs(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = training_run.fine_tune
+
+    def diverge(*arguments: object) -> object:
+        train(*arguments)
+        raise DivergenceError("the loss became nan in epoch 4")
+
+    monkeypatch.setattr(training_run, "fine_tune", diverge)
+    held.start()
+    job = held.ended()
+    assert job.state is JobState.FAILED
+    assert job.error == "the loss became nan in epoch 4"
+    assert len(held.points()) == 10
+    assert not held.session.view("ann").earlier
+
+
+def test_a_forgotten_pause_ends_the_run() -> None:
+    control = TrainingControl(limit=0.05)
+    control.pause()
+    with pytest.raises(PausedTooLong, match="was paused for"):
+        control.wait(lambda: False)
+    assert control.waited_seconds >= 0.05
+
+
+def test_the_control_says_how_a_run_goes_on() -> None:
+    control = TrainingControl()
+    assert control.pace is Pace.RUNNING
+    control.wait(lambda: False)
+    control.pause()
+    assert control.pace is Pace.PAUSING
+    waiting = threading.Thread(target=control.wait, args=(lambda: False,))
+    waiting.start()
+    deadline = time.monotonic() + PATIENCE
+    while control.pace is not Pace.PAUSED:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    control.step()
+    waiting.join(PATIENCE)
+    assert control.pace is Pace.STEPPING
+    control.epoch_done()
+    assert control.pace is Pace.PAUSING
+    control.resume()
+    assert control.pace is Pace.RUNNING
+
+
+def test_pauses_do_not_count_as_time_of_an_epoch(held: Held) -> None:
+    held.start(one_epoch=True)
+    held.until_pace(Pace.PAUSED)
+    time.sleep(MOMENT)
+    held.session.resume("ann")
+    held.ended()
+    view = held.session.view("ann")
+    assert all(one.seconds < MOMENT for one in view.points[1:])
+    assert view.job.result.seconds <= view.seconds + 0.05
+    assert view.job.seconds - view.seconds >= MOMENT
+
+
+def test_owners_wait_for_each_other_and_see_only_their_own(held: Held) -> None:
+    held.start(one_epoch=True)
+    held.until_pace(Pace.PAUSED)
+    assert held.start().key == KEY
+    assert held.session.view("ann").plan.number == 1
+    held.start(owner="bob")
+    waiting = held.session.view("bob")
+    assert waiting.job.state is JobState.QUEUED
+    assert waiting.job.ahead == ("training run 1 from scratch",)
+    held.session.resume("bob")
+    assert held.session.view("ann").pace is Pace.PAUSED
+    assert not held.session.cancel("carl")
+    held.session.resume("ann")
+    assert held.ended("bob").state is JobState.DONE
+    assert [len(held.session.view(owner).points) for owner in ("ann", "bob", "carl")] == [10, 10, 0]
+
+
+def test_a_run_that_has_begun_holds_the_data_no_longer_than_its_job(held: Held) -> None:
+    held.start()
+    held.jobs.wait(KEY, lambda job: False, PATIENCE)
+    view = held.session.view("ann")
+    assert view.plan.data.name == held.data.name
+    with pytest.raises(RuntimeError, match="not kept"):
+        view.plan.data.split()
+    held.start(CONFIG)
+    (earlier,) = held.session.view("ann").earlier
+    with pytest.raises(RuntimeError, match="not kept"):
+        earlier.plan.data.split()
+
+
+def test_finished_runs_are_kept_in_bounds_and_stand_behind_the_next(held: Held) -> None:
+    quick = changed(training={"epochs": 1, "joint_epochs": 1})
+    for _ in range(KEPT_RUNS + 2):
+        held.start(quick)
+        held.ended()
+    view = held.session.view("ann")
+    assert [run.plan.number for run in view.earlier] == list(range(3, KEPT_RUNS + 2))
+    assert view.plan.number == KEPT_RUNS + 2
+    assert all(one.usage is None for run in view.earlier for one in run.points)
+    held.session.forget_earlier("ann")
+    assert not held.session.view("ann").earlier
+
+
+def test_the_two_tower_baseline_is_trained_once_and_known_afterwards(held: Held) -> None:
+    held.start(two_tower=True)
+    first = held.ended()
+    assert first.state is JobState.DONE, first.error
+    baseline = held.session.view("ann").baseline
+    assert baseline
+    assert {one.stage for one in baseline} == {TWO_TOWER}
+    held.start(changed(quantizer={"codebook_size": 4}), two_tower=True)
+    second = held.ended()
+    view = held.session.view("ann")
+    assert not [one for one in view.points if one.stage == TWO_TOWER]
+    np.testing.assert_array_equal([one.recall for one in view.baseline], [one.recall for one in baseline])
+    assert second.result.two_tower == first.result.two_tower
+
+
+def test_time_left_follows_the_measured_epochs() -> None:
+    most = {BACKBONE: 4, JOINT: 2, TWO_TOWER: 6}
+    assert time_left((), most, {}) == (0.0, (BACKBONE, JOINT, TWO_TOWER))
+    assert time_left((point(BACKBONE, 1, 2.0), point(BACKBONE, 2, 4.0)), most, {}) == (6.0, (JOINT, TWO_TOWER))
+    assert time_left((point(BACKBONE, 1, 2.0),), most, {JOINT: 5.0, TWO_TOWER: 1.0}) == (22.0, ())
+    # The backbone ended early, and the state after k-means is no epoch.
+    assert time_left((point(BACKBONE, 1, 2.0), point(JOINT, 0, 9.0)), most, {TWO_TOWER: 1.0}) == (6.0, (JOINT,))
+    done = (point(BACKBONE, 4, 1.0), point(JOINT, 2, 1.0), point(TWO_TOWER, 6, 1.0))
+    assert time_left(done, most, {}).seconds == 0
+    assert time_left((point(BACKBONE, 1, 1.0),), {BACKBONE: 3, JOINT: 0}, {}) == (2.0, ())
+
+
+def test_the_estimate_of_a_second_run_knows_all_stages(held: Held) -> None:
+    held.start()
+    held.ended()
+    held.start(one_epoch=True)
+    held.until_pace(Pace.PAUSED)
+    left = held.session.view("ann").left
+    assert not left.unknown
+    assert left.seconds > 0
+
+
+def test_work_that_is_cancelled_before_it_starts_leaves_nothing(held: Held) -> None:
+    held.start(one_epoch=True)
+    held.until_pace(Pace.PAUSED)
+    held.start(owner="bob")
+    assert held.session.cancel("bob")
+    assert held.jobs.get("from scratch/bob").state is JobState.CANCELLED
+    assert not held.session.view("bob").points
+
+
+def test_a_watch_leaves_a_cut_short_epoch_out() -> None:
+    seen: list[object] = []
+    watch = training_run.Watch(TrainingControl(), JobHandle(seen.append, threading.Event()))
+    publish = watch.on_epoch(BACKBONE)
+    record = training_run.EpochRecord(1, 1.0, 0.0, 0.1, math.nan, math.nan, 0, 0, 0.1, True)
+    publish(record)
+    assert not seen
+    publish(record._replace(stopped=False))
+    assert len(seen) == 1

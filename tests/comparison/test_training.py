@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sparcode.baselines.ease import EASE
+from sparcode.comparison import training as module
+from sparcode.comparison.table import comparison_record, comparison_text, readable_bytes, text_table, without_nan
+from sparcode.comparison.training import (
+    ALL_TO_ALL,
+    EASE_NAME,
+    POPULARITY,
+    SPARCODE,
+    TWO_TOWER,
+    Comparison,
+    ComparisonStopped,
+    Stage,
+    compare,
+)
+from sparcode.data.interactions import Interactions
+from sparcode.index.inverted_index import InvertedIndex
+from sparcode.index.pruning import Cut, as_served
+from sparcode.metrics.evaluation import accuracy
+from sparcode.retrieval.exact import ExactRetriever
+from sparcode.retrieval.sparse_retriever import SparseRetriever
+from tests.tiny import CONFIG, changed, tiny_data, tiny_split
+
+K = 10
+
+
+@pytest.fixture(scope="module")
+def watched() -> SimpleNamespace:
+    stages: list[Stage] = []
+    epochs: list = []
+    return SimpleNamespace(comparison=compare(tiny_data(), CONFIG, K, stages.append, epochs.append), stages=stages, epochs=epochs)
+
+
+@pytest.fixture(scope="module")
+def comparison(watched: SimpleNamespace) -> Comparison:
+    return watched.comparison
+
+
+def test_every_model_has_its_row(comparison: Comparison) -> None:
+    assert [row.name for row in comparison.rows] == [SPARCODE, TWO_TOWER, ALL_TO_ALL, EASE_NAME, POPULARITY]
+    for row in comparison.rows:
+        assert all(0 <= value <= 1 for value in (row.recall, row.ndcg, row.precision))
+        assert 0 < row.p50_ms <= row.p95_ms
+        assert row.size_bytes > 0
+
+
+def test_the_rows_are_measured_on_the_test_users(comparison: Comparison) -> None:
+    rows = {row.name: row for row in comparison.rows}
+    run, test = comparison.run, tiny_split().test
+    ease = ExactRetriever(EASE().fit(tiny_split().train))
+    assert accuracy(ease, test, K) == (rows[EASE_NAME].recall, rows[EASE_NAME].ndcg, rows[EASE_NAME].precision)
+    served = SparseRetriever(run.model, run.index, comparison.threshold)
+    assert accuracy(served, test, K)[0] == rows[SPARCODE].recall == comparison.direct_recall
+
+
+def test_the_facts_beside_the_table_are_those_of_split_and_index(comparison: Comparison) -> None:
+    split, run = tiny_split(), comparison.run
+    assert (comparison.n_train, comparison.n_validation, comparison.n_test) == (len(split.train), 12, 12)
+    assert comparison.density == run.index.density(comparison.threshold)
+    assert comparison.codes_in_use == run.index.n_lists
+    unseen = np.setdiff1d(run.model.encode(split.test.queries)[0], run.index.codes)
+    assert comparison.unseen_codes == len(unseen)
+
+
+def test_every_stage_and_epoch_is_told(watched: SimpleNamespace) -> None:
+    budget = CONFIG.training
+    assert [stage.epochs for stage in watched.stages if stage.epochs] == [
+        budget.epochs,
+        budget.joint_epochs,
+        budget.epochs + budget.joint_epochs,
+    ]
+    trained = sum(row.epochs for row in watched.comparison.rows if row.name in (SPARCODE, TWO_TOWER))
+    # Epoch 0 of the joint stage is told as well.
+    assert len(watched.epochs) == trained + 1
+
+
+def test_stopping_ends_it_without_a_table() -> None:
+    stages: list[Stage] = []
+    with pytest.raises(ComparisonStopped, match="joint training"):
+        compare(tiny_data(), CONFIG, K, stages.append, should_stop=lambda: len(stages) >= 2)
+
+
+def test_a_bad_k_is_refused_before_training() -> None:
+    with pytest.raises(ValueError, match="k"):
+        compare(tiny_data(), CONFIG, 0)
+
+
+def test_a_floor_that_cannot_be_fitted_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch, comparison: Comparison) -> None:
+    class Unfit(EASE):
+        def fit(self, histories: object) -> EASE:
+            raise ValueError("its matrix would need 9 TB")
+
+    monkeypatch.setattr(module, "EASE", Unfit)
+    floors, left_out = module._floors(tiny_split())
+    assert [floor.name for floor in floors] == [POPULARITY]
+    assert left_out == {EASE_NAME: "its matrix would need 9 TB"}
+    text = comparison_text(comparison._replace(left_out=left_out))
+    assert "EASE is left out: its matrix would need 9 TB" in text
+
+
+def test_the_text_has_the_table_and_says_that_the_data_is_synthetic(comparison: Comparison) -> None:
+    text = comparison_text(comparison)
+    lines = text.splitlines()
+    assert lines[0].split() == ["model", "Recall@10", "NDCG@10", "Precision@10", "p50", "latency", "index", "size", "training"]
+    assert [line.split("  ")[0] for line in lines[2:7]] == [row.name for row in comparison.rows]
+    assert f"{comparison.rows[0].recall:.4f}" in lines[2]
+    assert "SYNTHETIC" in text
+    assert "96 users to train, 12 to validate, 12 to test (seed 0)" in text
+
+
+def test_rows_left_out_while_reading_are_told(comparison: Comparison) -> None:
+    text = comparison_text(comparison._replace(dropped={"rows without an item": 1234}))
+    assert "left out: 1,234 rows without an item" in text
+
+
+def test_the_record_is_plain_json_with_exact_numbers(comparison: Comparison) -> None:
+    record = json.loads(json.dumps(comparison_record(comparison), allow_nan=False))
+    assert [row["recall"] for row in record["rows"]] == [row.recall for row in comparison.rows]
+    assert record["config"] == CONFIG.model_dump(mode="json")
+    assert record["check"]["recall_through_index"] == record["check"]["recall_by_direct_scoring"]
+    assert record["data"]["synthetic"] is True
+
+
+def test_a_run_keeps_the_rows(comparison: Comparison) -> None:
+    assert [row["name"] for row in comparison.run.results] == [row.name for row in comparison.rows]
+    assert all(row["k"] == K for row in comparison.run.results)
+
+
+def test_the_data_facts_are_those_of_the_data(comparison: Comparison) -> None:
+    data: Interactions = tiny_data()
+    facts = comparison.run.data
+    assert (facts.n_users, facts.n_items, facts.n_interactions) == (data.n_users, data.n_items, data.n_interactions)
+    assert facts.content_hash == data.content_hash()
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.00 kB"),
+        (999_994, "999.99 kB"),
+        (999_996, "1.00 MB"),
+        (2_340_000_000, "2.34 GB"),
+        (5e15, "5000.00 TB"),
+    ],
+)
+def test_bytes_are_written_as_people_read_them(n_bytes: int, text: str) -> None:
+    assert readable_bytes(n_bytes) == text
+
+
+def test_a_table_is_aligned() -> None:
+    assert text_table(("name", "n"), [("a", "12345"), ("longer", "1")]).splitlines() == [
+        "name        n",
+        "------  -----",
+        "a       12345",
+        "longer      1",
+    ]
+
+
+def test_numbers_json_cannot_hold_become_null() -> None:
+    assert without_nan({"a": [float("nan"), 1.5], "b": {"c": float("inf")}, "d": "nan"}) == {"a": [None, 1.5], "b": {"c": None}, "d": "nan"}
+
+
+def test_two_tower_may_have_settings_of_its_own() -> None:
+    config = changed(training={"epochs": 1, "joint_epochs": 1})
+    wide = changed(model={"token_dim": 16}, training={"epochs": 2, "joint_epochs": 1})
+    rows = {row.name: row for row in compare(tiny_data(), config, k=5, two_tower_config=wide).rows}
+    assert rows[TWO_TOWER].size_bytes == tiny_data().n_items * 17 * 4
+    assert rows[TWO_TOWER].epochs == 3
+    with pytest.raises(ValueError, match="no side features"):
+        compare(tiny_data(), config, two_tower_config=changed(model={"side_features": "users"}))
+
+
+@pytest.mark.parametrize("postings", ["blocked", "quantized"])
+def test_the_settings_decide_how_the_index_is_served(postings: str) -> None:
+    config = changed(training={"epochs": 1, "joint_epochs": 1}, index={"postings": postings})
+    made = compare(tiny_data(), config, k=5)
+    blocks = as_served(made.run.index, Cut(made.threshold), postings)
+    # Codes that only test queries have were computed, and count.
+    assert made.rows[0].size_bytes >= sum(blocks.size_bytes().values())
+    assert isinstance(made.run.index, InvertedIndex)
+    if postings == "blocked":
+        assert made.rows[0].recall == made.direct_recall

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from sparcode.comparison.training import compare, data_facts
+from sparcode.index.block_index import block_index
+from sparcode.index.storage import save_index
+from sparcode.runs import store as run_store
+from sparcode.runs.store import Run, load_run, save_run
+from sparcode.training.epoch_record import EpochRecord
+from tests.tiny import CONFIG, changed, tiny_data, tiny_index, tiny_model, tiny_split
+
+RECORD = EpochRecord(0, math.nan, math.nan, 0.5, 3.5, 0.25, 7, 0, 0.1, False)
+
+
+def tiny_run() -> Run:
+    data = tiny_data()
+    item_ids = [f"item-{item}" for item in data.item_ids]
+    results = [{"name": "SparCode (index)", "recall": 0.5}]
+    return Run(CONFIG, data_facts(data), tiny_model(), tiny_index(), item_ids, data.items, [RECORD], results, "a machine")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return save_run(tiny_run(), tmp_path / "runs" / "first")
+
+
+def test_a_run_comes_back_as_it_was(folder: Path) -> None:
+    run, expected = load_run(folder), tiny_run()
+    assert (run.config, run.data, run.run_id) == (expected.config, expected.data, expected.run_id)
+    assert (run.item_ids, run.results, run.machine) == (expected.item_ids, expected.results, expected.machine)
+    assert run.items["title"].tolist() == expected.items["title"].tolist()
+    assert math.isnan(run.records[0].loss)
+    assert run.records[0][3:] == RECORD[3:]
+    queries = tiny_split().test.queries
+    np.testing.assert_array_equal(run.model.score(queries), expected.model.score(queries))
+    np.testing.assert_array_equal(run.index.scores, expected.index.scores)
+    assert run.model.threshold == expected.model.threshold
+
+
+def test_a_run_from_before_there_were_layouts_is_served_from_lists(folder: Path) -> None:
+    path = folder / "run.json"
+    described = json.loads(path.read_text())
+    del described["config"]["index"]["postings"]
+    path.write_text(json.dumps(described))
+    index_path = folder / "index" / "index.json"
+    index = json.loads(index_path.read_text())
+    del index["kind"]
+    index_path.write_text(json.dumps(index))
+    run = load_run(folder)
+    assert run.config.index.postings == "float32"
+    np.testing.assert_array_equal(run.index.scores, tiny_index().scores)
+
+
+def test_a_run_keeps_lists_whatever_it_serves(folder: Path) -> None:
+    save_index(block_index(tiny_index(), tiny_model().threshold), folder / "index")
+    with pytest.raises(ValueError, match="holds blocks; a run keeps lists"):
+        load_run(folder)
+
+
+def test_the_id_follows_data_and_settings() -> None:
+    run = tiny_run()
+    assert run.run_id == f"{run.data.content_hash[:8]}-{CONFIG.content_hash()[:8]}"
+
+
+def test_a_run_is_not_replaced_by_accident(folder: Path) -> None:
+    with pytest.raises(ValueError, match="exists; give another folder or overwrite"):
+        save_run(tiny_run(), folder)
+    assert load_run(save_run(tiny_run(), folder, overwrite=True)).run_id == tiny_run().run_id
+    assert [path.name for path in folder.parent.iterdir()] == ["first"]
+
+
+def test_what_is_not_a_run_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="not a run and is left alone"):
+        save_run(tiny_run(), tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failed_write_leaves_the_earlier_run_and_no_rubbish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(run_store, "save_index", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_run(tiny_run(), folder, overwrite=True)
+    assert load_run(folder).run_id == tiny_run().run_id
+    assert [path.name for path in folder.parent.iterdir()] == ["first"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "items.json"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=f"is not a run folder: it lacks {name}"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "items.json"])
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\x80\x04K\x01.", b'{"a": '])
+def test_a_damaged_file_is_named(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=name):
+        load_run(folder)
+
+
+def test_another_version_is_refused(folder: Path) -> None:
+    edit(folder, lambda described: described.update(format_version=99))
+    with pytest.raises(ValueError, match="format version 99; this version of sparcode reads 2"):
+        load_run(folder)
+
+
+def test_parts_that_do_not_fit_together_are_refused(folder: Path) -> None:
+    edit(folder, lambda described: described["data"].update(n_items=81))
+    with pytest.raises(ValueError, match="data of 81 items"):
+        load_run(folder)
+
+
+def test_settings_of_another_model_are_refused(folder: Path) -> None:
+    edit(folder, lambda described: described["config"]["model"].update(token_dim=12))
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged or does not fit the run's settings"):
+        load_run(folder)
+
+
+def test_codes_that_the_settings_do_not_allow_are_refused(folder: Path) -> None:
+    edit(folder, lambda described: described["config"]["quantizer"].update(codebook_size=2))
+    with pytest.raises(ValueError, match="the run's settings allow codes below 4"):
+        load_run(folder)
+
+
+def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    weights = safetensors.torch.load_file(path)
+    weights["quantizer.codebooks"][0, 0, 0] = torch.nan
+    safetensors.torch.save_file(weights, path)
+    with pytest.raises(ValueError, match=r"not finite in quantizer\.codebooks"):
+        load_run(folder)
+
+
+def edit(folder: Path, change: object) -> None:
+    described = json.loads((folder / "run.json").read_text())
+    change(described)
+    (folder / "run.json").write_text(json.dumps(described))
+
+
+@pytest.mark.parametrize("encoder", ["gru", "sasrec"])
+def test_a_model_with_side_features_comes_back(encoder: str, tmp_path: Path) -> None:
+    config = changed(model={"encoder": encoder, "side_features": "items"}, training={"epochs": 1, "joint_epochs": 0})
+    comparison = compare(tiny_data(), config, k=5)
+    save_run(comparison.run, tmp_path / "run")
+    loaded = load_run(tmp_path / "run")
+    queries = tiny_split().test.queries
+    assert loaded.model.backbone.interaction.items.features is not None
+    np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))
+
+
+def test_history_tokens_come_back(tmp_path: Path) -> None:
+    config = changed(model={"history_tokens": 5}, quantizer={"revive_below": 0}, training={"epochs": 1, "joint_epochs": 1})
+    comparison = compare(tiny_data(), config, k=5)
+    loaded = load_run(save_run(comparison.run, tmp_path / "run"))
+    assert comparison.direct_recall == comparison.rows[0].recall
+    assert loaded.config.model.history_tokens == 5
+    np.testing.assert_array_equal(loaded.model.score(tiny_split().test.queries), comparison.run.model.score(tiny_split().test.queries))
+
+
+def test_a_residual_quantizer_comes_back(tmp_path: Path) -> None:
+    config = changed(quantizer={"kind": "residual", "n_codebooks": 3}, training={"epochs": 1, "joint_epochs": 1})
+    comparison = compare(tiny_data(), config, k=5)
+    loaded = load_run(save_run(comparison.run, tmp_path / "run"))
+    queries = tiny_split().test.queries
+    assert comparison.direct_recall == comparison.rows[0].recall
+    assert loaded.config.quantizer.kind == "residual"
+    np.testing.assert_array_equal(loaded.model.encode(queries)[0], comparison.run.model.encode(queries)[0])
+    np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))
+    edit(tmp_path / "run", lambda described: described["config"]["quantizer"].update(kind="product", n_codebooks=2))
+    with pytest.raises(ValueError, match="run's settings"):
+        load_run(tmp_path / "run")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no usable CUDA GPU on this machine")
+def test_a_run_kept_from_a_gpu_loads_on_the_cpu(tmp_path: Path) -> None:
+    run = tiny_run()
+    moved = dataclasses.replace(run, model=copy.deepcopy(run.model).to("cuda"))
+    loaded = load_run(save_run(moved, tmp_path / "run")).model.state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in run.model.state_dict().items())
