@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import studio as studio_module
-from app.measured import stage as stage_module
+from app.measured import measured_index as stage_module
 from app.models import backbones as backbones_module
 from app.models.live_tuning import fine_tune_within
 from app.session.configuration import KEPT, Configuration, quantizer_config
