@@ -15,8 +15,8 @@ from app.charts.list_lengths import median_text, median_top
 from app.charts.memory_parts import part_column
 from app.measured.curve import Curve, TimedLatency
 from app.measured.figure_texts import delta, figure_text
+from app.measured.figures import Figures
 from app.measured.measured_index import MeasuredIndex
-from app.session.run_history import Figures
 from sparcode.index.inverted_index import size_of_parts
 
 # Digits enough for a point on a screen; the figures on release are exact.

@@ -19,12 +19,12 @@ from app.explorer.save_run import save_run
 from app.explorer.status import curve_note, first_visit, is_training, plain_words, status
 from app.explorer.tiles import has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
+from app.measured.figures import figures_of
 from app.measured.view import View
 from app.session import loaders
 from app.session.configuration import Configuration
 from app.session.owner import owner_id
 from app.session.pinned_run import PinnedRun, pinned_run
-from app.session.run_history import figures_of
 from app.session.state import configuration, pinned, refused_settings
 from app.session.tab import show_in_tab
 from app.studio import Studio

@@ -7,8 +7,9 @@ from typing import Any, Final
 import streamlit as st
 
 from app.measured.figure_texts import delta, figure_text
+from app.measured.figures import Figures
 from app.session.configuration import Configuration
-from app.session.run_history import Figures, Run, RunHistory
+from app.session.run_history import Run, RunHistory
 from app.session.state import go_to, pin
 
 _KEY: Final = "run-table"

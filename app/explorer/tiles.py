@@ -5,9 +5,9 @@ from __future__ import annotations
 from app.components.figure_tiles import Tile
 from app.measured.curve import TimedLatency
 from app.measured.figure_texts import NO_DELTA, Delta, delta, figure_text
+from app.measured.figures import Figures, figures_of
 from app.measured.measured_index import MeasuredIndex
 from app.session.pinned_run import PinnedRun
-from app.session.run_history import Figures, figures_of
 from sparcode.metrics.evaluation import ExplorerPoint
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from app.measured.figures import Figures, figures_of
 from app.measured.measured_index import MeasuredIndex
 from app.session.configuration import Configuration
-from app.session.run_history import Figures, figures_of
 from sparcode.metrics.evaluation import ExplorerPoint
 
 

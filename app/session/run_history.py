@@ -4,61 +4,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from app.measured.measured_index import Kind, MeasuredIndex
+from app.measured.figures import Figures
 from app.session.configuration import Configuration
 
 MOST_RUNS: Final = 60
 MOST_STEPS: Final = 200
-
-
-class Figures(NamedTuple):
-    """The exact figures of one configuration.
-
-    Attributes
-    ----------
-    kind
-        Whether of the preview or of the fine-tuned model.
-    recall, ndcg
-        Means over the test users.
-    size_bytes
-        Of the index at the threshold.
-    postings
-        Scores above the threshold.
-    p50_ms, p95_ms
-        Time of a query, median and 95th percentile; None before they are measured.
-    codes_in_use
-        Distinct codes of the training queries.
-    perplexity
-        Mean over codebooks.
-    """
-
-    kind: Kind
-    recall: float
-    ndcg: float
-    size_bytes: int
-    postings: int
-    p50_ms: float | None
-    p95_ms: float | None
-    codes_in_use: int
-    perplexity: float
-
-
-def figures_of(stage: MeasuredIndex, stop: int) -> Figures:
-    """The figures of an index at one stop of the threshold; the latency only if it was measured there."""
-    point, timed = stage.point(stop), stage.latencies().get(stop)
-    p50_ms, p95_ms = (None, None) if timed is None else (timed.latency.p50_ms, timed.latency.p95_ms)
-    usage = stage.usage
-    return Figures(
-        kind=stage.kind,
-        recall=point.recall,
-        ndcg=point.ndcg,
-        size_bytes=point.total_bytes,
-        postings=point.kept_postings,
-        p50_ms=p50_ms,
-        p95_ms=p95_ms,
-        codes_in_use=usage.codes_in_use,
-        perplexity=float(usage.perplexity.mean()),
-    )
 
 
 class Run(NamedTuple):

@@ -6,8 +6,8 @@ import pytest
 
 from app.charts.threshold_columns import MOVING_TILES, threshold_columns
 from app.measured.figure_texts import delta, figure_text
+from app.measured.figures import figures_of
 from app.measured.measured_index import MeasuredIndex, Training, measure
-from app.session.run_history import figures_of
 from tests.tiny import CONFIG, tiny_index, tiny_model, tiny_split
 
 

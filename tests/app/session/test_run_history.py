@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from app.measured.figures import Figures
 from app.session import run_history as history_module
 from app.session.configuration import Configuration
-from app.session.run_history import Figures, RunHistory
+from app.session.run_history import RunHistory
 
 FIRST, SECOND, THIRD = Configuration(), Configuration(k="8"), Configuration(m="1")
 
