@@ -13,12 +13,13 @@ HEADLESS := true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint clean
+.PHONY: help app test lint house clean
 
 help:
 	@echo "make app    start the studio on port $(PORT) (PORT=... for another)"
 	@echo "make test   run the tests"
 	@echo "make lint   check style and formatting"
+	@echo "make house  print import circles, rooms and lines (SINCE=REV for the lines before)"
 	@echo "make clean  remove the environment and all caches"
 
 app: $(STAMP)
@@ -30,6 +31,9 @@ test: $(STAMP)
 lint: $(STAMP)
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+
+house: $(STAMP)
+	@$(VENV)/bin/python -m scripts.house $(if $(SINCE),--since $(SINCE))
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
