@@ -51,20 +51,32 @@ PRIMARY_DARK: Final = "#1F7AC0"
 FONT_FAMILY: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Helvetica Neue', Arial, sans-serif"
 
 
+# Place of every model in the palette, on all pages alike; a name takes the entry of its longest beginning that is listed.
+MODEL_STYLES: Final = {
+    "SparCode": 0,
+    "two-tower": 1,
+    "two-tower, HNSW": 2,
+    "two-tower, faiss hnsw": 2,
+    "two-tower, IVF-Flat": 3,
+    "two-tower, IVF-PQ": 4,
+    "two-tower, faiss ivfpq": 4,
+    "item co-occurrence": 5,
+    "regression": 6,
+    # In the colour of text, like the line that marks its recall in other charts.
+    "all-to-all": 7,
+    "EASE": 8,
+    "popularity": 9,
+}
+
+
 def categorical(dark: bool) -> tuple[str, ...]:
-    """Ten series colours for a light or dark background.
-
-    Parameters
-    ----------
-    dark : bool
-        Whether the chart stands on the dark background.
-
-    Returns
-    -------
-    tuple of str
-        Hex colours, in the order series take them.
-    """
+    """Ten series colours (hex) for a light or dark background."""
     return CATEGORICAL_DARK if dark else CATEGORICAL_LIGHT
+
+
+def text_colour(dark: bool) -> str:
+    """Colour of text and of reference lines."""
+    return TEXT_DARK if dark else TEXT_LIGHT
 
 
 def series_style(position: int, dark: bool) -> dict[str, Any]:
@@ -72,9 +84,9 @@ def series_style(position: int, dark: bool) -> dict[str, Any]:
 
     Parameters
     ----------
-    position : int
-        Place of the series in its chart, from 0. After the tenth the looks repeat.
-    dark : bool
+    position
+        Place of the series in its chart, from 0. After the tenth the styles repeat.
+    dark
         Whether the chart stands on the dark background.
 
     Returns
@@ -97,6 +109,25 @@ def series_style(position: int, dark: bool) -> dict[str, Any]:
     }
 
 
+def model_place(name: str) -> int:
+    """Place of a model in the palette, for `series_style`.
+
+    Raises
+    ------
+    ValueError
+        If no beginning of the name is in `MODEL_STYLES`.
+    """
+    known = [key for key in MODEL_STYLES if name.startswith(key)]
+    if not known:
+        raise ValueError(f"no style for model {name!r}; known: {', '.join(MODEL_STYLES)}")
+    return MODEL_STYLES[max(known, key=len)]
+
+
+def model_style(name: str, dark: bool) -> dict[str, Any]:
+    """Line and marker of a model; see `series_style` and `model_place`."""
+    return series_style(model_place(name), dark)
+
+
 def figure_layout(dark: bool, font_size: int = 14) -> dict[str, Any]:
     """Plotly layout that every figure starts from.
 
@@ -105,15 +136,15 @@ def figure_layout(dark: bool, font_size: int = 14) -> dict[str, Any]:
 
     Parameters
     ----------
-    dark : bool
+    dark
         Whether the chart stands on the dark background.
-    font_size : int, default 14
+    font_size
         Base text size in pixels; slides want 16 to 18.
 
     Returns
     -------
     dict
-        Arguments for `go.Figure(layout=...)` or `figure.update_layout(...)`; a fresh dict at each call.
+        Arguments for `go.Figure(layout=...)`; a fresh dict at each call.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app.charts.follow import axes_stay, let_follow, now_marker
 from app.charts.frame import titled_figure, with_note
 from app.charts.ghost import PINNED, ghost_line, ghost_marker
-from app.theme import GRID_DARK, GRID_LIGHT, TEXT_DARK, TEXT_LIGHT, series_style
+from app.theme import GRID_DARK, GRID_LIGHT, model_style, series_style, text_colour
 
 TITLE = "Recall against index size"
 MOST_OTHERS = 4
@@ -33,9 +33,22 @@ class TradeOff(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """Another kind of model, one point: its name, and what it costs (MB or milliseconds) for which recall."""
+    """Another kind of model, one point.
 
-    name: str
+    Attributes
+    ----------
+    model
+        A key of `app.theme.MODEL_STYLES` or what begins with one.
+    label
+        For the legend.
+    cost
+        MB or milliseconds.
+    recall
+        What it finds for that.
+    """
+
+    model: str
+    label: str
     cost: float
     recall: float
 
@@ -156,7 +169,7 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
 
 def add_peers(figure: go.Figure, peers: tuple[Peer, ...], dark: bool) -> None:
     """One marker with its name per model of another kind; in the legend, because points lie close together."""
-    for position, peer in enumerate(peers, start=5):
+    for peer in peers:
         # With an edge, for some of the colours are pale.
-        marker = {**series_style(position, dark)["marker"], "size": 12, "line": {"width": 1, "color": TEXT_DARK if dark else TEXT_LIGHT}}
-        figure.add_scatter(x=np.array([peer.cost]), y=np.array([peer.recall]), name=peer.name, mode="markers", marker=marker)
+        marker = {**model_style(peer.model, dark)["marker"], "size": 12, "line": {"width": 1, "color": text_colour(dark)}}
+        figure.add_scatter(x=np.array([peer.cost]), y=np.array([peer.recall]), name=peer.label, mode="markers", marker=marker)

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from app.charts.epoch_lines import EpochLine, EpochLinesData, epoch_line
+from app.theme import model_place
 from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
 
-LOOKS: Final = {JOINT: 0, BACKBONE: 1, TWO_TOWER: 2}
 RECALL: Final = "Recall on validation users"
 NO_CODES: Final = "Starts with SparCode's first epoch"
 
@@ -76,7 +76,7 @@ def code_lines(points: Sequence[EpochPoint], field: str, title: str, y_title: st
     """
     joint = stage_points(points, JOINT)
     epochs, values = (np.array([getattr(point, name) for point in joint], dtype=np.float64) for name in ("epoch", field))
-    return EpochLinesData(title, y_title, (epoch_line(JOINT, epochs, scale * values, LOOKS[JOINT]),), note=NO_CODES)
+    return EpochLinesData(title, y_title, (epoch_line(JOINT, epochs, scale * values, model_place(JOINT)),), note=NO_CODES)
 
 
 def _lines(points: Sequence[EpochPoint], field: str, stages: Sequence[str], boundary: float | None) -> list[EpochLine]:
@@ -85,7 +85,7 @@ def _lines(points: Sequence[EpochPoint], field: str, stages: Sequence[str], boun
         kept = stage_points(points, stage)
         first = (boundary or 0.0) if stage == JOINT else 0.0
         epochs = np.array([first + point.epoch for point in kept])
-        lines.append(epoch_line(stage, epochs, np.array([getattr(point, field) for point in kept]), LOOKS[stage]))
+        lines.append(epoch_line(stage, epochs, np.array([getattr(point, field) for point in kept]), model_place(stage)))
     return lines
 
 

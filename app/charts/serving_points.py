@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from app.charts.frame import titled_figure, with_note
 from app.measured.verdict import NAMES
-from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
+from app.theme import model_style, text_colour
 from sparcode.comparison.measuring import ServingPoint
 from sparcode.comparison.pareto import pareto_front
 from sparcode.comparison.serving_peers import SPARCODE, K
@@ -20,8 +20,6 @@ LATENCY_TITLE, BYTES_TITLE = "Recall against latency", "Recall against memory"
 SHOWN_RECALL = 0.75
 # More of them where the axis covers less than `NARROW` powers of ten.
 NARROW = 1.2
-# Those of Okabe and Ito's colours that stand out on white and on the dark background alike.
-_LOOKS = {kind: look for kind, look in zip(NAMES, (0, 1, 2, 3, 7, 4), strict=True)}
 
 
 class ServingSeries(NamedTuple):
@@ -120,8 +118,7 @@ def serving_points_figure(data: ServingPointsData, dark: bool) -> go.Figure:
     figure = titled_figure(data.title, data.axis, f"Recall@{data.k}", dark)
     if not data.series:
         return with_note(figure, "Nothing is measured yet")
-    text = TEXT_DARK if dark else TEXT_LIGHT
-    line = {"color": text, "width": 8, "shape": "hv"}
+    line = {"color": text_colour(dark), "width": 8, "shape": "hv"}
     figure.add_scatter(x=data.front_cost, y=data.front_recall, name="Pareto front", mode="lines", line=line, opacity=0.16, hoverinfo="skip")
     for series in data.series:
         figure.add_scatter(**_trace(series, data.unit, dark))
@@ -141,7 +138,7 @@ def out_of_view(data: ServingPointsData) -> int:
 
 
 def _trace(series: ServingSeries, unit: str, dark: bool) -> dict[str, Any]:
-    style = series_style(_LOOKS[series.kind], dark)
+    style = model_style(series.kind, dark)
     main = series.kind == SPARCODE
     noise = None
     if (series.high > series.low).any():

@@ -68,7 +68,9 @@ def size_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinne
     if pinned is not None:
         line = _line(pinned.stage) if pinned.stage is not stage else trade_off("", np.zeros(0), np.zeros(0))
         ghost = (line, (pinned.point.total_bytes, pinned.point.recall))
-    peers = tuple(Peer(_short(row, stage, studio), float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio))
+    peers = tuple(
+        Peer(row.name, _short(row, stage, studio), float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio)
+    )
     live_chart(
         recall_size_figure,
         recall_size_data(_line(stage), others, current, stage.explorer.k, ghost, peers),
@@ -86,7 +88,7 @@ def latency_chart(stage: MeasuredIndex, stop: int, studio: Studio, pinned: Pinne
         p50_ms = pinned.figures.p50_ms
         point = None if p50_ms is None else (p50_ms, pinned.point.recall)
         ghost = (np.array(_timed(pinned.stage)[:2]) if pinned.stage is not stage else np.zeros((2, 0)), point)
-    peers = tuple(Peer(_short(row, stage, studio), row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
+    peers = tuple(Peer(row.name, _short(row, stage, studio), row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
     said = f" Now: recall {current[1]:.3f} in {current[0]:.3f} ms." if current else ""
     live_chart(
         recall_latency_figure,

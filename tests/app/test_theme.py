@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import plotly.graph_objects as go
 import pytest
 
 from app import theme
+from app.measured.verdict import NAMES
+from app.training.run import BACKBONE, JOINT, TWO_TOWER
+from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, SPARCODE
 
 LOOKS = [("light", False), ("dark", True)]
 
@@ -73,6 +77,22 @@ def test_layouts_are_independent_of_each_other() -> None:
 
 def test_looks_repeat_after_the_tenth_series() -> None:
     assert theme.series_style(12, False) == theme.series_style(2, False)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_model_looks_the_same_in_every_chart_and_unlike_the_others(dark: bool) -> None:
+    names = (*NAMES, JOINT, BACKBONE, TWO_TOWER)
+    looks = {name: json.dumps(theme.model_style(name, dark)) for name in names}
+    assert looks[JOINT] == looks[SPARCODE]
+    assert looks[TWO_TOWER] == looks[FLAT]
+    assert looks[BACKBONE] == looks[ALL_TO_ALL]
+    assert len(set(looks.values())) == len(NAMES)
+    assert len(set(theme.MODEL_STYLES.values())) == 10
+
+
+def test_a_model_without_a_style_is_named() -> None:
+    with pytest.raises(ValueError, match="no style for model 'unheard of'"):
+        theme.model_style("unheard of", False)
 
 
 def test_bad_arguments_are_named() -> None:

@@ -152,7 +152,9 @@ def test_the_cut_is_a_line_at_the_threshold_and_what_is_kept_lies_to_its_right()
 
 def test_only_timed_thresholds_are_points_and_those_timed_beside_jobs_are_hollow() -> None:
     timed = (np.array([0.2, 0.3]), np.array([0.4, 0.5]), np.array([False, True]))
-    named = traces(recall_latency_figure(recall_latency_data(timed, (0.3, 0.5), 50, peers=(Peer("two-tower", 1.0, 0.45),)), False))
+    named = traces(
+        recall_latency_figure(recall_latency_data(timed, (0.3, 0.5), 50, peers=(Peer("two-tower", "two-tower", 1.0, 0.45),)), False)
+    )
     assert (named["timed alone"].x.tolist(), named["timed beside jobs"].x.tolist()) == ([0.2], [0.3])
     assert named["timed alone"].mode == "markers"
     assert named["timed beside jobs"].marker.symbol.endswith("-open")
