@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT_VERSION = 2
 # Items per query where nothing is said, as in the paper.
 DEFAULT_K = 50
 # A dot product of 32 or more dimensions expresses nearly all of the planted affinity: there would be nothing to show.
@@ -36,8 +36,13 @@ class Config(BaseModel):
         str
             16 hexadecimal digits.
         """
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return settings_hash(self.model_dump(mode="json"))
+
+
+def settings_hash(values: Mapping[str, Any]) -> str:
+    """`Config.content_hash` of settings as they stand in JSON."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class SyntheticConfig(Config):

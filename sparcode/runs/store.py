@@ -1,12 +1,9 @@
-"""Run folders: settings and history as JSON, weights as safetensors, the index as plain arrays. Versioned, atomic, nothing unpickled."""
+"""Run folders: settings and history as JSON, weights as safetensors, the index as plain arrays, all with checksums; nothing unpickled."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,15 +14,17 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
-from sparcode.config import FORMAT_VERSION, RunConfig
+from sparcode.config import RunConfig, settings_hash
 from sparcode.data.user_features import UserEncoding
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.storage import load_index, save_index
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.runs.manifest import FORMAT_VERSION, MANIFEST, check_manifest, check_version, write_manifest
+from sparcode.runs.whole_folder import clear_leftovers, write_whole
 from sparcode.training.epoch_record import EpochRecord
 
-_FILES = ("run.json", "model.safetensors", "items.json", "index")
+_FILES = ("run.json", "model.safetensors", "items.json", "index", MANIFEST)
 # Only where the model sees side features of users.
 _USERS_FILE = "users.json"
 
@@ -91,14 +90,14 @@ class Run:
     @property
     def run_id(self) -> str:
         """Content address: hash of data and settings."""
-        return f"{self.data.content_hash[:8]}-{self.config.content_hash()[:8]}"
+        return _run_id(self.data, self.config.content_hash())
 
 
 _DATA, _RECORD, _ROWS = TypeAdapter(DataFacts), TypeAdapter(EpochRecord), TypeAdapter(list[dict[str, Any]])
 
 
 def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
-    """Write a run folder; it appears complete or not at all.
+    """Write a run folder; it appears complete or not at all, and leftovers of killed processes beside it are removed.
 
     Parameters
     ----------
@@ -115,43 +114,38 @@ def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
         If the folder is there and may not be replaced.
     """
     folder = Path(folder)
+    clear_leftovers(folder)
     is_run = folder.is_dir() and ((folder / "run.json").is_file() or not any(folder.iterdir()))
     if folder.exists() and not (overwrite and is_run):
         raise ValueError(f"{folder} exists{'; it is not a run and is left alone' if overwrite else '; give another folder or overwrite'}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        (temporary / "run.json").write_text(json.dumps(_description(run), indent=1, allow_nan=False), encoding="utf-8")
-        safetensors.torch.save_file(
-            {name: value.contiguous() for name, value in run.model.state_dict().items()}, temporary / "model.safetensors"
-        )
-        catalogue = {"item_ids": run.item_ids, "columns": json.loads(run.items.to_json(orient="split", index=False))}
-        (temporary / "items.json").write_text(json.dumps(catalogue), encoding="utf-8")
-        if run.user_encoding is not None:
-            (temporary / _USERS_FILE).write_text(run.user_encoding.model_dump_json(), encoding="utf-8")
-        save_index(run.index, temporary / "index")
-        temporary.chmod(0o755)
-        _swap(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    write_whole(folder, lambda new: _write(run, new))
     return folder
 
 
 def load_run(folder: Path | str) -> Run:
     """Read a run folder and check it.
 
+    Every file is compared with the checksums of the manifest, the arrays of the index included. An index that is opened alone
+    (`sparcode.index.storage.load_index`, also memory-mapped) is checked for valid values, not for checksums.
+
     Raises
     ------
     ValueError
-        If a file is missing or damaged, the version is another one, or parts do not fit together; names the file and the problem.
+        If a file is missing, added or damaged, the version is another one, settings were edited, or parts do not fit together; names the
+        file and the problem.
     """
     folder = Path(folder)
-    if missing := [name for name in _FILES if not (folder / name).exists()]:
+    clear_leftovers(folder)
+    path = folder / "run.json"
+    missing = [name for name in _FILES if not (folder / name).exists()]
+    if missing == [MANIFEST]:
+        # Earlier versions wrote none.
+        check_version(path, _read_json(path).get("format_version"))
+    if missing:
         raise ValueError(f"{folder} is not a run folder: it lacks {', '.join(missing)}")
-    described = _read_json(folder / "run.json")
-    version = described.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ValueError(f"{folder / 'run.json'} has format version {version!r}; this version of sparcode reads {FORMAT_VERSION}")
+    check_manifest(folder)
+    described = _read_json(path)
+    check_version(path, described.get("format_version"))
     try:
         config = RunConfig.model_validate(described["config"])
         data = _DATA.validate_python(described["data"])
@@ -162,8 +156,12 @@ def load_run(folder: Path | str) -> Run:
         ]
         records = [_RECORD.validate_python(row) for row in rows]
         results, machine = _ROWS.validate_python(described["results"]), str(described["machine"])
+        # Of the settings as written: a setting added to sparcode since does not count as an edit.
+        written_id = _run_id(data, settings_hash(described["config"]))
     except (KeyError, TypeError, ValidationError) as error:
-        raise ValueError(f"{folder / 'run.json'} is damaged: {error}") from error
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if described.get("run_id") != written_id:
+        raise ValueError(f"{path} was edited: its settings and data give the run id {written_id}, but it says {described.get('run_id')}")
     index = load_index(folder / "index")
     if not isinstance(index, InvertedIndex):
         raise ValueError(f"{folder / 'index'} holds blocks; a run keeps lists, from which blocks are made where they are served")
@@ -180,6 +178,24 @@ def load_run(folder: Path | str) -> Run:
     model = _load_model(folder / "model.safetensors", config, data.n_items)
     encoding = _load_user_encoding(folder / _USERS_FILE, model.backbone.tokenizer.encoder.features)
     return Run(config, data, model, index, item_ids, items, records, results, machine, encoding)
+
+
+def _run_id(data: DataFacts, config_hash: str) -> str:
+    return f"{data.content_hash[:8]}-{config_hash[:8]}"
+
+
+def _write(run: Run, folder: Path) -> None:
+    described, weights = folder / "run.json", folder / "model.safetensors"
+    described.write_text(json.dumps(_description(run), indent=1, allow_nan=False), encoding="utf-8")
+    safetensors.torch.save_file({name: value.contiguous() for name, value in run.model.state_dict().items()}, weights)
+    # safetensors writes for the owner alone; the other files follow the umask.
+    weights.chmod(described.stat().st_mode)
+    catalogue = {"item_ids": run.item_ids, "columns": json.loads(run.items.to_json(orient="split", index=False))}
+    (folder / "items.json").write_text(json.dumps(catalogue), encoding="utf-8")
+    if run.user_encoding is not None:
+        (folder / _USERS_FILE).write_text(run.user_encoding.model_dump_json(), encoding="utf-8")
+    save_index(run.index, folder / "index")
+    write_manifest(folder)
 
 
 def _description(run: Run) -> dict[str, Any]:
@@ -250,19 +266,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object; got {type(content).__name__}")
     return content
-
-
-def _swap(temporary: Path, folder: Path) -> None:
-    """Put the finished folder in place; an earlier one is moved aside first and comes back if that fails."""
-    if not folder.exists():
-        os.replace(temporary, folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)) / "run"
-    os.replace(folder, aside)
-    try:
-        os.replace(temporary, folder)
-    except OSError:
-        os.replace(aside, folder)
-        raise
-    finally:
-        shutil.rmtree(aside.parent, ignore_errors=True)

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sparcode.cli import app
+from sparcode.runs.manifest import write_manifest
 
 SMALL = ["--token-dim", "8", "--hidden-dim", "16", "--epochs", "2", "--joint-epochs", "1", "--codebook-size", "8", "--quiet"]
 
@@ -74,6 +75,7 @@ def test_a_run_that_does_not_know_its_test_part_is_refused(files: list[str], kep
     described = json.loads((tmp_path / "old" / "run.json").read_text())
     del described["data"]["parts"]
     (tmp_path / "old" / "run.json").write_text(json.dumps(described))
+    write_manifest(tmp_path / "old")
     code, _, err = run("evaluate", str(tmp_path / "old"), *files)
     assert code == 2
     assert "did not keep which test part they were measured on" in " ".join(err.split())

@@ -4,6 +4,10 @@ import copy
 import dataclasses
 import json
 import math
+import os
+import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +16,11 @@ import safetensors.torch
 import torch
 
 from sparcode.comparison.training import compare, data_facts
+from sparcode.config import settings_hash
 from sparcode.index.block_index import block_index
 from sparcode.index.storage import save_index
 from sparcode.runs import store as run_store
+from sparcode.runs.manifest import write_manifest
 from sparcode.runs.store import Run, load_run, save_run
 from sparcode.training.epoch_record import EpochRecord
 from tests.tiny import CONFIG, changed, tiny_data, tiny_index, tiny_model, tiny_split
@@ -48,14 +54,11 @@ def test_a_run_comes_back_as_it_was(folder: Path) -> None:
 
 
 def test_a_run_from_before_there_were_layouts_is_served_from_lists(folder: Path) -> None:
-    path = folder / "run.json"
-    described = json.loads(path.read_text())
-    del described["config"]["index"]["postings"]
-    path.write_text(json.dumps(described))
     index_path = folder / "index" / "index.json"
     index = json.loads(index_path.read_text())
     del index["kind"]
     index_path.write_text(json.dumps(index))
+    edit(folder, lambda described: described["config"]["index"].pop("postings"))
     run = load_run(folder)
     assert run.config.index.postings == "float32"
     np.testing.assert_array_equal(run.index.scores, tiny_index().scores)
@@ -63,6 +66,7 @@ def test_a_run_from_before_there_were_layouts_is_served_from_lists(folder: Path)
 
 def test_a_run_keeps_lists_whatever_it_serves(folder: Path) -> None:
     save_index(block_index(tiny_index(), tiny_model().threshold), folder / "index")
+    write_manifest(folder)
     with pytest.raises(ValueError, match="holds blocks; a run keeps lists"):
         load_run(folder)
 
@@ -97,25 +101,81 @@ def test_a_failed_write_leaves_the_earlier_run_and_no_rubbish(folder: Path, monk
     assert [path.name for path in folder.parent.iterdir()] == ["first"]
 
 
-@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "items.json"])
+@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "items.json", "manifest.json", "index"])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
-    (folder / name).unlink()
+    path = folder / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(ValueError, match=f"is not a run folder: it lacks {name}"):
         load_run(folder)
 
 
 @pytest.mark.parametrize("name", ["run.json", "model.safetensors", "items.json"])
 @pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\x80\x04K\x01.", b'{"a": '])
-def test_a_damaged_file_is_named(folder: Path, name: str, content: bytes) -> None:
+def test_a_file_that_was_no_run_s_to_begin_with_is_named(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
+    write_manifest(folder)
     with pytest.raises(ValueError, match=name):
+        load_run(folder)
+
+
+def test_every_changed_byte_is_noticed_and_its_file_named(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        raw = path.read_bytes()
+        for place in rng.integers(len(raw), size=60):
+            changed_byte = bytearray(raw)
+            changed_byte[place] ^= 1 << rng.integers(8)
+            path.write_bytes(changed_byte)
+            with pytest.raises(ValueError, match=re.escape(path.name)):
+                load_run(folder)
+        path.write_bytes(raw)
+    load_run(folder)
+
+
+def test_a_file_that_is_cut_short_or_added_is_named(folder: Path) -> None:
+    note = folder / "index" / "note.txt"
+    note.write_text("mine")
+    with pytest.raises(ValueError, match=r"note\.txt does not belong to the run"):
+        load_run(folder)
+    note.unlink()
+    (folder / ".DS_Store").write_text("a file browser was here")
+    load_run(folder)
+    scores = folder / "index" / "scores.npy"
+    scores.write_bytes(scores.read_bytes()[:-4])
+    with pytest.raises(ValueError, match=r"scores\.npy is damaged"):
+        load_run(folder)
+    scores.unlink()
+    with pytest.raises(ValueError, match=r"is not a run folder: it lacks index/scores\.npy"):
+        load_run(folder)
+
+
+def test_edited_settings_are_noticed(folder: Path) -> None:
+    edit(folder, lambda described: described["config"]["training"].update(epochs=7), run_id=False)
+    with pytest.raises(ValueError, match=r"run\.json was edited: its settings and data give the run id"):
         load_run(folder)
 
 
 def test_another_version_is_refused(folder: Path) -> None:
     edit(folder, lambda described: described.update(format_version=99))
-    with pytest.raises(ValueError, match="format version 99; this version of sparcode reads 2"):
+    with pytest.raises(ValueError, match="format version 99; this version of sparcode reads 3"):
         load_run(folder)
+
+
+def test_a_run_of_an_earlier_version_is_told_from_a_damaged_one(folder: Path) -> None:
+    edit(folder, lambda described: described.update(format_version=2))
+    (folder / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="format version 2; this version of sparcode reads 3"):
+        load_run(folder)
+
+
+def test_all_files_and_folders_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        folder = save_run(tiny_run(), tmp_path / "run")
+    finally:
+        os.umask(before)
+    modes = {(path.is_dir(), path.stat().st_mode & 0o777) for path in (folder, *folder.rglob("*"))}
+    assert modes == {(True, 0o750), (False, 0o640)}
 
 
 def test_parts_that_do_not_fit_together_are_refused(folder: Path) -> None:
@@ -141,14 +201,19 @@ def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
     weights = safetensors.torch.load_file(path)
     weights["quantizer.codebooks"][0, 0, 0] = torch.nan
     safetensors.torch.save_file(weights, path)
+    write_manifest(folder)
     with pytest.raises(ValueError, match=r"not finite in quantizer\.codebooks"):
         load_run(folder)
 
 
-def edit(folder: Path, change: object) -> None:
+def edit(folder: Path, change: Callable[[dict], object], run_id: bool = True) -> None:
+    """Change run.json as if it had been written so."""
     described = json.loads((folder / "run.json").read_text())
     change(described)
+    if run_id:
+        described["run_id"] = f"{described['data']['content_hash'][:8]}-{settings_hash(described['config'])[:8]}"
     (folder / "run.json").write_text(json.dumps(described))
+    write_manifest(folder)
 
 
 @pytest.mark.parametrize("encoder", ["gru", "sasrec"])
