@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.csr_search import CsrRetriever
 from benchmarks.trained_models import TrainedModels
 from sparcode.comparison.serving_peers import (
     ALL_TO_ALL,
@@ -22,7 +23,6 @@ from sparcode.comparison.serving_peers import (
 )
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
-from sparcode.index.csr_search import CsrRetriever
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import KeepDensity
 from sparcode.model.sparcode_model import SparCodeModel

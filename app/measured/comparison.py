@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 from app.jobs.handle import JobHandle
 from app.models.recording import Recording
 from app.models.trained import Backbone, TrainedTwoTower, Tuned
-from sparcode.baselines.ease import EASE, Popularity
+from sparcode.baselines.ease import EASE
+from sparcode.baselines.popularity import Popularity
 from sparcode.comparison.training import ALL_TO_ALL, EASE_NAME, POPULARITY, TWO_TOWER, all_to_all_retriever, two_tower_retriever
 from sparcode.config import RunConfig
 from sparcode.data.split import Split

@@ -1,4 +1,4 @@
-"""A floor for users without a history: their side features are mapped to the published user vectors by ridge regression."""
+"""Ridge regression from side features to published user vectors, for users without a history."""
 
 from __future__ import annotations
 

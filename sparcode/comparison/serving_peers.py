@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from benchmarks.csr_search import CsrRetriever
 from sparcode.comparison.interleaved_timing import Call
 from sparcode.comparison.training import all_to_all_retriever
 from sparcode.data.interactions import Histories
-from sparcode.index.csr_search import CsrRetriever
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import KeepDensity
 from sparcode.model.all_to_all import AllToAllModel

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sparcode.baselines.ease import EASE, Popularity
+from sparcode.baselines.ease import EASE
 from sparcode.baselines.feature_regression import FeatureRegression
+from sparcode.baselines.popularity import Popularity
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.split import Split, split_users

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from sparcode.baselines.ease import EASE, Popularity
+from sparcode.baselines.ease import EASE
+from sparcode.baselines.popularity import Popularity
 from sparcode.config import IndexConfig, ModelConfig, RunConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparcode.config import TrainingConfig
+from sparcode.config import DEFAULT_K, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
 from sparcode.device import device_of
@@ -27,7 +27,7 @@ from sparcode.training.losses import corrected_softmax_loss, distilled_softmax_l
 from sparcode.training.negatives import NegativeSampler
 from sparcode.training.teachers import Teacher
 
-VALIDATION_K = 50
+VALIDATION_K = DEFAULT_K
 STATISTICS_QUERIES = 1024
 
 

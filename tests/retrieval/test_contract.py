@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.csr_search import CsrRetriever, list_matrix
 from sparcode.baselines.ease import EASE
 from sparcode.data.interactions import Histories
 from sparcode.index import build_kernels, kernels
 from sparcode.index.block_index import block_index
-from sparcode.index.csr_search import CsrRetriever, list_matrix
 from sparcode.index.index_builder import build_index
 from sparcode.index.pruning import Cut, as_served
 from sparcode.retrieval import contract as retrieval

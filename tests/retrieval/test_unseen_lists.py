@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection
 import numpy as np
 import pytest
 
+from benchmarks.csr_search import CsrRetriever
 from sparcode.index.block_index import BlockIndex, block_index
-from sparcode.index.csr_search import CsrRetriever
 from sparcode.index.index_builder import build_index
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.retrieval.list_store import ListStore

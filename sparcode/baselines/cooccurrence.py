@@ -1,0 +1,117 @@
+"""Item-to-item co-occurrence, asymmetric: a sparse matrix of normalised counts, one row per history item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Self
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+from sparcode.baselines.history_baseline import HistoryBaseline
+from sparcode.data.interactions import offsets
+
+# Terms of the product that are added up at once.
+_BLOCK_TERMS = 1 << 22
+
+
+class Exponents(NamedTuple):
+    """How much the numbers of interactions d discount: a of the history's item, b of the scored item, c of the user."""
+
+    a: float
+    b: float
+    c: float
+
+
+class Cooccurrence(HistoryBaseline):
+    """Score of item j for a history H: ``sum over i in H of C_ij * d_i^-a * d_j^-b``, ``C_ij = sum over users who have both of 1 / d_u^c``.
+
+    d is a number of interactions in training. The diagonal is left out.
+
+    Parameters
+    ----------
+    exponents
+        a, b, c.
+    max_bytes
+        A matrix that would be larger is refused before it is whole; making it takes twice that for a moment.
+
+    Attributes
+    ----------
+    counts_
+        (I, I) float32 in CSR form, C, after `fit`.
+    """
+
+    def __init__(self, exponents: Exponents, max_bytes: int = 2 * 2**30) -> None:
+        self.exponents = exponents
+        self.max_bytes = max_bytes
+
+    def size_bytes(self) -> dict[str, int]:
+        """Bytes that serving needs, by part."""
+        return {"counts": _bytes_of(self.counts_), "discounts": sum(part.nbytes for part in self._discounts)}
+
+    def with_discounts(self, a: float, b: float) -> Self:
+        """The same counts, shared, under other exponents of the items; c stays."""
+        other = type(self)(Exponents(a, b, self.exponents.c), self.max_bytes)
+        other.n_items, other.counts_, other._degrees = self.n_items, self.counts_, self._degrees
+        other._discounts = _discounts(self._degrees, other.exponents)
+        return other
+
+    def _learn(self, users: csr_array) -> None:
+        if not all(np.isfinite(value) for value in self.exponents):
+            raise ValueError(f"exponents must be finite numbers; got {tuple(self.exponents)}")
+        lengths = np.diff(users.indptr)
+        shares = csr_array((np.repeat(_power(lengths, -self.exponents.c), lengths), users.indices, users.indptr), shape=users.shape)
+        of_items, n_items = users.T.tocsr(), users.shape[1]
+        parts, n_bytes = [], 0
+        for rows in _row_blocks(of_items, lengths):
+            part = (of_items[rows] @ shares).tocsr()
+            part.sort_indices()
+            part = _without_diagonal(part.astype(np.float32), rows.start)
+            parts.append(part)
+            n_bytes += _bytes_of(part)
+            if n_bytes > self.max_bytes:
+                raise ValueError(
+                    f"co-occurrence of {n_items} items takes more than {n_bytes / 2**30:.1f} GiB; "
+                    f"max_bytes allows {self.max_bytes / 2**30:.1f}"
+                )
+        self.counts_ = csr_array(vstack(parts, format="csr"))
+        self._degrees = np.diff(of_items.indptr)
+        self._discounts = _discounts(self._degrees, self.exponents)
+
+    def _scores(self, queries: csr_array) -> np.ndarray:
+        of_history, of_scored = self._discounts
+        weights = csr_array((of_history[queries.indices], queries.indices, queries.indptr), shape=queries.shape)
+        return (weights @ self.counts_).toarray() * of_scored
+
+
+def _discounts(degrees: np.ndarray, exponents: Exponents) -> tuple[np.ndarray, np.ndarray]:
+    """``d^-a`` and ``d^-b``, (I,) float32 each."""
+    return tuple(_power(degrees, -exponent).astype(np.float32) for exponent in exponents[:2])
+
+
+def _row_blocks(of_items: csr_array, lengths: np.ndarray) -> Iterator[slice]:
+    """Rows of the (I, users) matrix whose product with the users' items has at most about `_BLOCK_TERMS` terms."""
+    terms = offsets(lengths[of_items.indices])[of_items.indptr]
+    start, n_items = 0, of_items.shape[0]
+    while start < n_items:
+        end = max(start + 1, int(np.searchsorted(terms, terms[start] + _BLOCK_TERMS, side="right")) - 1)
+        yield slice(start, min(end, n_items))
+        start = end
+
+
+def _without_diagonal(part: csr_array, first_row: int) -> csr_array:
+    rows = np.repeat(np.arange(part.shape[0]) + first_row, np.diff(part.indptr))
+    kept = rows != part.indices
+    indptr = offsets(kept)[part.indptr]
+    return csr_array((part.data[kept], part.indices[kept].astype(np.int32), indptr), shape=part.shape)
+
+
+def _power(numbers: np.ndarray, exponent: float) -> np.ndarray:
+    """Float64; 0 where the number is 0: what never occurred has no weight."""
+    powers = np.zeros(len(numbers))
+    powers[numbers > 0] = numbers[numbers > 0].astype(np.float64) ** exponent
+    return powers
+
+
+def _bytes_of(matrix: csr_array) -> int:
+    return sum(part.nbytes for part in (matrix.data, matrix.indices, matrix.indptr))
