@@ -1,60 +1,111 @@
+"""What README, CONTRIBUTING and docs tell people to run is run, on tiny data; what they name exists."""
+
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from sparcode import config
 from sparcode.cli import app
 from sparcode.config import RunConfig
-from tests.tiny import CONFIG, DATA, tiny_data
+from sparcode.data.interactions import Histories
+from tests.tiny import changed, tiny_data
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
+QUICK = changed(training={"epochs": 1, "joint_epochs": 1})
+TEXT = "\n".join(DOCUMENTS.values())
+FOLDERS = "app|assets|benchmarks|docs|pages|scripts|sparcode|tests"
+TOP_FILES = r"streamlit_app\.py|\w+\.(?:toml|txt)|\.ci/run|Makefile"
 
 
-@pytest.fixture(scope="module")
-def readme(repository: Path) -> str:
-    return (repository / "README.md").read_text(encoding="utf-8")
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
 
 
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+def commands(pattern: str) -> list[str]:
+    """Command lines that match, from code blocks and from code within a text, which may break over lines."""
+    lines = [line.split("#")[0] for block in blocks("") for line in block.splitlines()]
+    lines += re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL))
+    return sorted({" ".join(line.split()) for line in lines if re.match(pattern, line)})
 
 
-def test_the_python_sample_runs(readme: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    (sample,) = blocks(readme, "python")
+def write_table(path: Path, histories: Histories) -> None:
+    pairs = zip(histories.rows.tolist(), histories.items.tolist(), strict=True)
+    path.write_text("\n".join(["user_id,item_id", *(f"{user},{item}" for user, item in pairs)]), encoding="utf-8")
+
+
+def test_the_python_sample_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (sample,) = blocks("python")
     # The sample as it stands, on a smaller catalogue and network.
-    monkeypatch.setattr(config.RunConfig, "for_data", classmethod(lambda cls, synthetic: CONFIG))
+    monkeypatch.setattr(config.RunConfig, "for_data", classmethod(lambda cls, synthetic: QUICK))
     monkeypatch.setattr("sparcode.data.synthetic.generate", lambda *given: tiny_data())
-    exec(compile(sample, "README.md", "exec"), {})
+    exec(compile(sample, "docs/usage.md", "exec"), {})
     assert capsys.readouterr().out.startswith("Evaluation(recall=0.")
-    assert DATA.n_users == tiny_data().n_users
 
 
-def test_its_command_lines_are_understood(readme: str) -> None:
-    lines = [line.split("#")[0].strip() for block in blocks(readme, "") for line in block.splitlines()]
-    commands = [shlex.split(line)[1:] for line in lines if line.startswith(".venv/bin/sparcode ")]
-    assert {arguments[0] for arguments in commands} == {"train", "evaluate", "retrieve"}
-    group = typer.main.get_command(app)
-    for name, *arguments in commands:
-        context = group.commands[name].make_context(name, arguments)
-        assert context.params
+def test_the_command_lines_in_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table(tmp_path / "ratings.csv", tiny_data().histories)
+    (tmp_path / "tiny.json").write_text(QUICK.model_dump_json(), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    lines = [line for block in blocks("") for line in block.splitlines() if line.startswith(".venv/bin/sparcode ")]
+    names = []
+    for line in lines:
+        _, name, *arguments = shlex.split(line)
+        if name == "demo":
+            continue
+        # Tiny settings where the line names none.
+        more = ["--config", "tiny.json"] if name == "train" and "--config" not in arguments else []
+        result = CliRunner().invoke(app, [name, *arguments, *more])
+        assert result.exit_code == 0, (line, result.output)
+        names.append(name)
+    assert names[:3] == ["train", "evaluate", "retrieve"]
 
 
-def test_its_make_targets_are_there(readme: str, repository: Path) -> None:
-    makefile = (repository / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^make (\w+)", readme, flags=re.MULTILINE))
-    assert targets == {"app", "test"}
-    assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
+@pytest.mark.parametrize("line", commands(r"(\.venv/bin/)?sparcode \w+ (?!--help)"))
+def test_a_command_line_is_understood(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    assert typer.main.get_command(app).commands[name].make_context(name, arguments).params
 
 
-def test_the_files_and_settings_it_names_are_there(readme: str, repository: Path) -> None:
-    named = re.findall(r"`((?:sparcode|benchmarks|tests|app|pages|docs|scripts)/[\w./-]*)`", readme)
-    named += re.findall(r"\]\(((?!https?:)[^)]+)\)", readme)
-    assert len(named) > 10
-    missing = [name for name in named if not (repository / name).exists()]
-    assert missing == []
+@pytest.mark.parametrize("line", commands(r"(\w+=\S+ )*make \w"))
+def test_a_make_target_is_there(line: str) -> None:
+    *_, arguments = line.partition("make ")
+    made = subprocess.run(["make", "--dry-run", *arguments.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+
+
+@pytest.mark.parametrize("line", commands(r"python -m (benchmarks|scripts)\.[a-z]"))
+def test_a_module_starts_and_has_the_options_named(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, module, *arguments = line.split()
+    monkeypatch.setattr("sys.argv", [module, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module, run_name="__main__")
+    assert not ended.value.code
+    printed = capsys.readouterr().out
+    assert not [option for option in arguments if option.startswith("--") and option not in printed]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_files_a_document_names_are_there(document: str) -> None:
+    text = DOCUMENTS[document]
+    named = {ROOT / name for name in re.findall(rf"`((?:{FOLDERS})/[\w./-]*|{TOP_FILES})`", text)}
+    named |= {ROOT / Path(document).parent / name for name in re.findall(r"\]\(((?!https?:)[^)#]+)", text)}
+    assert not [str(path) for path in named if not path.exists()]
+
+
+def test_every_document_is_reached_from_the_readme() -> None:
+    assert all(f"({document})" in DOCUMENTS["README.md"] or document in ("README.md", "docs/README.md") for document in DOCUMENTS)
+
+
+def test_the_settings_that_the_documents_give_values_exist() -> None:
     fields = {name for stage in RunConfig.model_fields.values() for name in stage.annotation.model_fields}
-    settings = set(re.findall(r"`(\w+)` ?(?:=|0|\()", readme)) - {"nonlinear_share"}
-    assert settings <= fields
+    assert {"n_nearest", "teacher_weight"} <= {*re.findall(r"`([a-z]+_[a-z_]+)`", TEXT)} & fields
+    assert {*re.findall(r"`([a-z]\w+)` 0\.\d", TEXT)} - {"nonlinear_share"} <= fields
