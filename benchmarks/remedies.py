@@ -51,7 +51,6 @@ VARIANTS: dict[str, dict[str, dict]] = {
     "one nearest code and EMA": {"quantizer": PLAIN},
     "all off": {"quantizer": OFF, "index": {"unseen": "nearest"}},
     "residual quantizer": {"quantizer": {"kind": "residual"}},
-    "soft start 4": {"training": {"soft_start": 4.0}},
 }
 N_NEGATIVES = 100
 NEGATIVES = {

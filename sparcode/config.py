@@ -202,15 +202,18 @@ class TrainingConfig(Config):
         description="How negatives are drawn where n_negatives is above 0 and below the number of items: uniform; popularity (0.75th power "
         "of an item's users); or batch, all items of the batch whatever n_negatives says. Loss corrected for the draw.",
     )
-    soft_start: float = Field(
-        1.0,
-        ge=1,
-        le=100,
-        description="Factor on the temperature of the nearest codes' weights at the start of joint training; it falls to 1 along the joint "
-        "epochs. 1 switches it off.",
-    )
     density: float = Field(0.2, gt=0, le=1, description="Share of (code, item) scores above the threshold; sets tau.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, batches and negatives.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _soft_start_is_gone(cls, values: Any) -> Any:
+        # Runs kept before the setting was removed name it; 1 was "off".
+        if not isinstance(values, dict) or "soft_start" not in values:
+            return values
+        if values["soft_start"] != 1:
+            raise ValueError(f"soft_start={values['soft_start']}: this setting was removed because it gained nothing; leave it out")
+        return {name: value for name, value in values.items() if name != "soft_start"}
 
     @model_validator(mode="after")
     def _keep_is_a_range(self) -> TrainingConfig:

@@ -14,6 +14,7 @@ from sparcode.config import (
     SyntheticConfig,
     TrainingConfig,
 )
+from sparcode.config_message import validation_message
 from tests.tiny import CONFIG
 
 STAGES = (SyntheticConfig, SplitConfig, ModelConfig, QuantizerConfig, TrainingConfig, IndexConfig)
@@ -58,6 +59,13 @@ def test_settings_are_frozen_and_strict() -> None:
 def test_settings_that_do_not_go_together_are_refused(stage: type, fields: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         stage.model_validate(fields)
+
+
+def test_a_removed_setting_is_refused_unless_it_was_off() -> None:
+    assert TrainingConfig.model_validate({"soft_start": 1.0, "epochs": 3}) == TrainingConfig(epochs=3)
+    with pytest.raises(ValidationError) as refused:
+        RunConfig.model_validate({"training": {"soft_start": 4}})
+    assert validation_message(refused.value) == "soft_start=4: this setting was removed because it gained nothing; leave it out"
 
 
 def test_only_a_product_quantizer_splits_tokens() -> None:

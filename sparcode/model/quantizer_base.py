@@ -61,17 +61,11 @@ class Quantizer(nn.Module, ABC):
         Dimensions of a codeword.
     config
         Sizes and rates.
-
-    Attributes
-    ----------
-    softness
-        Factor on the temperature of the weights while training; weights that are served always have factor 1.
     """
 
     def __init__(self, codeword_dim: int, config: QuantizerConfig) -> None:
         super().__init__()
         self.config = config
-        self.softness = 1.0
         n_books, size = config.n_codebooks, config.codebook_size
         learned = config.codebook_update == "gradient"
         self.codebooks = nn.Parameter(torch.zeros(n_books, size, codeword_dim), requires_grad=learned)
@@ -157,8 +151,7 @@ class Quantizer(nn.Module, ABC):
         if vectors.shape[1] == 1:
             return vectors.new_ones(vectors.shape[:2])
         distance = (tokens[:, None] - vectors).square().sum(-1)  # (N, P)
-        temperature = self.log_temperature.exp() * (self.softness if self.training else 1.0)
-        return F.softmax(-distance / temperature, dim=1)
+        return F.softmax(-distance / self.log_temperature.exp(), dim=1)
 
     def train(self, mode: bool = True) -> Quantizer:
         """Switch to training or evaluation mode; what was prepared for serving is forgotten before codewords can move."""

@@ -55,8 +55,7 @@ class Trainer:
     config
         Rates, sizes, seed.
     total_epochs
-        Length of the cosine along which the step size falls (see `schedule`), and of the way of a SparCode model's weights from soft to
-        their own temperature.
+        Length of the cosine along which the step size falls (see `schedule`).
     in_time
         Whether histories are ordered in time, so that their first part means something.
     teacher
@@ -143,9 +142,7 @@ class Trainer:
     def _set_position(self, position: float) -> None:
         done = min(1.0, position / max(1, self.total_epochs))
         factor = 0.5 * (1 + math.cos(math.pi * done))
-        if self.coded:
-            self.model.quantizer.softness = self.config.soft_start ** (1 - done)
-        elif self.config.schedule == "constant":
+        if not self.coded and self.config.schedule == "constant":
             return
         for group, rate in zip(self._optimizer.param_groups, self._first_rates, strict=True):
             group["lr"] = rate * factor

@@ -139,33 +139,6 @@ def test_the_step_size_of_other_networks_follows_the_schedule(schedule: str, exp
     assert rates == pytest.approx(expected)
 
 
-def test_weights_go_from_soft_to_their_own_temperature_along_joint_training() -> None:
-    runner = coded(soft_start=9.0, joint_epochs=2)
-    for position, factor in ((0, 9), (0.5, 9**0.75), (1, 3), (2, 1), (5, 1)):
-        runner._set_position(position)
-        assert runner.model.quantizer.softness == pytest.approx(factor)
-    plain = coded()
-    plain.train_epoch()
-    assert plain.model.quantizer.softness == 1
-
-
-def test_served_weights_are_never_softened() -> None:
-    model, queries = copy.deepcopy(tiny_model()), tiny_split().test.queries
-    codes, weights = model.encode(queries)
-    tokens = model.backbone.tokens(queries).flatten(0, 1)
-    model.quantizer.softness = 9.0
-    np.testing.assert_array_equal(model.encode(queries)[1], weights)
-    softer = model.quantizer.train()(tokens).weights.detach().reshape(weights.shape)
-    distances = (tokens[:, None] - model.quantizer.vectors(torch.from_numpy(codes).view(len(tokens), -1))).square().sum(-1)
-    expected = torch.softmax(-distances / (9 * model.quantizer.log_temperature.exp()), dim=1)
-    torch.testing.assert_close(softer, expected.detach().reshape(weights.shape))
-
-
-def test_a_soft_start_trains_other_weights() -> None:
-    usual, soft = coded(), coded(soft_start=9.0)
-    assert usual.train_epoch().loss != soft.train_epoch().loss
-
-
 def test_codewords_have_a_rate_of_their_own_and_no_decay() -> None:
     groups = Trainer(copy.deepcopy(tiny_model()), tiny_split().train, CONFIG.training)._optimizer.param_groups
     assert [group["lr"] for group in groups] == [CONFIG.training.joint_learning_rate, CONFIG.training.codebook_learning_rate]
