@@ -16,13 +16,15 @@ import time
 import numpy as np
 import torch
 
+from sparcode.baselines.ease import EASE
+from sparcode.baselines.popularity import Popularity
 from sparcode.config import SYNTHETIC_TOKEN_DIM, RunConfig, SplitConfig, SyntheticConfig, TrainingConfig
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate, inexpressible_share, planted_truth
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from sparcode.retrieval.sparse_retriever import SparseRetriever
-from sparcode.training.pipeline import build_run_index, fit_floors, train_sparcode, train_two_tower
+from sparcode.training.pipeline import build_run_index, train_sparcode, train_two_tower
 
 K = 50
 MODELS = ("SparCode (index)", "two-tower", "all-to-all", "EASE", "popularity")
@@ -86,7 +88,7 @@ def measure_seed(split: Split, config: RunConfig) -> tuple[dict[str, tuple[float
     """Test figures of every model for one seed, and the share of scores SparCode keeps."""
     model, backbone, _ = train_sparcode(split, config)
     two_tower, _ = train_two_tower(split, config)
-    ease, popularity = fit_floors(split.train)
+    ease, popularity = EASE().fit(split.train), Popularity().fit(split.train)
     index = build_run_index(model, split.train, config.index)
     scorers = dict(zip(MODELS[1:], (two_tower, backbone, ease, popularity), strict=True))
     retrievers = {MODELS[0]: SparseRetriever(model, index, model.threshold)}

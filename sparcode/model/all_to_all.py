@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
 from sparcode.device import device_of
 from sparcode.model.batching import QUERY_BLOCK, query_blocks
 from sparcode.model.interaction import INTERACTIONS
+from sparcode.model.item_table import ItemTable
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparse_score import mixture_logits
 from sparcode.model.tokenizer import Tokenizer
+from sparcode.model.trainable import TrainableModel
 
 
-class AllToAllModel(nn.Module):
+class AllToAllModel(TrainableModel):
     """Tokenizer and interaction network, scores summed over tokens.
 
     Parameters
@@ -43,6 +45,11 @@ class AllToAllModel(nn.Module):
         self.n_items, self.config = n_items, config
         self.tokenizer = Tokenizer(n_items, config, dropout, n_features)
         self.interaction = INTERACTIONS[config.interaction](n_items, config, item_features)
+
+    @property
+    def items(self) -> ItemTable:
+        """Item vectors and biases."""
+        return self.interaction.items
 
     def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits of a batch.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sparcode.config import QuantizerConfig
+from sparcode.config import QuantizerConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.device import device_of
 from sparcode.model.all_to_all import AllToAllModel
@@ -17,6 +18,7 @@ from sparcode.model.quantizer import ProductQuantizer
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.residual_quantizer import ResidualQuantizer
 from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
+from sparcode.model.trainable import TrainableModel, UsedCodes
 from sparcode.model.weighted_tokens import WeightedTokens
 
 CODE_SAMPLE = 2048
@@ -33,7 +35,7 @@ MAX_SAMPLED_SCORES = 1 << 25
 QUANTIZERS = {"product": ProductQuantizer, "residual": ResidualQuantizer}
 
 
-class SparCodeModel(nn.Module):
+class SparCodeModel(TrainableModel):
     """Backbone and quantizer; the threshold tau is a buffer.
 
     Parameters
@@ -78,6 +80,47 @@ class SparCodeModel(nn.Module):
         model.set_density(queries, density, seed)
         model.eval()
         return model
+
+    # What the trainer asks, see `TrainableModel`. The preview is epoch 0, so joint training never ends below it.
+    random_stream = 1
+    start_is_checkpoint = True
+
+    def epochs(self, config: TrainingConfig) -> int:
+        """Joint epochs."""
+        return config.joint_epochs
+
+    def rate_falls(self, config: TrainingConfig) -> bool:
+        """Always."""
+        return True
+
+    def parameter_groups(self, config: TrainingConfig) -> list[dict[str, Any]]:
+        """Backbone, and codewords with a step size of their own."""
+        quantizer = [parameter for parameter in self.quantizer.parameters() if parameter.requires_grad]
+        return [
+            {"params": list(self.backbone.parameters()), "lr": config.joint_learning_rate},
+            # Decay would pull codewords away from the tokens they stand for.
+            {"params": quantizer, "lr": config.codebook_learning_rate, "weight_decay": 0.0},
+        ]
+
+    @torch.no_grad()
+    def after_step(self, queries: QueryBatch, generator: torch.Generator) -> int:
+        """Move the quantizer's averages and re-seed dead codewords."""
+        return self.quantizer.update(self.backbone.tokenizer.query_tokens(queries).vectors, generator)
+
+    def before_validation(self, queries: Histories, config: TrainingConfig) -> None:
+        """Set the threshold for the codes that the queries use now."""
+        self.set_density(queries, config.density, config.seed)
+
+    def servable_scores(self, queries: Histories) -> np.ndarray:
+        """As `score`, -inf where no list holds the item."""
+        scores = self.score(queries)
+        scores[scores == 0] = -np.inf
+        return scores
+
+    def used_codes(self, queries: Histories) -> UsedCodes:
+        """Codes that queries use with a weight above 0."""
+        codes, weights = self.encode(queries)
+        return UsedCodes(codes[weights > 0], self.quantizer.config.n_codebooks, self.quantizer.config.codebook_size)
 
     @property
     def threshold(self) -> float:

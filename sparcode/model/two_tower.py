@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
@@ -12,9 +12,10 @@ from sparcode.model.batching import query_blocks
 from sparcode.model.item_table import ItemTable
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.tokenizer import Tokenizer
+from sparcode.model.trainable import TrainableModel
 
 
-class TwoTowerModel(nn.Module):
+class TwoTowerModel(TrainableModel):
     """SparCode's query encoder with one head, item vectors and an item bias.
 
     Parameters

@@ -6,10 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import nn
 
 from sparcode.baselines.ease import EASE
-from sparcode.baselines.popularity import Popularity
 from sparcode.config import IndexConfig, ModelConfig, RunConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
@@ -20,6 +18,7 @@ from sparcode.index.pruning import Cut, as_served, floor_for_density
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.trainable import TrainableModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.sparse_retriever import SparseRetriever
 from sparcode.training.epoch_record import EpochRecord
@@ -116,7 +115,8 @@ def fine_tune(
     """Train encoder, codebooks and interaction network jointly, in place; ends at the best validation recall, the start included."""
     if config.training.joint_epochs == 0:
         return []
-    return fit(_trainer(model, split, config), split.validation, on_epoch, should_stop)
+    backbone = model.backbone if config.training.joint_teacher == "backbone" else None
+    return fit(_trainer(model, split, config, backbone=backbone), split.validation, on_epoch, should_stop)
 
 
 def train_sparcode(
@@ -134,11 +134,6 @@ def train_sparcode(
     if not should_stop():
         records = records + fine_tune(model, split, config, on_epoch, should_stop)
     return model, backbone, records
-
-
-def fit_floors(train: Histories) -> tuple[EASE, Popularity]:
-    """The two honest floors: EASE in closed form, and popularity."""
-    return EASE().fit(train), Popularity().fit(train)
 
 
 def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig, should_stop: ShouldStop = never_stop) -> InvertedIndex:
@@ -186,7 +181,7 @@ def serve(model: SparCodeModel, index: InvertedIndex, config: IndexConfig, cut: 
     return SparseRetriever(model, as_served(index, cut, config.postings), cut, config.unseen, n_threads)
 
 
-def _start(model: nn.Module, split: Split, config: RunConfig, device: Device, epochs: int | None = None) -> Trainer:
+def _start(model: TrainableModel, split: Split, config: RunConfig, device: Device, epochs: int | None = None) -> Trainer:
     # Weights are drawn on the CPU, so that a seed means the same start everywhere.
     initialise(model, config.training.seed)
     if config.training.start == "spectral":
@@ -203,16 +198,18 @@ def _side_features(split: Split, config: RunConfig) -> tuple[int, torch.Tensor |
     return n_features, None if seen is None else torch.from_numpy(seen)
 
 
-def _trainer(model: nn.Module, split: Split, config: RunConfig, epochs: int | None = None) -> Trainer:
-    teacher = _teacher(model, split, config.training)
+def _trainer(
+    model: TrainableModel, split: Split, config: RunConfig, epochs: int | None = None, backbone: AllToAllModel | None = None
+) -> Trainer:
+    teacher = _teacher(split, config.training, device_of(model), backbone)
     return Trainer(model, split.train, config.training, epochs, split.has_time, teacher, split.cold_start)
 
 
-def _teacher(model: nn.Module, split: Split, config: TrainingConfig) -> Teacher | None:
-    """The teacher of a stage, from training users; None where settings or catalogue leave it out, or queries have no history."""
+def _teacher(split: Split, config: TrainingConfig, device: torch.device, backbone: AllToAllModel | None = None) -> Teacher | None:
+    """The backbone if one is given, else EASE; None where settings or catalogue leave teachers out, or queries have no history."""
     train = split.train
     if split.cold_start or config.teacher_weight == 0 or 0 < config.n_negatives < train.n_items:
         return None
-    if isinstance(model, SparCodeModel) and config.joint_teacher == "backbone":
-        return BackboneTeacher(model.backbone)
-    return EaseTeacher(EASE().fit(train).weights_, config.teacher_scale, device_of(model)) if train.n_items <= TEACHER_MAX_ITEMS else None
+    if backbone is not None:
+        return BackboneTeacher(backbone)
+    return EaseTeacher(EASE().fit(train).weights_, config.teacher_scale, device) if train.n_items <= TEACHER_MAX_ITEMS else None

@@ -35,16 +35,15 @@ def start_spectrally(model: AllToAllModel | TwoTowerModel, histories: Histories,
     seed
         Seed of the randomised decomposition.
     """
-    items = model.items if isinstance(model, TwoTowerModel) else model.interaction.items
     history = model.tokenizer.history
-    tables = [(items.embedding.weight, 1.0), (model.tokenizer.encoder.embedding.weight, 1.0)]
+    tables = [(model.items.embedding.weight, 1.0), (model.tokenizer.encoder.embedding.weight, 1.0)]
     if history is not None:
         tables.append((history.tokens.weight, FIRST_LENGTH))
     vectors = singular_item_vectors(histories, max(table.shape[1] for table, _ in tables), seed)
     counts = np.bincount(histories.items, minlength=histories.n_items)
     bias = np.log(counts + 1.0)
     with torch.no_grad():
-        items.bias.copy_(torch.from_numpy(bias - bias.mean()))
+        model.items.bias.copy_(torch.from_numpy(bias - bias.mean()))
         for table, length in tables:
             leading = torch.from_numpy(vectors[:, : table.shape[1]])
             norms = leading.norm(dim=1, keepdim=True)

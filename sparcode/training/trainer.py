@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparcode.config import DEFAULT_K, TrainingConfig
 from sparcode.data.interactions import Histories
@@ -20,7 +20,7 @@ from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.batching import query_blocks
 from sparcode.model.initialisation import seed_dropout
 from sparcode.model.query_batch import QueryBatch
-from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.trainable import TrainableModel
 from sparcode.retrieval.top_k import top_k
 from sparcode.training.epoch_record import EpochRecord
 from sparcode.training.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
@@ -49,7 +49,7 @@ class Trainer:
     Parameters
     ----------
     model
-        Two-tower, all-to-all or SparCode: ``model(queries, candidates) -> (logits, auxiliary loss)``.
+        See there.
     histories
         Training users' histories.
     config
@@ -66,7 +66,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: TrainableModel,
         histories: Histories,
         config: TrainingConfig,
         total_epochs: int | None = None,
@@ -80,17 +80,16 @@ class Trainer:
         # What the training users' queries are when served.
         self.queries = histories.select(np.zeros(len(histories.items), dtype=bool)) if cold_start else histories
         self._cold_start = cold_start
-        self.coded = isinstance(model, SparCodeModel)
-        self.total_epochs = (config.joint_epochs if self.coded else config.epochs) if total_epochs is None else total_epochs
+        self.total_epochs = model.epochs(config) if total_epochs is None else total_epochs
         self.epoch = 0
         self._first_part_share = config.first_part_share if in_time else 0.0
         self._device = device_of(model)
         self._teacher = teacher
         self._sampler = None if config.negatives == "uniform" else NegativeSampler(histories, config.negatives, config.n_negatives)
-        self._rng = np.random.default_rng([config.seed, int(self.coded)])
+        self._rng = np.random.default_rng([config.seed, model.random_stream])
         self._generator = torch.Generator().manual_seed(config.seed)
         seed_dropout(model, config.seed)
-        self._optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay, fused=True)
+        self._optimizer = torch.optim.AdamW(model.parameter_groups(config), weight_decay=config.weight_decay, fused=True)
         self._first_rates = [group["lr"] for group in self._optimizer.param_groups]
 
     def train_epoch(self, should_stop: Callable[[], bool] = never_stop) -> EpochRecord:
@@ -128,22 +127,11 @@ class Trainer:
         self.model.eval()
         return self._record(math.nan, math.nan, 0, 0.0, False)
 
-    def _groups(self) -> list[dict]:
-        config = self.config
-        if not self.coded:
-            return [{"params": list(self.model.parameters()), "lr": config.learning_rate}]
-        quantizer = [parameter for parameter in self.model.quantizer.parameters() if parameter.requires_grad]
-        return [
-            {"params": list(self.model.backbone.parameters()), "lr": config.joint_learning_rate},
-            # Decay would pull codewords away from the tokens they stand for.
-            {"params": quantizer, "lr": config.codebook_learning_rate, "weight_decay": 0.0},
-        ]
-
     def _set_position(self, position: float) -> None:
+        if not self.model.rate_falls(self.config):
+            return
         done = min(1.0, position / max(1, self.total_epochs))
         factor = 0.5 * (1 + math.cos(math.pi * done))
-        if not self.coded and self.config.schedule == "constant":
-            return
         for group, rate in zip(self._optimizer.param_groups, self._first_rates, strict=True):
             group["lr"] = rate * factor
 
@@ -163,11 +151,7 @@ class Trainer:
         norms = [parameter.grad.norm() for parameter in self.model.parameters() if parameter.grad is not None]
         self._check_finite("gradient's norm", torch.stack(norms).sum())
         self._optimizer.step()
-        revived = 0
-        if self.coded:
-            with torch.no_grad():
-                tokens = self.model.backbone.tokenizer.query_tokens(queries).vectors
-            revived = self.model.quantizer.update(tokens, self._generator)
+        revived = self.model.after_step(queries, self._generator)
         return float(loss.detach()), float(commit.detach()), revived
 
     def _shown(self, histories: Histories) -> np.ndarray:
@@ -215,28 +199,19 @@ class Trainer:
 
     def _record(self, loss: float, commit_loss: float, revived: int, seconds: float, stopped: bool) -> EpochRecord:
         spread, dead, in_use = math.nan, math.nan, 0
-        if self.coded:
-            queries = self.queries.take(np.arange(min(STATISTICS_QUERIES, len(self.queries))))
-            codes, weights = self.model.encode(queries)
-            codes, config = codes[weights > 0], self.model.quantizer.config
-            spread = float(np.mean(perplexity(codes, config.n_codebooks, config.codebook_size)))
-            dead = float(np.mean(dead_share(codes, config.n_codebooks, config.codebook_size)))
-            in_use = len(np.unique(codes))
+        used = self.model.used_codes(self.queries.take(np.arange(min(STATISTICS_QUERIES, len(self.queries)))))
+        if used is not None:
+            spread, dead, in_use = float(np.mean(perplexity(*used))), float(np.mean(dead_share(*used))), len(np.unique(used.codes))
         return EpochRecord(self.epoch, loss, commit_loss, math.nan, spread, dead, in_use, revived, seconds, stopped)
 
 
-def validation_recall(model: nn.Module, validation: EvaluationSet) -> float:
-    """Mean Recall@50 over validation users, by scoring every item.
-
-    A SparCode model's score of 0 means that no list holds the item: serving cannot return it, so it is not counted here either.
-    """
+def validation_recall(model: TrainableModel, validation: EvaluationSet) -> float:
+    """Mean Recall@50 over validation users, by scoring every item; items that serving cannot return are not counted."""
     found = []
     for block in query_blocks(validation.queries):
-        scores = model.score(block)
+        scores = model.servable_scores(block)
         if np.isnan(scores).any():
             raise DivergenceError("the model's scores are no longer numbers; try a smaller learning rate or a larger batch")
-        if isinstance(model, SparCodeModel):
-            scores[scores == 0] = -np.inf
         found.append(top_k(scores, VALIDATION_K, block).item_ids)
     return float(np.nanmean(recall_at_k(np.concatenate(found), validation.targets, VALIDATION_K)))
 
@@ -249,8 +224,7 @@ def fit(
 ) -> list[EpochRecord]:
     """Train up to the trainer's epochs and leave the model at its best checkpoint by validation recall.
 
-    A SparCode model's start (the preview) counts as a checkpoint, so training never ends below where it began on the validation users; its
-    threshold is set anew after every epoch.
+    Where the model's start is a checkpoint (a SparCode model's preview), training never ends below where it began on the validation users.
 
     Parameters
     ----------
@@ -266,7 +240,7 @@ def fit(
     Returns
     -------
     list of EpochRecord
-        Epoch 0 first for a SparCode model.
+        Epoch 0 first where the start is a checkpoint.
 
     Raises
     ------
@@ -278,9 +252,8 @@ def fit(
     best_recall, best_epoch, best_state = -1.0, 0, None
     try:
         while trainer.epoch <= trainer.total_epochs:
-            record = trainer.initial_record() if trainer.coded and not records else trainer.train_epoch(should_stop)
-            if trainer.coded:
-                model.set_density(trainer.queries, config.density, config.seed)
+            record = trainer.initial_record() if model.start_is_checkpoint and not records else trainer.train_epoch(should_stop)
+            model.before_validation(trainer.queries, config)
             record = record._replace(recall=validation_recall(model, validation))
             records.append(record)
             if record.recall > best_recall:

@@ -5,29 +5,30 @@ import copy
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from sparcode.baselines.ease import EASE
+from sparcode.baselines.popularity import Popularity
 from sparcode.config import SyntheticConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
 from sparcode.metrics.evaluation import accuracy
+from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.query_batch import QueryBatch
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.training import pipeline
 from sparcode.training.pipeline import (
     TEACHER_MAX_ITEMS,
     _teacher,
     build_run_index,
     fine_tune,
-    fit_floors,
     preview,
     train_backbone,
     train_sparcode,
     train_two_tower,
 )
-from sparcode.training.teachers import EaseTeacher, Teacher
+from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
 from sparcode.training.trainer import validation_recall
 from tests.tiny import CONFIG, changed, tiny_backbone, tiny_index, tiny_model, tiny_split
 
@@ -59,7 +60,7 @@ def test_the_planted_structure_is_found() -> None:
         "SparCode": accuracy(SparseRetriever(model, index, model.threshold), split.test, 20)[0],
         "all-to-all": accuracy(ExactRetriever(backbone), split.test, 20)[0],
         "two-tower": accuracy(ExactRetriever(train_two_tower(split, config)[0]), split.test, 20)[0],
-        "popularity": accuracy(ExactRetriever(fit_floors(split.train)[1]), split.test, 20)[0],
+        "popularity": accuracy(ExactRetriever(Popularity().fit(split.train)), split.test, 20)[0],
     }
     assert min(found["SparCode"], found["all-to-all"], found["two-tower"]) > 2 * found["popularity"], found
 
@@ -124,8 +125,8 @@ def test_stopping_during_the_backbone_still_leaves_a_model_that_serves() -> None
     assert np.isfinite(model.score(tiny_split().test.queries)).all()
 
 
-def teacher(split: Split, model: nn.Module | None = None, **training: object) -> Teacher | None:
-    return _teacher(tiny_backbone() if model is None else model, split, TrainingConfig(**training))
+def teacher(split: Split, backbone: AllToAllModel | None = None, **training: object) -> Teacher | None:
+    return _teacher(split, TrainingConfig(**training), torch.device("cpu"), backbone)
 
 
 def test_a_backbone_can_be_watched_from_its_untrained_start_which_changes_nothing() -> None:
@@ -145,18 +146,23 @@ def test_continuous_networks_learn_from_ease_of_the_training_users() -> None:
     made = teacher(tiny_split(), teacher_scale=3)
     scores = EASE().fit(train).score(train.take(np.arange(3)))
     torch.testing.assert_close(made.soft_targets(queries, train), torch.softmax(3 * torch.from_numpy(scores), dim=1))
-    assert isinstance(teacher(tiny_split(), tiny_model(), joint_teacher="ease"), EaseTeacher)
 
 
 def test_joint_training_learns_from_the_backbone_that_saw_whole_histories() -> None:
     model, histories = copy.deepcopy(tiny_model()), tiny_split().train.take(np.arange(3))
-    made = teacher(tiny_split(), model)
+    made = teacher(tiny_split(), model.backbone)
     expected = torch.softmax(torch.from_numpy(tiny_backbone().score(histories)), dim=1)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
     shown = QueryBatch.from_histories(histories.select(np.arange(len(histories.items)) % 2 == 0))
     torch.testing.assert_close(made.soft_targets(shown, histories), expected)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("backbone", BackboneTeacher), ("ease", EaseTeacher)])
+def test_the_settings_choose_the_teacher_of_joint_training(name: str, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "fit", lambda trainer, *_: trainer._teacher)
+    assert isinstance(fine_tune(tiny_model(), tiny_split(), changed(training={"joint_teacher": name})), kind)
 
 
 def test_there_is_no_teacher_where_the_settings_or_the_catalogue_leave_it_out() -> None:

@@ -10,10 +10,12 @@ import torch
 from sparcode.baselines.ease import EASE
 from sparcode.config import TrainingConfig
 from sparcode.data.interactions import Histories
+from sparcode.data.split import EvaluationSet
 from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
-from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.query_batch import QueryBatch
+from sparcode.model.trainable import UsedCodes
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.epoch_record import EpochRecord
 from sparcode.training.teachers import EaseTeacher
@@ -237,7 +239,49 @@ def test_a_failure_leaves_the_best_epoch_so_far() -> None:
     assert validation_recall(runner.model, tiny_split().validation) == max(recalls)
 
 
+def test_a_new_kind_of_model_is_trained_by_its_own_answers() -> None:
+    class Watched(TwoTowerModel):
+        start_is_checkpoint = True
+
+        def __init__(self) -> None:
+            super().__init__(I, CONFIG.model)
+            initialise(self, 0)
+            self.calls: list[str] = []
+
+        def epochs(self, config: TrainingConfig) -> int:
+            return 2
+
+        def parameter_groups(self, config: TrainingConfig) -> list[dict]:
+            return [{"params": [self.items.bias], "lr": 0.5}]
+
+        def rate_falls(self, config: TrainingConfig) -> bool:
+            return False
+
+        def after_step(self, queries: QueryBatch, generator: torch.Generator) -> int:
+            self.calls.append("step")
+            return 3
+
+        def before_validation(self, queries: Histories, config: TrainingConfig) -> None:
+            self.calls.append("validation")
+
+        def servable_scores(self, queries: Histories) -> np.ndarray:
+            return np.full((len(queries), I), -np.inf, dtype=np.float32)
+
+        def used_codes(self, queries: Histories) -> UsedCodes:
+            return UsedCodes(np.array([0, 1, 5]), 2, 3)
+
+    model, data = Watched(), histories()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    runner = Trainer(model, data, TrainingConfig(batch_size=10))
+    records = fit(runner, EvaluationSet(data, data, np.arange(len(data))))
+    assert [record.epoch for record in records] == [0, 1, 2]
+    assert model.calls == ["validation", "step", "step", "validation", "step", "step", "validation"]
+    assert [(record.revived, record.recall, record.codes_in_use) for record in records] == [(0, 0, 3), (6, 0, 3), (6, 0, 3)]
+    # No epoch was better than the start, which is the checkpoint.
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert [group["lr"] for group in runner._optimizer.param_groups] == [0.5]
+
+
 def test_an_untrained_model_has_no_epoch_zero() -> None:
     runner = Trainer(fresh_backbone(tiny_split().train.n_items, CONFIG.model), tiny_split().train, changed(training={"epochs": 2}).training)
     assert [record.epoch for record in fit(runner, tiny_split().validation)] == [1, 2]
-    assert not isinstance(runner.model, SparCodeModel)
