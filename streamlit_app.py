@@ -21,7 +21,7 @@ from app.server.plotly_asset import PLOTLY_ROUTE, PlotlyAhead
 
 # Loaded while the first visitor's browser fetches the page, because together they take seconds.
 PRELOADED: Final = ("numpy", "pandas", "torch", "numba", "plotly.graph_objects")
-COMPILED: Final = ("sparcode.index.kernels", "sparcode.index.build_kernels", "sparcode.retrieval.found_items", "sparcode.model.code_choice")
+COMPILED: Final = ("sparcode.index.kernels", "sparcode.index.build_kernels", "sparcode.model.code_choice")
 # Longest wait for them where the server is stopped at once.
 CLOSING_SECONDS: Final = 20.0
 

@@ -6,13 +6,12 @@ import numpy as np
 from scipy import sparse
 
 from sparcode.data.interactions import Histories
-from sparcode.index.coded_model import CodedModel
+from sparcode.index import kernels
+from sparcode.index.coded_model import CodedModel, checked_codes
 from sparcode.index.inverted_index import InvertedIndex
-from sparcode.retrieval.found_items import best_unseen
-from sparcode.retrieval.item_filter import NOBODY, ItemFilter
+from sparcode.retrieval.contract import Retrieved, check_k, empty_result, seen_arrays
+from sparcode.retrieval.filters import ItemFilter, denied_items
 from sparcode.retrieval.list_store import ListStore, Unseen
-from sparcode.retrieval.sparse_search import checked_rows
-from sparcode.retrieval.top_k import Retrieved, check_k, empty_result, seen_arrays
 
 
 class CsrRetriever:
@@ -74,11 +73,11 @@ class CsrRetriever:
             If shapes do not fit, a code is negative, a weight is negative or not finite, or `k` is below 1.
         """
         k = check_k(k)
-        codes, weights = checked_rows(codes, weights)
+        codes, weights = checked_codes(codes, weights)
         matrix, lists = self._matrix_for(codes)
         n_rows, width = codes.shape
         indptr, items = seen_arrays(seen, n_rows, matrix.shape[1])
-        denied = NOBODY if only is None else only.denied_of(matrix.shape[1])
+        denied = denied_items(only, matrix.shape[1])
         starts = np.arange(n_rows + 1) * width
         scores = sparse.csr_array((weights.ravel(), lists.ravel(), starts), shape=(n_rows, matrix.shape[0])) @ matrix
         result = empty_result(n_rows, k)
@@ -89,7 +88,7 @@ class CsrRetriever:
                 allowed = ~denied[row_items]
                 row_items, row_scores = row_items[allowed], row_scores[allowed]
             found, values = _candidates(row_items, row_scores, k + int(indptr[row + 1] - indptr[row]))
-            best_unseen(found[None], values[None], indptr, items, np.array([row]), *result)
+            kernels.best_unseen(found[None], values[None], indptr, items, np.array([row]), *result)
         return result
 
     def size_bytes(self) -> dict[str, int]:

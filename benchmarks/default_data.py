@@ -23,7 +23,7 @@ from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate, inexpressible_share, planted_truth
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.pipeline import build_run_index, train_sparcode, train_two_tower
 
 K = 50

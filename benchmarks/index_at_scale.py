@@ -39,7 +39,7 @@ from sparcode.index.pruning import Cut, as_served, floor_for_density, threshold_
 from sparcode.index.storage import load_index, save_index
 from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import preview
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from sparcode.config import IndexConfig, ModelConfig, QuantizerConfig
 from sparcode.index import build_kernels
 from sparcode.index.coded_model import CodedModel
-from sparcode.index.index_builder import IndexBuilder
+from sparcode.index.index_builder import build_index
 from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex
 from sparcode.index.pruning import floor_for_density
 from sparcode.model.all_to_all import AllToAllModel
@@ -93,7 +93,7 @@ def random_model(n_items: int, seed: int) -> SparCodeModel:
 def build(model: CodedModel, codes: np.ndarray, floor: float, threads: int) -> tuple[float, InvertedIndex]:
     """Seconds of a build, and the index."""
     started = time.perf_counter()
-    index = IndexBuilder(model, codes, floor, BLOCK_CODES, threads).run()
+    index = build_index(model, codes, floor, BLOCK_CODES, n_threads=threads)
     return time.perf_counter() - started, index
 
 
@@ -135,7 +135,7 @@ def main(
         return
     print(f"{items:,} items x {codes} codes, {density:.1%} kept, blocks of {BLOCK_CODES} codes, {repeats} repeats; {machine_facts()}\n")
     pairwise = ConcatenatedPairs(model, fastest_batch(model, chosen))
-    seconds, index = _alternate({"IndexBuilder": model, "concatenated pairs": pairwise}, chosen, floor, threads, repeats)
+    seconds, index = _alternate({"build_index": model, "concatenated pairs": pairwise}, chosen, floor, threads, repeats)
     median = {name: float(np.median(values)) for name, values in seconds.items()}
     print("| build | seconds, by repeat | median |\n|---|---|---|")
     for name, values in seconds.items():
@@ -146,7 +146,7 @@ def main(
     print(f"peak {peak / mebi:.1f} MiB; finished index {index_bytes / mebi:.1f} MiB, one block {block_bytes / mebi:.1f} MiB")
     print(f"1.5 times the index and one block are {(1.5 * index_bytes + block_bytes) / mebi:.1f} MiB\n")
     figures = {
-        "build_over_pairwise": median["IndexBuilder"] / median["concatenated pairs"],
+        "build_over_pairwise": median["build_index"] / median["concatenated pairs"],
         "peak_over_index_plus_block": peak / (index_bytes + block_bytes),
     }
     print(json.dumps({name: round(value, 3) for name, value in figures.items()}))

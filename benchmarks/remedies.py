@@ -30,7 +30,7 @@ from sparcode.data.synthetic import generate
 from sparcode.metrics.codes import dead_share, perplexity
 from sparcode.metrics.evaluation import accuracy
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.pipeline import build_run_index, fine_tune, preview, train_backbone
 from sparcode.training.trainer import validation_recall
 

@@ -60,7 +60,7 @@ from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.faiss import FaissRetriever
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import preview
 

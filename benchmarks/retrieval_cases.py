@@ -21,9 +21,9 @@ from sparcode.index.pruning import floor_for_density
 from sparcode.index.score_table import iter_score_blocks
 from sparcode.index.search_arrays import Postings, SearchRows, new_workspace
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.retrieval.faiss_configs import FlatConfig, HNSWConfig, IVFFlatConfig, IVFPQConfig
-from sparcode.retrieval.faiss_search import ItemIndex, build_faiss, faiss_bytes, search_faiss
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.faiss import search_faiss
+from sparcode.retrieval.faiss_index import FlatConfig, HNSWConfig, ItemIndex, IVFFlatConfig, IVFPQConfig, build_faiss, faiss_bytes
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.retrieval.top_k import top_k
 
 K = 100

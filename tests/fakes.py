@@ -29,9 +29,9 @@ class TableModel:
             weights[row, : len(items)] = 1
         return codes, weights
 
-    def score_codes(self, codes: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
+    def score_codes(self, codes: np.ndarray) -> np.ndarray:
         self.scored.append(codes)
-        return self.table[codes] if items is None else self.table[np.ix_(codes, items)]
+        return self.table[codes]
 
     def code_vectors(self, codes: np.ndarray) -> np.ndarray:
         return self.vectors[codes]

@@ -13,7 +13,7 @@ from sparcode.config import RunConfig
 from sparcode.device import Device, choose_device, device_of
 from sparcode.model.initialisation import SeededDropout, seed_dropout
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import build_run_index, fine_tune, preview, train_backbone, train_sparcode, train_two_tower
 from tests.tiny import CONFIG, changed, tiny_backbone, tiny_model, tiny_split

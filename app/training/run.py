@@ -21,7 +21,7 @@ from sparcode.metrics.evaluation import accuracy
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.exact import ExactRetriever
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.machine import machine_facts
 from sparcode.training.epoch_record import EpochRecord
 from sparcode.training.pipeline import build_run_index, fine_tune, preview, train_backbone, train_two_tower

@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from sparcode.data.interactions import Histories
-    from sparcode.retrieval.item_filter import ItemFilter
+    from sparcode.retrieval.filters import ItemFilter
     from sparcode.runs.store import Run
 
 N_EXAMPLES = 3
@@ -96,7 +96,7 @@ def read_filter(run: Run, allow: Path | None, deny: Path | None) -> ItemFilter |
     """
     import numpy as np
 
-    from sparcode.retrieval.item_filter import ItemFilter
+    from sparcode.retrieval.filters import ItemFilter
 
     if allow is None and deny is None:
         return None

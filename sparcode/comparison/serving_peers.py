@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from benchmarks.csr_search import CsrRetriever
 from sparcode.comparison.interleaved_timing import Call
 from sparcode.comparison.training import all_to_all_retriever
 from sparcode.data.interactions import Histories
@@ -18,11 +17,10 @@ from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.contract import Retriever
-from sparcode.retrieval.faiss import FaissRetriever
-from sparcode.retrieval.faiss_configs import HNSWConfig
-from sparcode.retrieval.faiss_search import hnsw_width
+from sparcode.retrieval.faiss import FaissRetriever, hnsw_width
+from sparcode.retrieval.faiss_index import HNSWConfig
 from sparcode.retrieval.list_store import Unseen
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 
 SPARCODE, FLAT, HNSW = "SparCode (index)", "two-tower, Flat", "two-tower, HNSW"
 IVF_FLAT, IVF_PQ, ALL_TO_ALL = "two-tower, IVF-Flat", "two-tower, IVF-PQ", "all-to-all"
@@ -172,7 +170,7 @@ def all_to_all_peer(model: AllToAllModel) -> Peer:
     return Peer(ALL_TO_ALL, "", exact, whole(exact))
 
 
-def of_codes(model: SparCodeModel, retriever: SparseRetriever | CsrRetriever) -> Call:
+def of_codes(model: SparCodeModel, retriever: SparseRetriever) -> Call:
     """A retriever that takes the model's codes."""
     return Call(model.encode, lambda encoded, query: retriever.retrieve_codes(*encoded, query, K))
 

@@ -19,9 +19,8 @@ from sparcode.device import Device, choose_device
 from sparcode.metrics.evaluation import accuracy, evaluate
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.two_tower import TwoTowerModel
-from sparcode.retrieval.contract import Retriever
+from sparcode.retrieval.contract import Retriever, check_k
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
-from sparcode.retrieval.top_k import check_k
 from sparcode.runs.machine import machine_facts
 from sparcode.runs.store import DataFacts, Run
 from sparcode.training.pipeline import (

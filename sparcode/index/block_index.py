@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from sparcode.data.interactions import offsets
 from sparcode.index import build_kernels, kernels
 from sparcode.index.inverted_index import InvertedIndex, lists_of_codes
 from sparcode.index.search_arrays import Blocks, contiguous
@@ -141,16 +142,6 @@ class BlockIndex:
         order = np.lexsort((item_ids, -scores))
         return item_ids[order], scores[order]
 
-    def error_bounds(self) -> np.ndarray:
-        """(n_lists,) float32: no score of the list is further from the one it stands for; 0 for float32.
-
-        Half a step of the quantization, and what rounding to float32 may add.
-        """
-        if self.score_type == "float32":
-            return np.zeros(self.n_lists, dtype=np.float32)
-        highest = np.maximum(np.abs(self.low), np.abs(self.low + self.step * np.float32(_LEVELS)))
-        return self.step / 2 + 4 * np.spacing(highest.astype(np.float32))
-
     def size_bytes(self) -> dict[str, int]:
         """Bytes by part: item ids and scores of the postings, and the tables of lists and of blocks."""
         return _parts({name: getattr(self, name).nbytes for name in BLOCK_ARRAYS})
@@ -237,7 +228,7 @@ def block_index(
         What is not above it is left out; at least the index's floor.
     score_type
         ``"float32"`` keeps scores as they are. ``"uint16"`` rounds them to one of 65,536 even steps between the lowest and the highest
-        of their list, see `BlockIndex.error_bounds`.
+        of their list: each is off by at most half a step, and float32 rounding.
     per_list
         Keep at most so many postings per list; 0 keeps all.
     shift
@@ -257,8 +248,7 @@ def block_index(
     if not np.isfinite(threshold):
         raise ValueError(f"threshold must be a finite number; got {threshold}")
     ends = index.threshold_ends(threshold, per_list)
-    lengths = ends - index.indptr[:-1]
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    indptr = offsets(ends - index.indptr[:-1])
     shift = shift_for(index.n_items, index.n_lists, int(indptr[-1])) if shift is None else shift
     expected = BlockIndex.expected(index.n_lists, int(indptr[-1]), index.n_items, shift, score_type)
     arrays = {name: np.zeros(shape, dtype=dtype) for name, (dtype, shape) in expected.items()}

@@ -1,9 +1,9 @@
-"""Compiled loops that make and change an index: cut scores into sort keys, sorted keys into postings, merge and copy lists.
+"""Compiled loops that build and check an index: scores to sort keys, keys to postings, copies of lists.
 
-All of them are in this one file because the on-disk cache of compiled functions only notices changes to a function's own file. They hold no
-lock of the interpreter and start no threads: callers run them from several Python threads, each on lists of its own.
+All are in this one file because numba's on-disk cache notices changes to a function's own file only. They release the GIL and start no
+threads: callers run them from several Python threads, each on lists of its own.
 
-A key is what `sparcode.index.ordering.posting_keys` makes of a posting: ascending keys are descending scores, ties by ascending item id.
+A key is one uint64 per posting: ascending keys are descending scores, ties by ascending item id.
 """
 
 from __future__ import annotations
@@ -111,68 +111,6 @@ def split_keys(keys: np.ndarray, item_ids: np.ndarray, scores: np.ndarray) -> No
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def count_kept(indptr: np.ndarray, item_ids: np.ndarray, is_replaced: np.ndarray, lengths: np.ndarray) -> None:
-    """Postings of every list whose item stays as it is.
-
-    Parameters
-    ----------
-    indptr
-        (n + 1,) int64, positions in `item_ids`.
-    item_ids
-        int32.
-    is_replaced
-        (I,) bool.
-    lengths
-        (n,) int64, written.
-    """
-    for row in range(len(lengths)):
-        count = 0
-        for at in range(indptr[row], indptr[row + 1]):
-            count += not is_replaced[item_ids[at]]
-        lengths[row] = count
-
-
-@njit(cache=True, nogil=True, fastmath=False)
-def merge_lists(old: Lists, is_replaced: np.ndarray, key_starts: np.ndarray, keys: np.ndarray, out: Lists) -> None:
-    """Lists without the replaced items, merged with the sorted new postings.
-
-    Parameters
-    ----------
-    old
-        n lists in order.
-    is_replaced
-        (I,) bool.
-    key_starts, keys
-        (n + 1,) int64 and uint64: the new postings of list r are ``keys[key_starts[r]:key_starts[r + 1]]``, ascending, of replaced items.
-    out
-        n lists that fit what is left and what is new; its postings are written.
-    """
-    old_bits = old.scores.view(np.uint32)
-    out_bits = out.scores.view(np.uint32)
-    for row in range(len(key_starts) - 1):
-        at = out.indptr[row]
-        new = key_starts[row]
-        end = key_starts[row + 1]
-        for position in range(old.indptr[row], old.indptr[row + 1]):
-            item = old.item_ids[position]
-            if is_replaced[item]:
-                continue
-            key = _key(old_bits[position], item)
-            while new < end and keys[new] < key:
-                out.item_ids[at] = np.int32(keys[new] & _LOW)
-                out_bits[at] = _bits_of(keys[new])
-                at += 1
-                new += 1
-            out.item_ids[at] = item
-            out_bits[at] = old_bits[position]
-            at += 1
-        for rest in range(new, end):
-            out.item_ids[at] = np.int32(keys[rest] & _LOW)
-            out_bits[at] = _bits_of(keys[rest])
-            at += 1
-
-
-@njit(cache=True, nogil=True, fastmath=False)
 def copy_lists(source: Lists, starts: np.ndarray, item_ids: np.ndarray, scores: np.ndarray) -> None:
     """Copy every list to its place in other arrays.
 
@@ -276,8 +214,6 @@ def warm_up() -> None:
     count_above(block, floor, counts)
     write_keys(block, lists.item_ids, floor, keys)
     split_keys(keys, lists.item_ids, lists.scores)
-    count_kept(lists.indptr, lists.item_ids, np.zeros(1, dtype=bool), counts)
-    merge_lists(lists, np.zeros(1, dtype=bool), lists.indptr, keys, lists)
     copy_lists(lists, counts, lists.item_ids, lists.scores)
     first_wrong(lists, 1, floor)
     for dtype in (np.float32, np.uint16):

@@ -1,4 +1,4 @@
-"""What the index needs of a trained SparCode model."""
+"""What the index needs of a trained SparCode model, and the check of the codes that it gives."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from sparcode.data.interactions import Histories
+from sparcode.index import kernels
+from sparcode.index.search_arrays import contiguous
 
 
 class CodedModel(Protocol):
@@ -18,10 +20,32 @@ class CodedModel(Protocol):
         """Codes (B, S) int64 and weights (B, S) float32; S lists per query, in which a code may repeat."""
         ...
 
-    def score_codes(self, codes: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
-        """(n,) int64 -> (n, I) float32, E before the threshold; with (m,) int64 `items` of these alone, (n, m)."""
+    def score_codes(self, codes: np.ndarray) -> np.ndarray:
+        """(n,) int64 -> (n, I) float32, E before the threshold."""
         ...
 
     def code_vectors(self, codes: np.ndarray) -> np.ndarray:
         """(n,) int64 -> (n, D) float32, the quantized token of each code."""
         ...
+
+
+def checked_codes(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes and weights of queries as int64 and float32.
+
+    Raises
+    ------
+    ValueError
+        If they are no (B, S) arrays of the same shape, a code is negative, or a weight is negative or not finite.
+    """
+    codes, weights = np.asarray(codes), np.asarray(weights)
+    if codes.ndim != 2 or codes.shape != weights.shape:
+        raise ValueError(f"codes and weights must be (B, S) arrays of one shape; got {codes.shape} and {weights.shape}")
+    if codes.dtype.kind not in "iu":
+        raise ValueError(f"codes must be integers; got dtype {codes.dtype}")
+    codes, weights = contiguous(codes, np.int64), contiguous(weights, np.float32)
+    bad = kernels.first_bad(codes.reshape(-1), weights.reshape(-1))
+    if bad >= 0 and codes.flat[bad] < 0:
+        raise ValueError(f"codes must not be negative; got {codes.flat[bad]}")
+    if bad >= 0:
+        raise ValueError(f"weights must be finite and not negative; got {weights.flat[bad]}")
+    return codes, weights

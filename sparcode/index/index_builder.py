@@ -1,15 +1,18 @@
-"""Build an inverted index block by block: the table of all scores is never held, and a build that was stopped can go on."""
+"""Build an inverted index block by block, so that the table of all scores is never held."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
+from sparcode.data.interactions import offsets
+from sparcode.device import thread_pool
 from sparcode.index import build_kernels
-from sparcode.index.block_cut import BlockCut, cut_block, row_ranges
 from sparcode.index.coded_model import CodedModel
 from sparcode.index.growing_postings import GrowingPostings
 from sparcode.index.inverted_index import BuildStopped, InvertedIndex, merged, threshold32
@@ -22,139 +25,6 @@ SPLIT_ABOVE, BLOCK_PARTS = 1 << 20, 5
 THREADS_ABOVE = 1 << 16
 
 
-class IndexBuilder:
-    """Scores the codes in use and keeps what lies above the floor, a block at a time.
-
-    While a block is scored, threads cut and sort the one before. In memory are the postings so far, with some room to grow, and of the
-    scores one block; two blocks where they are no larger than 4 MiB. The index does not depend on the number of threads.
-
-    Parameters
-    ----------
-    model
-        Scores codes; must not change between the runs of one builder.
-    codes_in_use
-        Integers of any shape; repeats count once.
-    floor
-        The lowest threshold the index can serve; -inf keeps everything.
-    block_codes
-        Codes in work at a time. Fewer where a block would grow beyond 2**25 scores; blocks of more than 2**20 scores are scored in parts.
-    n_threads
-        Threads that cut and sort beside the one that scores; 0 takes one per processor. 1 starts none: everything happens in turn.
-
-    Raises
-    ------
-    ValueError
-        If the floor is NaN or +inf, codes are no integers or negative, `block_codes` is below 1 or `n_threads` below 0.
-    """
-
-    def __init__(self, model: CodedModel, codes_in_use: np.ndarray, floor: float, block_codes: int, n_threads: int = 0) -> None:
-        if n_threads < 0:
-            raise ValueError(f"n_threads must not be negative; got {n_threads}")
-        self._model = model
-        self._floor = threshold32(floor, "floor")
-        self._codes = distinct_code_list(codes_in_use)
-        step = block_step(model.n_items, block_codes)
-        self._step = max(1, step // BLOCK_PARTS) if step * model.n_items > SPLIT_ABOVE else step
-        self._n_threads = n_threads or os.cpu_count() or 1
-        self._item_ids = np.arange(model.n_items, dtype=np.int32)
-        self._lengths = np.zeros(len(self._codes), dtype=np.int64)
-        self._postings = GrowingPostings()
-        self._done = 0
-        self._waiting: list[Future[BlockCut]] = []
-        self._index: InvertedIndex | None = None
-
-    @property
-    def done(self) -> int:
-        """Codes whose lists are finished."""
-        return self._done
-
-    @property
-    def total(self) -> int:
-        """Codes in all."""
-        return len(self._codes)
-
-    def run(self, should_stop: Callable[[], bool] | None = None, on_progress: Callable[[int, int], None] | None = None) -> InvertedIndex:
-        """Build what is not built yet. From one thread at a time.
-
-        Parameters
-        ----------
-        should_stop
-            Asked before every block (or part of one) is scored.
-        on_progress
-            Told ``(codes done, codes in all)`` after every one, in order.
-
-        Returns
-        -------
-        InvertedIndex
-            One list per code, empty where nothing is above the floor. The same object when called again.
-
-        Raises
-        ------
-        BuildStopped
-            If `should_stop` said so. Blocks scored by then are kept, as they are when the model or a callable raises: another call goes on
-            behind them.
-        ValueError
-            If the model's scores are not finite or of another shape.
-        """
-        if self._index is not None:
-            return self._index
-        is_stopped = False
-        tell = on_progress or _tell_nobody
-        with ThreadPoolExecutor(self._n_threads, thread_name_prefix="index-builder") as pool:
-            try:
-                for start in range(self._done, self.total, self._step):
-                    is_stopped = should_stop is not None and should_stop()
-                    if is_stopped:
-                        break
-                    scores = code_scores(self._model, self._codes[start : start + self._step])
-                    is_more_done = self._collect()
-                    self._cut(scores, pool)
-                    if is_more_done:
-                        tell(self.done, self.total)
-                if self._collect():
-                    tell(self.done, self.total)
-            finally:
-                self._collect()
-        if is_stopped:
-            raise BuildStopped(f"stopped after {self.done} of {self.total} codes")
-        indptr = np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64)
-        self._index = InvertedIndex(self._codes, indptr, *self._postings.finished(), self._model.n_items, float(self._floor))
-        return self._index
-
-    def _cut(self, scores: np.ndarray, pool: ThreadPoolExecutor) -> None:
-        """Start cutting a block, each thread some of its lists."""
-        if self._n_threads == 1 or scores.size < THREADS_ABOVE:
-            cut: Future[BlockCut] = Future()
-            cut.set_result(cut_block(scores, self._item_ids, self._floor))
-            self._waiting = [cut]
-            return
-        ranges = row_ranges(len(scores), self._n_threads)
-        self._waiting = [pool.submit(cut_block, scores[first:last], self._item_ids, self._floor) for first, last in ranges]
-
-    def _collect(self) -> bool:
-        """Wait for the block that is being cut and keep its postings; False: there is none."""
-        waiting, self._waiting = self._waiting, []
-        # All of them before any is kept: a block of which one failed is not half there.
-        cuts = [cut.result() for cut in waiting]
-        if not cuts:
-            return False
-        n_lists, n_keys = (sum(len(part) for part in parts) for parts in zip(*((cut.lengths, cut.keys) for cut in cuts), strict=True))
-        expected = (int(self._lengths.sum()) + n_keys) * self.total // (self._done + n_lists)
-        # One claim for all of the block, for it may fail: then nothing of it is there, and it is scored again.
-        item_ids, scores = self._postings.claim(n_keys, expected)
-        for cut in cuts:
-            own, item_ids = np.split(item_ids, [len(cut.keys)])
-            own_scores, scores = np.split(scores, [len(cut.keys)])
-            build_kernels.split_keys(cut.keys, own, own_scores)
-            self._lengths[self._done : self._done + len(cut.lengths)] = cut.lengths
-            self._done += len(cut.lengths)
-        return True
-
-
-def _tell_nobody(done: int, total: int) -> None:
-    pass
-
-
 def build_index(
     model: CodedModel,
     codes_in_use: np.ndarray,
@@ -162,23 +32,27 @@ def build_index(
     block_codes: int,
     should_stop: Callable[[], bool] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    n_threads: int = 0,
 ) -> InvertedIndex:
-    """Score the codes in use and keep what lies above the floor; `IndexBuilder` is the same for a build that goes on after a stop.
+    """Score the codes in use and keep what lies above the floor.
+
+    While a block is scored, threads cut and sort the one before. In memory are the postings so far, with some room to grow, and of the
+    scores one block; two blocks where they are no larger than 4 MiB. The index does not depend on the number of threads.
 
     Parameters
     ----------
-    model
-        Scores codes.
     codes_in_use
         Integers of any shape; repeats count once.
     floor
         The lowest threshold the index can serve; -inf keeps everything.
     block_codes
-        Codes in work at a time: only their scores are held beside the postings.
+        Codes in work at a time. Fewer where a block would grow beyond 2**25 scores; blocks of more than 2**20 scores are scored in parts.
     should_stop
-        Asked before every block.
+        Asked before every block (or part of one) is scored.
     on_progress
-        Told ``(codes done, codes in all)`` after every block.
+        Told ``(codes done, codes in all)`` after every one, in order.
+    n_threads
+        Threads that cut and sort beside the one that scores; 0 takes one per processor. 1 uses none: everything happens in turn.
 
     Returns
     -------
@@ -190,24 +64,36 @@ def build_index(
     BuildStopped
         If `should_stop` said so.
     ValueError
-        If the floor is NaN or +inf, codes are negative or the model's scores are not finite.
+        If the floor is NaN or +inf, codes are no integers or negative, `block_codes` is below 1, `n_threads` below 0, or the model's scores
+        are not finite or of another shape.
     """
-    return IndexBuilder(model, codes_in_use, floor, block_codes).run(should_stop, on_progress)
+    if n_threads < 0:
+        raise ValueError(f"n_threads must not be negative; got {n_threads}")
+    lowest, codes = threshold32(floor, "floor"), distinct_code_list(codes_in_use)
+    step = block_step(model.n_items, block_codes)
+    step = max(1, step // BLOCK_PARTS) if step * model.n_items > SPLIT_ABOVE else step
+    item_ids, n_threads = np.arange(model.n_items, dtype=np.int32), n_threads or os.cpu_count() or 1
+    built = _Built(len(codes))
+    waiting: list[Future[BlockCut]] = []
+
+    def collect() -> None:
+        if waiting:
+            built.add(waiting)
+            if on_progress is not None:
+                on_progress(built.n_lists, len(codes))
+
+    for start in range(0, len(codes), step):
+        if should_stop is not None and should_stop():
+            raise BuildStopped(f"stopped after {start} of {len(codes)} codes")
+        scores = code_scores(model, codes[start : start + step])
+        collect()
+        waiting = _start_cut(scores, item_ids, lowest, n_threads)
+    collect()
+    return InvertedIndex(codes, offsets(built.lengths), *built.postings.finished(), model.n_items, float(lowest))
 
 
 def add_lists(index: InvertedIndex, model: CodedModel, codes: np.ndarray, block_codes: int) -> InvertedIndex:
     """A new index with lists for more codes, under the same floor; codes that have a list keep it.
-
-    Parameters
-    ----------
-    index
-        Stays as it is.
-    model
-        The model the index was built from.
-    codes
-        Integers of any shape.
-    block_codes
-        Codes scored at a time.
 
     Raises
     ------
@@ -219,3 +105,66 @@ def add_lists(index: InvertedIndex, model: CodedModel, codes: np.ndarray, block_
     codes = distinct_code_list(codes)
     missing = codes[index.rows_of(codes) < 0]
     return merged(index, build_index(model, missing, index.floor, block_codes)) if len(missing) else index
+
+
+class BlockCut(NamedTuple):
+    """Kept postings of n lists.
+
+    Attributes
+    ----------
+    keys
+        uint64, see `sparcode.index.build_kernels`; list after list, ascending within each.
+    lengths
+        (n,) int64, postings of each list.
+    """
+
+    keys: np.ndarray
+    lengths: np.ndarray
+
+
+def cut_block(scores: np.ndarray, item_ids: np.ndarray, floor: np.float32) -> BlockCut:
+    """Keep the scores (n, m) float32 above the floor, sorted; `item_ids` (m,) int32 are the columns' items. Releases the GIL."""
+    lengths = np.empty(len(scores), dtype=np.int64)
+    build_kernels.count_above(scores, floor, lengths)
+    ends = np.cumsum(lengths)
+    keys = np.empty(int(lengths.sum()) + 1, dtype=np.uint64)
+    build_kernels.write_keys(scores, item_ids, floor, keys)
+    for start, end in zip(ends - lengths, ends, strict=True):
+        keys[start:end].sort()
+    return BlockCut(keys[:-1], lengths)
+
+
+def row_ranges(n_rows: int, n_ranges: int) -> list[tuple[int, int]]:
+    """Bounds of at most `n_ranges` runs of nearly equal size that make up `n_rows` rows; none is empty."""
+    edges = np.linspace(0, n_rows, min(n_ranges, n_rows) + 1).astype(np.int64).tolist() if n_rows else []
+    return list(pairwise(edges))
+
+
+def _start_cut(scores: np.ndarray, item_ids: np.ndarray, floor: np.float32, n_threads: int) -> list[Future[BlockCut]]:
+    """Cut a block, each thread some of its lists."""
+    if n_threads == 1 or scores.size < THREADS_ABOVE:
+        cut: Future[BlockCut] = Future()
+        cut.set_result(cut_block(scores, item_ids, floor))
+        return [cut]
+    pool = thread_pool(n_threads)
+    return [pool.submit(cut_block, scores[first:last], item_ids, floor) for first, last in row_ranges(len(scores), n_threads)]
+
+
+class _Built:
+    """The first `n_lists` of all lists."""
+
+    def __init__(self, n_all: int) -> None:
+        self.n_lists = 0
+        self.lengths = np.zeros(n_all, dtype=np.int64)
+        self.postings = GrowingPostings()
+
+    def add(self, waiting: list[Future[BlockCut]]) -> None:
+        """Wait for a block that is being cut and append its postings; `waiting` is emptied, so that no block outlives this call."""
+        cuts = [cut.result() for cut in waiting]
+        waiting.clear()
+        n_lists, n_keys = sum(len(cut.lengths) for cut in cuts), sum(len(cut.keys) for cut in cuts)
+        expected = (int(self.lengths.sum()) + n_keys) * len(self.lengths) // (self.n_lists + n_lists)
+        for cut in cuts:
+            build_kernels.split_keys(cut.keys, *self.postings.claim(len(cut.keys), expected))
+            self.lengths[self.n_lists : self.n_lists + len(cut.lengths)] = cut.lengths
+            self.n_lists += len(cut.lengths)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparcode.data.interactions import offsets
 from sparcode.index import build_kernels, kernels
 from sparcode.index.build_kernels import Lists
-from sparcode.index.code_rows import find_rows
 from sparcode.index.search_arrays import contiguous
 
 ARRAY_DTYPES = {"codes": np.int64, "indptr": np.int64, "item_ids": np.int32, "scores": np.float32}
@@ -165,7 +165,7 @@ def lists_of_codes(stored: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, i
     """
     codes = contiguous(codes, np.int64)
     rows = np.empty(codes.shape, dtype=np.int64)
-    return rows, find_rows(stored, codes.reshape(-1), rows.reshape(-1))
+    return rows, kernels.find_rows(stored, codes.reshape(-1), rows.reshape(-1))
 
 
 def size_of_parts(n_lists: int, n_postings: int) -> dict[str, int]:
@@ -179,7 +179,7 @@ def merged(one: InvertedIndex, other: InvertedIndex) -> InvertedIndex:
     codes = np.concatenate([one.codes, other.codes])
     order = np.argsort(codes, kind="stable")
     lengths = np.concatenate([np.diff(one.indptr), np.diff(other.indptr)])[order]
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    indptr = offsets(lengths)
     item_ids, scores = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1], dtype=np.float32)
     targets = np.empty(len(codes), dtype=np.int64)
     targets[order] = indptr[:-1]

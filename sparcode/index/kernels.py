@@ -1,9 +1,9 @@
-"""Compiled loops of the index: search in lists, search in blocks, dense top-k, prefix ends.
+"""Compiled loops of the index: search in lists, search in blocks, dense top-k, look-up of codes, prefix ends.
 
-All of these are in this one file because the on-disk cache of compiled functions only notices changes to a function's own file.
+All are in this one file because numba's on-disk cache notices changes to a function's own file only.
 Loops over part of an array go over a slice, and item ids are made unsigned: an index that might be negative costs a test and a jump.
-The loops hold no lock of the interpreter and start no threads of their own: callers may run them from several Python threads at
-once, which numba's own parallel loops do not survive under every threading layer. Nothing is allocated per query.
+The loops release the GIL and start no threads: callers may run them from several Python threads at once, which numba's own parallel
+loops do not survive under every threading layer. Nothing is allocated per query.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from sparcode.index.code_rows import find_rows, first_bad
 from sparcode.index.search_arrays import Blocks, Postings, SearchRows, Workspace, new_workspace
 
 # So many candidates beyond k are gathered before the k-th best is looked for again.
@@ -204,6 +203,107 @@ def dense_top_k(
         for at in range(seen_indptr[row], seen_indptr[row + 1]):
             is_seen[seen_items[at]] = False
     return bad_row
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def best_unseen(
+    found: np.ndarray,
+    scores: np.ndarray,
+    seen_indptr: np.ndarray,
+    seen_items: np.ndarray,
+    rows: np.ndarray,
+    item_ids_out: np.ndarray,
+    scores_out: np.ndarray,
+) -> None:
+    """Write the best k unseen items of every row, ordered by score, then lower item id; short rows are filled up with -1 and -inf.
+
+    Parameters
+    ----------
+    found, scores
+        (n, W) int64 and float32, best first up to rounding; a negative item is none.
+    seen_indptr, seen_items
+        (B + 1,) int64 and (m,) int32, the items that each query must not return.
+    rows
+        (n,) int64, which query each row of `found` belongs to.
+    item_ids_out, scores_out
+        (B, k) int32 and float32; only the rows named are written.
+    """
+    k = item_ids_out.shape[1]
+    kept_items, kept_scores = np.empty(found.shape[1], np.int32), np.empty(found.shape[1], np.float32)
+    for number in range(len(rows)):
+        row = rows[number]
+        seen = np.sort(seen_items[seen_indptr[row] : seen_indptr[row + 1]])
+        size = 0
+        for place in range(found.shape[1]):
+            item = found[number, place]
+            if item < 0:
+                continue
+            at = np.searchsorted(seen, item)
+            if at < len(seen) and seen[at] == item:
+                continue
+            score = scores[number, place]
+            # Nearly in order already, so insertion moves little.
+            slot = size
+            while slot > 0 and (kept_scores[slot - 1] < score or (kept_scores[slot - 1] == score and kept_items[slot - 1] > item)):
+                kept_items[slot], kept_scores[slot] = kept_items[slot - 1], kept_scores[slot - 1]
+                slot -= 1
+            kept_items[slot], kept_scores[slot] = item, score
+            size += 1
+        for place in range(k):
+            item_ids_out[row, place] = kept_items[place] if place < size else -1
+            scores_out[row, place] = kept_scores[place] if place < size else -np.inf
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def find_rows(stored: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> int:
+    """Write where each code stands in the stored ones, -1 where it does not.
+
+    Parameters
+    ----------
+    stored
+        (n,) int64, ascending without repeats.
+    codes
+        (m,) int64.
+    rows
+        (m,) int64, written.
+
+    Returns
+    -------
+    int
+        Codes that are not stored.
+    """
+    missing = 0
+    for place in range(len(codes)):
+        code = codes[place]
+        low, high = 0, len(stored)
+        while low < high:
+            middle = (low + high) // 2
+            if stored[middle] < code:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(stored) and stored[low] == code:
+            rows[place] = low
+        else:
+            rows[place] = -1
+            missing += 1
+    return missing
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def first_bad(codes: np.ndarray, weights: np.ndarray) -> int:
+    """Place of the first code that is negative or weight that is negative or not finite; -1 if all are good.
+
+    Parameters
+    ----------
+    codes, weights
+        (m,) int64 and float32.
+    """
+    for place in range(len(codes)):
+        # Written so that a NaN, which compares as false, is bad.
+        if codes[place] < 0 or not (weights[place] >= 0 and weights[place] < np.inf):
+            return place
+    return -1
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -637,3 +737,4 @@ def warm_up() -> None:
         search_blocks(rows, blocks, 1, threshold, new_workspace(2, 1, 1, 1, 1), *out)
     is_seen, best = np.zeros(1, dtype=np.bool_), np.empty(2, dtype=np.uint64)
     dense_top_k(np.zeros((1, 1), dtype=np.float32), one, ids, nobody, is_seen, best, *out)
+    best_unseen(np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1), dtype=np.float32), one, ids, np.zeros(1, dtype=np.int64), *out)

@@ -16,9 +16,9 @@ from sparcode.config import PostingsKind
 from sparcode.index.block_index import BlockIndex, ScoreType, block_bytes, block_index
 from sparcode.index.coded_model import CodedModel
 from sparcode.index.inverted_index import InvertedIndex, size_of_parts
-from sparcode.index.ordering import ascending_bits, scores_of_bits
 from sparcode.index.score_table import distinct_code_list, iter_score_blocks
 
+_SIGN = np.uint32(0x8000_0000)
 SCORE_TYPES: dict[str, ScoreType] = {"blocked": "float32", "quantized": "uint16"}
 # Beyond this many scores (128 MiB) a floor is estimated from a sample of codes.
 MAX_SAMPLED_SCORES = 1 << 25
@@ -266,3 +266,15 @@ def cut_above(scores: np.ndarray, n_kept: int) -> float:
             return float(cut)
     finite = scores[scores > -np.inf]
     return float(np.nextafter(finite.min(), np.float32(-np.inf)))
+
+
+def ascending_bits(scores: np.ndarray) -> np.ndarray:
+    """float32 (no NaN) -> uint32 in the same order: IEEE bits, with negative numbers flipped. Negative zero counts as zero."""
+    bits = (np.asarray(scores, dtype=np.float32) + np.float32(0)).view(np.uint32)
+    return np.where(bits & _SIGN, ~bits, bits | _SIGN)
+
+
+def scores_of_bits(bits: np.ndarray) -> np.ndarray:
+    """Inverse of `ascending_bits`."""
+    bits = np.asarray(bits, dtype=np.uint32)
+    return np.where(bits & _SIGN, bits ^ _SIGN, ~bits).view(np.float32)

@@ -74,13 +74,6 @@ def iter_score_blocks(model: CodedModel, codes: np.ndarray, block_codes: int) ->
 def block_step(n_items: int, block_codes: int) -> int:
     """Codes to score at a time: as many as asked for, fewer where a block would grow beyond 2**25 scores.
 
-    Parameters
-    ----------
-    n_items
-        Items each code is scored against.
-    block_codes
-        At least 1.
-
     Raises
     ------
     ValueError
@@ -91,30 +84,15 @@ def block_step(n_items: int, block_codes: int) -> int:
     return max(1, min(block_codes, MAX_BLOCK_SCORES // max(n_items, 1)))
 
 
-def code_scores(model: CodedModel, codes: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
-    """Scores of the given codes against every item, or against some, checked.
-
-    Parameters
-    ----------
-    model
-        Scores codes.
-    codes
-        (n,) int64.
-    items
-        (m,) int64; None scores every item.
-
-    Returns
-    -------
-    np.ndarray
-        (n, I) or (n, m) float32, contiguous and writeable.
+def code_scores(model: CodedModel, codes: np.ndarray) -> np.ndarray:
+    """Scores of codes (n,) int64 against every item: (n, I) float32, contiguous and writeable.
 
     Raises
     ------
     ValueError
         If the model returns another shape, NaN or +inf.
     """
-    scores = np.asarray(model.score_codes(codes) if items is None else model.score_codes(codes, items), dtype=np.float32)
-    expected = (len(codes), model.n_items if items is None else len(items))
+    scores, expected = np.asarray(model.score_codes(codes), dtype=np.float32), (len(codes), model.n_items)
     if scores.shape != expected:
         raise ValueError(f"score_codes must return {expected} scores for {len(codes)} codes; got {scores.shape}")
     # The largest score is NaN if any is, so one pass finds both.

@@ -91,14 +91,3 @@ def dead_share(codes: np.ndarray, n_codebooks: int, codebook_size: int) -> np.nd
         As `usage_counts`.
     """
     return np.mean(usage_counts(codes, n_codebooks, codebook_size) == 0, axis=1)
-
-
-def distinct_codes(codes: np.ndarray) -> int:
-    """Number of different composite codes.
-
-    Parameters
-    ----------
-    codes
-        Integers of any shape.
-    """
-    return len(np.unique(codes))

@@ -18,12 +18,7 @@ from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.contract import Retriever
 from sparcode.retrieval.list_store import Unseen
-from sparcode.retrieval.sparse_retriever import SparseRetriever
-
-N_THRESHOLDS = 100
-LEAST_DENSITY = 1e-3
-# Sorting all scores of a huge index to place the slider's stops would take seconds; a sample places them as well.
-MAX_SORTED_SCORES = 2_000_000
+from sparcode.retrieval.sparse import SparseRetriever
 
 
 class Evaluation(NamedTuple):
@@ -167,20 +162,6 @@ class Explorer:
         self._retriever = SparseRetriever(model, index, max(model.threshold, index.floor), unseen)
         self._codes, self._weights = model.encode(evaluation.queries)
 
-    @cached_property
-    def thresholds(self) -> np.ndarray:
-        """(n,) float64 ascending: about `N_THRESHOLDS` stops at even steps of the logarithm of the share kept, tau among them."""
-        scores = self.index.scores
-        if len(scores) == 0:
-            return np.array([self.default_threshold])
-        sample = scores if len(scores) <= MAX_SORTED_SCORES else scores[:: -(-len(scores) // MAX_SORTED_SCORES)]
-        ordered = np.sort(sample)[::-1]
-        share_stored = len(scores) / (self.index.n_lists * self.index.n_items)
-        shares = np.geomspace(1.0, min(1.0, LEAST_DENSITY / share_stored), N_THRESHOLDS)
-        positions = np.minimum((shares * len(ordered)).astype(np.int64), len(ordered) - 1)
-        stops = np.unique(np.concatenate([ordered[positions].astype(np.float64), [self.index.floor, self.default_threshold]]))
-        return stops[(stops >= self.index.floor) & np.isfinite(stops)]
-
     @property
     def default_threshold(self) -> float:
         """The tau the model was trained to be served at."""
@@ -202,10 +183,6 @@ class Explorer:
         density = kept / max(1, self.index.n_lists * self.index.n_items)
         short = int((found[:, -1] < 0).sum())
         return ExplorerPoint(tau, density, recall, ndcg, precision, self.index.size_bytes(tau), kept, lengths, short)
-
-    def curve(self) -> list[ExplorerPoint]:
-        """Figures at every stop of `thresholds`."""
-        return [self.at(float(tau)) for tau in self.thresholds]
 
     def latency(self, tau: float, n_calls: int = 200, seed: int = 0) -> Latency:
         """Single-query retrieval at one threshold, encoding included."""

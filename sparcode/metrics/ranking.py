@@ -1,123 +1,39 @@
 """Ranking metrics: one value per query, the caller averages.
 
 All take ``item_ids`` (B, k') int32 best first, with distinct items per row and -1 as padding, ``targets`` (B rows; repeats count once) and
-``k <= k'``. Order is taken as it comes: ties were settled by the retriever. A query without targets gives NaN, so that it cannot slip into
-an average unnoticed (``np.nanmean`` leaves it out).
+``1 <= k <= k'``; anything else is a ValueError. Order is taken as it comes: ties were settled by the retriever. A query without targets
+gives NaN, so that it cannot slip into an average unnoticed (``np.nanmean`` leaves it out).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from sparcode.data.interactions import Histories
-from sparcode.retrieval.top_k import check_k
+from sparcode.retrieval.contract import check_k
 
 
 def recall_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
-    """Recall@k = hits in the first k / number of targets (all of them, also where there are more than k).
-
-    Parameters
-    ----------
-    item_ids
-        (B, k') int32, best first.
-    targets
-        B rows.
-    k
-        Cut, at most k'.
-
-    Returns
-    -------
-    np.ndarray
-        (B,) float64 in [0, 1]; NaN without targets.
-
-    Raises
-    ------
-    ValueError
-        If the rows do not match or `k` is outside [1, k'].
-    """
-    hits, n_targets = hit_matrix(item_ids, targets)
-    return _recall(hits, n_targets, _checked_cut(k, hits))
+    """Recall@k = hits in the first k / number of targets (all of them, also where there are more than k): (B,) float64 in [0, 1]."""
+    hits, n_targets = _hits_within(item_ids, targets, k)
+    return _share(hits.sum(axis=1), n_targets)
 
 
 def precision_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
-    """Precision@k = hits in the first k / k (also where fewer than k items came back).
-
-    Parameters
-    ----------
-    item_ids
-        (B, k') int32, best first.
-    targets
-        B rows.
-    k
-        Cut, at most k'.
-
-    Returns
-    -------
-    np.ndarray
-        (B,) float64 in [0, 1]; NaN without targets.
-
-    Raises
-    ------
-    ValueError
-        If the rows do not match or `k` is outside [1, k'].
-    """
-    hits, n_targets = hit_matrix(item_ids, targets)
-    return _precision(hits, n_targets, _checked_cut(k, hits))
+    """Precision@k = hits in the first k / k (also where fewer than k items came back): (B,) float64 in [0, 1]."""
+    hits, n_targets = _hits_within(item_ids, targets, k)
+    return np.where(n_targets > 0, hits.sum(axis=1) / k, np.nan)
 
 
 def ndcg_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
-    """NDCG@k = DCG / ideal DCG, DCG = sum over hits at rank r (from 1) of 1 / log2(r + 1); ideal: min(k, number of targets) hits on top.
+    """NDCG@k = DCG / ideal DCG: (B,) float64 in [0, 1].
 
-    Parameters
-    ----------
-    item_ids
-        (B, k') int32, best first.
-    targets
-        B rows.
-    k
-        Cut, at most k'.
-
-    Returns
-    -------
-    np.ndarray
-        (B,) float64 in [0, 1]; NaN without targets.
-
-    Raises
-    ------
-    ValueError
-        If the rows do not match or `k` is outside [1, k'].
+    DCG = sum over hits at rank r (from 1) of 1 / log2(r + 1); the ideal has min(k, number of targets) hits on top.
     """
-    hits, n_targets = hit_matrix(item_ids, targets)
-    return _ndcg(hits, n_targets, _checked_cut(k, hits))
-
-
-def ranking_metrics(item_ids: np.ndarray, targets: Histories, ks: Sequence[int]) -> dict[str, np.ndarray]:
-    """Recall, precision and NDCG at several cuts, with the hits looked up once.
-
-    Parameters
-    ----------
-    item_ids
-        (B, k') int32, best first.
-    targets
-        B rows.
-    ks
-        Cuts, each at most k'.
-
-    Returns
-    -------
-    dict
-        ``"recall@50"`` and so on to (B,) float64.
-
-    Raises
-    ------
-    ValueError
-        If the rows do not match or a cut is outside [1, k'].
-    """
-    hits, n_targets = hit_matrix(item_ids, targets)
-    metrics = {"recall": _recall, "precision": _precision, "ndcg": _ndcg}
-    return {f"{name}@{k}": metric(hits, n_targets, _checked_cut(k, hits)) for name, metric in metrics.items() for k in ks}
+    hits, n_targets = _hits_within(item_ids, targets, k)
+    gains = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[0], np.cumsum(gains)])[np.minimum(n_targets, k)]
+    return _share(hits @ gains, ideal)
 
 
 def hit_matrix(item_ids: np.ndarray, targets: Histories) -> tuple[np.ndarray, np.ndarray]:
@@ -157,25 +73,13 @@ def hit_matrix(item_ids: np.ndarray, targets: Histories) -> tuple[np.ndarray, np
     return found & (item_ids >= 0), n_targets
 
 
-def _checked_cut(k: int, hits: np.ndarray) -> int:
+def _hits_within(item_ids: np.ndarray, targets: Histories, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """(B, k) bool hits in the first k, and (B,) int64 targets."""
+    hits, n_targets = hit_matrix(item_ids, targets)
     if check_k(k) > hits.shape[1]:
         raise ValueError(f"k must be at most {hits.shape[1]}, the items retrieved per query; got {k}")
-    return int(k)
+    return hits[:, :k], n_targets
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
-
-
-def _recall(hits: np.ndarray, n_targets: np.ndarray, k: int) -> np.ndarray:
-    return _share(hits[:, :k].sum(axis=1), n_targets)
-
-
-def _precision(hits: np.ndarray, n_targets: np.ndarray, k: int) -> np.ndarray:
-    return np.where(n_targets > 0, hits[:, :k].sum(axis=1) / k, np.nan)
-
-
-def _ndcg(hits: np.ndarray, n_targets: np.ndarray, k: int) -> np.ndarray:
-    gains = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0], np.cumsum(gains)])[np.minimum(n_targets, k)]
-    return _share(hits[:, :k] @ gains, ideal)

@@ -33,11 +33,6 @@ class Metric:
     number_format: str
     scale: float = 1.0
 
-    @property
-    def axis_label(self) -> str:
-        """Label and unit."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
     def text(self, value: float) -> str:
         """The value as people read it, with its unit."""
         number = format(value * self.scale, self.number_format)
@@ -65,29 +60,6 @@ METRICS: dict[str, Metric] = {
         Metric("p99_ms", "Latency, 99th percentile", "ms", "lower", ".3f"),
         Metric("mean_ms", "Latency, mean", "ms", "lower", ".3f"),
         Metric("train_seconds", "Training time", "s", "lower", ",.1f"),
-        Metric("unseen_queries", "Queries with an unseen code", "", "lower", ",.0f"),
         Metric("unseen_codes", "Unseen codes", "", "lower", ",.0f"),
     )
 }
-
-
-def metric_of(name: str) -> Metric:
-    """Look a metric up.
-
-    Parameters
-    ----------
-    name
-        A key of `METRICS`, or one with a cut, such as ``"recall@50"``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such metric.
-    """
-    base, at, cut = name.partition("@")
-    if base not in METRICS or (at and (base not in ("recall", "precision", "ndcg") or not cut.isdecimal())):
-        raise ValueError(
-            f"unknown metric {name!r}; known are {', '.join(METRICS)}, and recall, precision and ndcg with a cut such as recall@50"
-        )
-    known = METRICS[base]
-    return Metric(name, f"{known.label}@{cut}", known.unit, known.direction, known.number_format, known.scale) if at else known

@@ -1,17 +1,62 @@
-"""One contract for every way to find items: `retrieve(queries, k) -> Retrieved`, and what it asks of the models behind it.
+"""One contract for every way to find items: `retrieve(queries, k, only) -> Retrieved`, and what it asks of the models behind it.
 
 Every retriever returns items ordered by score, then lower item id, never one that is in the query's own history, and pads short results
-with -1 and -inf. All but faiss, which would have to search again for what a filter leaves out, can be told which items may be returned.
+with -1 and -inf. An `ItemFilter` says which items may be returned at all: the best k are then those of the allowed items.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from sparcode.data.interactions import Histories
-from sparcode.retrieval.top_k import Retrieved
+from sparcode.index.search_arrays import contiguous
+from sparcode.retrieval.filters import ItemFilter
+
+# Shared by all searches, none of which writes on them.
+_NOTHING_SEEN = np.zeros(2, dtype=np.int64)
+_NO_ITEMS = np.zeros(0, dtype=np.int32)
+
+
+class Retrieved(NamedTuple):
+    """Items per query, best first: ordered by score, then lower item id.
+
+    Attributes
+    ----------
+    item_ids
+        (B, k) int32; -1 where a query has fewer than k items.
+    scores
+        (B, k) float32; -inf there.
+    """
+
+    item_ids: np.ndarray
+    scores: np.ndarray
+
+
+class Retriever(Protocol):
+    """The contract shared by sparse, exact and approximate search."""
+
+    def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
+        """The k best items of every query that are not in it.
+
+        Parameters
+        ----------
+        k
+            Items per query, at least 1; more than there are is padded.
+        only
+            Which items may be returned at all; None: every one.
+
+        Raises
+        ------
+        ValueError
+            If `k` is below 1, or the filter is over another catalogue.
+        """
+        ...
+
+    def size_bytes(self) -> dict[str, int]:
+        """Bytes of the arrays that serving needs, by part."""
+        ...
 
 
 class Scorer(Protocol):
@@ -36,22 +81,6 @@ class VectorModel(Protocol):
         ...
 
 
-class Retriever(Protocol):
-    """The contract shared by sparse, exact and approximate search.
-
-    Sparse and exact retrievers take a third argument, ``only``: an `ItemFilter` that says which items may be returned at all. The best k
-    are then those of the allowed items, whatever scores the others have.
-    """
-
-    def retrieve(self, queries: Histories, k: int) -> Retrieved:
-        """The k best items of every query that are not in it; `k` below 1 is a ValueError, above the catalogue is padded."""
-        ...
-
-    def size_bytes(self) -> dict[str, int]:
-        """Bytes of the arrays that serving needs, by part."""
-        ...
-
-
 @runtime_checkable
 class ReportsBytes(Protocol):
     """A scorer that knows the bytes of its arrays."""
@@ -59,3 +88,38 @@ class ReportsBytes(Protocol):
     def size_bytes(self) -> dict[str, int]:
         """Bytes by part."""
         ...
+
+
+def check_k(k: int) -> int:
+    """`k` as an int.
+
+    Raises
+    ------
+    ValueError
+        If `k` is not a whole number of at least 1.
+    """
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1; got {k!r}")
+    return int(k)
+
+
+def seen_arrays(seen: Histories | None, n_rows: int, n_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """``(indptr int64, items int32)`` of what each row must not return; `None` is nothing.
+
+    Raises
+    ------
+    ValueError
+        If `seen` has another number of rows or another catalogue.
+    """
+    if seen is None:
+        return (_NOTHING_SEEN if n_rows == 1 else np.zeros(n_rows + 1, dtype=np.int64)), _NO_ITEMS
+    if len(seen) != n_rows:
+        raise ValueError(f"seen must have one row per query, {n_rows}; got {len(seen)}")
+    if seen.n_items != n_items:
+        raise ValueError(f"seen is over a catalogue of {seen.n_items} items; the scores are over {n_items}")
+    return contiguous(seen.indptr, np.int64), contiguous(seen.items, np.int32)
+
+
+def empty_result(n_rows: int, k: int) -> Retrieved:
+    """Unwritten arrays for `n_rows` results."""
+    return Retrieved(np.empty((n_rows, k), dtype=np.int32), np.empty((n_rows, k), dtype=np.float32))

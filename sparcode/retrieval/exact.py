@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from sparcode.data.interactions import Histories
-from sparcode.index.coded_model import CodedModel
+from sparcode.index.coded_model import CodedModel, checked_codes
 from sparcode.index.score_table import code_scores
-from sparcode.retrieval.contract import ReportsBytes, Scorer
-from sparcode.retrieval.item_filter import ItemFilter
-from sparcode.retrieval.sparse_search import checked_rows
-from sparcode.retrieval.top_k import Retrieved, check_k, empty_result, top_k
+from sparcode.retrieval.contract import ReportsBytes, Retrieved, Scorer, check_k, empty_result
+from sparcode.retrieval.filters import ItemFilter
+from sparcode.retrieval.top_k import top_k
 
 # Dense scores are made this many at a time (64 MiB of float32), however many queries come at once.
 MAX_DENSE_SCORES = 1 << 24
@@ -34,7 +33,7 @@ class ExactRetriever:
         self._part_bytes = part_bytes
 
     def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
-        """The k best items of every query that are not in it; see `Retriever`. `only` says which items may be returned at all."""
+        """See `Retriever`."""
         result = empty_result(len(queries), check_k(k))
         step = max(1, MAX_DENSE_SCORES // max(self.scorer.n_items, 1))
         for start in range(0, len(queries), step):
@@ -60,15 +59,7 @@ class ExactRetriever:
 
 
 class SparseDirectScorer:
-    """The thresholded model scored directly, item by item: what a `SparseRetriever` must agree with.
-
-    Parameters
-    ----------
-    model
-        A trained SparCode model.
-    threshold
-        tau.
-    """
+    """The thresholded model scored directly, item by item: what a `SparseRetriever` must agree with."""
 
     def __init__(self, model: CodedModel, threshold: float) -> None:
         self.n_items = model.n_items
@@ -76,36 +67,22 @@ class SparseDirectScorer:
         self.threshold = threshold
 
     def score(self, queries: Histories) -> np.ndarray:
-        """(B, I) float32; see `sparse_direct_scores`."""
-        return sparse_direct_scores(self.model, queries, self.threshold)
+        """``y(query, item) = sum over s of w_s * ReLU(E(code_s, item) - tau)``, added in float32 in the order of the codes.
 
-
-def sparse_direct_scores(model: CodedModel, queries: Histories, threshold: float) -> np.ndarray:
-    """``y(query, item) = sum over s of w_s * ReLU(E(code_s, item) - tau)`` without an index, added in float32 in the order of the codes.
-
-    Parameters
-    ----------
-    model
-        A trained SparCode model.
-    queries
-        B rows.
-    threshold
-        tau.
-
-    Returns
-    -------
-    np.ndarray
-        (B, I) float32. A sum of 0 becomes -inf: no list holds the item, so it is not retrieved.
-    """
-    codes, weights = checked_rows(*model.encode(queries))
-    tau = np.float32(threshold)
-    scores = np.zeros((len(codes), model.n_items), dtype=np.float32)
-    step = max(1, MAX_DENSE_SCORES // max(codes.shape[1] * model.n_items, 1))
-    for start in range(0, len(codes), step):
-        block = slice(start, start + step)
-        distinct, rows = np.unique(codes[block], return_inverse=True)
-        kept = np.maximum(code_scores(model, distinct) - tau, np.float32(0))  # (n, I)
-        for slot_rows, slot_weights in zip(rows.reshape(codes[block].shape).T, weights[block].T, strict=True):
-            scores[block] += slot_weights[:, None] * kept[slot_rows]
-    scores[scores == 0] = -np.inf
-    return scores
+        Returns
+        -------
+        np.ndarray
+            (B, I) float32. A sum of 0 becomes -inf: no list holds the item, so it is not retrieved.
+        """
+        codes, weights = checked_codes(*self.model.encode(queries))
+        tau = np.float32(self.threshold)
+        scores = np.zeros((len(codes), self.n_items), dtype=np.float32)
+        step = max(1, MAX_DENSE_SCORES // max(codes.shape[1] * self.n_items, 1))
+        for start in range(0, len(codes), step):
+            block = slice(start, start + step)
+            distinct, rows = np.unique(codes[block], return_inverse=True)
+            kept = np.maximum(code_scores(self.model, distinct) - tau, np.float32(0))  # (n, I)
+            for slot_rows, slot_weights in zip(rows.reshape(codes[block].shape).T, weights[block].T, strict=True):
+                scores[block] += slot_weights[:, None] * kept[slot_rows]
+        scores[scores == 0] = -np.inf
+        return scores

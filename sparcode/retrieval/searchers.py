@@ -1,16 +1,24 @@
-"""Lists cut at a threshold, in either layout, as a search uses them."""
+"""Search for a batch of queries in lists cut at a threshold, in either layout, on several threads."""
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from typing import Protocol
 
 import numpy as np
 
+from sparcode.data.interactions import Histories, offsets
+from sparcode.device import thread_pool
 from sparcode.index import kernels
 from sparcode.index.block_index import BlockIndex, block_index, n_blocks_of
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.search_arrays import Postings, SearchRows, Workspace, contiguous, new_workspace
-from sparcode.retrieval.top_k import Retrieved
+from sparcode.retrieval.contract import Retrieved, check_k, empty_result, seen_arrays
+from sparcode.retrieval.filters import ItemFilter, denied_items
+
+# Handing rows to a thread costs about as much as searching this many.
+MIN_ROWS_PER_THREAD = 16
 
 
 class Searcher(Protocol):
@@ -81,7 +89,7 @@ class ListSearcher:
         """See `Searcher`."""
         parts = [searcher._counting(number) for searcher, numbers in ((self, own), (extra, others)) for number in numbers.tolist()]
         item_ids, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        indptr = _starts([len(part) for part, _ in parts])
+        indptr = offsets([len(part) for part, _ in parts])
         postings = Postings(indptr, indptr[1:].copy(), contiguous(item_ids, np.int32), contiguous(scores, np.float32))
         return ListSearcher(postings, self.threshold, self.n_items)
 
@@ -139,7 +147,7 @@ class BlockSearcher:
         }
         parts = [(index, slice(index.indptr[n], index.indptr[n + 1])) for index, ns in ((one, own), (other, others)) for n in ns.tolist()]
         postings = {name: np.concatenate([getattr(index, name)[part] for index, part in parts]) for name in ("offsets", "scores")}
-        indptr = _starts([part.stop - part.start for _, part in parts])
+        indptr = offsets([part.stop - part.start for _, part in parts])
         # Codes play no part in a search.
         codes, floor = np.arange(len(parts), dtype=np.int64), float(np.float32(self.threshold))
         return BlockSearcher(
@@ -151,5 +159,73 @@ class BlockSearcher:
         return self._index.posting_list(number)
 
 
-def _starts(lengths: list[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+class BatchSearch:
+    """The threads that a batch may use, and a workspace for each; for searchers that need the same workspaces.
+
+    Parameters
+    ----------
+    n_threads
+        0 takes one per processor.
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        if n_threads < 0:
+            raise ValueError(f"n_threads must not be negative; got {n_threads}")
+        self._n_threads = n_threads or os.cpu_count() or 1
+        self._free: deque[Workspace] = deque()
+
+    def search(
+        self, searcher: Searcher, lists: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int, only: ItemFilter | None
+    ) -> tuple[Retrieved, int]:
+        """The k best unseen items of every row of lists; the same for any number of threads.
+
+        Parameters
+        ----------
+        lists
+            (B, S) int64, numbers of the searcher's lists.
+        weights
+            (B, S) float32.
+        seen
+            B rows of items to leave out.
+
+        Returns
+        -------
+        tuple
+            `Retrieved`, only items with a score above 0; and how many postings were added up.
+        """
+        n_rows, n_slots = lists.shape
+        result = empty_result(n_rows, check_k(k))
+        lists = contiguous(lists, np.int64)
+        seen_indptr, seen_items = seen_arrays(seen, n_rows, searcher.n_items)
+        denied = denied_items(only, searcher.n_items)
+
+        def run(rows: SearchRows, found: Retrieved) -> int:
+            workspace = self._take(searcher, k, n_slots)
+            n_read = searcher.run(rows, workspace, found)
+            # Not after an error, which may leave sums in it.
+            self._free.append(workspace)
+            return n_read
+
+        n_parts = max(1, min(self._n_threads, n_rows // MIN_ROWS_PER_THREAD))
+        if n_parts == 1:
+            return result, run(SearchRows(lists, weights, seen_indptr, seen_items, denied), result)
+        # Queries differ in cost, so every thread gets several parts.
+        n_parts = min(4 * n_parts, n_rows // MIN_ROWS_PER_THREAD)
+        parts = [slice(n_rows * part // n_parts, n_rows * (part + 1) // n_parts) for part in range(n_parts)]
+        rows = [SearchRows(lists[p], weights[p], seen_indptr[p.start : p.stop + 1], seen_items, denied) for p in parts]
+        found = [Retrieved(result.item_ids[p], result.scores[p]) for p in parts]
+        return result, sum(thread_pool(self._n_threads).map(run, rows, found))
+
+    def _take(self, searcher: Searcher, k: int, n_slots: int) -> Workspace:
+        try:
+            free = self._free.pop()
+        except IndexError:
+            return searcher.workspace(k, n_slots)
+        if len(free.best) > 2 * k and free.positions.shape[1] >= n_slots and len(free.bounds) >= n_slots:
+            return free
+        return searcher.workspace(max(k, len(free.best) // 2), max(n_slots, free.positions.shape[1]))

@@ -20,7 +20,7 @@ from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.trainable import TrainableModel
 from sparcode.model.two_tower import TwoTowerModel
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.epoch_record import EpochRecord
 from sparcode.training.spectral_start import start_spectrally
 from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher

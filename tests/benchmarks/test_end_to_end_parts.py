@@ -15,7 +15,7 @@ from sparcode.comparison.pareto import pareto_front
 from sparcode.comparison.serving_peers import FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, Peer
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet, Split
-from sparcode.retrieval.top_k import Retrieved
+from sparcode.retrieval.contract import Retrieved
 
 
 def point(kind: str, recall: float, p50_ms: float, size_bytes: int = 10, setting: str = "a") -> ServedPoint:

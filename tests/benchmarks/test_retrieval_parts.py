@@ -24,8 +24,8 @@ from benchmarks.retrieval_cases import (
     uncut_best,
 )
 from sparcode.index.score_table import code_scores
-from sparcode.retrieval.faiss_configs import FlatConfig
-from sparcode.retrieval.faiss_search import build_faiss, search_faiss
+from sparcode.retrieval.faiss import search_faiss
+from sparcode.retrieval.faiss_index import FlatConfig, build_faiss
 from tests.tiny import tiny_model, tiny_split
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sparcode.data.deezer import deezer_accuracy, read_deezer
 from sparcode.data.deezer_split import read_deezer_split
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.store import load_run
 from tests.commands.conftest import Command
 from tests.deezer_release import BLOCKS, COUNTS, N_SONGS, N_USERS, WIDTH, write_planted_release

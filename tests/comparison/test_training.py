@@ -25,7 +25,7 @@ from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import Cut, as_served
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 
 K = 10

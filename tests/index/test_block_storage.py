@@ -13,7 +13,7 @@ import pytest
 from sparcode.index.block_index import BLOCK_ARRAYS, BlockIndex, block_index
 from sparcode.index.index_builder import build_index
 from sparcode.index.storage import load_index, save_index
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from tests.fakes import TableModel
 
 SCORE_TYPES = ["float32", "uint16"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from sparcode.index import pruning
 from sparcode.index.block_index import BlockIndex, shift_for
@@ -15,8 +16,10 @@ from sparcode.index.pruning import (
     KeepDensity,
     TopPerList,
     as_served,
+    ascending_bits,
     bytes_as,
     floor_for_density,
+    scores_of_bits,
     threshold_for_postings,
 )
 from tests.fakes import TableModel
@@ -164,3 +167,10 @@ def test_more_postings_never_take_fewer_bytes(postings: str) -> None:
     assert len({shift_for(1_000_000, 3, count) for count in counts}) > 2
     sizes = [sum(bytes_as(postings, index, int(count)).values()) for count in counts]
     assert (np.diff(sizes) > 0).all()
+
+
+@given(arrays.arrays(np.float32, st.integers(0, 40), elements=st.floats(width=32, allow_nan=False)))
+def test_bits_sort_as_the_numbers_do_and_lead_back(scores: np.ndarray) -> None:
+    bits = ascending_bits(scores)
+    np.testing.assert_array_equal(bits[:, None] < bits, scores[:, None] < scores)
+    np.testing.assert_array_equal(scores_of_bits(bits), scores)

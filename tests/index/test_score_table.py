@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sparcode.index import score_table
-from sparcode.index.score_table import code_scores, distinct_code_list, iter_score_blocks
+from sparcode.index.score_table import distinct_code_list, iter_score_blocks
 from tests.fakes import TableModel
 
 TABLE = np.arange(35, dtype=np.float32).reshape(7, 5)
@@ -36,11 +36,6 @@ def test_scores_of_another_shape_are_refused() -> None:
     model.n_items = 6
     with pytest.raises(ValueError, match=r"\(2, 6\) scores for 2 codes; got \(2, 5\)"):
         list(iter_score_blocks(model, np.arange(2), 2))
-
-
-def test_some_items_may_be_scored_alone() -> None:
-    items = np.array([4, 1])
-    np.testing.assert_array_equal(code_scores(TableModel(TABLE), np.array([6, 2]), items), TABLE[np.ix_([6, 2], items)])
 
 
 def test_blocks_hold_at_least_one_code() -> None:

@@ -10,7 +10,7 @@ import pytest
 from sparcode.index.index_builder import build_index
 from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex
 from sparcode.index.storage import load_index, save_index
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from tests.fakes import TableModel
 
 MODEL = TableModel(np.random.default_rng(0).normal(size=(6, 9)))

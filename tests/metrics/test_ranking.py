@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcode.data.interactions import Histories
-from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, ranking_metrics, recall_at_k
+from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k
 
 
 def naive(items: list[int], targets: set[int], k: int) -> tuple[float, float, float]:
@@ -40,9 +40,6 @@ def test_they_equal_plain_loops(result: tuple[np.ndarray, list[list[int]], int, 
     expected = np.array([naive(items.tolist(), set(row), k) for items, row in zip(item_ids, rows, strict=True)]).reshape(-1, 3).T
     measured = [recall_at_k(item_ids, targets, k), precision_at_k(item_ids, targets, k), ndcg_at_k(item_ids, targets, k)]
     np.testing.assert_allclose(measured, expected, rtol=1e-12)
-    together = ranking_metrics(item_ids, targets, [k])
-    assert list(together) == [f"recall@{k}", f"precision@{k}", f"ndcg@{k}"]
-    np.testing.assert_array_equal(list(together.values()), measured)
 
 
 def test_recall_divides_by_all_targets() -> None:

@@ -10,7 +10,7 @@ from sparcode.data.split import EvaluationSet, Split
 from sparcode.model.history_tokens import HistoryTokens
 from sparcode.model.query_batch import QueryBatch
 from sparcode.retrieval.exact import SparseDirectScorer
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.pipeline import build_run_index, fine_tune, preview, train_backbone
 from tests.tiny import changed, tiny_split
 

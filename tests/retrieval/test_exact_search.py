@@ -16,9 +16,9 @@ from sparcode.index.index_builder import build_index
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import Cut
 from sparcode.index.search_arrays import N_BUCKETS
-from sparcode.retrieval.item_filter import ItemFilter
-from sparcode.retrieval.sparse_retriever import SparseRetriever
-from sparcode.retrieval.top_k import Retrieved
+from sparcode.retrieval.contract import Retrieved
+from sparcode.retrieval.filters import ItemFilter
+from sparcode.retrieval.sparse import SparseRetriever
 from tests.fakes import TableModel
 
 SCORES = {

@@ -14,7 +14,7 @@ from sparcode.index.block_index import BlockIndex, block_index
 from sparcode.index.index_builder import build_index
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.retrieval.list_store import ListStore
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from tests.fakes import TableModel
 
 N_CODES, N_ITEMS, TAU = 60, 200, 0.1

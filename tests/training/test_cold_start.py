@@ -13,7 +13,7 @@ from sparcode.data.split import EvaluationSet, Split
 from sparcode.metrics.evaluation import accuracy
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.two_tower import TwoTowerModel
-from sparcode.retrieval.top_k import Retrieved
+from sparcode.retrieval.contract import Retrieved
 from sparcode.training.pipeline import build_run_index, check_side_features, preview, train_backbone
 from sparcode.training.trainer import Trainer
 from tests.tiny import CONFIG, changed, tiny_split

@@ -16,7 +16,7 @@ from sparcode.metrics.evaluation import accuracy
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.query_batch import QueryBatch
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training import pipeline
 from sparcode.training.pipeline import (
     TEACHER_MAX_ITEMS,

@@ -10,7 +10,7 @@ from app.measured.measured_index import MeasuredIndex, Training, measure, refine
 from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from tests.tiny import CONFIG, tiny_index, tiny_model, tiny_split
 
 ORIGIN = Training("preview", CONFIG, (), lambda: 1.5, cut_short=False)

@@ -18,7 +18,7 @@ from app.training.session import FROM_SCRATCH, KEPT_RUNS, TrainingSession
 from app.training.time_left import time_left
 from sparcode.config import RunConfig
 from sparcode.metrics.evaluation import accuracy
-from sparcode.retrieval.sparse_retriever import SparseRetriever
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.pipeline import build_run_index, train_sparcode
 from sparcode.training.trainer import DivergenceError
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split

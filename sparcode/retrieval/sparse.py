@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import NamedTuple
 
@@ -10,14 +9,13 @@ import numpy as np
 
 from sparcode.data.interactions import Histories
 from sparcode.index.block_index import BlockIndex
-from sparcode.index.coded_model import CodedModel
+from sparcode.index.coded_model import CodedModel, checked_codes
 from sparcode.index.inverted_index import InvertedIndex, merged
 from sparcode.index.pruning import Cut
-from sparcode.retrieval.item_filter import ItemFilter
+from sparcode.retrieval.contract import Retrieved, check_k, empty_result
+from sparcode.retrieval.filters import ItemFilter
 from sparcode.retrieval.list_store import ListStore, Unseen
-from sparcode.retrieval.searchers import BlockSearcher, ListSearcher, Searcher
-from sparcode.retrieval.sparse_search import Workspaces, checked_rows, search
-from sparcode.retrieval.top_k import Retrieved, check_k, empty_result
+from sparcode.retrieval.searchers import BatchSearch, BlockSearcher, ListSearcher, Searcher
 
 
 class Contribution(NamedTuple):
@@ -89,8 +87,6 @@ class SparseRetriever:
     ----------
     threshold
         tau, as float32 has it.
-    n_queries, unseen_queries
-        Queries so far, and those with a code that the index as given has no list for.
     postings_read
         Postings that were added up so far.
     """
@@ -103,10 +99,7 @@ class SparseRetriever:
         unseen: Unseen = "compute",
         n_threads: int = 0,
     ) -> None:
-        if n_threads < 0:
-            raise ValueError(f"n_threads must not be negative; got {n_threads}")
-        self._n_threads = n_threads or os.cpu_count() or 1
-        self._workspaces = Workspaces()
+        self._batch = BatchSearch(n_threads)
         self._serve(ListStore(model, index, unseen), threshold)
 
     def _serve(self, store: ListStore, threshold: float | Cut) -> None:
@@ -129,8 +122,6 @@ class SparseRetriever:
         self._extra: tuple[InvertedIndex | None, Searcher] = (None, self._searcher)
         self._lock = threading.Lock()
         self._unseen_codes: set[int] = set()
-        self.unseen_queries = 0
-        self.n_queries = 0
         self.postings_read = 0
 
     @property
@@ -141,19 +132,18 @@ class SparseRetriever:
 
     @property
     def unseen_codes(self) -> int:
-        """Distinct codes met by this retriever that the index as given has no list for; `unseen_queries` counts the queries with one."""
+        """Distinct codes met by this retriever that the index as given has no list for."""
         return len(self._unseen_codes)
 
     def with_threshold(self, threshold: float | Cut) -> SparseRetriever:
         """The same retriever at another threshold: arrays and computed lists are shared, counters start at 0."""
         other = object.__new__(type(self))
-        other._n_threads = self._n_threads
-        other._workspaces = self._workspaces
+        other._batch = self._batch
         other._serve(self._store, threshold)
         return other
 
     def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
-        """The k best items of every query that are not in it; see `Retriever`. `only` says which items may be returned at all."""
+        """See `Retriever`."""
         check_k(k)
         return self.retrieve_codes(*self._store.model.encode(queries), queries, k, only)
 
@@ -168,10 +158,8 @@ class SparseRetriever:
             (B, S) int64 and float32, as from `CodedModel.encode`.
         seen
             B rows of items to leave out; `None` is nothing.
-        k
-            Items per query.
-        only
-            Which items may be returned at all; None: every one.
+        k, only
+            As in `Retriever.retrieve`.
 
         Raises
         ------
@@ -179,13 +167,12 @@ class SparseRetriever:
             If shapes do not fit, a code is negative, a weight is negative or not finite, or `k` is below 1.
         """
         check_k(k)
-        codes, weights = checked_rows(codes, weights)
+        codes, weights = checked_codes(codes, weights)
         lists, computed, is_unseen = self._store.resolve(codes)
         if is_unseen is None:
-            with self._lock:
-                self.n_queries += len(codes)
-            return self._search(self._searcher, (lists, weights), seen, k, only)
-        self._count_unseen(codes, is_unseen)
+            return self._search(self._searcher, lists, weights, seen, k, only)
+        with self._lock:
+            self._unseen_codes.update(np.unique(codes[is_unseen]).tolist())
         n_stored = self._store.index.n_lists
         has_extra = (lists >= n_stored).any(axis=1)
         result = empty_result(len(lists), k)
@@ -200,23 +187,17 @@ class SparseRetriever:
                 searcher = searcher.gathered(self._extra_of(computed), used[used < n_stored], used[used >= n_stored] - n_stored)
                 numbers = places.reshape(numbers.shape)
             some_seen = None if seen is None else seen.take(rows)
-            found = self._search(searcher, (numbers, weights[rows]), some_seen, k, only)
+            found = self._search(searcher, numbers, weights[rows], some_seen, k, only)
             result.item_ids[rows], result.scores[rows] = found
         return result
 
     def _search(
-        self, searcher: Searcher, rows: tuple[np.ndarray, np.ndarray], seen: Histories | None, k: int, only: ItemFilter | None
+        self, searcher: Searcher, lists: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int, only: ItemFilter | None
     ) -> Retrieved:
-        found, n_read = search(searcher, *rows, seen, k, (self._workspaces, self._n_threads), only)
+        found, n_read = self._batch.search(searcher, lists, weights, seen, k, only)
         with self._lock:
             self.postings_read += n_read
         return found
-
-    def _count_unseen(self, codes: np.ndarray, is_unseen: np.ndarray) -> None:
-        with self._lock:
-            self.n_queries += len(codes)
-            self._unseen_codes.update(np.unique(codes[is_unseen]).tolist())
-            self.unseen_queries += int(is_unseen.any(axis=1).sum())
 
     def _extra_of(self, computed: InvertedIndex) -> Searcher:
         """Computed lists, served as the stored ones are; numbers of lists hold for those they were resolved with, not for later ones."""
@@ -244,7 +225,7 @@ class SparseRetriever:
             raise ValueError(f"query must be one row; got {len(query)}")
         if not 0 <= item < self._store.index.n_items:
             raise ValueError(f"item must lie in [0, {self._store.index.n_items}); got {item}")
-        codes, weights = checked_rows(*self._store.model.encode(query))
+        codes, weights = checked_codes(*self._store.model.encode(query))
         lists, extra, _ = self._store.resolve(codes)
         parts = []
         score = np.float32(0)

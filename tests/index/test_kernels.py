@@ -1,12 +1,39 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcode.retrieval.faiss_configs import FlatConfig
-from sparcode.retrieval.faiss_search import build_faiss, search_faiss
-from sparcode.retrieval.found_items import best_unseen, warm_up
+from sparcode.data.interactions import offsets
+from sparcode.index.kernels import best_unseen, find_rows, first_bad
+
+CODES = st.lists(st.integers(0, 30), max_size=20)
+
+
+@given(stored=CODES, asked=CODES)
+def test_codes_are_found_where_they_stand(stored: list[int], asked: list[int]) -> None:
+    ordered = sorted(set(stored))
+    rows = np.empty(len(asked), dtype=np.int64)
+    missing = find_rows(np.array(ordered, dtype=np.int64), np.array(asked, dtype=np.int64), rows)
+    expected = [ordered.index(code) if code in ordered else -1 for code in asked]
+    assert rows.tolist() == expected
+    assert missing == expected.count(-1)
+
+
+@pytest.mark.parametrize(
+    ("codes", "weights", "bad"),
+    [
+        ([], [], -1),
+        ([0, 5], [0.0, 3.0], -1),
+        ([0, -1], [1.0, np.nan], 1),
+        ([0, 1, 2], [1.0, np.nan, -1.0], 1),
+        ([0, 1], [np.inf, 1.0], 0),
+        ([0, 1], [1.0, -1e-9], 1),
+    ],
+)
+def test_the_first_bad_entry_is_named(codes: list[int], weights: list[float], bad: int) -> None:
+    assert first_bad(np.array(codes, dtype=np.int64), np.array(weights, dtype=np.float32)) == bad
 
 
 @given(seed=st.integers(0, 1000), k=st.integers(1, 12))
@@ -17,7 +44,7 @@ def test_the_best_unseen_are_those_of_a_plain_sort(seed: int, k: int) -> None:
     found[rng.random(found.shape) < 0.2] = -1
     scores = np.round(rng.normal(size=found.shape), 1).astype(np.float32)
     seen = [rng.permutation(n_items)[: rng.integers(0, 6)] for _ in range(4)]
-    indptr = np.concatenate([[0], np.cumsum([len(items) for items in seen])])
+    indptr = offsets([len(items) for items in seen])
     item_ids, values = np.full((4, k), 77, dtype=np.int32), np.full((4, k), 77, dtype=np.float32)
     rows = np.array([2, 0, 3])
     best_unseen(found, scores, indptr, np.concatenate(seen).astype(np.int32), rows, item_ids, values)
@@ -27,11 +54,3 @@ def test_the_best_unseen_are_those_of_a_plain_sort(seed: int, k: int) -> None:
         assert item_ids[row].tolist() == [item for _, item in best] + [-1] * (k - len(best))
         assert values[row].tolist() == [-score for score, _ in best] + [-np.inf] * (k - len(best))
     assert (item_ids[1] == 77).all()
-
-
-def test_a_search_uses_the_code_compiled_by_the_warm_up() -> None:
-    warm_up()
-    n_compiled = len(best_unseen.signatures)
-    vectors = np.eye(4, dtype=np.float32)
-    search_faiss(build_faiss(vectors, FlatConfig()), vectors, 2, None)
-    assert len(best_unseen.signatures) == n_compiled

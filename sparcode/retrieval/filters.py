@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
-# For the kernels: no item is denied.
-NOBODY = np.zeros(0, dtype=np.bool_)
+_NONE_DENIED = np.zeros(0, dtype=np.bool_)
 
 
 class ItemFilter:
@@ -33,7 +34,7 @@ class ItemFilter:
             denied[_checked_ids(allow, n_items, "allow")] = False
         if deny is not None:
             denied[_checked_ids(deny, n_items, "deny")] = True
-        self._denied = denied if denied.any() else NOBODY
+        self._denied = denied if denied.any() else _NONE_DENIED
 
     def denied_of(self, n_items: int) -> np.ndarray:
         """(I,) bool, true for items that may not be returned; empty if there are none.
@@ -46,6 +47,16 @@ class ItemFilter:
         if n_items != self.n_items:
             raise ValueError(f"the item filter is over {self.n_items} items; the search is over {n_items}")
         return self._denied
+
+    @cached_property
+    def allowed_bits(self) -> np.ndarray:
+        """(ceil(I / 8),) uint8, bit ``i % 8`` of byte ``i // 8`` set for items that may be returned; of a filter that denies some."""
+        return np.packbits(~self._denied, bitorder="little")
+
+
+def denied_items(only: ItemFilter | None, n_items: int) -> np.ndarray:
+    """(I,) bool, the items that a filter denies, as the compiled loops take it: empty if there are none."""
+    return _NONE_DENIED if only is None else only.denied_of(n_items)
 
 
 def _checked_ids(ids: np.ndarray, n_items: int, name: str) -> np.ndarray:
