@@ -38,7 +38,7 @@ _PROBE: Final = """() => {
     threshold() {
       window.sparcodeTimes = {};
       document.addEventListener("change", (event) => {
-        const root = event.target.closest(".sparcode-threshold"), stop = root.sparcodePanel.percent;
+        const root = event.target.closest(".sparcode-threshold"), stop = window.sparcode.parts.get(root).percent;
         const at = (box) => version(box).endsWith(" " + stop);
         watch({
           tiles: () => tiles().every(at),

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.frame import titled_figure, with_note
-from app.charts.ghost import PINNED, ghost_line
+from app.charts.frame import PINNED, pinned_line, titled_figure, with_note
 from app.theme import series_style
 
 TITLE = "Use of codewords"
@@ -68,7 +67,7 @@ def code_usage_figure(data: CodeUsageData, dark: bool) -> go.Figure:
             y=np.ascontiguousarray(use),
             name=PINNED,
             mode="lines",
-            line={**ghost_line(dark), "shape": "hvh"},
+            line={**pinned_line(dark), "shape": "hvh"},
             showlegend=book == 0,
             hovertemplate=f"pinned, codebook {book + 1}, codeword %{{x}}: %{{y:.2f}} x even<extra></extra>",
         )

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.frame import titled_figure
-from app.charts.ghost import PINNED, ghost_marker
+from app.charts.frame import PINNED, pinned_marker, titled_figure
 from app.theme import series_style
 
 TITLE = "Codes: possible, in use, stored"
@@ -65,7 +64,7 @@ def codes_stored_figure(data: CodesStoredData, dark: bool) -> go.Figure:
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     if data.pinned is not None:
-        marker = {**ghost_marker(dark, "line-ns-open"), "size": 22, "line": {"width": 4}}
+        marker = {**pinned_marker(dark, "line-ns-open"), "size": 22, "line": {"width": 4}}
         hover = "pinned: %{x:,}<extra></extra>"
         figure.add_scatter(x=data.pinned, y=labels, mode="markers", marker=marker, name=PINNED, hovertemplate=hover)
     figure.layout.xaxis.update(type="log", dtick=max(1, int(np.log10(max(data.counts[0], 10)) // 4)), rangemode="tozero")

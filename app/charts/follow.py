@@ -1,26 +1,58 @@
 """How a chart says which of its traces follow the threshold while it is dragged, before the server draws anew.
 
-The browser holds a table of measured columns, one row per stop (`app.components.threshold_columns`), and puts values of the row under the
+The browser holds a table of measured columns, one row per stop (`app.charts.threshold_columns`), and puts values of the row under the
 slider into the traces named here.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 import plotly.graph_objects as go
 
-from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
-
 # Share of an axis beyond the outermost value.
 _ROOM: Final = 0.06
-# Name of a column, a number that stays, or several of either for a trace of several points.
-Source = str | float | list[str | float]
+
+
+class Column(StrEnum):
+    """What a trace can follow; the browser gets a column of each."""
+
+    TAU = "tau"
+    PERCENT = "percent"
+    RECALL = "recall"
+    NDCG = "ndcg"
+    MEGABYTES = "megabytes"
+    P50 = "p50"
+    MEDIAN = "median"
+    MEDIAN_TOP = "median_top"
+    MEDIAN_TEXT = "median_text"
+    # Lists by length: an array for each stop.
+    LENGTHS = "lengths"
+    ITEM_IDS_MB = "item_ids_mb"
+    SCORES_MB = "scores_mb"
+    INDPTR_MB = "indptr_mb"
+    CODES_MB = "codes_mb"
+
+    @classmethod
+    def of_part(cls, part: str) -> Column:
+        """Megabytes of one part of an index.
+
+        Raises
+        ------
+        ValueError
+            If no column holds that part.
+        """
+        return cls(f"{part}_mb")
+
+
+# A column, a number or empty text that stays, or several of them for a trace of several points.
+Source = Column | float | list[Column | float | str]
 
 
 def let_follow(figure: go.Figure, **sources: Source) -> None:
-    """Mark the trace added last: what its `x`, `y` or `text` takes from the columns. A single name may stand for a column of arrays."""
+    """Mark the trace added last: what its `x`, `y` or `text` takes from the columns."""
     meta: dict[str, Any] = figure.layout.meta or {"follow": []}
     figure.layout.meta = {**meta, "follow": [*meta["follow"], {"trace": len(figure.data) - 1, **sources}]}
 
@@ -50,9 +82,4 @@ def axes_stay(figure: go.Figure, *heights: float) -> None:
         axis.update(range=ends[::-1] if axis.autorange == "reversed" else ends, autorange=False)
     for mark in figure.layout.meta["follow"]:
         figure.data[mark["trace"]].cliponaxis = False
-    figure.layout.meta = {**figure.layout.meta, "axes stay": True}
-
-
-def now_marker(position: int, dark: bool) -> dict[str, Any]:
-    """Marker of the point at the slider, for the series of that position."""
-    return {**series_style(position, dark)["marker"], "size": 15, "line": {"width": 2, "color": TEXT_DARK if dark else TEXT_LIGHT}}
+    figure.layout.meta = {**figure.layout.meta, "axes_stay": True}

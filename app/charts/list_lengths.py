@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.follow import let_follow
-from app.charts.frame import titled_figure, with_note
-from app.charts.ghost import PINNED, ghost_line
+from app.charts.follow import Column, let_follow
+from app.charts.frame import PINNED, pinned_line, titled_figure, with_note
 from app.theme import series_style
 
 TITLE = "Length of posting lists"
@@ -68,7 +67,7 @@ def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:
     if data.counts.sum() == 0:
         return with_note(figure, "The index has no lists")
     if data.pinned is not None:
-        figure.add_scatter(x=data.centres, y=data.pinned, name=PINNED, mode="lines", line={**ghost_line(dark), "shape": "hvh"})
+        figure.add_scatter(x=data.centres, y=data.pinned, name=PINNED, mode="lines", line={**pinned_line(dark), "shape": "hvh"})
     colour = series_style(0, dark)["line"]["color"]
     figure.add_bar(
         x=data.centres,
@@ -78,7 +77,7 @@ def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:
         showlegend=False,
         hovertemplate="about %{x:.0f} items: %{y:,} lists<extra></extra>",
     )
-    let_follow(figure, y="lengths")
+    let_follow(figure, y=Column.LENGTHS)
     # A trace, not a shape: it moves with the bars while the threshold is dragged, and makes room for its label above them.
     figure.add_scatter(
         x=np.array([data.median, data.median]),
@@ -90,7 +89,7 @@ def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:
         showlegend=False,
         hoverinfo="skip",
     )
-    let_follow(figure, x=["median", "median"], y=[0, "median top"], text=["", "median text"])
+    let_follow(figure, x=[Column.MEDIAN, Column.MEDIAN], y=[0, Column.MEDIAN_TOP], text=["", Column.MEDIAN_TEXT])
     figure.layout.yaxis.update(rangemode="tozero")
     figure.layout.xaxis.update(range=[0, float(data.centres[-1] + data.width / 2)])
     figure.layout.update(showlegend=data.pinned is not None, bargap=0.05)

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.follow import let_follow
-from app.charts.frame import titled_figure, with_note
-from app.charts.ghost import PINNED, ghost_marker
+from app.charts.follow import Column, let_follow
+from app.charts.frame import PINNED, pinned_marker, titled_figure, with_note
 from app.theme import series_style
 
 TITLE = "Memory by part"
@@ -79,16 +78,11 @@ def memory_parts_figure(data: MemoryPartsData, dark: bool) -> go.Figure:
         showlegend=False,
         hovertemplate="%{y}: %{x:.4~g} MB<extra></extra>",
     )
-    let_follow(figure, x=[part_column(name) for name in data.parts])
+    let_follow(figure, x=[Column.of_part(name) for name in data.parts])
     if data.pinned is not None:
-        marker = {**ghost_marker(dark, "line-ns-open"), "size": 22, "line": {"width": 4}}
+        marker = {**pinned_marker(dark, "line-ns-open"), "size": 22, "line": {"width": 4}}
         hover = "pinned: %{y} %{x:.4~g} MB<extra></extra>"
         figure.add_scatter(x=data.pinned, y=data.labels, name=PINNED, mode="markers", marker=marker, hovertemplate=hover)
     figure.layout.update(showlegend=data.pinned is not None, bargap=0.35)
     figure.layout.xaxis.update(rangemode="tozero")
     return figure
-
-
-def part_column(name: str) -> str:
-    """Name of the column that holds a part's megabytes, for `app.charts.follow`."""
-    return f"MB of {name}"

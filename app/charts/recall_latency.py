@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.follow import axes_stay, let_follow, now_marker
-from app.charts.frame import titled_figure, with_note
-from app.charts.ghost import PINNED, ghost_marker
+from app.charts.follow import Column, axes_stay, let_follow
+from app.charts.frame import PINNED, now_marker, pinned_marker, titled_figure, with_note
 from app.charts.recall_size import Peer, add_peers
 from app.theme import series_style
 
@@ -74,17 +73,17 @@ def recall_latency_figure(data: RecallLatencyData, dark: bool) -> go.Figure:
     dark : bool
         Whether it stands on the dark background.
     """
-    figure = titled_figure(TITLE, "median time of a query (ms), measured", f"Recall@{data.k}", dark)
+    figure = titled_figure(TITLE, "median time of a query (ms)", f"Recall@{data.k}", dark)
     if len(data.p50_ms) == 0 and data.current is None:
         return with_note(figure, "Not timed yet ...")
     if data.pinned is not None:
         (ms, recall), point = data.pinned
         if len(ms):
-            marker = {**ghost_marker(dark), "size": 7, "line": {"width": 1.5}}
+            marker = {**pinned_marker(dark), "size": 7, "line": {"width": 1.5}}
             figure.add_scatter(x=ms, y=recall, name=PINNED, mode="markers", marker=marker)
         if point is not None:
             x, y = (np.array([value]) for value in point)
-            figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=ghost_marker(dark), showlegend=len(ms) == 0)
+            figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=pinned_marker(dark), showlegend=len(ms) == 0)
     add_peers(figure, data.peers, dark)
     style = series_style(0, dark)
     for busy, name, symbol in ((False, "timed alone", "circle"), (True, "timed beside jobs", "circle-open")):
@@ -94,14 +93,9 @@ def recall_latency_figure(data: RecallLatencyData, dark: bool) -> go.Figure:
             figure.add_scatter(x=data.p50_ms[chosen], y=data.recall[chosen], name=name, mode="markers", marker=marker)
     x, y = (np.array([value]) for value in data.current or (np.nan, np.nan))
     figure.add_scatter(x=x, y=y, mode="markers", marker=now_marker(0, dark), showlegend=False, name="now")
-    let_follow(figure, x="p50", y="recall")
+    let_follow(figure, x=Column.P50, y=Column.RECALL)
     figure.update_traces(hovertemplate="%{x:.3g} ms<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
     figure.layout.xaxis.update(rangemode="tozero")
     figure.layout.yaxis.update(rangemode="tozero")
     axes_stay(figure)
-    figure.layout.update(
-        # No query takes no time, so the lower left is free.
-        legend={"orientation": "v", "x": 0.02, "xanchor": "left", "y": 0.02, "yanchor": "bottom", "bgcolor": "rgba(0, 0, 0, 0)"},
-        margin={"t": 44},
-    )
     return figure

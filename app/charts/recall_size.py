@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.follow import axes_stay, let_follow, now_marker
-from app.charts.frame import titled_figure, with_note
-from app.charts.ghost import PINNED, ghost_line, ghost_marker
+from app.charts.follow import Column, axes_stay, let_follow
+from app.charts.frame import PINNED, now_marker, pinned_line, pinned_marker, titled_figure, with_note
 from app.theme import GRID_DARK, GRID_LIGHT, model_style, series_style, text_colour
 
 TITLE = "Recall against index size"
@@ -144,26 +143,21 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
     if data.pinned is not None:
         line, point = data.pinned
         if len(line.recall):
-            figure.add_scatter(x=line.megabytes, y=line.recall, name=PINNED, mode="lines", line=ghost_line(dark))
+            figure.add_scatter(x=line.megabytes, y=line.recall, name=PINNED, mode="lines", line=pinned_line(dark))
         x, y = (np.array([value]) for value in point)
-        figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=ghost_marker(dark), showlegend=len(line.recall) == 0)
+        figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=pinned_marker(dark), showlegend=len(line.recall) == 0)
     add_peers(figure, data.peers, dark)
     style = series_style(0, dark)
     figure.add_scatter(x=data.this.megabytes, y=data.this.recall, name=data.this.label, mode="lines", line={**style["line"], "width": 3})
     if data.current is not None:
         x, y = (np.array([value]) for value in data.current)
         figure.add_scatter(x=x, y=y, mode="markers", marker=now_marker(0, dark), showlegend=False, name="now")
-        let_follow(figure, x="megabytes", y="recall")
+        let_follow(figure, x=Column.MEGABYTES, y=Column.RECALL)
     figure.update_traces(hovertemplate="%{x:.3g} MB<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
     figure.layout.xaxis.update(type="log", gridcolor=faint, minor={"showgrid": False}, dtick=1)
     figure.layout.yaxis.update(rangemode="tozero")
     if data.current is not None:
         axes_stay(figure)
-    # Five lines of legend have no room above the plot; recall rises with size, so the lower right is free.
-    figure.layout.update(
-        legend={"orientation": "v", "x": 1, "xanchor": "right", "y": 0.02, "yanchor": "bottom", "bgcolor": "rgba(0, 0, 0, 0)"},
-        margin={"t": 44},
-    )
     return figure
 
 

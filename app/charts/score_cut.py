@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.follow import let_follow
-from app.charts.frame import titled_figure, with_note
-from app.charts.ghost import PINNED, ghost_line
+from app.charts.follow import Column, let_follow
+from app.charts.frame import PINNED, pinned_line, titled_figure, with_note
 from app.theme import series_style
 
 TITLE = "Scores and the cut"
@@ -67,7 +66,7 @@ def score_cut_figure(data: ScoreCutData, dark: bool) -> go.Figure:
         name="kept",
         hoverinfo="skip",
     )
-    let_follow(figure, x=["tau", right])
+    let_follow(figure, x=[Column.TAU, right])
     centres = np.sqrt(data.edges[:-1] * data.edges[1:]) if is_log else (data.edges[:-1] + data.edges[1:]) / 2
     figure.add_scatter(
         x=centres,
@@ -82,10 +81,10 @@ def score_cut_figure(data: ScoreCutData, dark: bool) -> go.Figure:
     )
     if data.pinned is not None:
         x, y = np.array([data.pinned, data.pinned]), np.array([0, top])
-        figure.add_scatter(x=x, y=y, mode="lines", line=ghost_line(dark), name=PINNED, hovertemplate="pinned: τ %{x:.4g}<extra></extra>")
+        figure.add_scatter(x=x, y=y, mode="lines", line=pinned_line(dark), name=PINNED, hovertemplate="pinned: τ %{x:.4g}<extra></extra>")
     x, y = np.array([data.tau, data.tau]), np.array([0, top])
     figure.add_scatter(x=x, y=y, mode="lines", line={**accent, "width": 3}, name="τ", hovertemplate="τ %{x:.4g}<extra></extra>")
-    let_follow(figure, x=["tau", "tau"])
+    let_follow(figure, x=[Column.TAU, Column.TAU])
     figure.layout.xaxis.update(type="log" if is_log else "linear", nticks=6)
     figure.layout.yaxis.update(rangemode="tozero")
     return figure

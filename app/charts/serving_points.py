@@ -126,8 +126,6 @@ def serving_points_figure(data: ServingPointsData, dark: bool) -> go.Figure:
     ticks = _ticks(narrow=shown[1] - shown[0] < NARROW)
     figure.layout.xaxis.update(type="log", range=shown, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     figure.layout.yaxis.update(range=_recall_range(data))
-    # Seven entries have no room above the plot.
-    figure.layout.update(legend={"y": -0.2, "yanchor": "top"}, margin={"t": 44, "b": 110})
     return figure
 
 

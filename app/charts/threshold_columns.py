@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from app.charts.follow import Column
 from app.charts.list_lengths import median_text, median_top
-from app.charts.memory_parts import part_column
 from app.measured.curve import Curve, TimedLatency
 from app.measured.figure_texts import delta, figure_text
 from app.measured.figures import Figures
@@ -38,7 +38,7 @@ def threshold_columns(stage: MeasuredIndex, pinned: Figures | None) -> str:
     -------
     str
         ``version``: of the stage; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``:
-        name -> n texts and deltas; ``captions``: n texts.
+        name -> n values, deltas, tones and, for some, captions; ``captions``: n texts.
     """
     curve, timed = stage.curve, stage.latencies()
     known = [timed.get(stop) for stop in curve.stops.tolist()]
@@ -50,12 +50,15 @@ def threshold_columns(stage: MeasuredIndex, pinned: Figures | None) -> str:
         "p50_ms": [None if one is None else one.latency.p50_ms for one in known],
         "p95_ms": [None if one is None else one.latency.p95_ms for one in known],
     }
+    tiles: dict[str, dict[str, list[str]]] = {name: _texts(name, values, pinned) for name, values in figures.items()}
+    tiles["ndcg"]["caption"] = [precision_text(value) for value in curve.precision.tolist()]
+    tiles["p95_ms"]["caption"] = ["" if one is None else timing_text(one) for one in known]
     return json.dumps(
         {
             "version": stage.version,
             "stops": curve.stops.tolist(),
             "columns": _columns(stage, known),
-            "tiles": {name: _texts(name, values, pinned) for name, values in figures.items()},
+            "tiles": tiles,
             "captions": [
                 f"τ = {tau:.4g} keeps {figure_text('density', share)} of all scores"
                 + (f"; {short:,} queries get too few items" if short else "")
@@ -67,23 +70,33 @@ def threshold_columns(stage: MeasuredIndex, pinned: Figures | None) -> str:
     )
 
 
-def _columns(stage: MeasuredIndex, known: list[TimedLatency | None]) -> Mapping[str, Any]:
+def precision_text(precision: float) -> str:
+    """What stands under NDCG."""
+    return f"precision {figure_text('precision', precision)}"
+
+
+def timing_text(timed: TimedLatency) -> str:
+    """What stands under the 95th percentile of the latency."""
+    return "jobs ran beside it" if timed.busy else f"{timed.latency.n_calls} queries"
+
+
+def _columns(stage: MeasuredIndex, known: list[TimedLatency | None]) -> Mapping[Column, Any]:
     curve: Curve = stage.curve
     n_lists = stage.explorer.index.n_lists
     parts = [size_of_parts(n_lists, postings) for postings in curve.postings.tolist()]
     return {
-        "tau": _rounded(curve.tau),
+        Column.TAU: _rounded(curve.tau),
         # A share of 0 has no place on a logarithmic axis.
-        "percent": [value or None for value in _rounded(100 * curve.density)],
-        "recall": _rounded(curve.recall),
-        "ndcg": _rounded(curve.ndcg),
-        "megabytes": _rounded(curve.size_bytes / 1e6),
-        "p50": [None if one is None else round(one.latency.p50_ms, _DIGITS) for one in known],
-        "median": _rounded(curve.median_length),
-        "median top": [median_top(counts) for counts in curve.lengths],
-        "median text": [median_text(value) for value in curve.median_length.tolist()],
-        "lengths": curve.lengths.tolist(),
-        **({part_column(name): [part[name] / 1e6 for part in parts] for name in parts[0]} if parts else {}),
+        Column.PERCENT: [value or None for value in _rounded(100 * curve.density)],
+        Column.RECALL: _rounded(curve.recall),
+        Column.NDCG: _rounded(curve.ndcg),
+        Column.MEGABYTES: _rounded(curve.size_bytes / 1e6),
+        Column.P50: [None if one is None else round(one.latency.p50_ms, _DIGITS) for one in known],
+        Column.MEDIAN: _rounded(curve.median_length),
+        Column.MEDIAN_TOP: [median_top(counts) for counts in curve.lengths],
+        Column.MEDIAN_TEXT: [median_text(value) for value in curve.median_length.tolist()],
+        Column.LENGTHS: curve.lengths.tolist(),
+        **{Column.of_part(name): [part[name] / 1e6 for part in parts] for name in size_of_parts(0, 0)},
     }
 
 

@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.follow import axes_stay, let_follow, now_marker
-from app.charts.frame import titled_figure, with_note
-from app.charts.ghost import PINNED, ghost_line, ghost_marker
-from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
+from app.charts.follow import Column, axes_stay, let_follow
+from app.charts.frame import PINNED, now_marker, pinned_line, pinned_marker, titled_figure, with_note
+from app.theme import series_style, text_colour
 
 TITLE = "Accuracy against threshold"
 TICKS = (0.2, 1.0, 5.0, 20.0)
@@ -120,9 +119,9 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
                 showlegend=False,
                 hovertemplate=f"now: {name} %{{y:.3f}}<extra></extra>",
             )
-            let_follow(figure, x="percent", y=("recall", "ndcg")[position])
+            let_follow(figure, x=Column.PERCENT, y=(Column.RECALL, Column.NDCG)[position])
     if data.ceiling is not None:
-        line = {"dash": "dot", "width": 2, "color": TEXT_DARK if dark else TEXT_LIGHT}
+        line = {"dash": "dot", "width": 2, "color": text_colour(dark)}
         figure.add_hline(y=data.ceiling, line=line, annotation_text="recall without codes")
     percents, ticks = np.array(TICKS), [_tick(data, percent) for percent in TICKS]
     figure.layout.xaxis.update(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
@@ -136,11 +135,11 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
 def _add_pinned(figure: go.Figure, pinned: PinnedCurve, dark: bool) -> None:
     hover = "pinned: recall %{y:.3f}<br>%{x:.3g} % kept<extra></extra>"
     if len(pinned.recall):
-        figure.add_scatter(x=pinned.percent_kept, y=pinned.recall, name=PINNED, mode="lines", line=ghost_line(dark), hovertemplate=hover)
+        figure.add_scatter(x=pinned.percent_kept, y=pinned.recall, name=PINNED, mode="lines", line=pinned_line(dark), hovertemplate=hover)
     if pinned.point is not None:
         x, y = (np.array([value]) for value in pinned.point)
         shown = len(pinned.recall) == 0
-        figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=ghost_marker(dark), showlegend=shown, hovertemplate=hover)
+        figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=pinned_marker(dark), showlegend=shown, hovertemplate=hover)
 
 
 def _tick(data: ThresholdCurveData, percent: float) -> str:

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts.frame import titled_figure, with_note
-from app.charts.ghost import ghost_line
+from app.charts.frame import pinned_line, titled_figure, with_note
 from app.theme import GRID_DARK, GRID_LIGHT, series_style
 from sparcode.training.epoch_record import EpochRecord
 
@@ -73,7 +72,7 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
     if data.pinned is not None:
         hover = "pinned: %{y:.4g}<br>epoch %{x}<extra></extra>"
         steps = np.arange(len(data.pinned)) + data.epochs[0]
-        figure.add_scatter(x=steps, y=data.pinned, mode="lines", line=ghost_line(dark), showlegend=False, hovertemplate=hover)
+        figure.add_scatter(x=steps, y=data.pinned, mode="lines", line=pinned_line(dark), showlegend=False, hovertemplate=hover)
     grid = GRID_DARK if dark else GRID_LIGHT
     for position, (name, values) in enumerate(panels):
         style = series_style(position, dark)

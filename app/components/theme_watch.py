@@ -6,31 +6,11 @@ from typing import Final
 
 import streamlit as st
 
+from app.components.bundle import script
+
 _KEY: Final = "theme-watch"
 
-# Streamlit restyles its own elements in the browser and tells the script only when it runs again for another reason.
-_JS: Final = """
-function isDark() {
-  const [red, green, blue] = getComputedStyle(document.querySelector(".stApp") || document.body).backgroundColor.match(/\\d+/g).map(Number);
-  return red + green + blue < 384;
-}
-
-export default function ({ data, setTriggerValue }) {
-  const look = () => {
-    const dark = isDark();
-    // Asked once for each switch, should the server not see it.
-    if (dark === data.dark) window.sparcodeThemeAsked = undefined;
-    else if (window.sparcodeThemeAsked !== dark) {
-      window.sparcodeThemeAsked = dark;
-      setTriggerValue("theme", dark ? "dark" : "light");
-    }
-  };
-  const timer = setInterval(look, 300);
-  return () => clearInterval(timer);
-}
-"""
-
-_mount = st.components.v2.component("sparcode_theme_watch", html="<span hidden></span>", js=_JS)
+_mount = st.components.v2.component("sparcode_theme_watch", html="<span hidden></span>", js=script(__file__))
 
 
 def theme_watch() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.charts.threshold_columns import precision_text, timing_text
 from app.components.figure_tiles import Tile
 from app.measured.curve import TimedLatency
 from app.measured.figure_texts import NO_DELTA, Delta, delta, figure_text
@@ -36,7 +37,7 @@ def index_tiles(
     books = " / ".join(f"{value:.0f}" for value in usage.perplexity)
     tiles = [
         _tile("recall", f"Recall@{k}", figures, before, f"{len(stage.explorer.evaluation.queries):,} test users"),
-        _tile("ndcg", f"NDCG@{k}", figures, before, f"precision {point.precision:.3f}"),
+        _tile("ndcg", f"NDCG@{k}", figures, before, precision_text(point.precision)),
         _tile("size_bytes", "Index size", figures, before, f"{usage.n_lists:,} lists"),
         _tile("postings", "Scores kept", figures, before, f"of {usage.n_lists * stage.explorer.index.n_items:,}"),
         Tile(
@@ -58,12 +59,11 @@ def index_tiles(
 def latency_tiles(stage: MeasuredIndex, timed: TimedLatency, pinned: PinnedRun | None) -> list[Tile]:
     """Median and 95th percentile of single queries."""
     latency = timed.latency
-    beside = "jobs ran beside it" if timed.busy else f"{latency.n_calls} queries"
     before = None if pinned is None else pinned.figures
     tiles = []
     for name, label, value, caption in (
         ("p50_ms", "Latency, median", latency.p50_ms, f"{latency.threads} thread"),
-        ("p95_ms", "Latency, p95", latency.p95_ms, beside),
+        ("p95_ms", "Latency, p95", latency.p95_ms, timing_text(timed)),
     ):
         change = delta(name, value, None if before is None else getattr(before, name))
         tiles.append(Tile(name, label, stage.kind, figure_text(name, value), caption, change))

@@ -19,7 +19,7 @@ class Curve(NamedTuple):
     ----------
     stops
         (n,) int64, positions in `KEPT_PERCENTS`.
-    tau, density, recall, ndcg
+    tau, density, recall, ndcg, precision
         (n,) float64.
     size_bytes, postings, short_results
         (n,) int64: bytes of the index, scores above tau, queries that got fewer than k items.
@@ -34,6 +34,7 @@ class Curve(NamedTuple):
     density: np.ndarray
     recall: np.ndarray
     ndcg: np.ndarray
+    precision: np.ndarray
     size_bytes: np.ndarray
     postings: np.ndarray
     short_results: np.ndarray
@@ -44,7 +45,7 @@ class Curve(NamedTuple):
     def empty(cls) -> Curve:
         """Nothing is measured yet."""
         whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
-        return cls(whole, real, real, real, real, whole, whole, whole, real, np.zeros((0, N_BINS), dtype=np.int64))
+        return cls(whole, real, real, real, real, real, whole, whole, whole, real, np.zeros((0, N_BINS), dtype=np.int64))
 
     def with_points(self, points: Mapping[int, ExplorerPoint], n_items: int) -> Curve:
         """The curve with more stops; none of them may be in it already.
@@ -92,5 +93,6 @@ class TimedLatency(NamedTuple):
 
 def _row(stop: int, point: ExplorerPoint, n_items: int) -> tuple[object, ...]:
     lengths = list_lengths_data(point.list_lengths, n_items)
-    figures = (point.tau, point.density, point.recall, point.ndcg, point.total_bytes, point.kept_postings, point.short_results)
+    accuracy = (point.recall, point.ndcg, point.precision)
+    figures = (point.tau, point.density, *accuracy, point.total_bytes, point.kept_postings, point.short_results)
     return (stop, *figures, lengths.median, lengths.counts)

@@ -117,7 +117,7 @@ def test_widgets_for_the_address_alone_are_next_to_nothing_before_the_style_shee
 def test_dragging_moves_figures_and_markers_before_the_release_and_the_server_answers_after_it(studio_url: str, browser: Browser) -> None:
     page = explored(studio_url, browser, "k=8").page
     before, drawn, address = value_of(page, "postings").inner_text(), chart_data(page), page.url
-    curve = page.evaluate("() => document.querySelector('.sparcode-threshold').sparcodePanel.curve")
+    curve = page.evaluate("() => window.sparcode.parts.get(document.querySelector('.sparcode-threshold')).curve")
     box = threshold(page).bounding_box()
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.3 * box["width"], middle)
@@ -205,7 +205,9 @@ def test_charts_hold_what_the_server_drew_after_the_slider_moved_them(studio_url
         # One chart has a newly timed threshold.
         assert sum(after - earlier for after, earlier in zip(page.evaluate(DRAWN_BY_SERVER), before, strict=True)) <= 1
         moved, seen = chart_data(page), pictures(page)
-        page.evaluate("() => Promise.all([...document.querySelectorAll('.sparcode-chart')].map(box => box.sparcodeRedraw()))")
+        page.evaluate(
+            "() => Promise.all([...document.querySelectorAll('.sparcode-chart')].map(box => window.sparcode.parts.get(box).redraw()))"
+        )
         drawn = chart_data(page)
         assert not [title for title in drawn if not same_numbers(moved[title], drawn[title])]
         again = pictures(page)

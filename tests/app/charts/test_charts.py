@@ -11,7 +11,8 @@ import pytest
 
 from app.charts.code_usage import code_usage_data, code_usage_figure
 from app.charts.codes_stored import codes_stored_data, codes_stored_figure
-from app.charts.ghost import PINNED
+from app.charts.follow import Column
+from app.charts.frame import PINNED
 from app.charts.list_lengths import N_BINS, list_lengths_data, list_lengths_figure
 from app.charts.memory_parts import memory_parts_data, memory_parts_figure
 from app.charts.recall_latency import recall_latency_data, recall_latency_figure
@@ -135,6 +136,8 @@ def test_what_follows_the_threshold_takes_as_many_values_as_its_trace_has(figure
     for mark in figure.layout.meta["follow"]:
         trace = figure.data[mark["trace"]]
         for part in {"x", "y", "text"} & set(mark):
+            sources = mark[part] if isinstance(mark[part], list | tuple) else [mark[part]]
+            assert all(source in set(Column) for source in sources if isinstance(source, str) and source)
             values = getattr(trace, part)
             # A single name stands for one value, or for a column of arrays where there are bars.
             expected = len(mark[part]) if isinstance(mark[part], list | tuple) else len(values) if trace.type == "bar" else 1

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from app.charts.follow import axes_stay, let_follow
+from app.charts.follow import Column, axes_stay, let_follow
 from app.charts.threshold_curve import threshold_curve_data, threshold_curve_figure
 
 DENSITY, RECALL, NDCG = np.array([0.5, 0.1, 0.01]), np.array([0.9, 0.7, 0.2]), np.array([0.6, 0.5, 0.1])
@@ -21,7 +21,7 @@ def drawn(row: int, ceiling: float | None = 1.0) -> go.Figure:
 
 def test_no_stop_moves_the_axes_of_a_chart_whose_axes_stay() -> None:
     first, last = drawn(0), drawn(2)
-    assert first.layout.meta["axes stay"]
+    assert first.layout.meta["axes_stay"]
     assert first.layout == last.layout
 
 
@@ -35,7 +35,7 @@ def test_all_traces_and_the_ceiling_have_room_and_the_direction_is_kept() -> Non
 
 def test_values_that_are_no_numbers_are_left_out() -> None:
     figure = go.Figure(go.Scatter(x=np.array([1.0, np.nan]), y=np.array([2.0, np.nan])))
-    let_follow(figure, x="percent")
+    let_follow(figure, x=Column.PERCENT)
     axes_stay(figure)
     assert figure.layout.xaxis.range == pytest.approx((0.94, 1.06))
     assert not figure.data[0].cliponaxis
@@ -43,7 +43,7 @@ def test_values_that_are_no_numbers_are_left_out() -> None:
 
 def test_without_numbers_there_is_nothing_to_hold() -> None:
     figure = go.Figure(go.Scatter(x=np.array([np.nan]), y=np.array([np.nan])))
-    let_follow(figure, x="percent")
+    let_follow(figure, x=Column.PERCENT)
     axes_stay(figure)
     assert figure.layout.xaxis.range is None
-    assert "axes stay" not in figure.layout.meta
+    assert "axes_stay" not in figure.layout.meta

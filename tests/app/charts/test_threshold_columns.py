@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.charts.follow import Column
 from app.charts.threshold_columns import MOVING_TILES, threshold_columns
 from app.measured.figure_texts import delta, figure_text
 from app.measured.figures import figures_of
@@ -20,6 +21,7 @@ def test_there_is_a_row_for_every_measured_stop_and_for_no_other(stage: Measured
     given = json.loads(threshold_columns(stage, None))
     assert given["stops"] == stage.curve.stops.tolist()
     assert len(given["stops"]) < len(stage.stops)
+    assert set(given["columns"]) == set(Column)
     for name, column in given["columns"].items():
         assert len(column) == len(given["stops"]), name
     assert set(given["tiles"]) == set(MOVING_TILES)
@@ -32,9 +34,10 @@ def test_values_and_texts_are_those_the_server_shows(stage: MeasuredIndex) -> No
         point = stage.point(stop)
         assert given["columns"]["recall"][row] == pytest.approx(point.recall, rel=1e-5)
         assert given["tiles"]["recall"]["value"][row] == figure_text("recall", point.recall)
+        assert given["tiles"]["ndcg"]["caption"][row] == f"precision {point.precision:.3f}"
         assert given["tiles"]["size_bytes"]["value"][row] == figure_text("size_bytes", point.total_bytes)
         assert sum(given["columns"]["lengths"][row]) == tiny_index().n_lists
-        megabytes = [given["columns"][name][row] for name in given["columns"] if name.startswith("MB of ")]
+        megabytes = [given["columns"][Column.of_part(part)][row] for part in point.size_bytes]
         assert sum(megabytes) == pytest.approx(point.total_bytes / 1e6)
 
 

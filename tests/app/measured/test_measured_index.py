@@ -62,8 +62,9 @@ def test_a_refined_curve_holds_every_stop_and_the_figures_of_each(stage: Measure
     assert [len(part.curve.stops) for part in kept] == sorted({len(part.curve.stops) for part in kept})
     for stop in (0, 5, 16, 90):
         point = stage.point(stop)
-        row = [column[stop] for column in whole.curve[1:8]]
-        assert row == [point.tau, point.density, point.recall, point.ndcg, point.total_bytes, point.kept_postings, point.short_results]
+        row = [column[stop] for column in whole.curve[1:9]]
+        accuracy = (point.recall, point.ndcg, point.precision)
+        assert row == [point.tau, point.density, *accuracy, point.total_bytes, point.kept_postings, point.short_results]
         assert whole.curve.median_length[stop] == np.median(point.list_lengths)
         assert whole.curve.lengths[stop].sum() == tiny_index().n_lists
 

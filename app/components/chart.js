@@ -1,0 +1,164 @@
+import { DRAWN, forget, part, plotly } from "./page.js";
+
+const PARTS = ["x", "y", "text"];
+const CONFIG = { displayModeBar: false, responsive: false };
+const STEP = { transition: { duration: 0 }, frame: { duration: 0, redraw: false }, mode: "immediate" };
+
+// One Plotly chart: what the server sent, what the slider has moved since, and the reader's zoom.
+// `data-version` says what is drawn: the index and the stop of its threshold, whoever put it there, the server or the slider.
+export class Chart {
+  static of(box) {
+    return part(box, () => new Chart(box));
+  }
+
+  constructor(box) {
+    this.box = box;
+    this.wanted = null; // Figure that the server asked for last, as JSON; null once the chart has left the page.
+    this.figure = null; // Figure that is drawn, as JSON.
+    this.base = null; // The same but for what follows the threshold.
+    this.version = ""; // Of the figure.
+    this.goal = ""; // Version that was put there last, maybe still on its way.
+    this.moved = false; // Whether the slider moved traces since the server drew them.
+    this.moving = null; // Ends with the slider's last move.
+    this.ranges = {}; // Axis ranges that the figure asked for.
+    this.observer = null;
+  }
+
+  // Draw what the server sent, unless the slider has put the same values there already.
+  take({ figure, version = "", alt, height, url }) {
+    this.wanted = figure;
+    this.box.style.width = "100%";
+    this.box.style.height = `${height}px`;
+    this.box.setAttribute("aria-label", alt);
+    plotly(url).then(
+      () => {
+        if (this.wanted === figure) this.#update(figure, version);
+      },
+      () => {
+        this.box.textContent = "Charts need the studio's own server. Start it with: streamlit run streamlit_app.py";
+      },
+    );
+  }
+
+  #update(figure, version) {
+    const before = this.base;
+    const same = this.figure === figure;
+    this.version = version;
+    if (same) {
+      if (!this.moved) this.#arrive(version);
+      return;
+    }
+    this.figure = figure;
+    this.base = baseOf(JSON.parse(figure));
+    if (this.moved && before === this.base && this.goal === version) {
+      this.moved = false;
+      return;
+    }
+    this.redraw().then(() => {
+      this.box.dataset.drawn = String(Number(this.box.dataset.drawn || 0) + 1);
+      document.dispatchEvent(new CustomEvent(DRAWN));
+    });
+    if (!this.observer) {
+      this.observer = new ResizeObserver(() => {
+        if (this.box.offsetWidth > 0) window.Plotly.Plots.resize(this.box);
+      });
+      this.observer.observe(this.box);
+    }
+  }
+
+  #arrive(version) {
+    this.goal = version;
+    this.box.dataset.version = version;
+  }
+
+  // Put traces back where the server has them. Streamlit's own Plotly element is built anew whenever its figure changes; Plotly.react
+  // keeps the drawing and updates it.
+  redraw() {
+    if (this.figure === null) return Promise.resolve();
+    const { version } = this;
+    const { data, layout } = JSON.parse(this.figure);
+    // A move that has begun would end after this drawing, in traces that may be others.
+    return Promise.resolve(this.moving)
+      .then(() => {
+        this.#keepZoom(layout);
+        return window.Plotly.react(this.box, data, layout, CONFIG);
+      })
+      .then(() => {
+        this.moved = false;
+        this.#arrive(version);
+      });
+  }
+
+  // A reader's zoom survives new data. Plotly sees to that by itself only where the figure leaves the axes to it.
+  #keepZoom(layout) {
+    const asked = this.ranges;
+    this.ranges = {};
+    for (const name of ["xaxis", "yaxis"]) {
+      const next = layout[name] || {};
+      const shown = this.box.layout?.[name] || {};
+      this.ranges[name] = next.range && String(next.range);
+      const zoomed = asked[name] && shown.range && String(shown.range) !== asked[name];
+      if (zoomed && next.range) Object.assign(next, { range: [...shown.range], autorange: shown.autorange });
+    }
+  }
+
+  // What of the chart follows the threshold; null where nothing does, or nothing is drawn yet.
+  get follow() {
+    return this.box.layout?.meta?.follow || null;
+  }
+
+  get inView() {
+    const place = this.box.getBoundingClientRect();
+    return place.bottom >= 0 && place.top <= window.innerHeight;
+  }
+
+  // Put one row of the measured columns into the traces that follow. The version is empty where the row is of another stop than the
+  // slider's.
+  move(columns, row, version) {
+    const follow = this.follow;
+    const traces = follow.map((mark) => mark.trace);
+    const parts = PARTS.filter((name) => follow.some((mark) => name in mark));
+    const values = follow.map((mark) =>
+      Object.fromEntries(parts.filter((name) => name in mark).map((name) => [name, valuesOf(columns, mark[name], row)])),
+    );
+    this.moved = true;
+    this.goal = version;
+    // Changed traces make Plotly lay the whole chart out again, frames of an animation do not.
+    const moved = this.box.layout.meta.axes_stay
+      ? window.Plotly.animate(this.box, { data: values, traces }, STEP)
+      : window.Plotly.restyle(this.box, Object.fromEntries(parts.map((name) => [name, values.map((one) => one[name])])), traces);
+    // A frame that a later one overtakes is given up.
+    this.moving = moved
+      .catch(() => {})
+      .then(() => {
+        if (this.goal === version) this.box.dataset.version = version;
+      });
+  }
+
+  // Streamlit may end a chart and bring it back in the same place at once, when elements above it come or go.
+  leave() {
+    this.wanted = null;
+    setTimeout(() => {
+      if (this.wanted !== null) return;
+      this.observer?.disconnect();
+      forget(this.box);
+      window.Plotly?.purge(this.box);
+    });
+  }
+}
+
+// A figure but for what follows the threshold.
+function baseOf(figure) {
+  const traces = figure.data.map((trace) => ({ ...trace }));
+  for (const mark of figure.layout.meta?.follow || []) {
+    for (const name of PARTS) if (name in mark) delete traces[mark.trace][name];
+  }
+  return JSON.stringify([traces, figure.layout]);
+}
+
+// A source is the name of a column, a number or empty text that stays, or a list of them.
+function valuesOf(columns, source, row) {
+  const one = (name) => (typeof name === "number" || name === "" ? name : columns[name][row]);
+  const value = Array.isArray(source) ? source.map(one) : one(source);
+  return Array.isArray(value) ? value : [value];
+}
