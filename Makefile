@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
 STAMP := $(VENV)/.stamp
+NODE_STAMP := node_modules/.package-lock.json
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
 
 # A browser tab can only be opened where there is a display.
@@ -18,7 +19,7 @@ endif
 help:
 	@echo "make app    start the studio on port $(PORT) (PORT=... for another)"
 	@echo "make test   run the tests"
-	@echo "make lint   check style and formatting"
+	@echo "make lint   check style and formatting (of JavaScript and CSS where npm is installed)"
 	@echo "make house  print import circles, rooms and lines (SINCE=REV for the lines before)"
 	@echo "make clean  remove the environment and all caches"
 
@@ -31,12 +32,18 @@ test: $(STAMP)
 lint: $(STAMP)
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE_STAMP) && npm run --silent lint; \
+	elif [ "$$CI" = true ]; then echo "npm is not installed: JavaScript and CSS cannot be checked" >&2; exit 1; \
+	else echo "npm is not installed: JavaScript and CSS are not checked"; fi
+
+$(NODE_STAMP): package.json package-lock.json
+	@npm ci --silent --no-audit --no-fund
 
 house: $(STAMP)
 	@$(VENV)/bin/python -m scripts.house $(if $(SINCE),--since $(SINCE))
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements.txt pyproject.toml

@@ -1,5 +1,6 @@
 // What the components of a page have in common. Streamlit gives each component its own copy of this file, so all state is kept on the window.
-const state = (window.sparcode ??= { parts: new WeakMap(), plotly: null });
+window.sparcode ??= { parts: new WeakMap(), plotly: null };
+const state = window.sparcode;
 
 export const CHARTS = ".sparcode-chart";
 export const TILES = ".sparcode-tiles";
