@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -21,14 +22,7 @@ _ARRAYS = {LISTS: tuple(ARRAY_DTYPES), BLOCKS: BLOCK_ARRAYS}
 
 
 def save_index(index: InvertedIndex | BlockIndex, folder: Path | str) -> None:
-    """Write an index; the folder appears whole or not at all.
-
-    Parameters
-    ----------
-    index
-        What to write.
-    folder
-        Where to. An index that is there is replaced.
+    """Write an index; the folder appears whole or not at all. An index that is there is replaced.
 
     Raises
     ------
@@ -61,15 +55,8 @@ def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex | BlockI
 
     Parameters
     ----------
-    folder
-        Written by `save_index`.
     mmap
         Map the arrays instead of reading them into memory. They are checked (so read once) all the same.
-
-    Returns
-    -------
-    InvertedIndex or BlockIndex
-        What was written.
 
     Raises
     ------
@@ -151,7 +138,7 @@ def _read_description(path: Path) -> dict[str, Any]:
         description = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no valid JSON: {error}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ValueError(f"{path} does not describe an index: format must be {FORMAT!r}")
@@ -169,18 +156,28 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _read_array(path: Path, dtype: str, shape: tuple[int, ...], mmap: bool) -> np.ndarray:
+    """An array whose header and size are what `dtype` and `shape` come to, looked at before anything is allocated."""
     try:
-        # Copy-on-write, since the compiled loops treat a read-only array as another type; the file itself never changes.
-        array = np.load(path, allow_pickle=False, mmap_mode="c" if mmap else None)
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            if version != (1, 0):
+                raise ValueError(f"version {version} of the format; {(1, 0)} is expected")
+            found_shape, is_fortran, found_dtype = np.lib.format.read_array_header_1_0(file)
+            n_bytes = os.fstat(file.fileno()).st_size - file.tell()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # numpy parses a header as Python: SyntaxError, TokenError, EOFError, TypeError and more come out
         raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path} holds several arrays; one is expected")
-    if array.dtype.name != dtype or array.shape != shape:
-        raise ValueError(f"{path} holds shape {array.shape}, dtype {array.dtype}; {DESCRIPTION_FILE} says shape {shape}, dtype {dtype}")
-    return array
+    if found_dtype != np.dtype(dtype) or found_shape != shape or is_fortran:
+        raise ValueError(f"{path} holds shape {found_shape}, dtype {found_dtype}; {DESCRIPTION_FILE} says shape {shape}, dtype {dtype}")
+    expected = math.prod(shape) * found_dtype.itemsize
+    if n_bytes != expected:
+        raise ValueError(f"{path} is damaged: {n_bytes} bytes follow its header; shape {shape}, dtype {dtype} take {expected}")
+    try:
+        # Copy-on-write, since the compiled loops treat a read-only array as another type; the file itself never changes.
+        return np.load(path, allow_pickle=False, mmap_mode="c" if mmap else None)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _is_finite(value: object) -> bool:
