@@ -19,8 +19,11 @@ DEFAULT_K = 50
 SYNTHETIC_TOKEN_DIM = 16
 # The planted "fits any one taste" is found late and from a random start: where all tokens start at the same linear model, they stay there.
 SYNTHETIC_TRAINING = {"epochs": 80, "start": "random", "schedule": "constant", "joint_teacher": "ease"}
-# Scoring all of 50,000 songs for every code of a batch takes gigabytes; a smaller catalogue is scored whole all the same.
-COLD_START_NEGATIVES = 2000
+PROTOCOL_DEFAULTS = {
+    # Side features are all that is known of users. Scoring all of 50,000 songs for every code of a batch takes gigabytes; a smaller
+    # catalogue is scored whole all the same.
+    "cold-start": {"model": {"side_features": "both"}, "training": {"n_negatives": 2000}}
+}
 
 
 class Config(BaseModel):
@@ -252,7 +255,7 @@ class RunConfig(Config):
     index: IndexConfig = IndexConfig()
 
     @classmethod
-    def for_data(cls, synthetic: bool, settings: RunConfig | None = None, cold_start: bool = False) -> RunConfig:
+    def for_data(cls, synthetic: bool, settings: RunConfig | None = None, protocol: str = "strong") -> RunConfig:
         """Settings with the defaults that suit the data.
 
         Parameters
@@ -262,8 +265,8 @@ class RunConfig(Config):
             training is as in `SYNTHETIC_TRAINING`.
         settings
             What was set on purpose stays; None: nothing was.
-        cold_start
-            Whether users are known by side features alone (`sparcode.data.deezer_split`): these are then seen, and negatives are sampled.
+        protocol
+            Evaluation protocol the data comes with; see `PROTOCOL_DEFAULTS`.
 
         Raises
         ------
@@ -274,10 +277,9 @@ class RunConfig(Config):
         if synthetic:
             values["model"]["token_dim"] = SYNTHETIC_TOKEN_DIM
             values["training"] |= SYNTHETIC_TRAINING
-        if cold_start:
-            values["split"]["protocol"] = "cold-start"
-            values["model"]["side_features"] = "both"
-            values["training"]["n_negatives"] = COLD_START_NEGATIVES
+        values["split"]["protocol"] = protocol
+        for stage, fields in PROTOCOL_DEFAULTS.get(protocol, {}).items():
+            values[stage] |= fields
         given = {} if settings is None else settings.model_dump(exclude_unset=True)
         for stage, fields in given.items():
             values[stage] |= fields

@@ -19,6 +19,7 @@ from sparcode.config_message import validation_message
 from sparcode.data import movielens
 from sparcode.data.deezer import SONGS, is_release
 from sparcode.data.deezer_split import read_deezer_split
+from sparcode.data.evaluation_protocol import COLD_START, FIXED_SPLIT, STRONG, EvaluationProtocol
 from sparcode.data.fixed_split import read_fixed_split
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
@@ -27,6 +28,7 @@ from sparcode.data.table_file import EXTENSIONS
 from sparcode.data.tabular import COMMON_NAMES, ColumnMapping, guess_columns, table_columns
 
 SYNTHETIC = "synthetic"
+K_HELP = "Items retrieved per query (default 50; 20 with --protocol fixed-split, as its published tables have it)."
 _COLUMN, _SYNTHETIC = "{}_column", "synthetic_{}"
 
 
@@ -76,6 +78,11 @@ class DataSource:
         """Whether this is a folder of Deezer's cold-start release."""
         return self.data is not None and is_release(self.data)
 
+    @property
+    def default_protocol(self) -> EvaluationProtocol:
+        """The protocol where none is asked for."""
+        return COLD_START if self.is_deezer else STRONG
+
     def load_split(self, config: SplitConfig, quiet: bool) -> tuple[Interactions, Split]:
         """Load the data and split it as the protocol says.
 
@@ -94,9 +101,9 @@ class DataSource:
             If a download fails.
         """
         files = [self.train, self.test]
-        if config.protocol == "cold-start":
+        if config.protocol == COLD_START.name:
             return self._load_deezer(files)
-        if config.protocol == "fixed-split":
+        if config.protocol == FIXED_SPLIT.name:
             if self.data is not None or None in files:
                 raise ValueError("--protocol fixed-split needs --train FILE and --test FILE (Parquet: user_id, item_id), and no --data")
             self._check_flags_apply("")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.data_source import DATA, K_HELP, DataSource
 from sparcode.commands.device import DeviceOption
-from sparcode.commands.evaluation_depth import K_HELP, default_k
 from sparcode.commands.option_groups import with_groups
 from sparcode.commands.serving import SERVING, ServingFlags
 from sparcode.commands.threads import ThreadsOption, set_threads
+from sparcode.data.evaluation_protocol import PROTOCOLS
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
 
@@ -49,7 +49,7 @@ def evaluate(
     loaded.model.to(place)
     cut = serving.cut(loaded)
     parts = matching_data(loaded, run, source, as_json)[1]
-    k = k or default_k(loaded.config.split)
+    k = k or PROTOCOLS[loaded.config.split.protocol].default_k
     users = parts.test if split == "test" else parts.validation
     retriever = serve(loaded.model, loaded.index, serving.index_config(loaded), cut)
     result = measure(retriever, users, k)

@@ -32,15 +32,15 @@ class SettingsFlags(NamedTuple):
     file: Path | None
     fields: Mapping[str, Mapping[str, Any]]
 
-    def run_config(self, synthetic: bool, cold_start: bool = False) -> RunConfig:
+    def run_config(self, synthetic: bool, protocol: str = "strong") -> RunConfig:
         """All settings of a run.
 
         Parameters
         ----------
         synthetic
             Whether the data is the planted catalogue, see `RunConfig.for_data`.
-        cold_start
-            Whether users are known by side features alone, see there.
+        protocol
+            Evaluation protocol that the data comes with, see there.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class SettingsFlags(NamedTuple):
         for stage, fields in self.fields.items():
             settings[stage] = {**settings.get(stage, {}), **fields}
         try:
-            return RunConfig.for_data(synthetic, RunConfig.model_validate(settings), cold_start)
+            return RunConfig.for_data(synthetic, RunConfig.model_validate(settings), protocol)
         except ValidationError as error:
             raise ValueError(validation_message(error)) from error
 

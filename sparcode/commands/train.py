@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.data_source import DATA, K_HELP, DataSource
 from sparcode.commands.device import DeviceOption
-from sparcode.commands.evaluation_depth import K_HELP, default_k
 from sparcode.commands.option_groups import with_groups
 from sparcode.commands.settings import SETTINGS, SettingsFlags
 from sparcode.commands.threads import ThreadsOption, set_threads
+from sparcode.data.evaluation_protocol import PROTOCOLS
 
 
 @with_groups(source=DATA, settings=SETTINGS)
@@ -34,9 +34,9 @@ def train(
         check_target(out, overwrite)
     elif overwrite:
         raise typer.BadParameter("--overwrite needs --out")
-    config = settings.run_config(source.is_synthetic, source.is_deezer)
+    config = settings.run_config(source.is_synthetic, source.default_protocol.name)
     data, split = source.load_split(config.split, quiet or as_json)
-    k = k or default_k(config.split)
+    k = k or PROTOCOLS[config.split.protocol].default_k
 
     # These take seconds to import; bad input is answered before.
     from sparcode.commands.progress import Progress

@@ -10,7 +10,7 @@ import numpy as np
 from sparcode.comparison.interleaved_timing import timed_rounds
 from sparcode.comparison.serving_peers import ALL_TO_ALL, K, Peer
 from sparcode.data.split import EvaluationSet
-from sparcode.metrics.ranking import ndcg_at_k, recall_at_k
+from sparcode.metrics.accuracy import accuracy_by_query
 
 # Scoring every item of a large catalogue by a network takes so long that fewer queries must do.
 SLOW_KINDS, SLOW_ITEMS = (ALL_TO_ALL,), 5_000
@@ -169,10 +169,7 @@ def _accuracy_of(peer: Peer, test: EvaluationSet, check: Callable[[], None]) -> 
         rows = np.arange(start, min(start + _BATCH, len(test.queries)))
         found.append(peer.retriever.retrieve(test.queries.take(rows), K).item_ids)
     item_ids = np.concatenate(found) if found else np.empty((0, K), dtype=np.int32)
-    recall, ndcg = (measure(item_ids, test.targets, K) for measure in (recall_at_k, ndcg_at_k))
-    if test.cold_start:
-        # The protocol of that data counts users without targets as 0.
-        recall, ndcg = np.nan_to_num(recall), np.nan_to_num(ndcg)
+    recall, ndcg, _ = accuracy_by_query(item_ids, test.targets, K, test.protocol)
     recall.setflags(write=False)
     size = sum(peer.retriever.size_bytes().values())
     return ServingPoint(peer.kind, peer.setting, float(np.nanmean(recall)), float(np.nanmean(ndcg)), recall, size)

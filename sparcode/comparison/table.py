@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparcode.comparison.training import SPARCODE, Comparison
+from sparcode.data.evaluation_protocol import PROTOCOLS
 from sparcode.runs.store import DataFacts
 
 DECIMALS = 4
-_COLD_START = "Counted as the data's authors do: Precision@{k} divides by min({k}, songs heard), users who heard none count as 0"
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -82,7 +82,7 @@ def comparison_text(comparison: Comparison) -> str:
         f"{comparison.codes_in_use:,} codes in use{computed}",
         check_line(k, recall, comparison.direct_recall),
         *(f"{name} is left out: {reason}" for name, reason in comparison.left_out.items()),
-        *([_COLD_START.format(k=k)] if config.split.protocol == "cold-start" else []),
+        *([note.format(k=k)] if (note := PROTOCOLS[config.split.protocol].note) else []),
         "Index size: what is kept of items and codes; the encoder of the first three models comes on top",
         f"Machine: {run.machine}",
     ]

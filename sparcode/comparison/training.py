@@ -294,9 +294,9 @@ def _floors(split: Split) -> tuple[list[_Candidate], dict[str, str]]:
     """EASE and popularity, and a regression where users have published vectors; EASE is left out, with the reason, where it cannot be."""
     floors, left_out = [], {}
     makers = {EASE_NAME: lambda: EASE().fit(split.train), POPULARITY: lambda: Popularity().fit(split.train)}
-    if split.cold_start:
+    if reason := split.protocol.without_history:
         del makers[EASE_NAME]
-        left_out[EASE_NAME] = "it scores the items of a history, and the test queries have none"
+        left_out[EASE_NAME] = reason
     if split.user_vectors is not None and split.item_features is not None:
         vectors = (split.user_vectors, split.item_features)
         makers[REGRESSION] = lambda: FeatureRegression().fit(split.train, *vectors)

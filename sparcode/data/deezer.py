@@ -14,10 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sparcode.data.interactions import Histories
-from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k
+from sparcode.data.interactions import Histories, offsets
 
-K = 50
 PARTS = ("train", "validation", "test")
 EMBEDDINGS = ("svd", "mf")
 SONGS, USERS = "song_embeddings.parquet", "user_embeddings.parquet"
@@ -72,14 +70,6 @@ class DeezerData(NamedTuple):
     dropped: dict[str, int]
 
 
-class DeezerAccuracy(NamedTuple):
-    """Means over test users, each in [0, 1]."""
-
-    precision: float
-    recall: float
-    ndcg: float
-
-
 def read_deezer(folder: str | Path, embedding: Literal["svd", "mf"] = "svd") -> DeezerData:
     """Read the release.
 
@@ -117,32 +107,6 @@ def is_release(folder: str | Path) -> bool:
     """Whether a folder holds files of the release, by their published names."""
     features = [f"user_features_{part}_{embedding}.parquet" for part in PARTS for embedding in EMBEDDINGS]
     return any((Path(folder) / name).is_file() for name in (SONGS, USERS, *features))
-
-
-def deezer_accuracy(item_ids: np.ndarray, targets: Histories, k: int = K) -> DeezerAccuracy:
-    """The authors' protocol: all songs ranked, nothing masked, k = 50.
-
-    Precision divides the hits by ``min(k, number of songs heard)``, recall by the number of songs heard, and NDCG's ideal ranking holds
-    all of them. Users who heard nothing known count as 0, since the authors average over all users.
-
-    Parameters
-    ----------
-    item_ids
-        (n, k or more) int32 song rows, best first.
-    targets
-        Songs heard by the users ranked for, each song once.
-    k
-        Cut.
-    """
-    per_user = [metric(item_ids, targets, k) for metric in (precision_at_k, recall_at_k, ndcg_at_k)]
-    per_user[0] = per_user[0] * k / np.clip(targets.lengths, 1, k)
-    return DeezerAccuracy(*(float(np.nan_to_num(values).mean()) for values in per_user))
-
-
-def popular_songs(train: DeezerUsers, k: int = K) -> np.ndarray:
-    """The k songs that most training users heard, (k,) int32, best first; ties go to the lower row."""
-    counts = np.bincount(train.targets.items, minlength=train.targets.n_items)
-    return np.argsort(-counts, kind="stable")[:k].astype(np.int32)
 
 
 def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
@@ -231,6 +195,5 @@ def _users(path: Path, names: list[str], song_index: np.ndarray, dropped: dict[s
         rows.append(place[known])
     if unknown:
         dropped[_UNKNOWN] = dropped.get(_UNKNOWN, 0) + unknown
-    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    targets = Histories(indptr, np.concatenate(rows).astype(np.int32), len(song_index))
+    targets = Histories(offsets([len(row) for row in rows]), np.concatenate(rows).astype(np.int32), len(song_index))
     return DeezerUsers(user_index[order], features[order], targets)

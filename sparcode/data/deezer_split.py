@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sparcode.data.deezer import PARTS, DeezerData, DeezerUsers, read_deezer
+from sparcode.data.evaluation_protocol import COLD_START
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.part_hash import hash_arrays
 from sparcode.data.split import EvaluationSet, Split
@@ -63,7 +64,6 @@ def read_deezer_split(folder: str | Path, embedding: str = "svd") -> tuple[Inter
         dropped={"training users who heard no song that has a vector": n_silent} if n_silent else {},
         item_features=data.song_vectors / max(float(lengths.mean()), np.finfo(np.float32).tiny),
         user_encoding=encoding,
-        cold_start=True,
         user_vectors=data.train_vectors[heard],
     )
     interactions = Interactions(
@@ -115,4 +115,4 @@ def _standardise(parts: list[DeezerUsers], names: list[str]) -> tuple[UserEncodi
 def _evaluation(users: DeezerUsers, features: np.ndarray) -> EvaluationSet:
     n_users, n_songs = len(users.targets), users.targets.n_items
     queries = Histories(np.zeros(n_users + 1, dtype=np.int64), np.zeros(0, dtype=np.int32), n_songs, features)
-    return EvaluationSet(queries, users.targets, np.arange(n_users), cold_start=True)
+    return EvaluationSet(queries, users.targets, np.arange(n_users), COLD_START)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sparcode.config import SplitConfig
+from sparcode.data.evaluation_protocol import FIXED_SPLIT
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.part_hash import hash_pairs
 from sparcode.data.split import EvaluationSet, Split
@@ -123,8 +124,8 @@ def _split(data: Interactions, targets: Histories, config: SplitConfig) -> Split
     return Split(
         train=train,
         train_users=np.arange(len(histories)),
-        validation=EvaluationSet(train.take(users), histories.select(held).take(users), users),
-        test=EvaluationSet(histories.take(tested), targets.take(tested), tested),
+        validation=EvaluationSet(train.take(users), histories.select(held).take(users), users, FIXED_SPLIT),
+        test=EvaluationSet(histories.take(tested), targets.take(tested), tested, FIXED_SPLIT),
         dropped={},
         has_time=False,
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sparcode.config import SplitConfig
+from sparcode.data.evaluation_protocol import STRONG, EvaluationProtocol
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.side_features import genre_features
 from sparcode.data.user_features import UserEncoding
@@ -19,18 +20,17 @@ class EvaluationSet(NamedTuple):
     Attributes
     ----------
     queries, targets
-        One row per user, each with at least one item. A query and its targets put together are the history, oldest first.
+        One row per user. A query and its targets put together are the history, oldest first.
     users
         (n,) int64, the users' rows in the data set.
-    cold_start
-        Whether queries are empty but for side features, and a user may have no targets; accuracy is then counted as the authors of
-        Deezer's release do (`sparcode.data.deezer.deezer_accuracy`).
+    protocol
+        What the queries show and how accuracy is counted.
     """
 
     queries: Histories
     targets: Histories
     users: np.ndarray
-    cold_start: bool = False
+    protocol: EvaluationProtocol = STRONG
 
 
 class Split(NamedTuple):
@@ -52,8 +52,6 @@ class Split(NamedTuple):
         (I, F) float32 side features of items; None for none.
     user_encoding
         How what is known of users became the `features` of `train` and of the queries; None where nothing is.
-    cold_start
-        Whether users are known by side features alone, in training as in the test: no query shows any of the history.
     user_vectors
         (n_train, E) float32 published embeddings of the training users, in the space of `item_features`; None for none.
     """
@@ -66,13 +64,17 @@ class Split(NamedTuple):
     has_time: bool = False
     item_features: np.ndarray | None = None
     user_encoding: UserEncoding | None = None
-    cold_start: bool = False
     user_vectors: np.ndarray | None = None
 
     @property
+    def protocol(self) -> EvaluationProtocol:
+        """How the users are evaluated; training queries show as much as those of the test."""
+        return self.test.protocol
+
+    @property
     def train_queries(self) -> Histories:
-        """Training users as queries: their histories, or nothing but side features under `cold_start`."""
-        return self.train.select(np.zeros(len(self.train.items), dtype=bool)) if self.cold_start else self.train
+        """Training users as queries."""
+        return self.protocol.queries_of(self.train)
 
 
 def split_users(interactions: Interactions, config: SplitConfig) -> Split:

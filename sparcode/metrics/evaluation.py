@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sparcode.data.deezer import deezer_accuracy
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
 from sparcode.index.inverted_index import InvertedIndex
+from sparcode.metrics.accuracy import accuracy_by_query
 from sparcode.metrics.codes import dead_share, perplexity, usage_counts
 from sparcode.metrics.cost import Latency, measure_latency
-from sparcode.metrics.ranking import ndcg_at_k, precision_at_k, recall_at_k
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.contract import Retriever
 from sparcode.retrieval.list_store import Unseen
@@ -105,7 +104,8 @@ class CodeUsage(NamedTuple):
 
 def accuracy(retriever: Retriever, evaluation: EvaluationSet, k: int) -> tuple[float, float, float]:
     """Mean recall, NDCG and precision at k of a retriever over an evaluation set."""
-    return _mean_accuracy(retriever.retrieve(evaluation.queries, k).item_ids, evaluation, k)
+    found = retriever.retrieve(evaluation.queries, k).item_ids
+    return accuracy_by_query(found, evaluation.targets, k, evaluation.protocol).means()
 
 
 def evaluate(retriever: Retriever, evaluation: EvaluationSet, k: int = 50, n_timed: int = 200, seed: int = 0) -> Evaluation:
@@ -177,7 +177,7 @@ class Explorer:
         """
         retriever = self._retriever.with_threshold(tau)
         found = retriever.retrieve_codes(self._codes, self._weights, self.evaluation.queries, self.k).item_ids
-        recall, ndcg, precision = _mean_accuracy(found, self.evaluation, self.k)
+        recall, ndcg, precision = accuracy_by_query(found, self.evaluation.targets, self.k, self.evaluation.protocol).means()
         lengths = self.index.list_lengths(tau)
         kept = int(lengths.sum())
         density = kept / max(1, self.index.n_lists * self.index.n_items)
@@ -224,12 +224,3 @@ def _timed(retriever: Retriever, queries: Histories, k: int, n_calls: int, seed:
     return measure_latency(
         lambda query: retriever.retrieve(query, k), queries.take(rows), repeats=1, seed=seed, threads=torch.get_num_threads()
     )
-
-
-def _mean_accuracy(item_ids: np.ndarray, evaluation: EvaluationSet, k: int) -> tuple[float, float, float]:
-    targets = evaluation.targets
-    if evaluation.cold_start:
-        measured = deezer_accuracy(item_ids, targets, k)
-        return measured.recall, measured.ndcg, measured.precision
-    measures = (recall_at_k, ndcg_at_k, precision_at_k)
-    return tuple(float(np.nanmean(measure(item_ids, targets, k))) for measure in measures)

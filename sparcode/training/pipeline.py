@@ -45,8 +45,7 @@ def check_side_features(split: Split, config: ModelConfig) -> None:
         If it has not; says what is allowed.
     """
     chosen, lacking = config.side_features, []
-    if split.cold_start and chosen not in _WITH_USERS:
-        raise ValueError(f"side_features={chosen!r}: nothing but side features is known of these users; allowed is 'users' or 'both'")
+    split.protocol.check_side_features(chosen)
     if chosen in _WITH_ITEMS and split.item_features is None:
         lacking.append("items (genres)")
     if chosen in _WITH_USERS and split.train.n_features == 0:
@@ -202,13 +201,13 @@ def _trainer(
     model: TrainableModel, split: Split, config: RunConfig, epochs: int | None = None, backbone: AllToAllModel | None = None
 ) -> Trainer:
     teacher = _teacher(split, config.training, device_of(model), backbone)
-    return Trainer(model, split.train, config.training, epochs, split.has_time, teacher, split.cold_start)
+    return Trainer(model, split.train, config.training, epochs, split.has_time, teacher, split.protocol)
 
 
 def _teacher(split: Split, config: TrainingConfig, device: torch.device, backbone: AllToAllModel | None = None) -> Teacher | None:
     """The backbone if one is given, else EASE; None where settings or catalogue leave teachers out, or queries have no history."""
     train = split.train
-    if split.cold_start or config.teacher_weight == 0 or 0 < config.n_negatives < train.n_items:
+    if not split.protocol.shows_history or config.teacher_weight == 0 or 0 < config.n_negatives < train.n_items:
         return None
     if backbone is not None:
         return BackboneTeacher(backbone)

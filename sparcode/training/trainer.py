@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sparcode.config import DEFAULT_K, TrainingConfig
+from sparcode.data.evaluation_protocol import STRONG, EvaluationProtocol
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
 from sparcode.device import device_of
@@ -60,8 +61,8 @@ class Trainer:
         Whether histories are ordered in time, so that their first part means something.
     teacher
         Soft targets beside the real ones, with the weight `teacher_weight`; not used with sampled negatives. None: no teacher.
-    cold_start
-        Whether queries show nothing of a history, only the side features of its user.
+    protocol
+        Says whether queries show any of a history.
     """
 
     def __init__(
@@ -72,14 +73,14 @@ class Trainer:
         total_epochs: int | None = None,
         in_time: bool = False,
         teacher: Teacher | None = None,
-        cold_start: bool = False,
+        protocol: EvaluationProtocol = STRONG,
     ) -> None:
         if len(histories) == 0:
             raise ValueError("training needs at least one user's history; got none")
         self.model, self.histories, self.config = model, histories, config
         # What the training users' queries are when served.
-        self.queries = histories.select(np.zeros(len(histories.items), dtype=bool)) if cold_start else histories
-        self._cold_start = cold_start
+        self.queries = protocol.queries_of(histories)
+        self._shows_history = protocol.shows_history
         self.total_epochs = model.epochs(config) if total_epochs is None else total_epochs
         self.epoch = 0
         self._first_part_share = config.first_part_share if in_time else 0.0
@@ -156,7 +157,7 @@ class Trainer:
 
     def _shown(self, histories: Histories) -> np.ndarray:
         """(n,) bool: which interactions the queries show."""
-        if self._cold_start:
+        if not self._shows_history:
             return np.zeros(len(histories.items), dtype=bool)
         rows = histories.rows
         share = self._rng.uniform(self.config.keep_least, self.config.keep_most, len(histories))[rows]

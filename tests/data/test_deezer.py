@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sparcode.data.deezer import PARTS, deezer_accuracy, popular_songs, read_deezer
+from sparcode.data.deezer import PARTS, read_deezer
 
 N_SONGS, WIDTH = 60, 4
 HEARD = {"train": [[10, 12], [10], []], "validation": [[14], [16]], "test": [[10, 12, 999], [], [14, 14]]}
@@ -60,20 +60,6 @@ def test_the_published_layout_is_read_in_order_of_the_indices(as_json: bool, tmp
     assert data.test.user_index.tolist() == [5, 6, 7]
     assert [data.test.targets[row].tolist() for row in range(3)] == [[0, 2], [], [4]]
     assert data.dropped == {"songs heard that have no vector": 1}
-
-
-def test_the_authors_protocol(tmp_path: Path) -> None:
-    data = read_deezer(write_release(tmp_path))
-    ranked = np.tile(np.arange(50, dtype=np.int32), (3, 1))
-    ranked[2] = np.arange(5, 55)  # misses the only song
-    found = deezer_accuracy(ranked, data.test.targets)
-    # First user: songs 0 and 2 of 2 heard, at places 1 and 3; second heard nothing known; third misses.
-    ideal = 1 + 1 / np.log2(3)
-    np.testing.assert_allclose(found, [1 / 3, 1 / 3, (1 + 1 / np.log2(4)) / ideal / 3], rtol=1e-12)
-
-
-def test_popular_songs_count_training_users(tmp_path: Path) -> None:
-    assert popular_songs(read_deezer(write_release(tmp_path)).train, 3).tolist() == [0, 2, 1]
 
 
 def replaced(folder: Path, name: str, column: str, values: pa.Array | None) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sparcode.data.deezer import is_release, read_deezer
 from sparcode.data.deezer_split import read_deezer_split
+from sparcode.data.evaluation_protocol import COLD_START
 from sparcode.data.loading import load
 from tests.data.test_deezer import replaced, write_release
 
@@ -26,7 +27,7 @@ def test_features_are_in_spreads_from_the_mean_of_training_users(tmp_path: Path)
 
 def test_queries_show_nothing_and_targets_are_what_was_heard(tmp_path: Path) -> None:
     data, split = read_deezer_split(write_release(tmp_path))
-    assert split.cold_start
+    assert split.protocol is split.validation.protocol is COLD_START
     assert split.train_queries.lengths.tolist() == [0, 0]
     np.testing.assert_array_equal(split.train_queries.features, split.train.features)
     assert [split.train[row].tolist() for row in range(2)] == [[0, 2], [0]]

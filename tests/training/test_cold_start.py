@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sparcode.config import RunConfig
+from sparcode.data.evaluation_protocol import COLD_START, STRONG, EvaluationProtocol
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet, Split
 from sparcode.metrics.evaluation import accuracy
@@ -29,8 +30,8 @@ def cold_split() -> Split:
         part: EvaluationSet = getattr(split, name)
         hidden = part.queries.select(np.zeros(len(part.queries.items), dtype=bool))
         queries = replace(hidden, features=features[: len(hidden)])
-        parts[name] = part._replace(queries=queries, cold_start=True)
-    return split._replace(train=train, cold_start=True, **parts)
+        parts[name] = part._replace(queries=queries, protocol=COLD_START)
+    return split._replace(train=train, **parts)
 
 
 class Watched(TwoTowerModel):
@@ -43,13 +44,13 @@ class Watched(TwoTowerModel):
         return super().forward(queries, candidates)
 
 
-@pytest.mark.parametrize("cold_start", [True, False])
-def test_training_shows_nothing_of_a_history_that_the_test_hides(cold_start: bool) -> None:
+@pytest.mark.parametrize("protocol", [STRONG, COLD_START])
+def test_training_shows_nothing_of_a_history_that_the_test_hides(protocol: EvaluationProtocol) -> None:
     split = cold_split()
     model = Watched(split.train.n_items, CONFIG.model, n_features=3)
-    record = Trainer(model, split.train, CONFIG.training, cold_start=cold_start).train_epoch()
+    record = Trainer(model, split.train, CONFIG.training, protocol=protocol).train_epoch()
     assert np.isfinite(record.loss)
-    assert (model.shown == 0) == cold_start
+    assert (model.shown > 0) == protocol.shows_history
 
 
 def test_codebooks_and_index_come_from_queries_as_they_are_served() -> None:
@@ -76,13 +77,13 @@ def test_accuracy_counts_users_without_targets_and_few_targets_in_full() -> None
     targets = Histories.from_lists([[0, 1], []], 9)
     part = EvaluationSet(Histories.from_lists([[], []], 9), targets, np.arange(2))
     assert accuracy(Fixed(), part, 4) == (1.0, 1.0, 0.5)
-    assert accuracy(Fixed(), part._replace(cold_start=True), 4) == (0.5, 0.5, 0.5)
+    assert accuracy(Fixed(), part._replace(protocol=COLD_START), 4) == (0.5, 0.5, 0.5)
 
 
 def test_defaults_for_users_without_history_give_way_to_what_was_set() -> None:
-    config = RunConfig.for_data(False, cold_start=True)
+    config = RunConfig.for_data(False, protocol="cold-start")
     assert (config.split.protocol, config.model.side_features, config.training.n_negatives) == ("cold-start", "both", 2000)
     settings = RunConfig.model_validate({"model": {"side_features": "users"}, "training": {"n_negatives": 0}})
-    config = RunConfig.for_data(False, settings, cold_start=True)
+    config = RunConfig.for_data(False, settings, protocol="cold-start")
     assert (config.model.side_features, config.training.n_negatives) == ("users", 0)
     assert RunConfig.for_data(False) == RunConfig()
