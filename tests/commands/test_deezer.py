@@ -9,9 +9,9 @@ import pytest
 
 from sparcode.data.deezer import read_deezer
 from sparcode.data.deezer_split import read_deezer_split
-from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.data.evaluation_protocol import COLD_START
 from sparcode.metrics.accuracy import accuracy_by_query
+from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.store import load_run
 from tests.commands.conftest import Command
 from tests.deezer_release import BLOCKS, COUNTS, N_SONGS, N_USERS, WIDTH, write_planted_release
