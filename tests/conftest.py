@@ -17,6 +17,8 @@ LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 # Thread pools read these when their library is first imported; small tests are slower on many threads than on two.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("NUMBA_NUM_THREADS", "2")
+# Threads that wait by spinning, OpenMP's default, take a tiny training twenty times the processor time on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # No deadline: a slow machine must not fail a property. The same examples every time.
 settings.register_profile("suite", deadline=None, derandomize=True)
