@@ -14,7 +14,7 @@ HEADLESS := true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint house clean
+.PHONY: help app test lint lint-python lint-web house clean
 
 help:
 	@echo "make app    start the studio on port $(PORT) (PORT=... for another)"
@@ -29,12 +29,23 @@ app: $(STAMP)
 test: $(STAMP)
 	@$(VENV)/bin/python -m pytest -q -rs
 
-lint: $(STAMP)
+lint: lint-python lint-web
+
+lint-python: $(STAMP)
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE_STAMP) && npm run --silent lint; \
-	elif [ "$$CI" = true ]; then echo "npm is not installed: JavaScript and CSS cannot be checked" >&2; exit 1; \
-	else echo "npm is not installed: JavaScript and CSS are not checked"; fi
+
+# JavaScript and CSS, where there is npm; CI must have it.
+ifneq ($(shell command -v npm),)
+lint-web: $(NODE_STAMP)
+	@npm run --silent lint
+else ifeq ($(CI),true)
+lint-web:
+	@echo "npm is not installed: JavaScript and CSS cannot be checked" >&2; exit 1
+else
+lint-web:
+	@echo "npm is not installed: JavaScript and CSS are not checked"
+endif
 
 $(NODE_STAMP): package.json package-lock.json
 	@npm ci --silent --no-audit --no-fund
