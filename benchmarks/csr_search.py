@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from sparcode.data.interactions import Histories
+from sparcode.data.interactions import Histories, offsets
 from sparcode.index import kernels
 from sparcode.index.coded_model import CodedModel, checked_codes
 from sparcode.index.inverted_index import InvertedIndex
@@ -116,7 +116,7 @@ def list_matrix(index: InvertedIndex, threshold: float) -> sparse.csr_array:
         If the threshold is below the index's floor or NaN.
     """
     lengths = index.list_lengths(threshold)
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indptr = offsets(lengths)
     kept = np.arange(indptr[-1]) + np.repeat(index.indptr[:-1] - indptr[:-1], lengths)
     scores = index.scores[kept] - np.float32(threshold)
     return sparse.csr_array((scores, index.item_ids[kept], indptr), shape=(index.n_lists, index.n_items))

@@ -1,7 +1,7 @@
-"""Compact posting lists, cut into blocks of items: 6 bytes per posting in float32, 4 with quantized scores, besides the tables.
+"""Compact posting lists in blocks of items: 6 bytes per posting with float32 scores, 4 with quantized ones, besides the tables.
 
-Item ids shrink to two bytes, for a block has at most 65,536 items; scores may shrink to two bytes as well. Each list knows the highest
-score of every block, so that a search adds up the promising blocks first and never reads those that cannot change its result.
+A block has at most 65,536 items, so an item id takes two bytes. Each list stores the highest score of every block: a search adds up the
+most promising blocks first and skips those that cannot change its result.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from sparcode.index.search_arrays import Blocks, contiguous
 ScoreType = Literal["float32", "uint16"]
 MAX_SHIFT = 16
 LEAST_SHIFT = 8
-# Where lists hold at least this share of the catalogue, small blocks pay: so many can be left out that jumping between them costs less.
-# Below it, blocks are as large as their ids allow. Measured by `benchmarks/retrieval.py`.
+# Where lists hold at least this share of the catalogue, small blocks are faster, since more of them can be skipped. Below it, blocks are as
+# large as their ids allow. Measured by `benchmarks/retrieval.py`.
 SMALL_BLOCKS_FROM = 0.025
-# Catalogues of fewer blocks have too little to leave out.
+# With fewer blocks there is too little to skip.
 LEAST_BLOCKS = 1000
-# Small blocks hold so many postings of a list, or their tables would grow as large as the postings.
+# Small blocks hold at least so many postings of a list; else their tables would be as large as the postings.
 SEGMENT_POSTINGS = 8
 _LEVELS = 2**16 - 1
 
@@ -39,7 +39,7 @@ def n_blocks_of(n_items: int, shift: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BlockIndex:
-    """Posting lists in blocks of items, cut once; made by `block_index`.
+    """Posting lists in blocks of items, made by `block_index`.
 
     Attributes
     ----------
@@ -47,14 +47,12 @@ class BlockIndex:
         (n_lists,) int64, ascending: the code of each list.
     indptr, segments, tops, offsets, scores, low, step
         As in `sparcode.index.search_arrays.Blocks`.
-    n_items
-        Catalogue size I.
     floor
         The lowest threshold it can serve, exact in float32.
     shift
         Blocks have ``2**shift`` items.
     per_list
-        No list has more postings; 0: they were not limited.
+        Most postings of a list; 0: not limited.
     """
 
     codes: np.ndarray
@@ -93,7 +91,7 @@ class BlockIndex:
 
     @staticmethod
     def expected(n_lists: int, n_postings: int, n_items: int, shift: int, score_type: str) -> dict[str, tuple[type, tuple[int, ...]]]:
-        """Dtype and shape of every array, by name; an index of that many lists and postings has no others.
+        """Dtype and shape of every array, by name.
 
         Raises
         ------
@@ -126,7 +124,7 @@ class BlockIndex:
 
     @property
     def arrays(self) -> Blocks:
-        """As the kernels take it."""
+        """The arrays as the kernels take them."""
         return Blocks(self.indptr, self.segments, self.tops, self.offsets, self.scores, self.low, self.step)
 
     def rows_of(self, codes: np.ndarray) -> np.ndarray:
@@ -147,12 +145,12 @@ class BlockIndex:
         return _parts({name: getattr(self, name).nbytes for name in BLOCK_ARRAYS})
 
     def check_postings(self) -> None:
-        """Look at every posting; a search relies on all of this and would read beyond its arrays.
+        """Check every posting; with a wrong one, a search would read beyond its arrays.
 
         Raises
         ------
         ValueError
-            If segments or item ids are out of range, or scores are no numbers or out of order; names the list.
+            If segments or item ids are out of range, or scores are not finite or out of order; names the list.
         """
         if not (np.isfinite(self.low).all() and np.isfinite(self.step).all() and (self.step >= 0).all()):
             raise ValueError("low and step must be finite numbers, step not negative")
@@ -194,13 +192,7 @@ _TABLES = {"offsets": "item_ids", "scores": "scores", "segments": "blocks", "top
 
 
 def shift_for(n_items: int, n_lists: int, n_postings: int) -> int:
-    """The block size that suits lists of this length: as large as possible, or small where lists hold much of the catalogue.
-
-    Parameters
-    ----------
-    n_items, n_lists, n_postings
-        Sizes of the index.
-    """
+    """The block size for lists of this length: as large as possible, or small where lists hold much of the catalogue."""
     density = n_postings / max(1, n_lists * n_items)
     if density < SMALL_BLOCKS_FROM:
         return MAX_SHIFT
@@ -218,26 +210,19 @@ def block_bytes(n_items: int, n_lists: int, n_postings: int, score_type: ScoreTy
 def block_index(
     index: InvertedIndex, threshold: float, score_type: ScoreType = "float32", per_list: int = 0, shift: int | None = None
 ) -> BlockIndex:
-    """Cut the lists of an index at a threshold and arrange what is left by blocks of items.
+    """Cut the lists of an index at a threshold and arrange the rest by blocks of items.
 
     Parameters
     ----------
-    index
-        Posting lists.
     threshold
-        What is not above it is left out; at least the index's floor.
+        Scores not above it are left out; at least the index's floor. It becomes the floor of the result.
     score_type
         ``"float32"`` keeps scores as they are. ``"uint16"`` rounds them to one of 65,536 even steps between the lowest and the highest
         of their list: each is off by at most half a step, and float32 rounding.
     per_list
         Keep at most so many postings per list; 0 keeps all.
     shift
-        Blocks have ``2**shift`` items; None: what suits the lists' length.
-
-    Returns
-    -------
-    BlockIndex
-        Its floor is the threshold.
+        Blocks have ``2**shift`` items; None: `shift_for`.
 
     Raises
     ------

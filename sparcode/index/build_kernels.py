@@ -18,15 +18,7 @@ _LOW = np.uint64(0xFFFF_FFFF)
 
 
 class Lists(NamedTuple):
-    """Posting lists as flat arrays.
-
-    Attributes
-    ----------
-    indptr
-        (n + 1,) int64; list r is ``[indptr[r], indptr[r + 1])`` of the arrays below. A slice of a longer one is fine.
-    item_ids, scores
-        int32 and float32, of one length.
-    """
+    """Posting lists as flat arrays: list r is ``[indptr[r], indptr[r + 1])`` of `item_ids` (int32) and `scores` (float32)."""
 
     indptr: np.ndarray
     item_ids: np.ndarray
@@ -49,17 +41,7 @@ def _bits_of(key):
 
 @njit(cache=True, nogil=True, fastmath=False)
 def count_above(scores: np.ndarray, floor: np.float32, lengths: np.ndarray) -> None:
-    """Scores of every row that lie above the floor.
-
-    Parameters
-    ----------
-    scores
-        (n, m) float32, no NaN.
-    floor
-        float32.
-    lengths
-        (n,) int64, written.
-    """
+    """Write into `lengths` (n,) int64 how many scores of every row lie above the floor; `scores` (n, m) float32, no NaN."""
     n_rows, n_columns = scores.shape
     for row in range(n_rows):
         count = 0
@@ -70,7 +52,7 @@ def count_above(scores: np.ndarray, floor: np.float32, lengths: np.ndarray) -> N
 
 @njit(cache=True, nogil=True, fastmath=False)
 def write_keys(scores: np.ndarray, item_ids: np.ndarray, floor: np.float32, keys: np.ndarray) -> None:
-    """Keys of all scores above the floor, row by row.
+    """Write the keys of all scores above the floor, row by row.
 
     Parameters
     ----------
@@ -78,10 +60,8 @@ def write_keys(scores: np.ndarray, item_ids: np.ndarray, floor: np.float32, keys
         (n, m) float32, no NaN.
     item_ids
         (m,) int32, not negative: the item of each column.
-    floor
-        float32.
     keys
-        (n_above + 1,) uint64, written; what the last entry holds means nothing.
+        (n_above + 1,) uint64, written; the last entry is scratch.
     """
     n_rows, n_columns = scores.shape
     bits = scores.view(np.uint32)
@@ -95,15 +75,7 @@ def write_keys(scores: np.ndarray, item_ids: np.ndarray, floor: np.float32, keys
 
 @njit(cache=True, nogil=True, fastmath=False)
 def split_keys(keys: np.ndarray, item_ids: np.ndarray, scores: np.ndarray) -> None:
-    """Postings of keys.
-
-    Parameters
-    ----------
-    keys
-        (n,) uint64.
-    item_ids, scores
-        (n,) int32 and float32, written.
-    """
+    """Write the item ids (n,) int32 and scores (n,) float32 of keys (n,) uint64."""
     bits = scores.view(np.uint32)
     for at in range(len(keys)):
         item_ids[at] = np.int32(keys[at] & _LOW)
@@ -112,17 +84,7 @@ def split_keys(keys: np.ndarray, item_ids: np.ndarray, scores: np.ndarray) -> No
 
 @njit(cache=True, nogil=True, fastmath=False)
 def copy_lists(source: Lists, starts: np.ndarray, item_ids: np.ndarray, scores: np.ndarray) -> None:
-    """Copy every list to its place in other arrays.
-
-    Parameters
-    ----------
-    source
-        n lists.
-    starts
-        (n,) int64, where each list begins in the arrays below.
-    item_ids, scores
-        int32 and float32, written.
-    """
+    """Copy n lists into `item_ids` and `scores`, list r to ``starts[r]``."""
     for row in range(len(starts)):
         shift = starts[row] - source.indptr[row]
         for at in range(source.indptr[row], source.indptr[row + 1]):
@@ -134,17 +96,8 @@ def copy_lists(source: Lists, starts: np.ndarray, item_ids: np.ndarray, scores: 
 def first_wrong(lists: Lists, n_items: int, floor: np.float32) -> int:
     """The first posting that breaks the rules of an index; -1 if none does.
 
-    Item ids lie in [0, n_items), none twice in a list, scores are finite numbers above the floor, and within a list they descend, ties by
-    ascending item id.
-
-    Parameters
-    ----------
-    lists
-        All lists.
-    n_items
-        I.
-    floor
-        float32.
+    Item ids lie in [0, n_items), none twice in a list; scores are finite, above the floor and descend within a list, ties by ascending
+    item id.
     """
     last_list = np.full(n_items, -1, dtype=np.int32)
     for row in range(len(lists.indptr) - 1):
@@ -166,17 +119,8 @@ def first_wrong_list(
 ) -> int:
     """The first list whose segments, item ids or scores break the rules of `sparcode.index.search_arrays.Blocks`; -1 if none does.
 
-    Segments run from 0 to the length of their list without decreasing, item ids lie in [0, n_items), none twice in a list, scores are
-    finite numbers that descend within a segment, and the top of a segment is its first score.
-
-    Parameters
-    ----------
-    indptr, segments, tops, offsets, scores
-        Arrays of all lists.
-    n_items
-        I.
-    shift
-        Blocks have ``2**shift`` items.
+    Segments run from 0 to the length of their list without decreasing; item ids lie in [0, n_items), none twice in a list; scores are
+    finite and descend within a segment, whose top is its first score. Blocks have ``2**shift`` items.
     """
     n_blocks = tops.shape[1]
     last_segment = np.full(1 << shift, -1, dtype=np.int64)
@@ -206,7 +150,7 @@ def first_wrong_list(
 
 
 def warm_up() -> None:
-    """Compile every kernel (or load it from the cache), so that no build pays for it."""
+    """Compile every kernel, or load it from the cache."""
     floor = np.float32(0)
     block = np.zeros((1, 1), dtype=np.float32)
     counts, keys = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.uint64)

@@ -11,9 +11,8 @@ ALWAYS_MOVED = 1 << 23
 class GrowingPostings:
     """Item ids and scores of postings, appended piece by piece.
 
-    The arrays grow in place by an eighth: the allocator moves pages of large arrays instead of copying them. Smaller ones it may copy, and
-    the places they leave are holes in memory, so these get at once the room that is expected to be needed in all. Room that was never
-    written takes addresses, not memory.
+    Large arrays grow by an eighth: the allocator moves their pages instead of copying them. Small ones would be copied and leave holes in
+    memory, so these get the room that is expected in all at once. Room that was never written takes addresses, not memory.
     """
 
     def __init__(self) -> None:
@@ -22,30 +21,19 @@ class GrowingPostings:
         self._n_postings = 0
 
     def claim(self, n: int, expected: int) -> tuple[np.ndarray, np.ndarray]:
-        """The next `n` places, to be written.
+        """The next `n` places, to be written: (n,) int32 item ids and (n,) float32 scores, views that end with the next call of a method.
 
-        Parameters
-        ----------
-        n
-            Postings to append, not negative.
-        expected
-            Guess of how many there will be in all, these included.
-
-        Returns
-        -------
-        tuple of ndarray
-            (n,) int32 item ids and (n,) float32 scores, views that must not be used after the next call of a method.
+        `expected` is a guess of how many there will be in all, these included.
         """
         start, end = self._n_postings, self._n_postings + n
         if end > min(len(self._item_ids), len(self._scores)):
             # A guess that is a little low must not cost another step.
             self._make_room(max(end + end // 8, min(expected + expected // 16, ALWAYS_MOVED)))
-        # Not before there is room: without it, nothing was claimed.
         self._n_postings = end
         return self._item_ids[start:end], self._scores[start:end]
 
     def finished(self) -> tuple[np.ndarray, np.ndarray]:
-        """The arrays, cut to what was claimed; nothing may be claimed afterwards."""
+        """The arrays, cut to what was claimed, in the end."""
         self._resize(self._n_postings)
         return self._item_ids, self._scores
 

@@ -1,6 +1,6 @@
-"""The sparse inverted index: for every code its items above a floor, ordered by score (SparCode, arXiv 2311.18213).
+"""The sparse inverted index: for every code its items with a score above the floor, best first (SparCode, arXiv 2311.18213).
 
-Order makes a higher threshold a prefix of every list, so that moving the threshold costs a binary search per list and no rebuild.
+A higher threshold is a prefix of every list, so moving it costs a binary search per list and no rebuild.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ARRAY_DTYPES = {"codes": np.int64, "indptr": np.int64, "item_ids": np.int32, "sc
 
 
 class BuildStopped(Exception):
-    """The caller asked a build to stop; there is no index yet."""
+    """The caller stopped a build."""
 
 
 @dataclass(frozen=True, eq=False)  # equality of arrays has no single truth value; compare the arrays
@@ -72,12 +72,12 @@ class InvertedIndex:
         object.__setattr__(self, "floor", float(threshold32(self.floor, "floor")))
 
     def check_postings(self) -> None:
-        """Look at every posting: ids in range, scores above the floor, lists in order.
+        """Check every posting: ids in range and distinct within a list, scores finite, above the floor and in order.
 
         Raises
         ------
         ValueError
-            If an entry breaks the rules; the index would return wrong items.
+            If a posting is wrong.
         """
         at = build_kernels.first_wrong(Lists(self.indptr, self.item_ids, self.scores), self.n_items, np.float32(self.floor))
         if at < 0:
@@ -102,24 +102,12 @@ class InvertedIndex:
         return lists_of_codes(self.codes, codes)[0]
 
     def threshold_ends(self, threshold: float, per_list: int = 0) -> np.ndarray:
-        """End of each list's prefix with ``score > threshold``.
-
-        Parameters
-        ----------
-        threshold
-            tau; compared in float32.
-        per_list
-            No prefix is longer than this; 0: as long as it may be.
-
-        Returns
-        -------
-        np.ndarray
-            (n_lists,) int64, positions in `item_ids` and `scores`.
+        """(n_lists,) int64, the end of each list's prefix with ``score > threshold`` (in float32), at most `per_list` long (0: any).
 
         Raises
         ------
         ValueError
-            If `threshold` is below the floor (those postings were not stored) or NaN, or `per_list` is negative.
+            If `threshold` is below the floor or NaN, or `per_list` is negative.
         """
         tau = threshold32(threshold, "threshold")
         if tau < np.float32(self.floor):
@@ -149,19 +137,9 @@ class InvertedIndex:
 
 
 def lists_of_codes(stored: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, int]:
-    """List numbers of codes.
+    """List numbers of codes: int64 of the codes' shape, -1 for one without a list; and how many have none.
 
-    Parameters
-    ----------
-    stored
-        (n_lists,) int64 ascending, the codes that have a list.
-    codes
-        Integers of any shape.
-
-    Returns
-    -------
-    tuple
-        int64 of that shape, -1 for a code without a list; and how many of the codes have none.
+    `stored` (n_lists,) int64 ascending are the codes that have a list.
     """
     codes = contiguous(codes, np.int64)
     rows = np.empty(codes.shape, dtype=np.int64)

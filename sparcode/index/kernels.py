@@ -157,25 +157,16 @@ def dense_top_k(
     out_items: np.ndarray,
     out_scores: np.ndarray,
 ) -> int:
-    """Best unseen items of every row of a dense score matrix.
+    """Write the best unseen items of every row of `scores` (B, I) float32; returns a row that holds NaN, or -1.
 
     Parameters
     ----------
-    scores
-        (B, I) float32.
     seen_indptr, seen_items, denied
         As in `SearchRows`.
-    is_seen
-        (I,) bool workspace, all false before and after.
-    best
-        (n,) uint64 workspace, n > 2 k.
+    is_seen, best
+        As in `Workspace`.
     out_items, out_scores
         (B, k) int32 and float32, written.
-
-    Returns
-    -------
-    int
-        A row that holds NaN, or -1 if there is none.
     """
     n_rows, n_items = scores.shape
     k = out_items.shape[1]
@@ -256,22 +247,7 @@ def best_unseen(
 
 @njit(cache=True, nogil=True, fastmath=False)
 def find_rows(stored: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> int:
-    """Write where each code stands in the stored ones, -1 where it does not.
-
-    Parameters
-    ----------
-    stored
-        (n,) int64, ascending without repeats.
-    codes
-        (m,) int64.
-    rows
-        (m,) int64, written.
-
-    Returns
-    -------
-    int
-        Codes that are not stored.
-    """
+    """Write into `rows` (m,) int64 where each code stands in `stored` (ascending), -1 where it does not; returns how many do not."""
     missing = 0
     for place in range(len(codes)):
         code = codes[place]
@@ -292,13 +268,7 @@ def find_rows(stored: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> int:
 
 @njit(cache=True, nogil=True, fastmath=False)
 def first_bad(codes: np.ndarray, weights: np.ndarray) -> int:
-    """Place of the first code that is negative or weight that is negative or not finite; -1 if all are good.
-
-    Parameters
-    ----------
-    codes, weights
-        (m,) int64 and float32.
-    """
+    """Place of the first code that is negative or weight that is negative or not finite; -1 if all are good."""
     for place in range(len(codes)):
         # Written so that a NaN, which compares as false, is bad.
         if codes[place] < 0 or not (weights[place] >= 0 and weights[place] < np.inf):
@@ -308,19 +278,7 @@ def first_bad(codes: np.ndarray, weights: np.ndarray) -> int:
 
 @njit(cache=True, nogil=True, fastmath=False)
 def list_ends(indptr: np.ndarray, scores: np.ndarray, threshold: np.float32, ends: np.ndarray) -> None:
-    """End of each list's prefix with ``score > threshold``; lists descend, so a binary search finds it.
-
-    Parameters
-    ----------
-    indptr
-        (n_lists + 1,) int64.
-    scores
-        (n_postings,) float32, descending within a list.
-    threshold
-        float32.
-    ends
-        (n_lists,) int64, written.
-    """
+    """Write into `ends` (n_lists,) int64 the end of each list's prefix with ``score > threshold``; scores descend within a list."""
     for row in range(len(ends)):
         ends[row] = _first_not_above(scores, indptr[row], indptr[row + 1], threshold)
 
@@ -467,25 +425,8 @@ def search_lists(
     """Retrieve for every row: add up its lists, leave out what it has seen, keep the best.
 
     ``y(item) = sum over lists of weight * (score - threshold)``, added in float32 in the order of the row's lists.
-    Only items with a sum above 0 are returned; ties go to the lower item id.
-
-    Parameters
-    ----------
-    rows
-        `SearchRows`.
-    postings
-        `Postings`.
-    threshold
-        float32.
-    workspace
-        `Workspace`.
-    out_items, out_scores
-        (B, k) int32 and float32, written; padded with -1 and -inf.
-
-    Returns
-    -------
-    int
-        Postings that were added up: all of the rows' lists.
+    Only items with a sum above 0 are returned; ties go to the lower item id. Results are written into `out_items` (B, k) int32 and
+    `out_scores` (B, k) float32, padded with -1 and -inf. Returns how many postings were added up: all of the rows' lists.
     """
     lists, weights, seen_indptr, seen_items, denied = rows
     indptr, ends, item_ids, scores = postings
@@ -598,30 +539,10 @@ def _take_segment(offsets, start, end, first_item, bits, is_seen, denied, best, 
 def search_blocks(
     rows: SearchRows, blocks: Blocks, shift: int, threshold: np.float32, workspace: Workspace, out_items: np.ndarray, out_scores: np.ndarray
 ) -> int:
-    """The same search, block by block of items, the most promising first; blocks that cannot hold any of the k best are not read.
+    """`search_lists` by blocks of ``2**shift`` items, the most promising first; blocks that cannot hold any of the k best are not read.
 
     The bound of a block is the sum of what the highest score of each list in it would add, in the same order and precision, so the
     result is exact, ties included (block-max pruning, Mallia, Suel and Tonellotto, SIGIR 2024, arXiv 2405.01117).
-
-    Parameters
-    ----------
-    rows
-        `SearchRows`.
-    blocks
-        `Blocks`.
-    shift
-        Blocks have ``2**shift`` items.
-    threshold
-        float32.
-    workspace
-        `Workspace`.
-    out_items, out_scores
-        (B, k) int32 and float32, written; padded with -1 and -inf.
-
-    Returns
-    -------
-    int
-        Postings that were added up.
     """
     lists, weights, seen_indptr, seen_items, denied = rows
     indptr, segments, tops, offsets, scores, low, step = blocks
@@ -718,7 +639,7 @@ def block_list(
 
 
 def warm_up() -> None:
-    """Compile every kernel (or load it from the cache), so that no request pays for it."""
+    """Compile every kernel, or load it from the cache."""
     one = np.zeros(2, dtype=np.int64)
     ids, floats, nobody = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.bool_)
     ends = np.zeros(1, dtype=np.int64)

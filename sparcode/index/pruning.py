@@ -1,12 +1,13 @@
-"""Pruning: which floor an index should be built with, and where an existing one should be cut to meet a target.
+"""Pruning: the floor to build an index with, and where to cut an index to meet a target.
 
-A rule holds its target; ``rule.cut(index)`` is a view on the ordered lists: a threshold, a number of postings per list, or both. How much
-is kept only falls as the threshold rises, so a bisection over all float32 values between floor and top finds the lowest threshold
-exactly, with a binary search per list in each of at most 32 steps and without touching the postings.
+A rule holds its target; ``rule.cut(index)`` is a threshold, a number of postings per list, or both. Since fewer postings are kept as the
+threshold rises, a bisection over the float32 values between floor and top finds the lowest threshold exactly, in at most 32 steps of one
+binary search per list.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,15 +26,7 @@ MAX_SAMPLED_SCORES = 1 << 25
 
 
 class Cut(NamedTuple):
-    """What of an index counts.
-
-    Attributes
-    ----------
-    threshold
-        tau: postings above it.
-    per_list
-        At most so many of each list, the highest; 0: all.
-    """
+    """Which postings of an index count: those above the threshold tau, of each list at most the `per_list` highest (0: all)."""
 
     threshold: float
     per_list: int = 0
@@ -41,39 +34,19 @@ class Cut(NamedTuple):
 
 @dataclass(frozen=True)
 class GlobalThreshold:
-    """One threshold for all lists, the paper's rule (arXiv 2311.18213).
-
-    Attributes
-    ----------
-    tau
-        The threshold.
-    """
+    """One threshold for all lists, the paper's rule (arXiv 2311.18213)."""
 
     tau: float
 
     def cut(self, index: InvertedIndex) -> Cut:
-        """That threshold.
-
-        Raises
-        ------
-        ValueError
-            If it is below the index's floor, or no number.
-        """
+        """ValueError if the threshold is below the index's floor or NaN."""
         index.threshold_ends(self.tau)
         return Cut(self.tau)
 
 
 @dataclass(frozen=True)
 class TopPerList:
-    """The highest postings of every list, as many of each: no list is longer than that, whatever its scores.
-
-    Attributes
-    ----------
-    n_postings
-        At least 1.
-    tau
-        Threshold that is subtracted from scores; None: the index's lowest.
-    """
+    """The `n_postings` highest postings of every list above a threshold; None: the lowest threshold of the index."""
 
     n_postings: int
     tau: float | None = None
@@ -83,26 +56,14 @@ class TopPerList:
             raise ValueError(f"n_postings must be at least 1; got {self.n_postings}")
 
     def cut(self, index: InvertedIndex) -> Cut:
-        """The threshold, and the number per list.
-
-        Raises
-        ------
-        ValueError
-            If the threshold is below the index's floor, or no number.
-        """
+        """ValueError if the threshold is below the index's floor or NaN."""
         tau = threshold_for_postings(index, len(index.item_ids)) if self.tau is None else self.tau
         return Cut(GlobalThreshold(tau).cut(index).threshold, self.n_postings)
 
 
 @dataclass(frozen=True)
 class KeepDensity:
-    """Keep at most a share of all (stored code, item) pairs.
-
-    Attributes
-    ----------
-    density
-        Share in [0, 1]. A share above what the index stores gives the lowest threshold it can serve.
-    """
+    """Keep at most a share in [0, 1] of all (stored code, item) pairs; a share above what the index stores keeps all of it."""
 
     density: float
 
@@ -121,15 +82,7 @@ class KeepDensity:
 
 @dataclass(frozen=True)
 class FitBytes:
-    """Keep as much as fits a number of bytes.
-
-    Attributes
-    ----------
-    max_bytes
-        Budget for all arrays that serving needs.
-    postings
-        How they are served: ``"float32"``, lists of ids and scores; ``"blocked"`` or ``"quantized"``, see `sparcode.index.block_index`.
-    """
+    """Keep as many postings as fit `max_bytes`, all arrays that serving needs in the layout `postings` included."""
 
     max_bytes: int
     postings: PostingsKind = "float32"
@@ -145,15 +98,9 @@ class FitBytes:
         if self._bytes_of(index, 0) > self.max_bytes:
             least = self._bytes_of(index, 0)
             raise ValueError(f"max_bytes must be at least {least}, what {index.n_lists} empty lists take; got {self.max_bytes}")
-        # Fewer postings never take more bytes: blocks only grow, so that there are fewer of them.
-        fits, too_many = 0, len(index.item_ids) + 1
-        while too_many - fits > 1:
-            middle = (fits + too_many) // 2
-            if self._bytes_of(index, middle) <= self.max_bytes:
-                fits = middle
-            else:
-                too_many = middle
-        return threshold_for_postings(index, fits)
+        # Bytes never fall as postings are added: shorter lists have larger and so fewer blocks.
+        too_many = bisect_right(range(len(index.item_ids) + 1), self.max_bytes, key=lambda n: self._bytes_of(index, n))
+        return threshold_for_postings(index, too_many - 1)
 
     def cut(self, index: InvertedIndex) -> Cut:
         """At that threshold."""
@@ -171,7 +118,7 @@ def bytes_as(postings: PostingsKind, index: InvertedIndex, n_postings: int) -> d
 
 
 def as_served(index: InvertedIndex, cut: Cut, postings: PostingsKind) -> InvertedIndex | BlockIndex:
-    """The index in the layout it is to be served in: as it is, or cut and arranged by blocks."""
+    """The index in a layout: as it is, or cut and arranged by blocks."""
     return index if postings == "float32" else block_index(index, cut.threshold, SCORE_TYPES[postings], cut.per_list)
 
 
@@ -194,41 +141,26 @@ def threshold_for_postings(index: InvertedIndex, n_kept: int) -> float:
         return index.floor if np.isfinite(index.floor) else 0.0
     low = index.floor if np.isfinite(index.floor) else float(np.nextafter(index.scores.min(), np.float32(-np.inf)))
     heads = index.scores[index.indptr[:-1][np.diff(index.indptr) > 0]]
-    too_low, fits = int(ascending_bits(np.float32(low))), int(ascending_bits(heads.max()))
     if index.kept_postings(low) <= n_kept:
         return low
-    while fits - too_low > 1:
-        middle = (too_low + fits) // 2
-        if index.kept_postings(float(scores_of_bits(np.uint32(middle)))) <= n_kept:
-            fits = middle
-        else:
-            too_low = middle
-    return float(scores_of_bits(np.uint32(fits)))
+    thresholds = range(int(ascending_bits(np.float32(low))) + 1, int(ascending_bits(heads.max())))
+    place = bisect_left(thresholds, -n_kept, key=lambda bits: -index.kept_postings(float(scores_of_bits(np.uint32(bits)))))
+    return float(scores_of_bits(np.uint32(thresholds.start + place)))
 
 
 def floor_for_density(model: CodedModel, codes: np.ndarray, density: float, block_codes: int, seed: int = 0) -> float:
-    """The threshold above which a given share of all (code, item) scores lies.
+    """The lowest threshold with at most a given share of all (code, item) scores above it; finite, exact in float32.
 
-    Exact while the table of scores fits in `MAX_SAMPLED_SCORES` numbers; beyond that, exact for a seeded random sample of as
-    many codes as fit, which estimates the whole. Ties at the cut are left out: never more than the share is above.
+    A table of more than `MAX_SAMPLED_SCORES` scores is estimated by a seeded random sample of as many codes as fit.
 
     Parameters
     ----------
-    model
-        Scores codes.
     codes
         Integers of any shape; repeats count once.
     density
         Share in (0, 1].
     block_codes
         Codes scored at a time.
-    seed
-        Seed of the sample.
-
-    Returns
-    -------
-    float
-        Finite, exact in float32.
 
     Raises
     ------

@@ -14,17 +14,7 @@ MAX_BLOCK_SCORES = 1 << 25
 
 
 def distinct_code_list(codes: np.ndarray) -> np.ndarray:
-    """The distinct codes, sorted.
-
-    Parameters
-    ----------
-    codes
-        Integers of any shape, not negative.
-
-    Returns
-    -------
-    np.ndarray
-        (n,) int64.
+    """The distinct codes, sorted: integers of any shape -> (n,) int64.
 
     Raises
     ------
@@ -43,21 +33,9 @@ def distinct_code_list(codes: np.ndarray) -> np.ndarray:
 
 
 def iter_score_blocks(model: CodedModel, codes: np.ndarray, block_codes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Score blocks of codes against every item.
+    """Yield the codes of a block, (n,) int64, and their scores against every item, (n, I) float32 before the threshold.
 
-    Parameters
-    ----------
-    model
-        Scores codes.
-    codes
-        (n,) integers, kept in this order.
-    block_codes
-        Codes scored at a time, at least 1; fewer where a block would grow beyond 2**25 scores.
-
-    Yields
-    ------
-    tuple
-        The block's codes, (n,) int64, and their scores, (n, I) float32, before the threshold.
+    `block_codes` are scored at a time, fewer where a block would grow beyond 2**25 scores.
 
     Raises
     ------

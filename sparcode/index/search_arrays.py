@@ -84,7 +84,7 @@ class Blocks(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """What a search writes on, lent to one thread at a time.
+    """Scratch arrays of a search, lent to one thread at a time.
 
     Attributes
     ----------
@@ -123,8 +123,6 @@ def new_workspace(n_sums: int, n_items: int, k: int, n_slots: int, n_blocks: int
     ----------
     n_sums
         Length of the accumulator: I for lists, ``2**shift`` for blocks.
-    n_items
-        I.
     k, n_slots
         The most items and lists per query that it can serve.
     n_blocks
@@ -143,7 +141,7 @@ def new_workspace(n_sums: int, n_items: int, k: int, n_slots: int, n_blocks: int
 
 
 def contiguous(array: np.ndarray, dtype: type) -> np.ndarray:
-    """The array as the compiled loops expect it: of that type, contiguous and writeable, since any other kind would be compiled anew."""
+    """The array in this dtype, contiguous and writeable; avoids recompilation of the kernels."""
     if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
         return array
     return np.require(array, dtype=dtype, requirements=["C", "W", "A", "E"])
