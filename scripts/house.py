@@ -1,7 +1,7 @@
 """The floor plan of the project, read from its source: `python -m scripts.house`, with `--since REV` for the lines before.
 
-Prints import circles, arrows against the order of the rooms, files in the roots of `app/` and `sparcode/`, lines, small files and
-long functions. Exits with 1 on a circle, an arrow against the order or a root that is too full.
+Prints import circles, arrows against the order of the rooms, files in the roots of `app/` and `sparcode/`, lines and small files.
+Exits with 1 on a circle, an arrow against the order or a root that is too full.
 """
 
 from __future__ import annotations
@@ -13,43 +13,19 @@ import subprocess
 import sys
 import tarfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-# Lowest first: a room imports the rooms before it. Rooms of one line are neighbours and do not know each other.
-ORDER: Final = (
-    ("sparcode.device", "sparcode.config_message"),
-    ("sparcode.config",),
-    ("sparcode.data",),
-    ("sparcode.baselines",),
-    ("sparcode.model",),
-    ("sparcode.index",),
-    ("sparcode.retrieval",),
-    ("sparcode.metrics",),
-    ("sparcode.training",),
-    ("sparcode.runs",),
-    ("sparcode.comparison",),
-    ("sparcode.commands",),
-    ("sparcode.cli",),
-    ("app.server",),
-    ("app.jobs",),
-    ("app.models",),
-    ("app.training",),
-    ("app.measured",),
-    ("app.recorded",),
-    ("app.theme", "app.studio"),
-    ("app.charts",),
-    ("app.session",),
-    ("app.components",),
-    ("app.overview", "app.explorer", "app.train", "app.compare"),
-    ("pages",),
-    ("app.main",),
-    ("streamlit_app",),
-    ("scripts",),
-    ("benchmarks",),
-    ("tests",),
+# Lowest first: a room imports the rooms before it. Rooms joined by a bar are neighbours and do not import each other.
+SPARCODE: Final = "device|config_message config data baselines model index retrieval metrics training runs comparison commands cli"
+APP: Final = "server jobs models training measured recorded theme|studio charts session components overview|explorer|train|compare"
+ABOVE: Final = "pages app.main streamlit_app scripts benchmarks tests"
+ORDER: Final = tuple(
+    [f"{house}{room}" for room in level.split("|")]
+    for house, rooms in (("sparcode.", SPARCODE), ("app.", APP), ("", ABOVE))
+    for level in rooms.split()
 )
 LEVELS: Final = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # Packages whose sub-packages are rooms; their root files are rooms of their own.
@@ -66,18 +42,10 @@ class Arrow(NamedTuple):
     target: str
 
 
-class Function(NamedTuple):
-    """A function, where it starts, and its lines."""
-
-    place: str
-    lines: int
-
-
 def sources(root: Path = ROOT) -> dict[str, str]:
     """Texts of the tree's counted files by path: those git tracks or would add; without git all outside hidden folders."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=False
-    )
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     walked = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
     paths = listed.stdout.splitlines() if listed.returncode == 0 else walked
     return {path: (root / path).read_text(encoding="utf-8") for path in sorted(paths) if _counts(path) and (root / path).is_file()}
@@ -134,12 +102,9 @@ def room_of(module: str) -> str:
 
 def against_the_order(arrows: Iterable[Arrow]) -> set[Arrow]:
     """Arrows to a higher room or to a neighbour, and those of a room without a place in `ORDER`."""
-    found = set()
-    for arrow in arrows:
-        source, target = room_of(arrow.source), room_of(arrow.target)
-        if source != target and not LEVELS.get(target, len(ORDER)) < LEVELS.get(source, -1):
-            found.add(arrow)
-    return found
+    rooms = {arrow: (room_of(arrow.source), room_of(arrow.target)) for arrow in arrows}
+    top = len(ORDER)
+    return {arrow for arrow, (here, there) in rooms.items() if here != there and LEVELS.get(there, top) >= LEVELS.get(here, -1)}
 
 
 def circles(arrows: Iterable[tuple[str, str]]) -> list[list[str]]:
@@ -173,8 +138,8 @@ def circles(arrows: Iterable[tuple[str, str]]) -> list[list[str]]:
 
 def room_circles(arrows: Iterable[Arrow]) -> list[list[str]]:
     """Circles between rooms."""
-    pairs = ((room_of(arrow.source), room_of(arrow.target)) for arrow in arrows)
-    return circles((source, target) for source, target in pairs if source != target)
+    pairs = {(room_of(source), room_of(target)) for source, target in arrows}
+    return circles(pair for pair in pairs if pair[0] != pair[1])
 
 
 def root_files(files: Iterable[str]) -> dict[str, list[str]]:
@@ -196,15 +161,6 @@ def small_files(files: Mapping[str, str]) -> list[str]:
     return [path for path, text in files.items() if text.count("\n") < SMALL and not path.endswith(("__init__.py", ".md"))]
 
 
-def functions_of(files: Mapping[str, str]) -> Iterator[Function]:
-    """Every function of the Python files."""
-    for path, text in files.items():
-        if path.endswith(".py"):
-            for node in ast.walk(ast.parse(text)):
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                    yield Function(f"{path}:{node.lineno} {node.name}", node.end_lineno - node.lineno + 1)
-
-
 def report(now: Mapping[str, str], before: Mapping[str, str] | None = None) -> bool:
     """Print the floor plan; whether the house stands (no circle, no arrow against the order, roots not too full)."""
     arrows = arrows_of(imports_of(now))
@@ -221,8 +177,6 @@ def report(now: Mapping[str, str], before: Mapping[str, str] | None = None) -> b
     _print_list(f"files under {SMALL} lines (package files left out{was})", small)
     counts = Counter(room_of(module_name(path)) for path in now if path.endswith(".py") and not path.endswith("__init__.py"))
     print("Python files by room: " + ", ".join(f"{room} {counts[room]}" for room in LEVELS if counts[room]))
-    longest = sorted(functions_of(now), key=lambda function: -function.lines)[:5]
-    print("longest functions: " + ", ".join(f"{function.place} ({function.lines})" for function in longest))
     return not (file_circles or rooms or upward or any(len(names) > ROOT_FILES for names in roots.values()))
 
 
