@@ -41,18 +41,14 @@ def settings(data: Interactions, encoder: str, interaction: str | None, seed: in
 
     An interaction that was asked for stands above what was overridden.
     """
-    values = RunConfig.for_data(data.synthetic).model_dump()
-    values["model"]["encoder"] = encoder
-    if encoder != "mean":
-        values["model"]["hidden_dim"] = SEQUENCE_WIDTH
-    values["quantizer"] |= SETTINGS
-    values["split"]["seed"] = values["training"]["seed"] = seed
+    model = {"encoder": encoder} if encoder == "mean" else {"encoder": encoder, "hidden_dim": SEQUENCE_WIDTH}
+    values = {"split": {"seed": seed}, "model": model, "quantizer": SETTINGS, "training": {"seed": seed}}
     for override in overrides:
         for stage, fields in override.items():
-            values[stage] |= fields
+            values[stage] = values.get(stage, {}) | fields
     if interaction is not None:
-        values["model"]["interaction"] = interaction
-    return RunConfig.model_validate(values)
+        values["model"] = values["model"] | {"interaction": interaction}
+    return RunConfig.for_data(data.synthetic, RunConfig.model_validate(values))
 
 
 def measure(data: Interactions, config: RunConfig, two_tower_config: RunConfig) -> dict:

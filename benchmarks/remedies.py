@@ -85,12 +85,10 @@ class Figures(NamedTuple):
 
 def settings(data: Interactions, seed: int, overrides: dict[str, dict], training: dict) -> RunConfig:
     """Default settings for the data with a seed, a training budget and a variant's own settings."""
-    values = RunConfig.for_data(data.synthetic).model_dump()
-    values["split"]["seed"] = values["training"]["seed"] = seed
-    values["training"] |= training
+    values = {"split": {"seed": seed}, "training": {"seed": seed} | training}
     for stage, fields in overrides.items():
-        values[stage] |= fields
-    return RunConfig.model_validate(values)
+        values[stage] = values.get(stage, {}) | fields
+    return RunConfig.for_data(data.synthetic, RunConfig.model_validate(values))
 
 
 def recall_of(model: SparCodeModel, split: Split, config: RunConfig) -> float:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -245,6 +245,55 @@ class IndexConfig(Config):
     )
 
 
+class _WithoutEffect(NamedTuple):
+    """A setting, given as stage.field, that does nothing while all of `others` have the values they are asked about."""
+
+    setting: str
+    others: dict[str, Callable[[Any], bool]]
+    # Beside the default, which need not be given.
+    allowed: tuple = ()
+
+
+def _is(*values: Any) -> Callable[[Any], bool]:
+    return lambda value: value in values
+
+
+def _above_0(value: Any) -> bool:
+    return value > 0
+
+
+_PROTOCOL, _SAMPLED = "split.protocol", {"training.n_negatives": _above_0}
+# Settings of a stage that is skipped (`joint_epochs` 0) and the width of an interaction network that has none are let pass.
+_WITHOUT_EFFECT = (
+    _WithoutEffect("split.test_share", {_PROTOCOL: _is("fixed-split", "cold-start")}),
+    *(_WithoutEffect(f"split.{name}", {_PROTOCOL: _is("cold-start")}) for name in ("validation_share", "target_share", "min_history")),
+    _WithoutEffect("model.max_history", {"model.encoder": _is("mean")}),
+    *(_WithoutEffect(f"model.attention_{part}", {"model.encoder": _is("mean", "gru")}) for part in ("blocks", "heads")),
+    _WithoutEffect("model.interaction_layers", {"model.interaction": _is("dot", "cross", "attention")}),
+    _WithoutEffect("quantizer.ema_decay", {"quantizer.codebook_update": _is("gradient"), "quantizer.revive_below": _is(0)}),
+    _WithoutEffect("training.codebook_learning_rate", {"quantizer.codebook_update": _is("ema"), "quantizer.n_nearest": _is(1)}),
+    *(
+        _WithoutEffect(f"training.{name}", {_PROTOCOL: _is("cold-start")}, allowed)
+        for name, allowed in (
+            ("keep_least", ()),
+            ("keep_most", ()),
+            ("first_part_share", ()),
+            ("target", ()),
+            ("teacher_weight", (0,)),
+            ("joint_teacher", ()),
+            ("teacher_scale", ()),
+        )
+    ),
+    _WithoutEffect("training.negatives", {"training.n_negatives": _is(0)}),
+    _WithoutEffect("training.teacher_weight", _SAMPLED, (0,)),
+    *(
+        _WithoutEffect(f"training.{name}", condition)
+        for name in ("joint_teacher", "teacher_scale")
+        for condition in (_SAMPLED, {"training.teacher_weight": _is(0)})
+    ),
+)
+
+
 class RunConfig(Config):
     """Everything that decides a run's numbers, next to its data."""
 
@@ -283,7 +332,21 @@ class RunConfig(Config):
         given = {} if settings is None else settings.model_dump(exclude_unset=True)
         for stage, fields in given.items():
             values[stage] |= fields
+        for rule in _WITHOUT_EFFECT:
+            stage, _, field = rule.setting.partition(".")
+            if field not in given.get(stage, {}) and _reason(rule, values):
+                values[stage][field] = _default(cls, stage, field)
         return cls.model_validate(values)
+
+    @model_validator(mode="after")
+    def _every_setting_acts(self) -> RunConfig:
+        values = self.model_dump()
+        for rule in _WITHOUT_EFFECT:
+            stage, _, field = rule.setting.partition(".")
+            value = values[stage][field]
+            if value not in (_default(type(self), stage, field), *rule.allowed) and (reason := _reason(rule, values)):
+                raise ValueError(f"{field}={value} does nothing with {reason}; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _idle_codewords_of_items_stay(self) -> RunConfig:
@@ -297,3 +360,18 @@ class RunConfig(Config):
         if self.quantizer.kind == "product" and self.model.token_dim % self.quantizer.n_codebooks:
             raise ValueError(f"token_dim={self.model.token_dim} must be a multiple of n_codebooks={self.quantizer.n_codebooks}")
         return self
+
+
+def _default(config: type[RunConfig], stage: str, field: str) -> Any:
+    return getattr(config.model_fields[stage].default, field)
+
+
+def _reason(rule: _WithoutEffect, values: dict[str, dict[str, Any]]) -> str:
+    """The other settings that leave this one without effect, in words; empty if it acts."""
+    found = []
+    for path, idles in rule.others.items():
+        stage, _, field = path.partition(".")
+        if not idles(value := values[stage][field]):
+            return ""
+        found.append(f"{field}={value}")
+    return " and ".join(found)

@@ -61,6 +61,54 @@ def test_settings_that_do_not_go_together_are_refused(stage: type, fields: dict,
         stage.model_validate(fields)
 
 
+IDLE = {
+    "training": [
+        ({"negatives": "batch"}, "negatives=batch does nothing with n_negatives=0"),
+        ({"teacher_weight": 0.8, "n_negatives": 20}, "teacher_weight=0.8 does nothing with n_negatives=20"),
+        ({"teacher_scale": 3, "teacher_weight": 0}, "teacher_scale=3.0 does nothing with teacher_weight=0.0"),
+        ({"teacher_scale": 3, "n_negatives": 20}, "teacher_scale=3.0 does nothing with n_negatives=20"),
+        ({"joint_teacher": "ease", "teacher_weight": 0}, "joint_teacher=ease does nothing with teacher_weight=0.0"),
+    ],
+    "model": [
+        ({"max_history": 20}, "max_history=20 does nothing with encoder=mean"),
+        ({"attention_heads": 4, "encoder": "gru"}, "attention_heads=4 does nothing with encoder=gru"),
+        ({"interaction_layers": 2, "interaction": "dot"}, "interaction_layers=2 does nothing with interaction=dot"),
+    ],
+    "quantizer": [
+        ({"ema_decay": 0.9, "revive_below": 0}, "ema_decay=0.9 does nothing with codebook_update=gradient and revive_below=0.0"),
+    ],
+    "split": [({"protocol": "fixed-split", "test_share": 0.2}, "test_share=0.2 does nothing with protocol=fixed-split")],
+}
+
+
+@pytest.mark.parametrize(("stage", "fields", "message"), [(stage, *case) for stage, cases in IDLE.items() for case in cases])
+def test_a_setting_that_does_nothing_is_refused_by_name(stage: str, fields: dict, message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        RunConfig.model_validate({stage: fields})
+    assert validation_message(refused.value) == f"{message}; leave it out"
+
+
+def test_settings_of_other_stages_count_too() -> None:
+    with pytest.raises(ValidationError, match=r"keep_most=0\.8 does nothing with protocol=cold-start"):
+        RunConfig.model_validate({"split": {"protocol": "cold-start"}, "training": {"keep_most": 0.8}})
+    hard = {"codebook_update": "ema", "n_nearest": 1}
+    with pytest.raises(ValidationError, match=r"codebook_learning_rate=0\.1 does nothing with codebook_update=ema and n_nearest=1"):
+        RunConfig.model_validate({"quantizer": hard, "training": {"codebook_learning_rate": 0.1}})
+
+
+@pytest.mark.parametrize("training", [{"teacher_weight": 0}, {"n_negatives": 50}, {"n_negatives": 50, "teacher_weight": 0}])
+def test_defaults_for_the_data_give_way_where_they_would_do_nothing(training: dict) -> None:
+    made = RunConfig.for_data(synthetic=True, settings=RunConfig.model_validate({"training": training})).training
+    assert (made.joint_teacher, made.start) == ("backbone", SYNTHETIC_TRAINING["start"])
+    with pytest.raises(ValidationError, match="joint_teacher=ease does nothing"):
+        RunConfig.for_data(
+            synthetic=True,
+            settings=RunConfig(training=TrainingConfig(joint_teacher="ease")).model_copy(
+                update={"training": TrainingConfig(joint_teacher="ease", **training)}
+            ),
+        )
+
+
 def test_a_removed_setting_is_refused_unless_it_was_off() -> None:
     assert TrainingConfig.model_validate({"soft_start": 1.0, "epochs": 3}) == TrainingConfig(epochs=3)
     with pytest.raises(ValidationError) as refused:

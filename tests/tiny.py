@@ -26,11 +26,13 @@ CONFIG = RunConfig(
 
 
 def changed(model: dict | None = None, quantizer: dict | None = None, training: dict | None = None, index: dict | None = None) -> RunConfig:
-    """The tiny settings with some fields changed, validated."""
-    values = CONFIG.model_dump()
+    """The tiny settings with some fields changed, validated; defaults that then do nothing are left out."""
+    values = CONFIG.model_dump(exclude_unset=True)
+    for name in SYNTHETIC_TRAINING.keys() - {"epochs"}:
+        del values["training"][name]
     for stage, fields in (("model", model), ("quantizer", quantizer), ("training", training), ("index", index)):
         values[stage] |= fields or {}
-    return RunConfig.model_validate(values)
+    return RunConfig.for_data(True, RunConfig.model_validate(values))
 
 
 @cache
