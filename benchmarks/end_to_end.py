@@ -30,7 +30,7 @@ from benchmarks.quality import QUICK, settings
 from benchmarks.served_point import ServedPoint, fastest, latency
 from benchmarks.serving_peers import CSR, DIRECT, FULL_SWEEP, KINDS, QUICK_SWEEP, peers
 from benchmarks.trained_models import trained_models
-from sparcode.commands.allocator import keep_freed_memory
+from sparcode.commands.process import keep_freed_memory
 from sparcode.comparison.interleaved_timing import Timing, interleaved, queries_per_second
 from sparcode.comparison.pareto import pareto_front
 from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, K, Peer

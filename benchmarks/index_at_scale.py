@@ -26,7 +26,7 @@ import typer
 from benchmarks.grown_catalogue import grown
 from benchmarks.quality import QUICK, settings
 from benchmarks.trained_models import trained_models
-from sparcode.commands.allocator import keep_freed_memory
+from sparcode.commands.process import keep_freed_memory
 from sparcode.data.interactions import Histories
 from sparcode.data.loading import load
 from sparcode.data.split import split_users

@@ -20,7 +20,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from sparcode.commands.allocator import keep_freed_memory
+from sparcode.commands.process import keep_freed_memory
 from sparcode.comparison.training import ALL_TO_ALL, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER, compare, machine_facts
 from sparcode.config import RunConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions

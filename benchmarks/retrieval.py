@@ -51,7 +51,7 @@ from benchmarks.retrieval_cases import (
     uncut_best,
 )
 from benchmarks.trained_models import TrainedModels, trained_models
-from sparcode.commands.allocator import keep_freed_memory
+from sparcode.commands.process import keep_freed_memory
 from sparcode.config import RunConfig
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users

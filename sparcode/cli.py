@@ -6,10 +6,10 @@ import os
 
 import typer
 
-from sparcode.commands.allocator import keep_freed_memory
 from sparcode.commands.demo import demo
 from sparcode.commands.errors import CommandGroup
 from sparcode.commands.evaluate import evaluate
+from sparcode.commands.process import keep_freed_memory
 from sparcode.commands.retrieve import retrieve
 from sparcode.commands.train import train
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sparcode.commands import train as train_command
-from sparcode.commands.device import DeviceOption
+from sparcode.commands.flags import DeviceOption
 from sparcode.config import RunConfig
 from sparcode.device import Device, choose_device, device_of
 from sparcode.model.initialisation import SeededDropout, seed_dropout

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sparcode.commands.data_source import DATA, K_HELP, DataSource
-from sparcode.commands.device import DeviceOption
-from sparcode.commands.option_groups import with_groups
+from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, with_groups
+from sparcode.commands.process import set_threads
 from sparcode.commands.serving import SERVING, ServingFlags
-from sparcode.commands.threads import ThreadsOption, set_threads
 from sparcode.data.evaluation_protocol import PROTOCOLS
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
@@ -28,7 +27,7 @@ def evaluate(
     serving: ServingFlags,
     run: Annotated[Path, typer.Argument(help="Folder of a run, as written by `sparcode train --out`.")],
     split: Annotated[Literal["validation", "test"], typer.Option(help="Users to measure on.")] = "test",
-    k: Annotated[int | None, typer.Option("--k", min=1, help=K_HELP)] = None,
+    k: DepthOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 from pydantic import ValidationError
 
-from sparcode.commands.option_groups import OptionGroup, config_options, option
+from sparcode.commands.flags import OptionGroup, config_options, option
 from sparcode.config import IndexConfig, PostingsKind
 from sparcode.config_message import validation_message
 

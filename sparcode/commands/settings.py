@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from sparcode.commands.option_groups import OptionGroup, config_options, option
+from sparcode.commands.flags import OptionGroup, config_options, option
 from sparcode.config import RunConfig
 from sparcode.config_message import validation_message
 

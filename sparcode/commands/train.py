@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 
-from sparcode.commands.data_source import DATA, K_HELP, DataSource
-from sparcode.commands.device import DeviceOption
-from sparcode.commands.option_groups import with_groups
+from sparcode.commands.data_source import DATA, DataSource
+from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, with_groups
+from sparcode.commands.process import set_threads
 from sparcode.commands.settings import SETTINGS, SettingsFlags
-from sparcode.commands.threads import ThreadsOption, set_threads
 from sparcode.data.evaluation_protocol import PROTOCOLS
 
 
@@ -23,7 +22,7 @@ def train(
     settings: SettingsFlags,
     out: Annotated[Path | None, typer.Option(help="Folder to keep the run in; without it nothing is kept.", metavar="RUN")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
-    k: Annotated[int | None, typer.Option("--k", min=1, help=K_HELP)] = None,
+    k: DepthOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+
+
+class _TooLarge(ValueError):
+    pass
 
 
 class FolderFiles:
@@ -69,8 +72,10 @@ class ZipFiles:
         try:
             with self._archive.open(info) as file:
                 return _bounded(file, info.file_size, self._max_bytes, f"{self.label}: {name}")
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:  # RuntimeError: encrypted
-            raise ValueError(f"{self.label}: cannot read {name}: {error}") from error
+        except _TooLarge:
+            raise
+        except Exception as error:  # damaged, encrypted, of an unknown method: zipfile and the codecs raise a dozen kinds
+            raise ValueError(f"{self.label}: cannot read {name}: {error or type(error).__name__}") from error
 
 
 @contextmanager
@@ -103,8 +108,8 @@ def open_files(source: str | Path | BinaryIO, subfolders: Sequence[str], max_byt
         label = str(getattr(source, "name", "the archive"))
     try:
         archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueError(f"{label} is not a readable .zip archive: {error}") from error
+    except Exception as error:  # as in `ZipFiles.read`
+        raise ValueError(f"{label} is not a readable .zip archive: {error or type(error).__name__}") from error
     with archive:
         yield ZipFiles(archive, label, max_bytes)
 
@@ -113,5 +118,5 @@ def _bounded(file: BinaryIO, declared_bytes: int, max_bytes: int, label: str) ->
     # A declared size may lie, so the read itself is bounded too.
     raw = file.read(max_bytes + 1) if declared_bytes <= max_bytes else b""
     if max(declared_bytes, len(raw)) > max_bytes:
-        raise ValueError(f"{label} is larger than {max_bytes:,} bytes, the most that is read")
+        raise _TooLarge(f"{label} is larger than {max_bytes:,} bytes, the most that is read")
     return raw

@@ -10,10 +10,10 @@ import pandas as pd
 
 from sparcode.data.deezer import PARTS, DeezerData, DeezerUsers, read_deezer
 from sparcode.data.evaluation_protocol import COLD_START
+from sparcode.data.fixed_split import hash_arrays
 from sparcode.data.interactions import Histories, Interactions
-from sparcode.data.part_hash import hash_arrays
+from sparcode.data.side_features import NumberColumn, UserEncoding, standardised
 from sparcode.data.split import EvaluationSet, Split
-from sparcode.data.user_features import NumberColumn, UserEncoding, standardised
 
 NAMES = {"svd": "Deezer cold start (TT-SVD)", "mf": "Deezer cold start (UT-ALS)"}
 # Features worked on at a time: the whole in float64 would take twice the memory of the data.
@@ -25,7 +25,7 @@ def read_deezer_split(folder: str | Path, embedding: str = "svd") -> tuple[Inter
 
     A query is empty but for the user's features; the songs heard in the 30 days after registration are the targets. The raw counts are
     huge beside the embeddings, so every feature is put in spreads from its mean, both over the training users, and cut at 10 spreads
-    (`sparcode.data.user_features`); a feature that is the same for all of them is left out. Song vectors are divided by their mean length.
+    (`sparcode.data.side_features`); a feature that is the same for all of them is left out. Song vectors are divided by their mean length.
 
     Parameters
     ----------

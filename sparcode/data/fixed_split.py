@@ -5,6 +5,8 @@ The query of a test user is the user's training items; all other items are ranke
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,8 @@ import pandas as pd
 from sparcode.config import SplitConfig
 from sparcode.data.evaluation_protocol import FIXED_SPLIT
 from sparcode.data.interactions import Histories, Interactions
-from sparcode.data.part_hash import hash_pairs
 from sparcode.data.split import EvaluationSet, Split
+from sparcode.data.table_file import EXTENSIONS, TableFile, read_keys
 
 COLUMNS = ["user_id", "item_id"]
 
@@ -62,8 +64,9 @@ def read_fixed_split(train: str | Path, test: str | Path, config: SplitConfig) -
     # Users who are only in the test file leave no gap.
     both["user"] = (np.cumsum(trained) - 1)[both["user"]]
     pairs = both[["user", "item"]].to_numpy()
-    histories = _histories(pairs[~in_test], int(trained.sum()), len(item_ids))
-    targets = _histories(pairs[in_test & ~repeated & ~unknown], int(trained.sum()), len(item_ids))
+    histories, targets = (
+        Histories.from_pairs(*pairs[rows].T, int(trained.sum()), len(item_ids)) for rows in (~in_test, in_test & ~repeated & ~unknown)
+    )
     items = pd.DataFrame({"title": [str(item_id) for item_id in item_ids]})
     name = Path(train).resolve().parent.name or Path(train).stem
     users = np.asarray(user_ids)[trained]
@@ -71,36 +74,51 @@ def read_fixed_split(train: str | Path, test: str | Path, config: SplitConfig) -
     return data, _split(data, targets, config)
 
 
+def hash_arrays(*arrays: np.ndarray) -> str:
+    """Hash of arrays with their shapes and types, 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def hash_pairs(pairs: pd.DataFrame) -> str:
+    """Hash of (user, item) pairs by their original ids, 16 hexadecimal digits; the order of users does not matter, that within one does.
+
+    Parameters
+    ----------
+    pairs
+        ``user_id`` and ``item_id``, each integers or texts.
+    """
+    ordered = pairs.sort_values("user_id", kind="stable")
+    digest = hashlib.sha256()
+    for column in ("user_id", "item_id"):
+        values = ordered[column]
+        if values.dtype.kind in "iu":
+            digest.update(values.to_numpy(np.int64).tobytes())
+        else:
+            digest.update(json.dumps(values.astype(str).tolist()).encode())
+    return digest.hexdigest()[:16]
+
+
 def _read(path: Path, part: str, dropped: dict[str, int]) -> pd.DataFrame:
-    if not path.is_file():
-        raise ValueError(f"{part} file {path}: there is no such file")
     try:
-        frame = pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises many kinds on files that are not Parquet
-        raise ValueError(f"{part} file {path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    if missing := [column for column in COLUMNS if column not in frame.columns]:
-        raise ValueError(f"{part} file {path} lacks {missing}; it has {list(frame.columns)}")
-    full = frame[COLUMNS].dropna()
+        # Whatever the file is called, it is taken for Parquet unless its name says CSV or TSV.
+        file = TableFile(path, path.name if path.suffix.lower() in EXTENSIONS else f"{path.name}.parquet")
+        table, n_malformed = file.read(COLUMNS)
+        frame = pd.DataFrame({column: read_keys(table, column, file.label) for column in COLUMNS})
+    except ValueError as error:
+        raise ValueError(f"{part} file: {error}") from error
+    full = frame.dropna()
+    full = full.astype({column: np.int64 for column in COLUMNS if full[column].dtype.kind in "iu"})
     distinct = full.drop_duplicates()
+    _count(dropped, f"malformed {part} rows", n_malformed)
     _count(dropped, f"{part} rows with an empty user or item", len(frame) - len(full))
     _count(dropped, f"repeated {part} pairs", len(full) - len(distinct))
     if distinct.empty:
         raise ValueError(f"{part} file {path} has no usable rows")
-    for column in COLUMNS:
-        kind = distinct[column].dtype
-        if kind.kind == "f" and (distinct[column] % 1 == 0).all():
-            # Integers that stood beside an empty cell.
-            distinct = distinct.assign(**{column: distinct[column].astype(np.int64)})
-        elif kind.kind not in "iuOTU" and not pd.api.types.is_string_dtype(kind):
-            raise ValueError(f"{part} file {path}: {column} must hold integers or text; got {kind}")
     return distinct
-
-
-def _histories(pairs: np.ndarray, n_users: int, n_items: int) -> Histories:
-    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
-    indptr = np.zeros(n_users + 1, dtype=np.int64)
-    np.cumsum(np.bincount(pairs[:, 0], minlength=n_users), out=indptr[1:])
-    return Histories(indptr, pairs[:, 1].astype(np.int32), n_items)
 
 
 def _split(data: Interactions, targets: Histories, config: SplitConfig) -> Split:

@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from sparcode.data.id_tables import item_table, user_table
-
 
 def offsets(lengths: ArrayLike) -> np.ndarray:
     """Start of every ragged row and end of the last: (n,) whole numbers -> (n + 1,) int64."""
@@ -62,10 +60,14 @@ class Histories:
     @classmethod
     def from_lists(cls, rows: list[list[int]], n_items: int) -> Histories:
         """Build from Python lists, one per row."""
-        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum([len(row) for row in rows], out=indptr[1:])
         items = np.array([item for row in rows for item in row], dtype=np.int64)
-        return cls(indptr, items, n_items)
+        return cls(offsets([len(row) for row in rows]), items, n_items)
+
+    @classmethod
+    def from_pairs(cls, rows: np.ndarray, items: np.ndarray, n_rows: int, n_items: int) -> Histories:
+        """Build from (row, item) pairs of integers, each (n,); a row's items keep their order."""
+        order = np.argsort(rows, kind="stable")
+        return cls(offsets(np.bincount(rows, minlength=n_rows)), items[order].astype(np.int32), n_items)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -106,30 +108,23 @@ class Histories:
             raise ValueError(f"rows must lie in [0, {len(self)}); got {rows.min()} to {rows.max()}")
         rows = rows.astype(np.int64)
         lengths = self.lengths[rows]
-        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=indptr[1:])
-        offsets = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[rows], lengths)
+        indptr = offsets(lengths)
+        places = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[rows], lengths)
         features = None if self.features is None else self.features[rows]
-        return Histories(indptr, self.items[offsets], self.n_items, features)
+        return Histories(indptr, self.items[places], self.n_items, features)
 
-    def select(self, keep: np.ndarray) -> Histories:
-        """The entries where `keep` is true, rows kept in place (some may become empty).
-
-        Parameters
-        ----------
-        keep
-            (n_interactions,) bool.
+    def select(self, wanted: np.ndarray) -> Histories:
+        """The entries where `wanted`, (n_interactions,) bool, is true; all rows stay, some may become empty.
 
         Raises
         ------
         ValueError
-            If `keep` has another shape or type.
+            If `wanted` has another shape or type.
         """
-        keep = np.asarray(keep)
-        if keep.shape != self.items.shape or keep.dtype != bool:
-            raise ValueError(f"keep must be ({len(self.items)},) bool; got shape {keep.shape}, dtype {keep.dtype}")
-        counts = np.concatenate([[0], np.cumsum(keep)])
-        return Histories(counts[self.indptr].astype(np.int64), self.items[keep], self.n_items, self.features)
+        wanted = np.asarray(wanted)
+        if wanted.shape != self.items.shape or wanted.dtype != bool:
+            raise ValueError(f"wanted must be ({len(self.items)},) bool; got shape {wanted.shape}, dtype {wanted.dtype}")
+        return Histories(offsets(wanted)[self.indptr], self.items[wanted], self.n_items, self.features)
 
     @property
     def n_features(self) -> int:
@@ -209,25 +204,22 @@ class Interactions:
         frame
             Columns ``user_id``, ``item_id`` (integers or text) and optionally ``timestamp`` (numbers or times). Without
             ``timestamp`` the order of rows is kept and `has_time` is false.
-        name
-            Short name of the data set.
+        name, synthetic
+            As in the class.
         items
-            Optional item texts: ``item_id``, ``title`` and optionally ``genres`` and others. Items nobody touched are left out;
-            items without a row get their id as title.
-        synthetic
-            Whether the data is made up.
+            ``item_id``, ``title`` and optionally ``genres`` and others. Items nobody touched are left out; the title of an item without
+            one is its id.
         dropped
-            Counts of what was left out before this call.
+            Counts of what was left out before.
         users
-            Optional ``user_id`` and what is known of users, see `users` of the class.
+            ``user_id`` and columns of features. Nothing is known of a user without a row.
 
         Raises
         ------
         ValueError
             If a column is missing, or nothing is left.
         """
-        missing = [column for column in ("user_id", "item_id") if column not in frame.columns]
-        if missing:
+        if missing := [column for column in ("user_id", "item_id") if column not in frame.columns]:
             raise ValueError(f"missing column(s) {missing}; the data has {list(frame.columns)}")
         dropped = dict(dropped or {})
         has_time = "timestamp" in frame.columns
@@ -242,20 +234,16 @@ class Interactions:
             raise ValueError(f"data set {name!r} has no usable rows; dropped: {dropped or 'nothing, it was empty'}")
         user_codes, user_ids = pd.factorize(frame["user_id"], sort=True)
         item_codes, item_ids = pd.factorize(frame["item_id"], sort=True)
-        order = np.argsort(user_codes, kind="stable")
-        indptr = np.zeros(len(user_ids) + 1, dtype=np.int64)
-        np.cumsum(np.bincount(user_codes, minlength=len(user_ids)), out=indptr[1:])
-        histories = Histories(indptr, item_codes[order].astype(np.int32), len(item_ids))
         return cls(
-            histories=histories,
+            histories=Histories.from_pairs(user_codes, item_codes, len(user_ids), len(item_ids)),
             user_ids=np.asarray(user_ids),
             item_ids=np.asarray(item_ids),
-            items=item_table(np.asarray(item_ids), items),
+            items=_item_table(np.asarray(item_ids), items),
             name=name,
             synthetic=synthetic,
             has_time=has_time,
             dropped=dropped,
-            users=user_table(np.asarray(user_ids), users),
+            users=_user_table(np.asarray(user_ids), users),
         )
 
     @property
@@ -292,3 +280,25 @@ class Interactions:
 def _count(dropped: dict[str, int], reason: str, n: int) -> None:
     if n:
         dropped[reason] = dropped.get(reason, 0) + int(n)
+
+
+def _item_table(item_ids: np.ndarray, items: pd.DataFrame | None) -> pd.DataFrame:
+    """Item texts in the order of the ids."""
+    if items is None:
+        return pd.DataFrame({"title": [str(item_id) for item_id in item_ids]})
+    if missing := [column for column in ("item_id", "title") if column not in items.columns]:
+        raise ValueError(f"missing item column(s) {missing}; the item file has {list(items.columns)}")
+    # Text before reindexing: a gap would turn whole-number titles such as 1984 into 1984.0.
+    titles = pd.Series([None if pd.isna(title) else str(title) for title in items["title"]], index=items.index, dtype=object)
+    table = items.assign(title=titles).drop_duplicates("item_id").set_index("item_id").reindex(item_ids).reset_index(drop=True)
+    table["title"] = [str(item_id) if pd.isna(title) else title for item_id, title in zip(item_ids, table["title"], strict=True)]
+    return table
+
+
+def _user_table(user_ids: np.ndarray, users: pd.DataFrame | None) -> pd.DataFrame | None:
+    """What is known of users in the order of the ids."""
+    if users is None:
+        return None
+    if "user_id" not in users.columns:
+        raise ValueError(f"missing user column 'user_id'; the user table has {list(users.columns)}")
+    return users.drop_duplicates("user_id").set_index("user_id").reindex(user_ids).reset_index(drop=True)

@@ -1,104 +1,240 @@
-"""One way in: the built-in synthetic data, MovieLens, or a user's own table."""
+"""One way in for every kind of data; a new kind is its reader and one row of `KINDS`."""
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-from sparcode.config import SyntheticConfig
+from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.data import movielens
 from sparcode.data.deezer import is_release
+from sparcode.data.deezer_split import read_deezer_split
+from sparcode.data.evaluation_protocol import COLD_START, FIXED_SPLIT, STRONG, EvaluationProtocol
+from sparcode.data.fixed_split import read_fixed_split
 from sparcode.data.interactions import Interactions
+from sparcode.data.split import Split, split_users
+from sparcode.data.synthetic import generate
 from sparcode.data.table_file import EXTENSIONS
 from sparcode.data.tabular import ColumnMapping, read_table
 
-ALLOWED = (
-    f"'synthetic', {', '.join(repr(name) for name in movielens.DATASETS)}, the path of a MovieLens .zip or its folder, "
-    f"or the path of a table ({', '.join(EXTENSIONS)})"
+SYNTHETIC = "synthetic"
+# Of files that can be given to `load`, such as uploads.
+FILE_EXTENSIONS = (".zip", *EXTENSIONS)
+
+
+class TrainTestFiles(NamedTuple):
+    """The two files of a ready-made split."""
+
+    train: Path
+    test: Path
+
+
+Source = str | Path | BinaryIO | SyntheticConfig | TrainTestFiles
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be said of some kinds of data; None or false: nothing.
+
+    Attributes
+    ----------
+    columns, items_path, users_path, name
+        Of tables, see `read_table`; a name is also taken for an open archive.
+    min_rating
+        Keep ratings of at least this.
+    download, accept_terms
+        Fetch MovieLens if it is not in the cache. The caller shows `movielens.TERMS` and asks before setting `accept_terms`.
+    embedding
+        Vectors and features of Deezer's release: ``svd`` (the default) or ``mf``.
+    progress
+        Draw progress bars on standard error; applies to everything.
+    """
+
+    columns: ColumnMapping | Mapping[str, str] | None = None
+    items_path: str | Path | BinaryIO | None = None
+    users_path: str | Path | BinaryIO | None = None
+    min_rating: float | None = None
+    name: str | None = None
+    download: bool = False
+    accept_terms: bool = False
+    embedding: str | None = None
+    progress: bool = True
+
+    @property
+    def given(self) -> list[str]:
+        """Names of what was said, `progress` aside."""
+        said = {option.name: getattr(self, option.name) for option in fields(self) if option.name != "progress"}
+        return [name for name, value in said.items() if value is not None and value is not False]
+
+
+class Kind(NamedTuple):
+    """A kind of data.
+
+    Attributes
+    ----------
+    label
+        For messages.
+    recognises
+        Whether a source, with the name that an open file was given, is of this kind.
+    read
+        Makes the data of a source; of a kind with a protocol of its own, the data and its split.
+    options
+        Fields of `Options` that apply.
+    protocol
+        How it is split and evaluated.
+    """
+
+    label: str
+    recognises: Callable[[Any, str | None], bool]
+    read: Callable[[Any, Options, SplitConfig], Any]
+    options: frozenset[str] = frozenset()
+    protocol: EvaluationProtocol = STRONG
+
+
+# The first kind that recognises a source reads it.
+KINDS = (
+    Kind("synthetic data", lambda source, _: isinstance(source, SyntheticConfig), lambda source, *_: generate(source)),
+    Kind(
+        "a ready-made split",
+        lambda source, _: isinstance(source, TrainTestFiles),
+        lambda source, _, config: read_fixed_split(*source, config),
+        protocol=FIXED_SPLIT,
+    ),
+    Kind(
+        f"MovieLens by name ({', '.join(movielens.DATASETS)})",
+        lambda source, _: isinstance(source, str) and source in movielens.DATASETS,
+        lambda source, options, _: movielens.read_movielens(_archive(source, options), options.min_rating),
+        frozenset({"min_rating", "download", "accept_terms"}),
+    ),
+    Kind(
+        "Deezer's release",
+        lambda source, _: isinstance(source, str | Path) and is_release(source),
+        lambda source, options, _: read_deezer_split(source, options.embedding or "svd"),
+        frozenset({"embedding"}),
+        protocol=COLD_START,
+    ),
+    Kind(
+        "MovieLens archives and folders",
+        lambda source, name: _is_movielens(source, name),
+        lambda source, options, _: movielens.read_movielens(source, options.min_rating),
+        frozenset({"min_rating", "name"}),
+    ),
+    Kind(
+        f"tables ({', '.join(EXTENSIONS)})",
+        lambda *_: True,
+        lambda source, options, _: read_table(
+            source, options.columns, options.items_path, options.min_rating, options.name, options.users_path
+        ),
+        frozenset({"columns", "items_path", "users_path", "min_rating", "name"}),
+    ),
 )
 
 
-def load(
-    source: str | Path | BinaryIO | SyntheticConfig | None = None,
-    *,
-    columns: ColumnMapping | None = None,
-    items_path: str | Path | BinaryIO | None = None,
-    users_path: str | Path | BinaryIO | None = None,
-    min_rating: float | None = None,
-    name: str | None = None,
-    download: bool = False,
-    accept_terms: bool = False,
-) -> Interactions:
+def load(source: Source | None = None, **options: Any) -> Interactions:
     """Load a data set.
 
     Parameters
     ----------
     source
         - None or ``'synthetic'``: the synthetic data with its default settings; a `SyntheticConfig`: with those.
-        - ``'ml-100k'``, ``'ml-1m'``: MovieLens, from the cache of an earlier download, or downloaded now if `download` is true.
-          (A folder of that name is meant by ``'./ml-100k'``.)
+        - ``'ml-100k'``, ``'ml-1m'``, ``'ml-10m'``: MovieLens, from the cache of an earlier download, or downloaded now if that is asked
+          for. (A folder of that name is meant by ``'./ml-100k'``.)
         - a path or an open binary file: a MovieLens ``.zip`` (told by its content) or folder, else a table by its extension.
-    columns, items_path, users_path
-        For tables, as in `read_table`.
-    min_rating
-        For MovieLens and tables: keep ratings of at least this.
-    name
-        File name of an open file that has none of its own.
-    download, accept_terms
-        Fetch MovieLens if it is not in the cache. The caller shows `sparcode.data.movielens.TERMS` and asks before setting `accept_terms`.
+    **options
+        Fields of `Options`.
 
     Raises
     ------
     ValueError
-        If the source is not one of these or cannot be read, a setting does not apply to it, or a download was not asked for or its terms
-        not accepted.
+        If the source is not one of these or cannot be read, an option does not apply to it, the data comes with a split of its own (use
+        `load_split`), or a download was not asked for or its terms not accepted.
     OSError
         If a download fails.
     """
-    if source is None or source == "synthetic":
-        source = SyntheticConfig()
-    if isinstance(source, SyntheticConfig):
-        _refuse("synthetic data", columns=columns, items_path=items_path, users_path=users_path, min_rating=min_rating, name=name)
-        # Generating imports more than reading needs.
-        from sparcode.data.synthetic import generate
-
-        return generate(source)
-    if isinstance(source, str) and source in movielens.DATASETS:
-        _refuse("MovieLens", columns=columns, items_path=items_path, users_path=users_path, name=name)
-        return movielens.read_movielens(_archive(source, download, accept_terms), min_rating)
-    if isinstance(source, str | Path):
-        if not Path(source).exists():
-            raise ValueError(f"unknown data {str(source)!r}: there is no such file or folder; allowed are {ALLOWED}")
-    elif not hasattr(source, "read"):
-        raise ValueError(f"unknown data {source!r}; allowed are {ALLOWED}")
-    if isinstance(source, str | Path) and is_release(source):
-        raise ValueError(
-            f"{source} is Deezer's cold-start release: its users have no histories, it comes with its own split; "
-            "see sparcode.data.deezer_split"
-        )
-    if _is_movielens(source, name):
-        own_name = None if hasattr(source, "read") else name
-        _refuse("MovieLens", columns=columns, items_path=items_path, users_path=users_path, name=own_name)
-        return movielens.read_movielens(source, min_rating)
-    return read_table(source, columns, items_path, min_rating, name, users_path)
+    source, kind, given = _prepared(source, options)
+    if kind.protocol != STRONG:
+        raise ValueError(f"{source} is {kind.label}: its users have no histories to split, it comes with its own; see load_split")
+    return kind.read(source, given, SplitConfig())
 
 
-def _refuse(kind: str, **settings: object) -> None:
-    if given := [setting for setting, value in settings.items() if value is not None]:
-        raise ValueError(f"{', '.join(given)} cannot be used with {kind}")
+def load_split(source: Source | None, config: SplitConfig, **options: Any) -> tuple[Interactions, Split]:
+    """Load a data set and split it by the protocol of `config`.
+
+    Parameters
+    ----------
+    source
+        As for `load`; also `TrainTestFiles` (protocol ``fixed-split``) and the folder of Deezer's release (``cold-start``).
+    config
+        Protocol, shares and seed.
+    **options
+        Fields of `Options`.
+
+    Raises
+    ------
+    ValueError
+        As for `load`, or if the protocol is not that of the data, or the data cannot be split.
+    OSError
+        If a download fails.
+    """
+    source, kind, given = _prepared(source, options)
+    if kind.protocol.name != config.protocol:
+        raise ValueError(f"protocol {config.protocol} does not go with {kind.label}, whose protocol is {kind.protocol.name}")
+    loaded = kind.read(source, given, config)
+    return (loaded, split_users(loaded, config)) if kind.protocol == STRONG else loaded
 
 
-def _archive(name: str, download: bool, accept_terms: bool) -> Path:
+def kind_of(source: Source | None, name: str | None = None) -> Kind:
+    """What kind of data a source is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file or folder.
+    """
+    source = _full(source)
+    if isinstance(source, str | Path) and source not in movielens.DATASETS and not Path(source).exists():
+        raise ValueError(f"unknown data {str(source)!r}: there is no such file or folder; allowed are {_allowed()}")
+    if not isinstance(source, str | Path | SyntheticConfig | TrainTestFiles) and not hasattr(source, "read"):
+        raise ValueError(f"unknown data {source!r}; allowed are {_allowed()}")
+    return next(kind for kind in KINDS if kind.recognises(source, name))
+
+
+def kinds_with(option: str) -> str:
+    """Labels of the kinds of data that an option applies to, for messages."""
+    return " and ".join(kind.label for kind in KINDS if option in kind.options)
+
+
+def _prepared(source: Source | None, options: Mapping[str, Any]) -> tuple[Source, Kind, Options]:
+    given = Options(**options)
+    kind = kind_of(source, given.name)
+    if unused := [name for name in given.given if name not in kind.options]:
+        raise ValueError(f"{', '.join(unused)} cannot be used with {kind.label}")
+    return _full(source), kind, given
+
+
+def _full(source: Source | None) -> Source:
+    return SyntheticConfig() if source is None or source == SYNTHETIC else source
+
+
+def _allowed() -> str:
+    names = ", ".join(repr(name) for name in (SYNTHETIC, *movielens.DATASETS))
+    return f"{names}, the path of a MovieLens .zip or its folder, or the path of a table ({', '.join(EXTENSIONS)})"
+
+
+def _archive(name: str, options: Options) -> Path:
     if cached := movielens.cached_archive(name):
         return cached
-    if not download:
-        dataset = movielens.DATASETS[name]
+    dataset = movielens.DATASETS[name]
+    if not options.download:
         raise ValueError(
-            f"{dataset.title} is not on this computer yet. Ask for the download (download=True, accept_terms=True; "
-            f"{dataset.size_bytes / 1e6:.1f} MB from {dataset.url}), or give the path of the archive.\n{movielens.TERMS}"
+            f"{dataset.title} is not on this computer yet. Ask for the download (--download --accept-terms on the command line, "
+            f"download=True, accept_terms=True in Python; {dataset.size_bytes / 1e6:.1f} MB from {dataset.url}), or give the path of the "
+            f"archive.\n{movielens.TERMS}"
         )
-    return movielens.download(name, accept_terms)
+    return movielens.download(name, options.accept_terms, progress=options.progress)
 
 
 def _is_movielens(source: str | Path | BinaryIO, name: str | None) -> bool:

@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pooch
 
 from sparcode.data.archive import FolderFiles, ZipFiles, open_files
 from sparcode.data.interactions import Interactions
-from sparcode.data.matching_lines import matching_lines
-from sparcode.data.movielens_users import parse_users_1m, parse_users_100k
+from sparcode.data.table_file import MAX_MALFORMED_SHARE
 
 TERMS = """The MovieLens data sets belong to GroupLens (University of Minnesota), who lend them for research under these terms:
 - use them for research; do not suggest that the university or GroupLens endorses you or your results;
@@ -26,6 +26,9 @@ The README inside the archive holds the full and binding text."""
 # The largest file of these archives is 265 MB; anything far beyond that is another data set or a decompression bomb.
 MAX_FILE_BYTES = 512 * 2**20
 DOWNLOAD_TIMEOUT_SECONDS = 30
+# The age groups of MovieLens 1M, each named by its youngest age (1: under 18); the ages of 100K are put into the same ones.
+AGE_GROUPS = (1, 18, 25, 35, 45, 50, 56)
+USER_COLUMNS = ["user_id", "gender", "age", "occupation"]
 
 
 class Dataset(NamedTuple):
@@ -119,7 +122,7 @@ def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = Non
             items = _parse_movies(files.read(dataset.items), dataset.encoding, dropped)
         users = None
         if dataset.users is not None and dataset.users in files:
-            parse = parse_users_100k if dataset.users == "u.user" else parse_users_1m
+            parse = _parse_users_100k if dataset.users == "u.user" else _parse_users_1m
             users = parse(files.read(dataset.users), dropped)
     if min_rating is not None:
         n_rows = len(ratings)
@@ -224,7 +227,7 @@ def _parse_ratings(raw: bytes, dataset: Dataset, dropped: dict[str, int]) -> pd.
             return frame
     stars = rb"(?:[1-5]|[0-4]\.5|[1-5]\.0)" if dataset.half_stars else rb"[1-5]"
     pattern = dataset.separator.join([rb"\d{1,18}", rb"\d{1,18}", stars, rb"\d{1,12}"])
-    lines = matching_lines(raw, re.compile(pattern), dataset.ratings, dropped)
+    lines = _matching_lines(raw, re.compile(pattern), dataset.ratings, dropped)
     return _ratings_frame(b"\n".join(match[0] for match in lines).replace(dataset.separator, b"\t"), dataset.half_stars)
 
 
@@ -251,7 +254,7 @@ def _parse_items_100k(raw: bytes, genres: list[str], dropped: dict[str, int]) ->
     # id | title | release date | video release date | address | one 0/1 flag per genre
     pattern = re.compile(rb"(\d{1,18})\|([^|]+)\|[^|]*\|[^|]*\|[^|]*((?:\|[01]){%d})" % len(genres))
     rows = []
-    for match in matching_lines(raw, pattern, "u.item", dropped):
+    for match in _matching_lines(raw, pattern, "u.item", dropped):
         flags = match[3][1::2]
         names = [genre for genre, flag in zip(genres, flags, strict=True) if flag == ord("1")]
         rows.append((int(match[1]), match[2].decode("latin-1").strip(), "|".join(names)))
@@ -262,6 +265,47 @@ def _parse_movies(raw: bytes, encoding: str, dropped: dict[str, int]) -> pd.Data
     pattern = re.compile(rb"(\d{1,18})::(.+)::([^:]*)")
     rows = [
         (int(match[1]), *(match[group].decode(encoding, errors="replace").strip() for group in (2, 3)))
-        for match in matching_lines(raw, pattern, "movies.dat", dropped)
+        for match in _matching_lines(raw, pattern, "movies.dat", dropped)
     ]
     return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
+
+
+def _parse_users_100k(raw: bytes, dropped: dict[str, int]) -> pd.DataFrame:
+    # id | age | gender | occupation | zip code
+    pattern = re.compile(rb"(\d{1,18})\|(\d{1,3})\|([A-Z])\|([^|]+)\|[^|]*")
+    rows = []
+    for match in _matching_lines(raw, pattern, "u.user", dropped):
+        group = AGE_GROUPS[max(0, int(np.searchsorted(AGE_GROUPS, int(match[2]), side="right")) - 1)]
+        rows.append((int(match[1]), match[3].decode("ascii"), str(group), match[4].decode("latin-1").strip()))
+    return pd.DataFrame(rows, columns=USER_COLUMNS)
+
+
+def _parse_users_1m(raw: bytes, dropped: dict[str, int]) -> pd.DataFrame:
+    # id :: gender :: age group :: occupation :: zip code
+    pattern = re.compile(rb"(\d{1,18})::([A-Z])::(\d{1,3})::(\d{1,3})::.*")
+    rows = [
+        (int(match[1]), match[2].decode("ascii"), str(int(match[3])), str(int(match[4])))
+        for match in _matching_lines(raw, pattern, "users.dat", dropped)
+    ]
+    return pd.DataFrame(rows, columns=USER_COLUMNS)
+
+
+def _matching_lines(raw: bytes, pattern: re.Pattern[bytes], member: str, dropped: dict[str, int]) -> list[re.Match[bytes]]:
+    """Matches of every line of a file; lines that do not match are left out and counted, and refused where they are more than 1%."""
+    matches, n_lines, n_bad, first_bad = [], 0, 0, 0
+    for number, line in enumerate(raw.split(b"\n"), start=1):
+        text = line.rstrip(b"\r")
+        if not text:
+            continue
+        n_lines += 1
+        if match := pattern.fullmatch(text):
+            matches.append(match)
+        else:
+            n_bad += 1
+            first_bad = first_bad or number
+    if n_bad > MAX_MALFORMED_SHARE * n_lines:
+        share = f"{MAX_MALFORMED_SHARE:.0%}"
+        raise ValueError(f"{member}: {n_bad:,} of {n_lines:,} lines are malformed (at most {share} may be), the first at line {first_bad}")
+    if n_bad:
+        dropped[f"malformed lines in {member}"] = n_bad
+    return matches

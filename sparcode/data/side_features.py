@@ -1,13 +1,20 @@
-"""Side features of items: genres as columns of zeros and ones."""
+"""Side features: genres of items; categories and numbers of users, whose meaning is learned from training users."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-# A tag that only one item has says nothing about another; more columns than this are free text, not genres.
-LEAST_ITEMS = 2
-MAX_FEATURES = 512
+from sparcode.config import Config
+
+# A value that only one item or user has says nothing about others; more values than this are free text, not categories.
+LEAST_SHARED = 2
+MAX_VALUES = 512
+# Counts have long tails; a user beyond this many spreads is no more unlike the others than one at it.
+MAX_SPREADS = 10.0
 
 
 def genre_features(items: pd.DataFrame) -> np.ndarray | None:
@@ -28,8 +35,143 @@ def genre_features(items: pd.DataFrame) -> np.ndarray | None:
         return None
     columns = items["genres"].fillna("").astype(str).str.get_dummies(sep="|")
     counts = columns.sum()
-    kept = counts[counts >= LEAST_ITEMS].nlargest(MAX_FEATURES).index.sort_values()
+    kept = counts[counts >= LEAST_SHARED].nlargest(MAX_VALUES).index.sort_values()
     if len(kept) == 0:
         return None
     values = columns[kept].to_numpy(np.float32)
     return values / np.sqrt(np.maximum(values.sum(axis=1, keepdims=True), 1))
+
+
+class CategoryColumn(Config):
+    """A column of texts: one feature per value, 1 where the user has it."""
+
+    name: str = Field(description="Name of the column.")
+    values: tuple[str, ...] = Field(min_length=1, description="Values with a feature, in order.")
+
+    @property
+    def width(self) -> int:
+        """Features made of the column."""
+        return len(self.values)
+
+    def encode(self, cells: pd.Series) -> np.ndarray:
+        """(n, width) float32; a row of zeros where the cell is empty or has another value."""
+        place = pd.Index(self.values).get_indexer(category_texts(cells))
+        return (place[:, None] == np.arange(self.width)).astype(np.float32)
+
+
+class NumberColumn(Config):
+    """A column of numbers: one feature, in spreads (standard deviations) from the mean."""
+
+    name: str = Field(description="Name of the column.")
+    mean: float = Field(description="Mean over training users.")
+    spread: float = Field(gt=0, description="Standard deviation over training users.")
+
+    @property
+    def width(self) -> int:
+        """Features made of the column."""
+        return 1
+
+    def encode(self, cells: pd.Series) -> np.ndarray:
+        """(n, 1) float32 within 10 spreads; 0, the mean, where the cell is empty."""
+        return standardised(cells.to_numpy(np.float64, na_value=np.nan)[:, None], self.mean, self.spread)
+
+
+class UserEncoding(Config):
+    """How a table of users becomes features; kept with a run, so that a user described later is encoded as the training users were."""
+
+    columns: tuple[CategoryColumn | NumberColumn, ...] = Field(min_length=1, description="Columns in the order of their features.")
+
+    @classmethod
+    def fit(cls, users: pd.DataFrame, train_users: np.ndarray) -> UserEncoding | None:
+        """Learn values, means and spreads from training users.
+
+        Parameters
+        ----------
+        users
+            One row per user; columns of numbers become one feature, all others are taken as categories.
+        train_users
+            (n,) int64 rows of the training users.
+
+        Returns
+        -------
+        UserEncoding or None
+            None where no column tells training users apart. A value that only one of them has gets no feature; of more than 512 values
+            of a column the most frequent do.
+        """
+        seen = users.iloc[train_users]
+        columns = [column for name in users.columns if (column := _fit_column(str(name), seen[name])) is not None]
+        return cls(columns=tuple(columns)) if columns else None
+
+    @property
+    def n_features(self) -> int:
+        """F: features per user."""
+        return sum(column.width for column in self.columns)
+
+    def encode(self, users: pd.DataFrame) -> np.ndarray:
+        """Features of a table with the columns of `fit`, (n, F) float32."""
+        return np.concatenate([column.encode(users[column.name]) for column in self.columns], axis=1)
+
+    def encode_described(self, known: Mapping[str, object]) -> np.ndarray:
+        """Features of one user described by some of the columns, (F,) float32; what is not said counts as unknown.
+
+        Parameters
+        ----------
+        known
+            Column -> value.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, a number is none, or no training user has the value; says what is allowed.
+        """
+        columns = {column.name: column for column in self.columns}
+        parts = {column.name: np.zeros(column.width, dtype=np.float32) for column in self.columns}
+        for name, value in known.items():
+            if name not in columns:
+                raise ValueError(f"nothing is known of users as {name!r}; allowed are {_listed(columns)}")
+            column = columns[name]
+            parts[name] = column.encode(pd.Series([_checked(column, value)]))[0]
+        return np.concatenate(list(parts.values()))
+
+
+def standardised(values: np.ndarray, mean: np.ndarray | float, spread: np.ndarray | float) -> np.ndarray:
+    """``(values - mean) / spread`` within 10 spreads, float32; 0 where the value is NaN."""
+    return np.nan_to_num(np.clip((values - mean) / spread, -MAX_SPREADS, MAX_SPREADS), nan=0.0).astype(np.float32)
+
+
+def category_texts(cells: pd.Series) -> pd.Series:
+    """Values of a category as text; None where the cell is empty."""
+    return pd.Series([None if pd.isna(cell) else str(cell) for cell in cells], dtype=object)
+
+
+def _fit_column(name: str, cells: pd.Series) -> CategoryColumn | NumberColumn | None:
+    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
+        values = cells.to_numpy(np.float64, na_value=np.nan)
+        values = values[np.isfinite(values)]
+        spread = float(values.std()) if len(values) else 0.0
+        return NumberColumn(name=name, mean=float(values.mean()), spread=spread) if spread > 0 else None
+    counts = category_texts(cells).value_counts()
+    kept = counts[counts >= LEAST_SHARED].sort_index().nlargest(MAX_VALUES).index.sort_values()
+    # A value that everybody has tells nobody apart.
+    if len(kept) == 0 or (len(kept) == 1 and counts[kept[0]] == len(cells)):
+        return None
+    return CategoryColumn(name=name, values=tuple(kept))
+
+
+def _checked(column: CategoryColumn | NumberColumn, value: object) -> object:
+    if isinstance(column, CategoryColumn):
+        if str(value) not in column.values:
+            raise ValueError(f"no training users have {column.name}={value!s}; allowed are {_listed(column.values)}")
+        return str(value)
+    try:
+        number = np.nan if isinstance(value, bool) else float(str(value))
+    except ValueError:
+        number = np.nan
+    if not np.isfinite(number):
+        raise ValueError(f"{column.name} must be a finite number; got {value!r}")
+    return number
+
+
+def _listed(names: Mapping[str, object] | tuple[str, ...], most: int = 30) -> str:
+    shown = list(names)[:most]
+    return ", ".join(shown) + (f" and {len(names) - most:,} more" if len(names) > most else "")

@@ -10,8 +10,7 @@ import pandas as pd
 from sparcode.config import SplitConfig
 from sparcode.data.evaluation_protocol import STRONG, EvaluationProtocol
 from sparcode.data.interactions import Histories, Interactions
-from sparcode.data.side_features import genre_features
-from sparcode.data.user_features import UserEncoding
+from sparcode.data.side_features import UserEncoding, genre_features
 
 
 class EvaluationSet(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sparcode.config import SyntheticConfig
-from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.interactions import Histories, Interactions, offsets
 
 LATENT_DIM = 8
 GENRES = ("Drama", "Comedy", "Thriller", "Romance", "Sci-Fi", "Fantasy", "Mystery", "Horror", "Western", "Documentary", "Musical", "War")
@@ -94,7 +94,7 @@ def generate(config: SyntheticConfig | None = None) -> Interactions:
     # The pick order would reveal the affinity, so histories come shuffled.
     shuffled = np.argsort(np.where(kept, rng.random(picked.shape), np.inf), axis=1)
     items = np.take_along_axis(picked, shuffled, axis=1)[kept]
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    indptr = offsets(lengths)
     return Interactions(
         histories=Histories(indptr, items.astype(np.int32), config.n_items),
         user_ids=np.arange(config.n_users),

@@ -1,15 +1,19 @@
-"""One table out of a CSV, TSV or Parquet file: its column names, then the wanted columns, with broken rows counted."""
+"""A CSV, TSV or Parquet file: its column names, then columns as ids, texts, numbers or times; broken rows and cells are counted."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -64,9 +68,8 @@ class TableFile:
         if len(raw) > MAX_BYTES:
             raise ValueError(f"{self.label} is larger than {MAX_BYTES:,} bytes, the most that is read")
         if extension == ".parquet":
-            self._parquet = self._open_parquet(raw)
-            self.columns = list(self._parquet.schema_arrow.names)
-            self.n_rows: int | None = self._parquet.metadata.num_rows
+            self._parquet, self.columns, n_rows = self._open_parquet(raw)
+            self.n_rows: int | None = n_rows
         else:
             self._parquet, self.n_rows = None, None
             self._raw = self._text(raw)
@@ -98,24 +101,23 @@ class TableFile:
             raise ValueError(f"{self.label}: no column(s) {missing}; it has {self.columns}")
         return (self._read_parquet(columns), 0) if self._parquet else self._read_text(columns)
 
-    def _open_parquet(self, raw: bytes) -> pa.parquet.ParquetFile:
-        try:
+    def _open_parquet(self, raw: bytes) -> tuple[pa.parquet.ParquetFile, list[str], int]:
+        with _as_value_error(f"{self.label} is not a readable Parquet file"):
             file = pa.parquet.ParquetFile(io.BytesIO(raw))
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self.label} is not a readable Parquet file: {error}") from error
-        size_bytes = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
+            about, columns = file.metadata, list(file.schema_arrow.names)
+            size_bytes = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
         # A column of few distinct values takes next to nothing in the file.
-        size_bytes = max(size_bytes, file.metadata.num_rows * file.metadata.num_columns * CELL_BYTES)
+        size_bytes = max(size_bytes, about.num_rows * about.num_columns * CELL_BYTES)
         if size_bytes > MAX_PARQUET_BYTES:
             raise ValueError(f"{self.label} unpacks to {size_bytes:,} bytes; at most {MAX_PARQUET_BYTES:,} are read")
-        return file
+        return file, columns, about.num_rows
 
     def _read_parquet(self, columns: Sequence[str]) -> pa.Table:
         assert self._parquet is not None
-        try:
-            return self._parquet.read(columns=list(columns))
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self.label} is a damaged Parquet file: {error}") from error
+        with _as_value_error(f"{self.label} is a damaged Parquet file"):
+            table = self._parquet.read(columns=list(columns)).select(list(columns))
+            table.validate(full=True)
+        return table
 
     def _text(self, raw: bytes) -> bytes:
         if b"\x00" in raw:
@@ -136,7 +138,7 @@ class TableFile:
             malformed.append(row)
             return "skip"
 
-        try:
+        with _as_value_error(f"{self.label} cannot be parsed"):
             table = pa.csv.read_csv(
                 io.BytesIO(self._raw),
                 # One block, one thread: rows come numbered, and a quoted cell may hold line breaks wherever it lies.
@@ -149,8 +151,6 @@ class TableFile:
                     strings_can_be_null=True,
                 ),
             )
-        except pa.ArrowException as error:
-            raise ValueError(f"{self.label} cannot be parsed: {error}") from error
         n_rows = len(table) + len(malformed)
         if len(malformed) > MAX_MALFORMED_SHARE * n_rows:
             first = malformed[0]
@@ -160,6 +160,118 @@ class TableFile:
                 f"{first.number}, header included: it has {first.actual_columns} cells, the header {first.expected_columns}"
             )
         return table, len(malformed)
+
+
+def read_keys(table: pa.Table, column: str, label: str) -> pd.Series:
+    """Ids as they are, integers or text; empty cells are missing.
+
+    Raises
+    ------
+    ValueError
+        If the column, which is named, holds something else.
+    """
+    values = table[column]
+    if pa.types.is_floating(values.type):
+        # Whole numbers with gaps are often stored as floats.
+        with _as_value_error(f"{label}: ids in column {column!r} must be whole numbers or text"):
+            values = pc.cast(pc.if_else(pc.is_nan(values), None, values), pa.int64())
+    if is_text(values.type) or pa.types.is_null(values.type):
+        return read_texts(table, column, label)
+    if not pa.types.is_integer(values.type):
+        raise ValueError(f"{label}: ids in column {column!r} must be integers or text; its type is {values.type}")
+    with _as_value_error(f"{label}: ids in column {column!r}"):
+        return _whole_numbers(values)
+
+
+def read_ids(table: pa.Table, column: str, label: str) -> pd.Series:
+    """Ids as text; empty cells are None. Errors as `read_keys`."""
+    keys = read_keys(table, column, label)
+    return keys if keys.dtype != pd.Int64Dtype() else read_texts(pa.table({column: pa.array(keys, from_pandas=True)}), column, label)
+
+
+def read_texts(table: pa.Table, column: str, label: str) -> pd.Series:
+    """Any column as text, lists joined by '|'; empty cells are None."""
+    values = table[column]
+    with _as_value_error(f"{label}: column {column!r} of type {values.type} cannot be read as text"):
+        if pa.types.is_list(values.type) and is_text(values.type.value_type):
+            values = pc.binary_join(values, "|")
+        values = pc.cast(values, pa.string())
+        return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values).to_pandas()
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def read_numbers(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.ndarray]:
+    """Numbers (NaN where there is none), and (n,) bool which cells hold something else; a ValueError where more than 1% do."""
+    values = table[column]
+    if not (is_text(values.type) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        raise ValueError(f"{label}: column {column!r} must hold numbers; its type is {values.type}")
+    place = f"{label}: column {column!r}"
+    texts = read_texts(table, column, label) if is_text(values.type) else None
+    with _as_value_error(place):
+        given = values.to_pandas() if texts is None else texts
+        numbers = _finite(given)
+    return numbers, _unreadable(given, numbers, place, "numbers")
+
+
+def read_times(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.ndarray]:
+    """Times as numbers or time stamps, and (n,) bool which cells hold something else; a ValueError where more than 1% do."""
+    values, place = table[column], f"{label}: column {column!r}"
+    kind = values.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        with _as_value_error(place):
+            # As whole numbers: pandas has no dates beyond some years, and only the order counts.
+            return _whole_numbers(pc.cast(values, pa.int32()) if pa.types.is_date32(kind) else values), np.zeros(len(table), dtype=bool)
+    if not is_text(kind):
+        return read_numbers(table, column, label)
+    given = read_texts(table, column, label)
+    with _as_value_error(place):
+        times = _finite(given)
+        if times.count() < given.count():
+            # Apart, because pandas 2 lends a time without an offset the offset of the row before it.
+            has_offset = given.str.contains(r"(?:Z|[+-]\d\d:?\d\d|:.*[+-]\d\d)$", na=False)
+            with_offset, without = (
+                pd.to_datetime(given.where(rows), format="ISO8601", utc=True, errors="coerce") for rows in (has_offset, ~has_offset)
+            )
+            as_dates = with_offset.fillna(without)
+            times = as_dates if as_dates.count() > times.count() else times
+    return times, _unreadable(given, times, place, "numbers or ISO 8601 times")
+
+
+@contextmanager
+def _as_value_error(problem: str) -> Iterator[None]:
+    """Make a ValueError of whatever pyarrow and pandas raise on damaged content: nearly any kind, by the place of the damage."""
+    try:
+        yield
+    except Exception as error:
+        said = str(error).splitlines()[:1] or [type(error).__name__]
+        raise ValueError(f"{problem}: {said[0]}") from error
+
+
+def _whole_numbers(values: pa.ChunkedArray) -> pd.Series:
+    """Exact even where cells are empty."""
+    return pc.cast(values, pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+
+def _finite(given: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(given, errors="coerce")
+    return numbers.where(np.isfinite(numbers.to_numpy(dtype=float, na_value=np.nan)))
+
+
+def _unreadable(given: pd.Series, values: pd.Series, place: str, wanted: str) -> np.ndarray:
+    unreadable = (given.notna() & values.isna()).to_numpy()
+    n = int(np.count_nonzero(unreadable))
+    if n > MAX_MALFORMED_SHARE * given.count():
+        first = int(np.argmax(unreadable))
+        raise ValueError(
+            f"{place}: {n:,} of {given.count():,} values are not {wanted} (at most {MAX_MALFORMED_SHARE:.0%} may be); "
+            f"the first is {given.iloc[first]!r} in data row {first + 1}"
+        )
+    return unreadable
 
 
 def _read_bounded(source: Path | BinaryIO) -> bytes:

@@ -1,24 +1,23 @@
-"""A user's own interactions from CSV, TSV or Parquet, with a mapping of column names."""
+"""A user's own data from tables: interactions, and optionally what is known of items and of users."""
 
 from __future__ import annotations
 
 import logging
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from sparcode.config import Config
+from sparcode.config_message import validation_message
 from sparcode.data.interactions import Interactions
-from sparcode.data.table_cells import read_ids, read_numbers, read_texts, read_times
-from sparcode.data.table_file import TableFile
-from sparcode.data.table_users import read_users
+from sparcode.data.table_file import TableFile, is_text, read_ids, read_numbers, read_texts, read_times
 
 logger = logging.getLogger(__name__)
 
@@ -26,19 +25,8 @@ logger = logging.getLogger(__name__)
 COMMON_NAMES = {
     "user": ("userid", "user", "uid", "useridx", "userindex", "customerid", "customer", "visitorid", "memberid", "accountid"),
     "item": (
-        "itemid",
-        "item",
-        "iid",
-        "itemidx",
-        "itemindex",
-        "movieid",
-        "movie",
-        "productid",
-        "product",
-        "asin",
-        "bookid",
-        "songid",
-        "trackid",
+        *("itemid", "item", "iid", "itemidx", "itemindex", "movieid", "movie"),
+        *("productid", "product", "asin", "bookid", "songid", "trackid"),
     ),
     "timestamp": ("timestamp", "ts", "unixtime", "time", "datetime", "date", "createdat", "eventtime", "unixreviewtime"),
     "rating": ("rating", "stars", "overall", "score"),
@@ -67,36 +55,37 @@ class ColumnMapping(Config):
         return self
 
 
-def table_columns(source: str | Path | BinaryIO, name: str | None = None) -> list[str]:
-    """Column names of a table, for instance to offer them in a form next to `guess_columns`.
-
-    Raises
-    ------
-    ValueError
-        As `read_table`.
-    """
-    return TableFile(source, name).columns
-
-
-def guess_columns(names: Sequence[str]) -> ColumnMapping:
+def guess_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -> ColumnMapping:
     """Map columns by their names, such as ``userId``, ``movie_id`` or ``ts``; case and punctuation do not matter.
+
+    Parameters
+    ----------
+    names
+        Column names of a table.
+    given
+        Field of `ColumnMapping` -> column, for fields that are not guessed.
 
     Raises
     ------
     ValueError
         If there is no column that looks like user ids or item ids.
     """
-    guesses = {field: _guess(names, field) for field in COMMON_NAMES}
-    if missing := [field for field in ("user", "item") if guesses[field] is None]:
+    given = given or {}
+    others = [name for name in names if name not in given.values()]
+    fields = {field: _guess(others, field) for field in COMMON_NAMES} | given
+    if missing := [field for field in ("user", "item") if fields[field] is None]:
         raise ValueError(
             f"cannot tell which column holds the {' and the '.join(missing)} ids; name it (columns=...). Present: {list(names)}"
         )
-    return ColumnMapping(**guesses)
+    try:
+        return ColumnMapping(**fields)
+    except ValidationError as error:
+        raise ValueError(validation_message(error)) from error
 
 
 def read_table(
     source: str | Path | BinaryIO,
-    columns: ColumnMapping | None = None,
+    columns: ColumnMapping | Mapping[str, str] | None = None,
     items_path: str | Path | BinaryIO | None = None,
     min_rating: float | None = None,
     name: str | None = None,
@@ -113,17 +102,18 @@ def read_table(
     source
         A path, or an open binary file such as an upload.
     columns
-        Which column holds what. By default guessed from the names (`guess_columns`); the guess is logged at level INFO.
+        Which column holds what; fields that a mapping leaves out are guessed from the names (`guess_columns`) and logged at level INFO.
     items_path
-        Optional second table of the same formats with item ids, titles and optionally genres. Its columns are those named in
-        `columns`, else guessed; the item column may have another name here. Without it, titles and genres come from the first table.
+        Table with item ids, titles and optionally genres, in columns of the same names or guessed ones. Without it, titles and genres come
+        from the first table.
     min_rating
         Keep rows rated at least this. By default every row counts as a positive interaction.
     name
         File name, for an open file that has none of its own.
     users_path
-        Optional table of what is known of users, see `sparcode.data.table_users.read_users`. Its user column is the one named in
-        `columns`, else guessed.
+        Table with user ids, in a column of the same name or a guessed one. Every other column is a feature: of numbers where all its cells
+        are numbers, else of categories (codes that only look like numbers have to be written as text, such as ``job-7``). Of a user's
+        several rows the first counts.
 
     Raises
     ------
@@ -134,10 +124,11 @@ def read_table(
     if min_rating is not None and not math.isfinite(min_rating):
         raise ValueError(f"min_rating must be a finite number; got {min_rating}")
     file = TableFile(source, name)
-    if columns is None:
-        columns = guess_columns(file.columns)
+    if not isinstance(columns, ColumnMapping):
+        given = columns or {}
+        columns = guess_columns(file.columns, given)
         if items_path is not None:
-            columns = columns.model_copy(update={"title": None, "genres": None})
+            columns = columns.model_copy(update={"title": given.get("title"), "genres": given.get("genres")})
         logger.info("%s: columns taken by their names: %s", file.label, columns.model_dump(exclude_none=True))
     if min_rating is not None and columns.rating is None:
         raise ValueError(f"min_rating={min_rating} needs a rating column; {file.label} has {file.columns}")
@@ -150,11 +141,7 @@ def read_table(
     dropped = {"malformed rows": n_malformed} if n_malformed else {}
     frame = _interaction_frame(table, columns, min_rating, file.label, dropped)
     items = _item_frame(table, fields, file.label) if items_path is None else _read_items(items_path, columns, frame["item_id"], dropped)
-    users = None
-    if users_path is not None:
-        users = read_users(
-            users_path, lambda names: columns.user if columns.user in names else _guess(names, "user"), frame["user_id"], dropped
-        )
+    users = None if users_path is None else _read_users(users_path, columns, frame["user_id"], dropped)
     return Interactions.from_frame(frame, Path(file.label).stem, items=items, dropped=dropped, users=users)
 
 
@@ -167,23 +154,23 @@ def _interaction_frame(
     table: pa.Table, columns: ColumnMapping, min_rating: float | None, label: str, dropped: dict[str, int]
 ) -> pd.DataFrame:
     frame = pd.DataFrame({"user_id": read_ids(table, columns.user, label), "item_id": read_ids(table, columns.item, label)})
-    keep = np.ones(len(frame), dtype=bool)
+    usable = np.ones(len(frame), dtype=bool)
     if columns.timestamp is not None:
         frame["timestamp"], unreadable = read_times(table, columns.timestamp, label)
-        _drop(keep, unreadable, "rows with an unreadable time", dropped)
+        _drop(usable, unreadable, "rows with an unreadable time", dropped)
     if columns.rating is not None:
         ratings, unreadable = read_numbers(table, columns.rating, label)
-        _drop(keep, unreadable, "rows with an unreadable rating", dropped)
+        _drop(usable, unreadable, "rows with an unreadable rating", dropped)
         if min_rating is not None:
-            _drop(keep, ratings.isna().to_numpy(), "rows with an empty rating", dropped)
-            _drop(keep, (ratings < min_rating).to_numpy(), f"ratings below {min_rating:g}", dropped)
-    return frame[keep]
+            _drop(usable, ratings.isna().to_numpy(), "rows with an empty rating", dropped)
+            _drop(usable, (ratings < min_rating).to_numpy(), f"ratings below {min_rating:g}", dropped)
+    return frame[usable]
 
 
-def _drop(keep: np.ndarray, unwanted: np.ndarray, reason: str, dropped: dict[str, int]) -> None:
-    if n := int(np.count_nonzero(keep & unwanted)):
+def _drop(usable: np.ndarray, unwanted: np.ndarray, reason: str, dropped: dict[str, int]) -> None:
+    if n := int(np.count_nonzero(usable & unwanted)):
         dropped[reason] = n
-    keep &= ~unwanted
+    usable &= ~unwanted
 
 
 def _item_frame(table: pa.Table, fields: dict[str, str], label: str) -> pd.DataFrame | None:
@@ -212,7 +199,40 @@ def _read_items(source: str | Path | BinaryIO, columns: ColumnMapping, item_ids:
         dropped["malformed rows in the item table"] = n_malformed
     items = _item_frame(table, found, file.label)
     assert items is not None
-    if not item_ids.isin(items["item_id"]).any():
-        ours, theirs = (next(iter(ids.dropna()), None) for ids in (item_ids, items["item_id"]))
-        raise ValueError(f"item table {file.label}: column {found['item']!r} ({theirs!r}, ...) has none of the item ids ({ours!r}, ...)")
+    _check_shared("item", item_ids, items["item_id"], file.label, found["item"])
     return items.dropna(subset=["item_id"])
+
+
+def _read_users(source: str | Path | BinaryIO, columns: ColumnMapping, user_ids: pd.Series, dropped: dict[str, int]) -> pd.DataFrame:
+    file = TableFile(source)
+    ids_from = columns.user if columns.user in file.columns else _guess(file.columns, "user")
+    if ids_from is None:
+        raise ValueError(f"user table {file.label}: cannot tell which column holds the user ids; it has {file.columns}")
+    names = [column for column in file.columns if column != ids_from]
+    if not names:
+        raise ValueError(f"user table {file.label} has no column beside {ids_from!r}: it says nothing about users")
+    table, n_malformed = file.read(file.columns)
+    if n_malformed:
+        dropped["malformed rows in the user table"] = n_malformed
+    ids = read_ids(table, ids_from, file.label)
+    _check_shared("user", user_ids, ids, file.label, ids_from)
+    # The ids' own column may have the name of another field, so the frame is made of series, not renamed.
+    features = {name: _feature(table, name, file.label) for name in names if name != "user_id"}
+    return pd.DataFrame({"user_id": ids, **features}).dropna(subset=["user_id"])
+
+
+def _feature(table: pa.Table, column: str, label: str) -> pd.Series:
+    kind = table[column].type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return read_numbers(table, column, label)[0]
+    texts = read_texts(table, column, label)
+    if not is_text(kind):
+        return texts
+    numbers = pd.to_numeric(texts, errors="coerce")
+    return numbers if numbers.count() == texts.count() > 0 else texts
+
+
+def _check_shared(kind: str, ids: pd.Series, others: pd.Series, label: str, column: str) -> None:
+    if not ids.isin(others).any():
+        ours, theirs = (next(iter(known.dropna()), None) for known in (ids, others))
+        raise ValueError(f"{kind} table {label}: column {column!r} ({theirs!r}, ...) has none of the {kind} ids ({ours!r}, ...)")

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from sparcode.config import RunConfig, settings_hash
-from sparcode.data.user_features import UserEncoding
+from sparcode.data.side_features import UserEncoding
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.storage import load_index, save_index
 from sparcode.model.all_to_all import AllToAllModel

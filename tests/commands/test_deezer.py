@@ -98,10 +98,13 @@ def test_the_other_embedding_trains_too(release: Path, command: Command) -> None
     ("flags", "message"),
     [
         (["--embedding", "als"], "embedding must be 'svd' or 'mf'; got 'als'"),
-        (["--protocol", "strong"], "whose users have no history to split; allowed is cold-start"),
+        (
+            ["--protocol", "strong"],
+            "strong needs data of users with histories; Deezer's release goes with --protocol cold-start",
+        ),
         (["--side-features", "items"], "nothing but side features is known of these users; allowed is 'users' or 'both'"),
-        (["--min-rating", "3"], "--min-rating can only be used with MovieLens and tables"),
-        (["--train", "a", "--test", "b"], "--protocol cold-start needs --data FOLDER"),
+        (["--min-rating", "3"], "--min-rating can only be used with MovieLens"),
+        (["--train", "a", "--test", "b"], "and no --data"),
     ],
 )
 def test_what_does_not_go_with_the_release_is_refused(release: Path, refused: Callable[..., str], flags: list[str], message: str) -> None:
@@ -109,7 +112,7 @@ def test_what_does_not_go_with_the_release_is_refused(release: Path, refused: Ca
 
 
 def test_the_protocol_needs_the_release(refused: Callable[..., str]) -> None:
-    assert "the data is 'synthetic'" in refused("train", "--protocol", "cold-start")
+    assert "synthetic data goes with --protocol strong" in refused("train", "--protocol", "cold-start")
     assert "--embedding can only be used with Deezer's release" in refused("train", "--embedding", "svd", "--quiet")
 
 

@@ -86,13 +86,15 @@ def test_a_run_that_does_not_know_its_test_part_is_refused(files: list[str], kep
     [
         (["--protocol", "fixed-split"], "--protocol fixed-split needs --train FILE and --test FILE"),
         (["--protocol", "fixed-split", "--data", "synthetic"], "needs --train FILE and --test FILE"),
+        (["--protocol", "fixed-split", "--train", "a.parquet"], "a ready-made split needs --train FILE and --test FILE"),
         (
             ["--protocol", "fixed-split", "--train", "a.parquet", "--test", "b.parquet", "--min-rating", "3"],
-            "--min-rating can only be used with MovieLens and tables; the data is a ready-made split",
+            "--min-rating can only be used with MovieLens by name (ml-100k, ml-1m, ml-10m) and MovieLens archives and folders and tables "
+            "(.csv, .tsv, .parquet); the data is a ready-made split",
         ),
         (["--protocol", "fixed-split", "--min-rating", "3"], "needs --train FILE and --test FILE"),
-        (["--train", "a.parquet", "--test", "b.parquet"], "--train and --test go with --protocol fixed-split"),
-        (["--protocol", "fixed-split", "--train", "a.parquet", "--test", "b.parquet"], "training file a.parquet: there is no such file"),
+        (["--protocol", "strong", "--train", "a.parquet", "--test", "b.parquet"], "a ready-made split goes with --protocol fixed-split"),
+        (["--protocol", "fixed-split", "--train", "a.parquet", "--test", "b.parquet"], "training file: no file at a.parquet"),
     ],
 )
 def test_flags_that_do_not_fit_are_named(flags: list[str], message: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparcode.commands.data_source import DataSource
+from sparcode.runs.manifest import write_manifest
 from sparcode.runs.store import load_run
 from tests.commands.conftest import TINY, Command
 
@@ -88,6 +88,7 @@ def test_a_damaged_or_missing_user_file_is_named(run: Path, refused: Callable[..
     (copy / "users.json").write_text('{"columns": []}')
     assert "users.json is damaged" in refused("retrieve", copy, "--items", 1)
     (copy / "users.json").write_text('{"columns": [{"name": "age", "mean": 1, "spread": 2}]}')
+    write_manifest(copy)
     assert "users.json describes 1 side features of users; the run's model sees 3" in refused("retrieve", copy, "--items", 1)
     (copy / "users.json").unlink()
     assert "lacks users.json" in refused("retrieve", copy, "--items", 1)
@@ -99,7 +100,3 @@ def test_features_that_the_data_lacks_are_refused_before_training(files: tuple[P
     line = refused("train", "--data", files[0], "--users", files[1], *SMALL, "--side-features", "items", "--quiet")
     assert "the data has no side features of items (genres); allowed is 'none' or 'users'" in line
     assert "--users can only be used with tables" in refused("train", *TINY, "--users", files[1])
-
-
-def test_the_source_takes_its_fields_from_the_flags() -> None:
-    assert {"data", "items", "users", "train", "test"} <= {*DataSource.__dataclass_fields__}

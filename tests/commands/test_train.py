@@ -69,9 +69,10 @@ def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(command: Com
         (["--colour", "red"], ["--colour"]),
         (["--synthetic-n-users", "2"], ["synthetic data", "n_users=2", "at least 50"]),
         (["--data", "x.csv", "--synthetic-seed", "1"], ["--synthetic-seed", "synthetic data", "'x.csv'"]),
-        (["--min-rating", "3"], ["--min-rating", "MovieLens and tables"]),
+        (["--min-rating", "3"], ["--min-rating", "MovieLens archives and folders and tables", "the data is synthetic"]),
         (["--user-column", "who"], ["--user-column", "tables"]),
         (["--download"], ["--download", "ml-100k"]),
+        (["--data", "ml-100k", "--accept-terms"], ["--accept-terms goes with --download"]),
         (["--overwrite"], ["--overwrite needs --out"]),
         (["--config", "nowhere.json"], ["nowhere.json cannot be read"]),
         (["--threads", "0"], ["threads"]),
@@ -131,4 +132,4 @@ def test_bad_rows_and_missing_columns_are_named(refused: Callable[..., str], tmp
 def test_movielens_is_not_fetched_without_being_asked(refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     line = refused("train", "--data", "ml-100k")
-    assert "add --download --accept-terms" in line
+    assert "--download --accept-terms on the command line" in line

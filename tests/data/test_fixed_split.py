@@ -84,10 +84,10 @@ def test_what_cannot_be_used_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "columns", "message"),
     [
-        ([(1, 2)], ("user", "item_id"), r"train.parquet lacks \['user_id'\]; it has \['user', 'item_id'\]"),
+        ([(1, 2)], ("user", "item_id"), r"training file: train.parquet: no column\(s\) \['user_id'\]; it has \['user', 'item_id'\]"),
         ([], ("user_id", "item_id"), "training file .* has no usable rows"),
         ([(1, 2), (1, 3)], ("user_id", "item_id"), "min_history=4 training items or more"),
-        ([(1, 0.5)], ("user_id", "item_id"), "item_id must hold integers or text; got float64"),
+        ([(1, 0.5)], ("user_id", "item_id"), "ids in column 'item_id' must be whole numbers or text"),
         ([(1, "a")], ("user_id", "item_id"), "ids of different types"),
     ],
 )
@@ -99,8 +99,8 @@ def test_bad_files_are_named(tmp_path: Path, train: list, columns: tuple[str, st
 
 def test_a_missing_file_and_a_file_that_is_no_parquet_are_named(tmp_path: Path) -> None:
     made_split(tmp_path)
-    with pytest.raises(ValueError, match=r"test file .*none.parquet: there is no such file"):
+    with pytest.raises(ValueError, match=r"test file: no file at .*none\.parquet"):
         read_fixed_split(tmp_path / "train.parquet", tmp_path / "none.parquet", CONFIG)
     (tmp_path / "text.parquet").write_text("user_id,item_id\n1,2\n")
-    with pytest.raises(ValueError, match=r"test file .* cannot be read as Parquet"):
+    with pytest.raises(ValueError, match=r"test file: text\.parquet is not a readable Parquet file"):
         read_fixed_split(tmp_path / "train.parquet", tmp_path / "text.parquet", CONFIG)

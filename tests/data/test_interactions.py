@@ -67,10 +67,10 @@ def test_take_refuses_masks_and_other_arrays(rows):
         Histories.from_lists([[1, 2], [3]], N_ITEMS).take(rows)
 
 
-@pytest.mark.parametrize("keep", [np.array([True]), np.array([1, 0, 1]), np.array([[True, True, True]])])
-def test_select_refuses_other_shapes_and_types(keep):
-    with pytest.raises(ValueError, match=r"keep must be \(3,\) bool"):
-        Histories.from_lists([[1, 2], [3]], N_ITEMS).select(keep)
+@pytest.mark.parametrize("wanted", [np.array([True]), np.array([1, 0, 1]), np.array([[True, True, True]])])
+def test_select_refuses_other_shapes_and_types(wanted):
+    with pytest.raises(ValueError, match=r"wanted must be \(3,\) bool"):
+        Histories.from_lists([[1, 2], [3]], N_ITEMS).select(wanted)
 
 
 @pytest.mark.parametrize(

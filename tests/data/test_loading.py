@@ -86,7 +86,8 @@ def test_movielens_by_name_is_never_downloaded_unasked(monkeypatch):
 
     monkeypatch.setattr(pooch, "retrieve", refuse)
     with pytest.raises(
-        ValueError, match=r"MovieLens 100K is not on this computer yet.*download=True, accept_terms=True; 4\.9 MB from https://files"
+        ValueError,
+        match=r"MovieLens 100K is not on this computer yet.*download=True, accept_terms=True in Python; 4\.9 MB from https://files",
     ) as error:
         load("ml-100k")
     assert movielens.TERMS in str(error.value)
@@ -135,7 +136,7 @@ def test_files_of_other_kinds_are_refused(tmp_path):
 def test_settings_that_do_not_apply_are_refused(archive, cache):
     with pytest.raises(ValueError, match="columns, min_rating cannot be used with synthetic data"):
         load(SMALL, columns=ColumnMapping(), min_rating=3)
-    with pytest.raises(ValueError, match="items_path cannot be used with MovieLens"):
+    with pytest.raises(ValueError, match="items_path cannot be used with MovieLens archives"):
         load(archive, items_path="items.csv")
-    with pytest.raises(ValueError, match="columns cannot be used with MovieLens"):
+    with pytest.raises(ValueError, match="columns cannot be used with MovieLens by name"):
         load("ml-1m", columns=ColumnMapping())

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparcode.data import table_file
-from sparcode.data.tabular import ColumnMapping, guess_columns, read_table, table_columns
+from sparcode.data.table_file import TableFile
+from sparcode.data.tabular import ColumnMapping, guess_columns, read_table
 
 CSV = """user_id,item_id,timestamp,rating
 ann,007,30,5
@@ -59,7 +60,7 @@ def test_parquet_tables(tmp_path):
 def test_open_files_and_uploads(tmp_path):
     upload = io.BytesIO(CSV.encode())
     assert histories(read_table(upload, name="upload.csv")) == EXPECTED
-    assert table_columns(upload, name="upload.csv") == ["user_id", "item_id", "timestamp", "rating"]  # read again from its start
+    assert TableFile(upload, name="upload.csv").columns == ["user_id", "item_id", "timestamp", "rating"]  # read again from its start
     with write(tmp_path / "a.csv", CSV).open("rb") as file:
         assert histories(read_table(file)) == EXPECTED
     with pytest.raises(ValueError, match=r"\(unnamed file\): unsupported extension ''"):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparcode.data.user_features import CategoryColumn, NumberColumn, UserEncoding
+from sparcode.data.side_features import CategoryColumn, NumberColumn, UserEncoding
 
 USERS = pd.DataFrame({"gender": ["F", "M", "F", "M", None, "X"], "age": [10.0, 20, 30, np.nan, 1000, 20], "same": ["a"] * 6})
 TRAIN = np.arange(4)

@@ -9,7 +9,7 @@ import pytest
 FREED_AND_TAKEN_AGAIN = """
 import resource
 import numpy as np
-from sparcode.allocator import keep_freed_memory
+from sparcode.commands.process import keep_freed_memory
 assert keep_freed_memory() is {kept}
 np.ones(1 << 24)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -27,7 +27,7 @@ def test_large_arrays_take_the_pages_of_freed_ones() -> None:
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sparcode.commands import allocator
+    from sparcode.commands import process
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    assert not allocator.keep_freed_memory()
+    assert not process.keep_freed_memory()

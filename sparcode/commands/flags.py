@@ -1,4 +1,4 @@
-"""Flags made from settings: one per field of a pydantic model, and groups of flags that reach a command as one argument."""
+"""Flags: those that commands share, those made from settings, and groups of flags that reach a command as one argument."""
 
 from __future__ import annotations
 
@@ -10,7 +10,24 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from sparcode.config import Config
+from sparcode.config import DEFAULT_K, Config
+from sparcode.data.evaluation_protocol import FIXED_SPLIT
+
+MAX_THREADS = 1024
+ThreadsOption = Annotated[int | None, typer.Option(min=1, max=MAX_THREADS, help="Processor threads to use; by default one per processor.")]
+# Spelled out here, because sparcode.device imports torch, which takes seconds, and --help does not need it; a test compares the two.
+DeviceOption = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks run; auto takes CUDA where there is a GPU, else the processor.")
+]
+DepthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--k",
+        min=1,
+        help=f"Items retrieved per query (default {DEFAULT_K}; {FIXED_SPLIT.default_k} with --protocol fixed-split, as in its published "
+        "tables).",
+    ),
+]
 
 
 class OptionGroup(NamedTuple):
@@ -76,8 +93,13 @@ def option(name: str, kind: Any, help_text: str, panel: str | None = None, defau
         Further settings of `typer.Option`.
     """
     # Spelled out, because a bool without a name of its own would get a second flag that switches it off.
-    info = typer.Option(f"--{name.replace('_', '-')}", help=help_text, rich_help_panel=panel, **more)
+    info = typer.Option(flag_name(name), help=help_text, rich_help_panel=panel, **more)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
+
+
+def flag_name(parameter: str) -> str:
+    """``min_rating`` -> ``--min-rating``."""
+    return f"--{parameter.replace('_', '-')}"
 
 
 def config_options(
