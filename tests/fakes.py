@@ -57,6 +57,15 @@ class VectorTable:
         return self.query_vectors(queries) @ self.items.T
 
 
+def tied_table(seed: int, n_codes: int = 7, n_items: int = 11) -> np.ndarray:
+    """(n_codes, n_items) float32 with many ties, -inf and negative zeros."""
+    rng = np.random.default_rng(seed)
+    table = rng.integers(-4, 5, size=(n_codes, n_items)).astype(np.float32) / 2
+    table[rng.random(table.shape) < 0.1] = -np.inf
+    table[rng.random(table.shape) < 0.1] = -0.0
+    return table
+
+
 def checkerboard(n_items: int) -> np.ndarray:
     """(I, I) float32: 1 where both items are even or both are odd, else -1."""
     sides = 1 - 2 * (np.arange(n_items) % 2)

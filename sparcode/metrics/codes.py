@@ -1,6 +1,7 @@
 """How well the codebooks are used, from composite codes ``code = sum over m of index[m] * K**m``.
 
-All take ``codes`` (integers of any shape), ``n_codebooks`` M and ``codebook_size`` K.
+All take ``codes`` (integers of any shape), ``n_codebooks`` M and ``codebook_size`` K. M or K below 1, or a code outside [0, K**M), is a
+ValueError.
 """
 
 from __future__ import annotations
@@ -9,25 +10,7 @@ import numpy as np
 
 
 def usage_counts(codes: np.ndarray, n_codebooks: int, codebook_size: int) -> np.ndarray:
-    """How often each codeword is used.
-
-    Parameters
-    ----------
-    codes
-        Integers of any shape.
-    n_codebooks, codebook_size
-        M and K.
-
-    Returns
-    -------
-    np.ndarray
-        (M, K) int64; every row adds up to the number of codes.
-
-    Raises
-    ------
-    ValueError
-        If M or K is below 1, or a code lies outside [0, K**M).
-    """
+    """How often each codeword is used: (M, K) int64; every row adds up to the number of codes."""
     codes = np.asarray(codes)
     if n_codebooks < 1 or codebook_size < 1:
         raise ValueError(f"n_codebooks and codebook_size must be at least 1; got {n_codebooks} and {codebook_size}")
@@ -45,24 +28,9 @@ def usage_counts(codes: np.ndarray, n_codebooks: int, codebook_size: int) -> np.
 
 
 def perplexity(codes: np.ndarray, n_codebooks: int, codebook_size: int) -> np.ndarray:
-    """exp(-sum over k of p_k log p_k), p_k the share of codeword k: how many codewords, evenly used, would carry as much.
+    """exp(-sum over k of p_k log p_k), p_k the share of codeword k: (M,) float64 in [1, K], NaN without codes.
 
-    Parameters
-    ----------
-    codes
-        Integers of any shape.
-    n_codebooks, codebook_size
-        M and K.
-
-    Returns
-    -------
-    np.ndarray
-        (M,) float64 in [1, K]; NaN without codes.
-
-    Raises
-    ------
-    ValueError
-        As `usage_counts`.
+    So many codewords, evenly used, would carry as much.
     """
     counts = usage_counts(codes, n_codebooks, codebook_size)
     total = counts.sum(axis=1, keepdims=True)
@@ -71,23 +39,5 @@ def perplexity(codes: np.ndarray, n_codebooks: int, codebook_size: int) -> np.nd
 
 
 def dead_share(codes: np.ndarray, n_codebooks: int, codebook_size: int) -> np.ndarray:
-    """Share of codewords that are never used.
-
-    Parameters
-    ----------
-    codes
-        Integers of any shape.
-    n_codebooks, codebook_size
-        M and K.
-
-    Returns
-    -------
-    np.ndarray
-        (M,) float64 in [0, 1]; 1 without codes.
-
-    Raises
-    ------
-    ValueError
-        As `usage_counts`.
-    """
+    """Share of codewords that are never used: (M,) float64 in [0, 1], 1 without codes."""
     return np.mean(usage_counts(codes, n_codebooks, codebook_size) == 0, axis=1)

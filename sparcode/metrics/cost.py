@@ -48,8 +48,6 @@ def measure_latency(
     ----------
     call
         Takes a single query (one row).
-    queries
-        At least one row.
     repeats
         Timed calls per query, at least 1.
     warm_up

@@ -1,4 +1,4 @@
-"""Run retrievers over held-out queries: accuracy, latency, size; and explore one index over its thresholds."""
+"""Run retrievers over held-out queries: accuracy, latency, size; and measure one index at any threshold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from sparcode.config import DEFAULT_K
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
 from sparcode.index.inverted_index import InvertedIndex
@@ -108,22 +109,8 @@ def accuracy(retriever: Retriever, evaluation: EvaluationSet, k: int) -> tuple[f
     return accuracy_by_query(found, evaluation.targets, k, evaluation.protocol).means()
 
 
-def evaluate(retriever: Retriever, evaluation: EvaluationSet, k: int = 50, n_timed: int = 200, seed: int = 0) -> Evaluation:
-    """Measure a retriever.
-
-    Parameters
-    ----------
-    retriever
-        Any.
-    evaluation
-        Queries and targets.
-    k
-        Items per query, at least 1.
-    n_timed
-        Queries timed one by one, drawn with the seed; all of them if there are fewer.
-    seed
-        Seed of that draw.
-    """
+def evaluate(retriever: Retriever, evaluation: EvaluationSet, k: int = DEFAULT_K, n_timed: int = 200, seed: int = 0) -> Evaluation:
+    """Measure a retriever; `n_timed` queries, drawn with the seed, are timed one by one (all of them if there are fewer)."""
     recall, ndcg, precision = accuracy(retriever, evaluation, k)
     latency = _timed(retriever, evaluation.queries, k, n_timed, seed)
     return Evaluation(recall, ndcg, precision, k, len(evaluation.queries), latency, retriever.size_bytes())
@@ -134,16 +121,12 @@ class Explorer:
 
     Parameters
     ----------
-    model
-        Encodes the queries.
     index
         Built from the model; its floor is the lowest threshold.
     evaluation
         Held-out queries and targets.
     train
         Training queries, for code usage.
-    k
-        Items per query.
     unseen
         What to do with a code that has no list; see `SparseRetriever`.
     """
@@ -154,7 +137,7 @@ class Explorer:
         index: InvertedIndex,
         evaluation: EvaluationSet,
         train: Histories,
-        k: int = 50,
+        k: int = DEFAULT_K,
         unseen: Unseen = "compute",
     ) -> None:
         self.model, self.index, self.evaluation, self.k = model, index, evaluation, k
@@ -164,7 +147,7 @@ class Explorer:
 
     @property
     def default_threshold(self) -> float:
-        """The tau the model was trained to be served at."""
+        """The tau of the trained model, at least the floor."""
         return max(self.model.threshold, self.index.floor)
 
     def at(self, tau: float) -> ExplorerPoint:
@@ -195,17 +178,7 @@ class Explorer:
 
 
 def code_usage(model: SparCodeModel, train: Histories, n_lists: int) -> CodeUsage:
-    """How a model's training queries use its codes.
-
-    Parameters
-    ----------
-    model
-        Encodes them.
-    train
-        Training queries.
-    n_lists
-        Lists stored.
-    """
+    """How a model's training queries use its codes; `n_lists` of them are stored."""
     config = model.quantizer.config
     codes, weights = model.encode(train)
     codes, size = codes[weights > 0], (config.n_codebooks, config.codebook_size)

@@ -36,26 +36,8 @@ def ndcg_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
     return _share(hits @ gains, ideal)
 
 
-def hit_matrix(item_ids: np.ndarray, targets: Histories) -> tuple[np.ndarray, np.ndarray]:
-    """Which retrieved items are targets, and how many targets each query has.
-
-    Parameters
-    ----------
-    item_ids
-        (B, k') integers; -1 is never a hit.
-    targets
-        B rows.
-
-    Returns
-    -------
-    tuple
-        (B, k') bool and (B,) int64, the number of distinct targets.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not match or an item is outside the catalogue.
-    """
+def _hits_within(item_ids: np.ndarray, targets: Histories, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """(B, k) bool, which of the first k items are targets, and (B,) int64, the number of distinct targets; -1 is never a hit."""
     item_ids = np.asarray(item_ids)
     if item_ids.ndim != 2 or item_ids.dtype.kind not in "iu" or len(item_ids) != len(targets):
         raise ValueError(
@@ -63,7 +45,9 @@ def hit_matrix(item_ids: np.ndarray, targets: Histories) -> tuple[np.ndarray, np
         )
     if item_ids.size and (item_ids.min() < -1 or item_ids.max() >= targets.n_items):
         raise ValueError(f"item_ids must lie in [-1, {targets.n_items}); got {item_ids.min()} to {item_ids.max()}")
-    n_items = np.int64(max(targets.n_items, 1))
+    if check_k(k) > item_ids.shape[1]:
+        raise ValueError(f"k must be at most {item_ids.shape[1]}, the items retrieved per query; got {k}")
+    item_ids, n_items = item_ids[:, :k], np.int64(max(targets.n_items, 1))
     keys = np.unique(targets.rows * n_items + targets.items)  # (query, item) as one number
     n_targets = np.bincount(keys // n_items, minlength=len(targets))
     if len(keys) == 0:
@@ -71,14 +55,6 @@ def hit_matrix(item_ids: np.ndarray, targets: Histories) -> tuple[np.ndarray, np
     wanted = np.arange(len(item_ids))[:, None] * n_items + item_ids  # (B, k')
     found = keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
     return found & (item_ids >= 0), n_targets
-
-
-def _hits_within(item_ids: np.ndarray, targets: Histories, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """(B, k) bool hits in the first k, and (B,) int64 targets."""
-    hits, n_targets = hit_matrix(item_ids, targets)
-    if check_k(k) > hits.shape[1]:
-        raise ValueError(f"k must be at most {hits.shape[1]}, the items retrieved per query; got {k}")
-    return hits[:, :k], n_targets
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ class ResolvedLists(NamedTuple):
     extra
         Lists computed for codes that the stored index does not have.
     is_unseen
-        bool, same shape: the code has no list in the stored index; None: every code has one.
+        bool, same shape: the code has no list in the stored index; None: all codes have one.
     """
 
     lists: np.ndarray
@@ -75,13 +75,7 @@ class ListStore:
         return self._extra
 
     def resolve(self, codes: np.ndarray) -> ResolvedLists:
-        """Find a list for every code, computing those that are missing if that is the rule.
-
-        Parameters
-        ----------
-        codes
-            Integers of any shape, not negative.
-        """
+        """Find a list for every code (integers of any shape, not negative); ``"compute"`` makes those that are missing."""
         lists, n_missing = lists_of_codes(self.index.codes, codes)
         extra = self._extra
         if n_missing == 0:

@@ -40,28 +40,16 @@ class Searcher(Protocol):
         ...
 
     def gathered(self, extra: Searcher, own: np.ndarray, others: np.ndarray) -> Searcher:
-        """Some of the lists, and some of another searcher's of this kind, copied together in that order."""
+        """Copies of some of the lists, followed by some of another searcher's of this kind."""
         ...
 
     def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Item ids and scores of a list by descending score: all that is stored of it and not cut off by number."""
+        """Item ids and scores of a list by descending score, down to the floor and at most `per_list` of them."""
         ...
 
 
 class ListSearcher:
-    """Search in lists ordered by score.
-
-    Parameters
-    ----------
-    postings
-        The lists and where they are cut.
-    threshold
-        tau.
-    n_items
-        I.
-    per_list
-        The most postings of a list that count; 0: all.
-    """
+    """Search in lists ordered by score, of which at most `per_list` postings count (0: all)."""
 
     def __init__(self, postings: Postings, threshold: float, n_items: int, per_list: int = 0) -> None:
         self.threshold, self.n_items = threshold, n_items
@@ -105,20 +93,7 @@ class ListSearcher:
 
 
 class BlockSearcher:
-    """Search in blocks of items.
-
-    Parameters
-    ----------
-    index
-        The blocks.
-    threshold
-        tau, at least the index's floor.
-
-    Raises
-    ------
-    ValueError
-        If it is below.
-    """
+    """Search in blocks of items; ValueError if the threshold is below the index's floor."""
 
     def __init__(self, index: BlockIndex, threshold: float) -> None:
         if np.float32(threshold) < np.float32(index.floor):

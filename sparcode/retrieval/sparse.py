@@ -26,11 +26,11 @@ class Contribution(NamedTuple):
     code
         The query's code.
     served_by
-        The code whose list was used: another one only if the code had no list and the nearest stored one stood in.
+        The code whose list was used: `code`, or the nearest stored code where `code` has no list.
     weight
         w_t.
     raw_score
-        E(code, item); NaN where it is not above the index's floor, so was not stored.
+        E(code, item); NaN where it is not stored.
     contribution
         ``weight * max(raw_score - threshold, 0)``, in float32.
     """
@@ -47,12 +47,10 @@ class Explanation(NamedTuple):
 
     Attributes
     ----------
-    item_id
-        The item.
     score
         y(query, item); 0 if no list holds the item.
     is_seen
-        Whether the item is in the query, so that it is never returned.
+        Whether the item is in the query, so never returned.
     contributions
         One per list, in the order of the query's codes.
     """
@@ -126,7 +124,7 @@ class SparseRetriever:
 
     @property
     def index(self) -> InvertedIndex | BlockIndex:
-        """The index as given, with the lists computed since; blocks stand as they were given."""
+        """The index as given, with the lists computed since; blocks without them."""
         store = self._store
         return merged(store.index, store.extra) if store.extra.n_lists and isinstance(store.index, InvertedIndex) else store.index
 
@@ -200,21 +198,14 @@ class SparseRetriever:
         return found
 
     def _extra_of(self, computed: InvertedIndex) -> Searcher:
-        """Computed lists, served as the stored ones are; numbers of lists hold for those they were resolved with, not for later ones."""
+        """Computed lists, cut and arranged as the stored ones; list numbers hold for the lists they were resolved with only."""
         with self._lock:
             if self._extra[0] is not computed:
                 self._extra = (computed, self._searcher.beside(computed, self._cut.per_list))
             return self._extra[1]
 
     def explain(self, query: Histories, item: int) -> Explanation:
-        """Take an item's score apart into its lists.
-
-        Parameters
-        ----------
-        query
-            One row.
-        item
-            Item index.
+        """Take an item's score for a query of one row apart into its lists.
 
         Raises
         ------
@@ -226,30 +217,27 @@ class SparseRetriever:
         if not 0 <= item < self._store.index.n_items:
             raise ValueError(f"item must lie in [0, {self._store.index.n_items}); got {item}")
         codes, weights = checked_codes(*self._store.model.encode(query))
-        lists, extra, _ = self._store.resolve(codes)
+        stored = self._store.index
+        lists, computed, _ = self._store.resolve(codes)
         parts = []
-        score = np.float32(0)
-        for code, weight, number in zip(codes[0], weights[0], lists[0], strict=True):
+        score, tau = np.float32(0), np.float32(self.threshold)
+        for code, weight, number in zip(codes[0], weights[0], lists[0].tolist(), strict=True):
             if weight == 0:  # fills up a short row
                 continue
-            n_stored = self._store.index.n_lists
-            holder, row = (self._store.index, number) if number < n_stored else (extra, number - n_stored)
-            raw = self._raw_score(int(number), item, extra)
-            added = weight * (raw - np.float32(self.threshold)) if raw > np.float32(self.threshold) else np.float32(0)
+            if number < stored.n_lists:
+                searcher, served_by = self._searcher, stored.codes[number]
+            else:
+                number -= stored.n_lists
+                searcher, served_by = self._extra_of(computed), computed.codes[number]
+            item_ids, scores = searcher.whole_list(number)
+            raw = np.append(scores[item_ids == item], np.float32(np.nan))[0]
+            added = weight * (raw - tau) if raw > tau else np.float32(0)
             score += added
-            parts.append(Contribution(int(code), int(holder.codes[row]), float(weight), float(raw), float(added)))
+            parts.append(Contribution(int(code), int(served_by), float(weight), float(raw), float(added)))
         return Explanation(item, float(score), bool(np.any(query[0] == item)), tuple(parts))
 
-    def _raw_score(self, number: int, item: int, computed: InvertedIndex) -> np.float32:
-        """E of an item in a list; NaN where it is not stored or was cut off."""
-        n_stored = self._store.index.n_lists
-        searcher = self._searcher if number < n_stored else self._extra_of(computed)
-        item_ids, scores = searcher.whole_list(number if number < n_stored else number - n_stored)
-        at = np.flatnonzero(item_ids == item)
-        return scores[at[0]] if len(at) else np.float32(np.nan)
-
     def size_bytes(self) -> dict[str, int]:
-        """Bytes of the postings above the threshold (for blocks: of all their arrays) and of the list table, computed lists included."""
+        """Bytes by part of what serving at the threshold needs (blocks: of all their arrays), computed lists included."""
         store = self._store
         stored = store.index.size_bytes() if isinstance(store.index, BlockIndex) else store.index.size_bytes(*self._cut)
         if store.extra.n_lists == 0:

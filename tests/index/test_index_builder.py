@@ -11,17 +11,9 @@ from sparcode.data.interactions import offsets
 from sparcode.index import build_kernels, index_builder
 from sparcode.index.index_builder import add_lists, build_index, row_ranges
 from sparcode.index.inverted_index import ARRAY_DTYPES, BuildStopped, InvertedIndex
-from tests.fakes import TableModel
+from tests.fakes import TableModel, tied_table
 
 FLOORS = st.sampled_from([-np.inf, -5.0, -1.0, -0.25, 0.0, 0.5, 9.0])
-
-
-def tied_table(seed: int, n_codes: int = 7, n_items: int = 11) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    table = rng.integers(-4, 5, size=(n_codes, n_items)).astype(np.float32) / 2
-    table[rng.random(table.shape) < 0.1] = -np.inf
-    table[rng.random(table.shape) < 0.1] = -0.0
-    return table
 
 
 def reference(table: np.ndarray, codes: list[int], floor: float) -> InvertedIndex:

@@ -8,41 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcode.index.index_builder import add_lists, build_index
-from sparcode.index.inverted_index import BuildStopped, InvertedIndex
-from tests.fakes import TableModel
+from sparcode.index.inverted_index import BuildStopped
+from tests.fakes import TableModel, tied_table
 
 
-def tied_model(seed: int, n_codes: int = 7, n_items: int = 11) -> TableModel:
-    rng = np.random.default_rng(seed)
-    table = rng.integers(-4, 5, size=(n_codes, n_items)).astype(np.float32) / 2
-    table[rng.random(table.shape) < 0.1] = -np.inf
-    table[rng.random(table.shape) < 0.1] = -0.0
-    return TableModel(table)
-
-
-def naive_lists(table: np.ndarray, codes: list[int], floor: float) -> dict[int, list[tuple[float, int]]]:
-    return {code: sorted((-score, item) for item, score in enumerate(table[code].tolist()) if score > floor) for code in sorted(set(codes))}
-
-
-def lists_of(index: InvertedIndex) -> dict[int, list[tuple[float, int]]]:
-    bounds = zip(index.codes.tolist(), index.indptr[:-1], index.indptr[1:], strict=True)
-    return {
-        code: list(zip((-index.scores[start:end]).tolist(), index.item_ids[start:end].tolist(), strict=True)) for code, start, end in bounds
-    }
-
-
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    codes=st.lists(st.integers(0, 6), max_size=9),
-    floor=st.sampled_from([-np.inf, -5.0, -1.0, -0.25, 0.0, 0.5, 9.0]),
-    block_codes=st.integers(1, 9),
-)
-def test_it_equals_a_plain_loop(seed: int, codes: list[int], floor: float, block_codes: int) -> None:
-    model = tied_model(seed)
-    index = build_index(model, np.array(codes, dtype=int), floor, block_codes)
-    assert lists_of(index) == naive_lists(model.table, codes, floor)
-    assert (index.n_items, index.floor) == (11, floor)
-    index.check_postings()
+def tied_model(seed: int, n_items: int = 11) -> TableModel:
+    return TableModel(tied_table(seed, n_items=n_items))
 
 
 @given(seed=st.integers(0, 2**32 - 1), threshold=st.sampled_from([-1.0, -0.6, 0.0, 0.25, 1.0, 7.0]))
