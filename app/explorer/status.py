@@ -47,7 +47,7 @@ def first_visit(view: View, studio: Studio) -> None:
 
 def status(view: View, studio: Studio) -> None:
     """One line: what kind of figures these are, and what is being trained."""
-    with st.container(horizontal=True, vertical_alignment="center", height=42, border=False):
+    with st.container(horizontal=True, vertical_alignment="center", key="explorer-status"):
         kind_badge(view.stage.kind, view.stage.recording)
         if view.waiting is not None and view.waiting.state is JobState.FAILED:
             st.markdown(status_text(view.waiting))

@@ -11,6 +11,8 @@ from app.session.configuration import KEPT
 
 # Trainings of other tests on the same studio may come first.
 PATIENCE_MS = 120_000
+# Whether the page is as wide as the window, with nothing to the right of it.
+FITS = "() => { const main = document.querySelector('[data-testid=stMain]'); return main.scrollWidth <= main.clientWidth; }"
 # Streamlit looks for its server under the page's own path first, and then at the root.
 _LOOKING_FOR_THE_SERVER = re.compile(r"/\w+/_stcore/")
 

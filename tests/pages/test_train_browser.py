@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.pages.browser_pages import PATIENCE_MS, Visit
+from tests.pages.browser_pages import FITS, PATIENCE_MS, Visit
 
 N_CHARTS = 6
 SMALL = "train?k=8&t_epochs=3&t_joint=3&t_two_tower=false"
@@ -30,6 +30,9 @@ def test_a_run_is_drawn_in_place_survives_a_refresh_and_plays_through_its_epochs
     page.get_by_role("button", name="Play").click()
     expect(epoch).to_have_value("3", timeout=PATIENCE_MS)
     expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    page.wait_for_function(FITS)
     assert not visit.problems
 
 

@@ -1,0 +1,44 @@
+"""What the eye sees and a keyboard finds: no overlap on narrow windows, a visible focus, tracks in forced colours."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.pages.browser_pages import FITS, explored, measured, threshold
+
+OUTLINE = "node => { const { outlineStyle, outlineWidth } = getComputedStyle(node); return [outlineStyle, parseFloat(outlineWidth)]; }"
+
+
+@pytest.mark.browser
+def test_on_narrow_windows_nothing_covers_the_status_and_nothing_scrolls_sideways(studio_url: str, browser: Browser) -> None:
+    page = explored(studio_url, browser, "k=8").page
+    status, tiles = page.get_by_text("fine-tuned in", exact=False).first, page.locator(".sparcode-tiles")
+    for width in (1024, 800, 390):
+        page.set_viewport_size({"width": width, "height": 768})
+        page.wait_for_function(FITS)
+        told, *buttons = (node.bounding_box() for node in (status, *page.locator(".st-key-explorer-status button").all()))
+        top = min(box.bounding_box()["y"] for box in tiles.all())
+        assert all(box["y"] + box["height"] <= top for box in (told, *buttons)), width
+        assert told["x"] + told["width"] <= width
+
+
+@pytest.mark.browser
+def test_the_focus_shows_in_the_navigation_and_forced_colours_leave_tracks_to_sliders(studio_url: str, browser: Browser) -> None:
+    page = explored(studio_url, browser, "k=8").page
+    link = page.get_by_test_id("stTopNavLink").first
+    link.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(link).to_be_focused()
+    style, width = link.evaluate(OUTLINE)
+    assert style == "solid"
+    assert width >= 2
+
+    page.emulate_media(forced_colors="active")
+    measured(page)
+    track = page.get_by_test_id("stSlider").first.get_by_role("group").locator("> div > div").first
+    style, width = track.evaluate(OUTLINE)
+    assert style == "solid"
+    assert width >= 1
+    assert "gradient" in threshold(page).evaluate("input => getComputedStyle(input).backgroundImage")
