@@ -7,7 +7,8 @@ import io
 import threading
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from app.jobs.bounded_cache import BoundedCache
@@ -43,6 +44,8 @@ class TrainingData(NamedTuple):
         Users, items and interactions in words; empty before it is made.
     split
         Makes or fetches the split; may take seconds.
+    dropped
+        Reason -> rows or users left out of it; empty for made-up data.
     """
 
     key: str
@@ -50,6 +53,7 @@ class TrainingData(NamedTuple):
     synthetic: bool
     facts: str
     split: Callable[[], Split]
+    dropped: Mapping[str, int] = MappingProxyType({})
 
 
 class DataShelf:
@@ -65,7 +69,9 @@ class DataShelf:
 
     def __init__(self, interactions: Interactions, split: Split, config: SplitConfig) -> None:
         self._config = config
-        self._own = TrainingData("studio", interactions.name, interactions.synthetic, facts(interactions), lambda: split)
+        self._own = TrainingData(
+            "studio", interactions.name, interactions.synthetic, facts(interactions), lambda: split, _dropped(interactions, split)
+        )
         self._splits = BoundedCache(_SPLIT_BYTES)
         self._lock = threading.Lock()
         self._uploads: OrderedDict[str, TrainingData] = OrderedDict()
@@ -123,7 +129,8 @@ class DataShelf:
         # An open archive may not be given a name.
         interactions = load(io.BytesIO(content), name=None if is_archive else name)
         split = split_users(interactions, self._config)
-        data = TrainingData(key, name if is_archive else interactions.name, False, facts(interactions), lambda: split)
+        shown = name if is_archive else interactions.name
+        data = TrainingData(key, shown, False, facts(interactions), lambda: split, _dropped(interactions, split))
         with self._lock:
             self._uploads.pop(owner, None)
             self._uploads[owner] = data
@@ -150,6 +157,10 @@ class DataShelf:
 def facts(interactions: Interactions) -> str:
     """Sizes in words."""
     return f"{interactions.n_users:,} users, {interactions.n_items:,} items, {interactions.n_interactions:,} interactions"
+
+
+def _dropped(interactions: Interactions, split: Split) -> dict[str, int]:
+    return {**interactions.dropped, **split.dropped}
 
 
 def _bytes_of(histories: Histories) -> int:
