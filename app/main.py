@@ -44,6 +44,7 @@ chosen = st.navigation([_page(row) for row in PAGES], position="top")
 st.set_page_config(page_title=f"{chosen.title} · SparCode Studio", page_icon=ROOT / "assets" / "icon.png", layout="wide")
 st.logo(ROOT / "assets" / "logo.svg", icon_image=ROOT / "assets" / "icon.png", size="large")
 st.html(ROOT / "app" / "style.css")
+# Not imported at the top, because the path has to be set first.
+importlib.import_module("app.components.page_history").page_history()
 chosen.run()
-# Not at the top, because the path has to be set first.
 importlib.import_module("app.components.theme_watch").theme_watch()

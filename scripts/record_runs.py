@@ -42,7 +42,7 @@ from app.recorded.files import (
     write_weights,
 )
 from app.session import loaders
-from app.session.configuration import quantizer_config
+from app.session.configuration import Configuration
 from app.training.control import TrainingControl
 from app.training.run import EpochPoint, train_from_scratch, train_two_tower_baseline
 from sparcode.config import RunConfig
@@ -155,7 +155,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-new-", dir=out.parent) as temporary:
         files = Path(temporary) / "files"
         files.mkdir()
-        others = [RunConfig(**{**dict(config), "quantizer": quantizer_config(str(n_books), str(size))}) for n_books, size in CODEBOOKS]
+        others = [Configuration(m=str(n_books), k=str(size)).run_config(config) for n_books, size in CODEBOOKS]
         size = write_folder(record(Recorder(data, config, files), others), files, out)
     for file in sorted(out.iterdir()):
         print(f"{file.stat().st_size:>10,} bytes  {file.name}")

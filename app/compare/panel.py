@@ -17,9 +17,11 @@ from app.measured.verdict import verdict
 from app.measured.view import View
 from app.models.backbones import backbone_key
 from app.session import loaders
-from app.session.owner import owner_id
-from app.session.state import configuration, refused_settings
-from app.session.tab import show_in_tab
+from app.session.address import read_address, write_address
+from app.session.configuration import DEFAULTS
+from app.session.settings import COMPARE
+from app.session.visitor import owner_id, show_in_tab
+from app.session.widgets import configuration
 from app.studio import Studio
 
 POLL_SECONDS: Final = 1.0
@@ -32,7 +34,7 @@ _SHOWN: Final = "compare_shown"
 
 def serving_comparison() -> None:
     """The whole panel. It reruns by itself while something is under way, without the rest of the page."""
-    for text in refused_settings():
+    for text in read_address(COMPARE, DEFAULTS):
         st.warning(text)
     studio = loaders.studio()
     poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
@@ -41,6 +43,7 @@ def serving_comparison() -> None:
 
 def _panel(studio: Studio) -> None:
     config = configuration().run_config(studio.config)
+    write_address(COMPARE, DEFAULTS)
     left = st.session_state.get(_SHOWN, config)
     show_in_tab(config, left, studio)
     st.session_state[_SHOWN] = config

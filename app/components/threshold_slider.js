@@ -109,8 +109,8 @@ class ThresholdSlider {
   release() {
     this.moving = false;
     this.show();
-    if (this.percent === this.data.kept) {
-      this.waiting = null;
+    // Unless the server still has to answer another stop.
+    if (this.percent === this.data.kept && this.waiting === null) {
       putBack();
       return;
     }

@@ -7,8 +7,8 @@ from typing import Final
 import streamlit as st
 
 from app.components.bundle import script, style
-from app.session.configuration import KEPT
-from app.session.state import set_threshold
+from app.session.settings import KEPT
+from app.session.widgets import set_threshold
 
 _KEY: Final = "threshold-slider"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from app.measured.measured_index import MeasuredIndex
-from app.session.configuration import BUDGET, KEPT, Configuration
+from app.session.configuration import Configuration
 from app.session.run_history import RunHistory
-from app.session.state import go_to, number, pin, set_threshold
+from app.session.settings import BUDGET, KEPT
+from app.session.widgets import go_to, pin, set_threshold, widget
 
 NEAR_BEST = 0.99
 _HISTORY = "run_history"
@@ -56,12 +57,14 @@ def _jumps(stage: MeasuredIndex | None) -> None:
         disabled=near is None,
         help="Moves the threshold to the smallest index whose recall is at least 99 % of the best one measured." + wait,
     )
-    budget = number(BUDGET)
-    best = stage.curve.best_under(1e6 * budget) if ready else None
-    if ready and best is None:
+    budget = widget(BUDGET, collapsed=True)
+    best = stage.curve.best_under(1e6 * budget) if ready and budget is not None else None
+    label = "Best under the budget" if budget is None else f"Best under {budget:g} MB"
+    if ready and budget is not None and best is None:
+        label = f"Nothing under {budget:g} MB"
         wait = f" No threshold fits: the smallest index takes {stage.curve.size_bytes.min() / 1e6:.3g} MB."
     st.button(
-        f"Best under {budget:g} MB" if best is not None or not ready else f"Nothing under {budget:g} MB",
+        label,
         on_click=set_threshold,
         args=(KEPT.options[best] if best is not None else "",),
         disabled=best is None,

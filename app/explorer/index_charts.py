@@ -14,7 +14,7 @@ from app.charts.memory_parts import memory_parts_data, memory_parts_figure
 from app.charts.score_cut import score_cut_data, score_cut_figure
 from app.components.live_chart import live_chart
 from app.measured.measured_index import MeasuredIndex
-from app.session.pinned_run import PinnedRun
+from app.session.run_history import PinnedRun
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.training.epoch_record import EpochRecord
 

@@ -22,11 +22,12 @@ from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_ch
 from app.measured.figures import figures_of
 from app.measured.view import View
 from app.session import loaders
-from app.session.configuration import Configuration
-from app.session.owner import owner_id
-from app.session.pinned_run import PinnedRun, pinned_run
-from app.session.state import configuration, pinned, refused_settings
-from app.session.tab import show_in_tab
+from app.session.address import read_address, write_address
+from app.session.configuration import DEFAULTS, Configuration
+from app.session.run_history import PinnedRun, pinned_run
+from app.session.settings import EXPLORER
+from app.session.visitor import owner_id, show_in_tab
+from app.session.widgets import configuration, pinned
 from app.studio import Studio
 from sparcode.config import RunConfig
 
@@ -48,9 +49,10 @@ def _panel(studio: Studio) -> None:
     with st.container(gap="xsmall"):
         # Containers around what comes and goes: charts stay where they are drawn only as long as the number of elements above them does.
         with st.container():
-            for text in refused_settings():
+            for text in read_address(EXPLORER, DEFAULTS):
                 st.warning(text)
         chosen = configuration()
+        write_address(EXPLORER, DEFAULTS)
         run_history().visit(chosen)
         config = chosen.run_config(studio.config)
         _leave_for(config, studio)

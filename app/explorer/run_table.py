@@ -11,7 +11,7 @@ from app.measured.figure_texts import delta, figure_text
 from app.measured.figures import Figures
 from app.session.configuration import Configuration
 from app.session.run_history import Run, RunHistory
-from app.session.state import go_to, pin
+from app.session.widgets import go_to, pin
 
 _KEY: Final = "run-table"
 _COLUMNS: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms")

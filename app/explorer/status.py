@@ -10,9 +10,9 @@ from app.explorer.trade_off_charts import training_chart
 from app.jobs.snapshot import JobState
 from app.measured.view import View
 from app.models.backbones import backbone_key
-from app.session.configuration import KEPT
-from app.session.owner import owner_id
-from app.session.state import set_threshold
+from app.session.settings import KEPT
+from app.session.visitor import owner_id
+from app.session.widgets import set_threshold
 from app.studio import Studio
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.metrics.registry import METRICS
@@ -67,7 +67,7 @@ def plain_words(view: View, point: ExplorerPoint) -> None:
     """What is odd about the index at this threshold, and the way on."""
     if point.kept_postings == 0:
         st.warning("This threshold is above every score: the index is empty and no query gets an item. Move the threshold to the left.")
-        st.button("Back to the threshold the model was trained for", on_click=set_threshold, args=(KEPT.default,))
+        st.button("Back to the threshold the model was trained for", on_click=set_threshold, args=(KEPT.start,))
     elif point.short_results:
         explorer = view.stage.explorer
         few = explorer.index.n_items <= explorer.k

@@ -8,7 +8,7 @@ from app.measured.curve import TimedLatency
 from app.measured.figure_texts import NO_DELTA, Delta, delta, figure_text
 from app.measured.figures import Figures, figures_of
 from app.measured.measured_index import MeasuredIndex
-from app.session.pinned_run import PinnedRun
+from app.session.run_history import PinnedRun
 from sparcode.metrics.evaluation import ExplorerPoint
 
 

@@ -15,7 +15,7 @@ from app.explorer.controls import run_history
 from app.measured.comparison import ALL_TO_ALL, TWO_TOWER, ModelRow
 from app.measured.measured_index import MeasuredIndex
 from app.session.configuration import label_of
-from app.session.pinned_run import PinnedRun
+from app.session.run_history import PinnedRun
 from app.studio import Studio
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.training.epoch_record import EpochRecord

@@ -13,7 +13,7 @@ from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.snapshot import JobSnapshot, JobState
 from app.measured.comparison import ALL_TO_ALL, SPARCODE, TWO_TOWER, Comparison, ModelRow, Step
 from app.session import loaders
-from app.session.owner import owner_id
+from app.session.visitor import owner_id
 from app.studio import COMPARISON_KEY, Studio
 from sparcode.metrics.registry import METRICS
 

@@ -1,11 +1,13 @@
-"""What a visitor looked at: undo, redo, and a table of all configurations with their figures."""
+"""What a visitor looked at: undo, redo, a table of all configurations with their figures, and the pinned one."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from app.measured.figures import Figures
+from app.measured.figures import Figures, figures_of
+from app.measured.measured_index import MeasuredIndex
 from app.session.configuration import Configuration
+from sparcode.metrics.evaluation import ExplorerPoint
 
 MOST_RUNS: Final = 60
 MOST_STEPS: Final = 200
@@ -79,3 +81,19 @@ class RunHistory:
     def numbered(self, number: int) -> Configuration | None:
         """The configuration of a run; None if there is no such run (any more)."""
         return next((run.configuration for run in self._runs.values() if run.number == number), None)
+
+
+class PinnedRun(NamedTuple):
+    """A pinned configuration with its measured index, and the figures at its threshold as charts and as deltas take them."""
+
+    configuration: Configuration
+    stage: MeasuredIndex
+    point: ExplorerPoint
+    figures: Figures
+
+
+def pinned_run(configuration: Configuration, stage: MeasuredIndex | None) -> PinnedRun | None:
+    """A pinned run, once its whole index is measured; None before."""
+    if stage is None or not stage.complete:
+        return None
+    return PinnedRun(configuration, stage, stage.point(configuration.stop), figures_of(stage, configuration.stop))

@@ -12,8 +12,8 @@ from app.charts.run_lines import Ghost, code_lines, loss_lines, recall_lines, st
 from app.charts.usage_frames import usage_frames, usage_frames_data, usage_frames_figure
 from app.components.chart_player import chart_player
 from app.components.live_chart import live_chart
-from app.session.plain_text import plain_text
-from app.session.train_settings import settings_text
+from app.session.address import plain_text
+from app.session.settings import settings_text
 from app.training.plan import EarlierRun, RunPlan
 from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
 from app.training.session import TrainingView

@@ -11,10 +11,9 @@ from app.components.job_status import status_text
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.snapshot import JobState
 from app.session import loaders
-from app.session.owner import owner_id
-from app.session.plain_text import plain_text
-from app.session.state import refused_settings
-from app.session.train_settings import refused_train_settings, settings_text
+from app.session.address import plain_text, read_address, write_address
+from app.session.settings import TRAIN, settings_text
+from app.session.visitor import owner_id
 from app.studio import Studio
 from app.train.charts import numbers, runs_table, training_charts
 from app.train.settings import Choice, training_settings
@@ -42,12 +41,14 @@ Every epoch shows at once. A run can be paused, stepped through and cancelled; i
 def training() -> None:
     """The whole panel. It reruns by itself while a run is under way, without the rest of the page."""
     studio = loaders.studio()
-    for text in (*refused_settings(), *refused_train_settings(loaders.run_config(studio.interactions.synthetic))):
+    defaults = loaders.run_config(studio.interactions.synthetic)
+    for text in read_address(TRAIN, defaults):
         st.warning(text)
     recorded_notes(studio)
     left, right = st.columns((5, 16), gap="medium")
     with left:
-        choice = training_settings(studio)
+        choice = training_settings(studio, defaults)
+    write_address(TRAIN, defaults)
     with right:
         poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
         st.fragment(_panel, run_every=poll)(studio, choice)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
-from app.session.configuration import KEPT
+from app.session.settings import KEPT
 
 # Trainings of other tests on the same studio may come first.
 PATIENCE_MS = 120_000
@@ -74,7 +74,7 @@ def value_of(page: Page, tile: str) -> Locator:
 
 
 def threshold(page: Page) -> Locator:
-    """The slider of the threshold that people see; Streamlit's own, which carries it to the address, is hidden."""
+    """The slider of the threshold ."""
     return page.locator(".sparcode-threshold").get_by_role("slider", name="Sparsity threshold")
 
 

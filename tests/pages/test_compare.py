@@ -50,7 +50,7 @@ def key() -> str:
 def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
     app = settled(opened(PAGE, k="8"))
     assert not app.exception
-    assert [widget.key for widget in app.select_slider] == ["m", "k", "t", "keep"]
+    assert [widget.key for widget in app.select_slider] == ["m", "k", "t"]
     assert labels(app)[0] == MEASURE
     assert any("all-to-all model that scores every item" in text.value for text in app.markdown)
     assert list(charts(app)) == TITLES

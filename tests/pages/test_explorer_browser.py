@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from app.session.configuration import KEPT
+from app.session.settings import KEPT
 from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, measured, threshold, value_of
 
 TILES = ("recall", "postings", "codes_in_use")
@@ -102,18 +102,6 @@ def test_a_deep_link_opens_the_explorer_and_the_threshold_moves_figures_and_char
 
 
 @pytest.mark.browser
-def test_widgets_for_the_address_alone_are_next_to_nothing_before_the_style_sheet_comes(studio_url: str, browser: Browser) -> None:
-    page = browser.new_page()
-    page.route("**/Html.*.js", lambda route: route.abort())
-    page.goto(f"{studio_url}/explorer?k=8")
-    expect(threshold(page)).to_be_visible(timeout=PATIENCE_MS)
-    hidden = page.locator(".st-key-hidden-settings")
-    assert hidden.evaluate("box => getComputedStyle(box).display") != "none"
-    assert hidden.bounding_box()["height"] <= 1
-    assert hidden.bounding_box()["width"] < 20
-
-
-@pytest.mark.browser
 def test_dragging_moves_figures_and_markers_before_the_release_and_the_server_answers_after_it(studio_url: str, browser: Browser) -> None:
     page = explored(studio_url, browser, "k=8").page
     before, drawn, address = value_of(page, "postings").inner_text(), chart_data(page), page.url
@@ -172,7 +160,7 @@ def test_undo_returns_and_a_click_on_a_run_goes_back_to_it(studio_url: str, brow
     page.keyboard.press("Control+z")
     in_address(page, keep=None)
     expect(value_of(page, "postings")).to_have_text(first)
-    assert shown_stop(page) == KEPT.default
+    assert shown_stop(page) == KEPT.start
     page.keyboard.press("Control+Shift+z")
     in_address(page, keep=KEPT.options[-1])
     page.get_by_role("button", name="Go back to run 1").click()
@@ -180,7 +168,7 @@ def test_undo_returns_and_a_click_on_a_run_goes_back_to_it(studio_url: str, brow
     expect(value_of(page, "postings")).to_have_text(first)
     page.get_by_role("button", name="Pin run 2").click()
     expect(page.locator("[data-tile='size_bytes'] .delta")).to_have_text(re.compile(r"\+"))
-    in_address(page, pin=f"2_8_4_mlp_mean_0_{KEPT.options[-1]}")
+    in_address(page, pin=f"m-2_k-8_t-4_interaction-mlp_encoder-mean_seed-0_keep-{KEPT.options[-1]}")
     # The same stop as before, released again after an undo, is news to the server.
     threshold(page).focus()
     page.keyboard.press("End")
@@ -280,7 +268,7 @@ def test_two_browsers_do_not_disturb_each_other(studio_url: str, browser: Browse
     second.page.keyboard.press("ArrowRight")
     in_address(second.page, k="16", keep=None)
     measured(second.page)
-    assert shown_stop(second.page) == KEPT.default
+    assert shown_stop(second.page) == KEPT.start
     in_address(first.page, k="8", keep=KEPT.options[-1])
     assert shown_stop(first.page) == KEPT.options[-1]
     assert not first.problems + second.problems

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from typer.testing import CliRunner
 
-from app.session.configuration import KEPT
+from app.session.settings import KEPT
 from sparcode.cli import app
 from sparcode.metrics.registry import METRICS
 from tests.pages.browser_pages import PATIENCE_MS, Visit, value_of

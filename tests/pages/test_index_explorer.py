@@ -11,7 +11,8 @@ from app import studio as studio_module
 from app.measured import measured_index as stage_module
 from app.models import backbones as backbones_module
 from app.models.live_tuning import fine_tune_within
-from app.session.configuration import KEPT, Configuration, quantizer_config
+from app.session.configuration import Configuration
+from app.session.settings import KEPT
 from app.studio import tuning_key
 from sparcode.metrics.registry import METRICS
 from tests.pages.opened_pages import (
@@ -57,6 +58,12 @@ def click(app: AppTest, label: str) -> AppTest:
     return found.click().run()
 
 
+def released(app: AppTest, percent: str) -> AppTest:
+    """The page after the threshold's slider was let go at a stop."""
+    app.session_state["keep"] = percent
+    return app.run()
+
+
 def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     opened_gate = threading.Event()
     train = backbones_module.train_backbone
@@ -68,9 +75,9 @@ def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytes
     monkeypatch.setattr(backbones_module, "train_backbone", held)
     app = visited(PAGE)
     assert not app.exception
-    assert [widget.key for widget in app.select_slider] == ["m", "k", "t", "keep"]
+    assert [widget.key for widget in app.select_slider] == ["m", "k", "t"]
     assert [widget.key for widget in app.selectbox] == ["interaction", "encoder", "seed"]
-    assert (slider(app)["keep"], slider(app)["curve"]) == (KEPT.default, "")
+    assert (slider(app)["kept"], slider(app)["curve"]) == (KEPT.start, "")
     assert "backbone is being trained" in app.info[0].value
     assert list(charts(app)) == ["Training the backbone"]
     assert not figures(app)
@@ -97,7 +104,7 @@ def test_charts_stay_where_they_are_while_words_above_them_come_and_go() -> None
     settled(app)
     assert any("Differences are to the **preview**" in caption.value for caption in app.caption)
     assert chart_places(app) == places
-    app.select_slider(key="keep").set_value(KEPT.options[-1]).run()
+    released(app, KEPT.options[-1])
     assert app.warning
     assert chart_places(app) == places
     click(app, "Pin this run")
@@ -121,7 +128,7 @@ def test_recall_is_held_against_the_preview_where_it_differs() -> None:
     recall = {kind: np.array([stage.point(stop).recall for stop in range(len(KEPT.options))]) for kind, stage in stages.items()}
     changes = np.round(recall["fine-tuned"] - recall["preview"], 3).tolist()
     for stop in (int(np.argmax(np.abs(changes))), changes.index(0)):
-        app.select_slider(key="keep").set_value(KEPT.options[stop]).run()
+        released(app, KEPT.options[stop])
         assert tiles(app)["recall"]["delta"] == (f"{changes[stop]:+.3f}" if changes[stop] else "no change")
         assert any("Differences are to the **preview**" in caption.value for caption in app.caption)
 
@@ -130,7 +137,7 @@ def test_moving_the_threshold_changes_figures_and_charts() -> None:
     app = settled(opened(PAGE, k="16", keep=KEPT.options[10]))
     before, drawn, spoken = figures(app), charts(app), described(app)
     stop = 85
-    app.select_slider(key="keep").set_value(KEPT.options[stop]).run()
+    released(app, KEPT.options[stop])
     after = figures(app)
     moved = {label for label in before if before[label] != after[label]}
     assert {"Recall@50 · fine-tuned", "Index size · fine-tuned"} <= moved
@@ -229,7 +236,7 @@ def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.Monk
     ended(next(job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.key.startswith("preview")))
     click(app.run(), "Cancel fine-tuning")
     gate.set()
-    ended(tuning_key(studio().run_config(quantizer_config("2", "8"))))
+    ended(tuning_key(Configuration(k="8").run_config(studio().config)))
     settled(app).run()
     assert "was cancelled" in markdown(app)
     assert "Recall@50 · fine-tuned" in figures(settled(click(app, "Fine-tune again")))
@@ -243,10 +250,10 @@ def test_a_tab_that_moves_on_leaves_another_tab_of_the_same_browser_its_training
     other.session_state["owner"] = one.session_state["owner"]
     other.select_slider(key="k").set_value("8").run()
     other.select_slider(key="k").set_value("16").run()
-    training = tuning_key(studio().run_config(quantizer_config("2", "8")))
+    training = tuning_key(Configuration(k="8").run_config(studio().config))
     assert studio().jobs.get(training).active
     # The last tab that shows it takes it along.
-    one.select_slider(key="k").set_value("4").run()
+    one.select_slider(key="k").set_value("16").run()
     assert not studio().jobs.get(training).active
     gate.set()
 
@@ -285,7 +292,7 @@ def test_the_numbers_behind_the_curves_are_there_to_read() -> None:
     assert table["timed"].ne("").sum() == len(stage.latencies()) < len(table)
     assert scores["scores"].sum() == len(stage.explorer.index.scores)
     assert list(codewords.columns) == ["codebook 1", "codebook 2"]
-    point = stage.point(KEPT.options.index(KEPT.default))
+    point = stage.point(KEPT.options.index(KEPT.start))
     assert lists["items in its list"].sum() == point.kept_postings
     assert memory["MB"].sum() == pytest.approx(point.total_bytes / 1e6)
     assert training["recall"].tolist() == [record.recall for record in stage.records]
@@ -300,7 +307,7 @@ def test_a_link_with_every_setting_opens_that_view() -> None:
     config = shown.run_config(studio().config)
     assert (config.model.n_tokens, config.model.interaction, config.model.encoder, config.training.seed) == (2, "dot", "gru", 3)
     assert studio().best_measured(config).kind == "fine-tuned"
-    assert slider(app)["keep"] == KEPT.options[40]
+    assert slider(app)["kept"] == KEPT.options[40]
     assert run_rows(app)[0]["label"] == f"{shown.label}, {KEPT.options[40]} % kept"
 
 
@@ -331,16 +338,16 @@ def test_another_encoder_trains_a_backbone_that_is_watched_and_can_be_cancelled(
 def test_undo_and_redo_go_through_every_setting_and_a_new_choice_ends_redo() -> None:
     app = settled(opened(PAGE, k="8"))
     assert [button.disabled for button in app.button if button.label in ("Undo", "Redo")] == [True, True]
-    app.select_slider(key="keep").set_value(KEPT.options[60]).run()
+    released(app, KEPT.options[60])
     app.select_slider(key="m").set_value("1").run()
     settled(app)
     click(app, "Undo")
-    assert (app.session_state["m"], slider(app)["keep"]) == ("2", KEPT.options[60])
+    assert (app.session_state["m"], slider(app)["kept"]) == ("2", KEPT.options[60])
     click(app, "Undo")
-    assert slider(app)["keep"] == KEPT.default
+    assert slider(app)["kept"] == KEPT.start
     click(app, "Redo")
-    assert slider(app)["keep"] == KEPT.options[60]
-    app.select_slider(key="keep").set_value(KEPT.options[70]).run()
+    assert slider(app)["kept"] == KEPT.options[60]
+    released(app, KEPT.options[70])
     assert [button.disabled for button in app.button if button.label == "Redo"] == [True]
     assert [row["number"] for row in run_rows(app)] == [4, 3, 2, 1]
     assert [row["current"] for row in run_rows(app)] == [True, False, False, False]
@@ -348,11 +355,11 @@ def test_undo_and_redo_go_through_every_setting_and_a_new_choice_ends_redo() -> 
 
 def test_the_table_of_runs_has_exact_figures_and_differences_to_the_run_before() -> None:
     app = settled(opened(PAGE, k="8"))
-    app.select_slider(key="keep").set_value(KEPT.options[80]).run()
+    released(app, KEPT.options[80])
     last, first = run_rows(app)
-    assert last["change"] == f"kept % {KEPT.default} → {KEPT.options[80]}"
+    assert last["change"] == f"kept % {KEPT.start} → {KEPT.options[80]}"
     stage = studio().seen_indexes()[-1]
-    recall = [stage.point(stop).recall for stop in (KEPT.options.index(KEPT.default), 80)]
+    recall = [stage.point(stop).recall for stop in (KEPT.options.index(KEPT.start), 80)]
     assert (first["figures"][1], last["figures"][1]) == ([f"{recall[0]:.3f}", ""], [f"{recall[1]:.3f}", f"{recall[1] - recall[0]:+.3f}"])
 
 
@@ -365,13 +372,13 @@ def test_a_pinned_run_is_held_against_everything_until_it_is_unpinned() -> None:
     settled(app)
     pinned = studio().best_measured(Configuration(k="8").run_config(studio().config))
     shown = studio().best_measured(Configuration(k="16").run_config(studio().config))
-    stop = KEPT.options.index(KEPT.default)
+    stop = KEPT.options.index(KEPT.start)
     change = shown.point(stop).total_bytes - pinned.point(stop).total_bytes
     assert tiles(app)["size_bytes"]["delta"] == f"{change / 1e6:+.2f} MB".replace("+0.00 MB", "no change")
     ghosts = {title for title, figure in charts(app).items() if any(trace.get("name") == "pinned" for trace in figure["data"])}
     assert {"Accuracy against threshold", "Recall against index size", "Use of codewords", "Memory by part"} <= ghosts
     assert run_rows(app)[-1]["pinned"]
-    assert app.session_state["pin"] == Configuration(k="8").text
+    assert app.session_state["pin"] == Configuration(k="8")
     click(app, "Unpin")
     assert not any(trace.get("name") == "pinned" for figure in charts(app).values() for trace in figure["data"])
     assert before["recall"]["value"] == f"{pinned.point(stop).recall:.3f}"
@@ -389,11 +396,11 @@ def test_buttons_find_the_smallest_good_index_and_the_best_under_a_budget() -> N
     app = settled(opened(PAGE, k="8", mb="0.01"))
     curve = studio().seen_indexes()[-1].curve
     click(app, "Smallest index within 1 % of the best recall")
-    stop = KEPT.options.index(slider(app)["keep"])
+    stop = KEPT.options.index(slider(app)["kept"])
     good = curve.recall >= 0.99 * curve.recall.max()
     assert curve.size_bytes[stop] == curve.size_bytes[good].min()
     click(app, "Best under 0.01 MB")
-    stop = KEPT.options.index(slider(app)["keep"])
+    stop = KEPT.options.index(slider(app)["kept"])
     fits = curve.size_bytes <= 10_000
     assert fits[stop]
     assert curve.recall[stop] == curve.recall[fits].max()
@@ -419,7 +426,7 @@ def test_the_way_back_from_an_empty_index_is_a_button(monkeypatch: pytest.Monkey
     monkeypatch.setattr(stage_module, "threshold_stops", too_high)
     app = settled(opened(PAGE, k="8", keep=KEPT.options[-1]))
     click(app, "Back to the threshold the model was trained for")
-    assert slider(app)["keep"] == KEPT.default
+    assert slider(app)["kept"] == KEPT.start
     assert not any("above every score" in warning.value for warning in app.warning)
 
 

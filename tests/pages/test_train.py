@@ -192,6 +192,15 @@ def test_an_uploaded_table_is_trained_on(tiny_table: Path) -> None:
     assert view_of(app).plan.data.name == "mine"
 
 
+def test_rows_that_an_upload_loses_are_counted_beside_the_data(tiny_table: Path) -> None:
+    head, *rows = tiny_table.read_text(encoding="utf-8").splitlines()
+    third = [row.split(",")[0] + "," if number % 3 == 0 else row for number, row in enumerate(rows)]
+    app = visited(PAGE, **SMALL, t_data="upload")
+    app.file_uploader[0].upload("mine.csv", "\n".join([head, *third]).encode(), "text/csv").run()
+    (left_out,) = [text.value for text in app.caption if "Left out" in text.value]
+    assert f"{sum(row.endswith(',') for row in third):,} rows with an empty user, item or time" in left_out
+
+
 def test_an_upload_that_cannot_be_used_says_why() -> None:
     app = visited(PAGE, **SMALL, t_data="upload")
     app.file_uploader[0].upload("mine.csv", b"a,b\n1,2\n", "text/csv").run()
@@ -210,6 +219,6 @@ def test_made_up_data_of_another_size_can_be_chosen() -> None:
 
 def test_a_value_of_the_address_that_is_not_possible_is_named() -> None:
     app = visited(PAGE, **SMALL, t_epochs="0", t_data="zzz")
-    assert "Epochs = 0, which is not possible" in app.warning[0].value
-    assert "Data set = zzz, which is not possible" in app.warning[1].value
+    assert "t_data = zzz, which is not possible for Data set" in app.warning[0].value
+    assert "t_epochs = 0, which is not possible for Epochs" in app.warning[1].value
     assert not app.exception

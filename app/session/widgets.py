@@ -1,0 +1,81 @@
+"""Widgets of the settings, and the calls that set several of them at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.session.address import PINNED, forget_refused
+from app.session.configuration import CHOSEN, Configuration
+from app.session.settings import KEPT, Setting
+
+
+def widget(setting: Setting, collapsed: bool = False) -> Any:
+    """The widget of a setting; its value is the session's, see `app.session.address.read_address`.
+
+    Parameters
+    ----------
+    setting
+        One of `SETTINGS`, with a control of Streamlit's.
+    collapsed
+        Whether the label is for screen readers alone.
+
+    Returns
+    -------
+    Any
+        Its value; None for a number that is not allowed, which the page then says.
+    """
+    common = {"key": setting.key, "help": setting.help, "persist_state": "session", "on_change": forget_refused}
+    if setting.control == "slider":
+        return st.select_slider(setting.label, setting.choices, **common)
+    if setting.control == "list":
+        return st.selectbox(setting.label, setting.choices, **common)
+    if setting.control == "checkbox":
+        return st.checkbox(setting.label, **common)
+    # Without bounds: a browser that knows them keeps a number outside to itself, and nothing says why.
+    value = st.number_input(
+        setting.label,
+        step=setting.step if setting.number_format != "%d" else int(setting.step),
+        format=setting.number_format,
+        label_visibility="collapsed" if collapsed else "visible",
+        width=120 if collapsed else "stretch",
+        **common,
+    )
+    if value is not None and setting.is_allowed(value):
+        return value
+    st.markdown(f":red[{setting.label}: allowed is {setting.allowed}.]")
+    return None
+
+
+def configuration() -> Configuration:
+    """The widgets of everything in `CHOSEN` that has one, in a row."""
+    shown = [setting for setting in CHOSEN if setting.control != "own"]
+    for column, setting in zip(st.columns([setting.width for setting in shown], gap="medium"), shown, strict=True):
+        with column:
+            widget(setting)
+    return Configuration(*(st.session_state[setting.key] for setting in CHOSEN))
+
+
+def go_to(chosen: Configuration) -> None:
+    """Set everything in `CHOSEN`; call from a callback, before the widgets run."""
+    for key, value in chosen._asdict().items():
+        st.session_state[key] = value
+    forget_refused()
+
+
+def set_threshold(percent: str) -> None:
+    """Set the threshold alone; as `go_to`. What is no stop is left out."""
+    if percent in KEPT.options:
+        st.session_state[KEPT.key] = percent
+        forget_refused()
+
+
+def pin(chosen: Configuration | None) -> None:
+    """Hold figures against another configuration from now on, or against none; as `go_to`."""
+    st.session_state[PINNED] = chosen
+
+
+def pinned() -> Configuration | None:
+    """The pinned configuration, if there is one."""
+    return st.session_state.get(PINNED)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from app.session.configuration import Configuration
+from app.session.settings import KEPT
+from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, threshold
+
+N_CHANGES = 60
+SLIDERS = ("Number of codebooks", "Codebook size")
+# What the sliders show, what the address says, and the run that the server shows.
+ON_THE_PAGE = """({ names, percents, defaults }) => {
+    const shown = names.map(name => document.querySelector(`[role=slider][aria-label^="${name}"]`).getAttribute("aria-valuetext"));
+    shown.push(percents[Number(document.querySelector(".sparcode-threshold input").value)]);
+    const address = new URLSearchParams(location.search);
+    const asked = ["m", "k", "keep"].map((key, at) => address.get(key) ?? defaults[at]);
+    const run = document.querySelector(".sparcode-runs [aria-current]");
+    const [, m, k, keep] = run ? run.textContent.match(/M=(\\d+) K=(\\d+), ([\\d.]+) % kept/) : [];
+    return JSON.stringify([shown, asked, [m, k, keep]]);
+}"""
+GIVEN = {"names": SLIDERS, "percents": KEPT.options, "defaults": [Configuration().m, Configuration().k, Configuration().keep]}
+AGREE = f"given => {{ const [one, ...more] = JSON.parse(({ON_THE_PAGE})(given)); return more.every(it => `${{it}}` === `${{one}}`); }}"
+
+
+def slider(page: Page, name: str) -> Locator:
+    return page.get_by_role("slider", name=name)
+
+
+@pytest.mark.browser
+def test_sliders_address_and_session_agree_after_many_quick_changes_in_several_tabs(studio_url: str, browser: Browser) -> None:
+    visits = [Visit(browser, f"{studio_url}/explorer?k=8") for _ in range(2)]
+    tabs = [visit.page for visit in visits] + [visit.page.context.new_page() for visit in visits]
+    for tab in tabs[2:]:
+        tab.goto(f"{studio_url}/explorer?k=8")
+    for tab in tabs:
+        expect(threshold(tab)).to_be_visible(timeout=PATIENCE_MS)
+        expect(slider(tab, "Codebook size")).to_be_visible(timeout=PATIENCE_MS)
+    chance = random.Random(0)
+    for _ in range(N_CHANGES):
+        tab = chance.choice(tabs)
+        place = chance.choice([slider(tab, "Number of codebooks"), slider(tab, "Codebook size"), threshold(tab)])
+        place.press(chance.choice(["ArrowRight", "ArrowLeft", "ArrowRight"]))
+    for tab in tabs:
+        at_rest(tab)
+        tab.wait_for_function(AGREE, arg=GIVEN, timeout=PATIENCE_MS)
+    assert not [problem for visit in visits for problem in visit.problems]
+
+
+@pytest.mark.browser
+def test_back_and_forward_go_from_page_to_page_with_their_settings(studio_url: str, browser: Browser) -> None:
+    page = explored(studio_url, browser, "k=8").page
+    for size in ("16", "32"):
+        slider(page, "Codebook size").press("ArrowRight")
+        in_address(page, k=size)
+    threshold(page).press("End")
+    in_address(page, keep=KEPT.options[-1])
+    page.get_by_role("link", name="Compare", exact=True).first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare", timeout=PATIENCE_MS)
+    in_address(page, k="32", keep=KEPT.options[-1])
+    at_rest(page)
+    for _ in range(2):
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Index Explorer", timeout=PATIENCE_MS)
+        expect(slider(page, "Codebook size")).to_have_attribute("aria-valuetext", "32", timeout=PATIENCE_MS)
+        in_address(page, k="32", keep=KEPT.options[-1])
+        at_rest(page)
+        page.go_forward()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Compare", timeout=PATIENCE_MS)
+        expect(slider(page, "Codebook size")).to_have_attribute("aria-valuetext", "32", timeout=PATIENCE_MS)
+        in_address(page, k="32", keep=KEPT.options[-1])
+        at_rest(page)
+
+
+@pytest.mark.browser
+def test_a_budget_that_is_not_possible_is_answered_with_what_is(studio_url: str, browser: Browser) -> None:
+    page = explored(studio_url, browser, "k=8&mb=0.5").page
+    field = page.get_by_role("spinbutton").first
+    field.fill("0.0001")
+    field.press("Enter")
+    expect(page.get_by_text("allowed is 0.01 to 10,000")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name=re.compile(r"under 0\.5 MB"))).to_have_count(0)
+    expect(page.get_by_role("button", name="Best under the budget")).to_be_disabled()
+    in_address(page, k="8", mb=None)
