@@ -167,7 +167,7 @@ def test_what_is_served_is_what_the_whole_quantizer_says(kind: type[Quantizer], 
         quantizer.train(mode)
         whole, (codes, weights) = quantizer(tokens(n, 3)), quantizer.codes_and_weights(tokens(n, 3))
         assert torch.equal(codes, whole.codes)
-        torch.testing.assert_close(weights, whole.weights, atol=0, rtol=1e-5)
+        torch.testing.assert_close(weights, whole.weights, atol=1e-12, rtol=1e-5)
         assert not weights.requires_grad
 
 
