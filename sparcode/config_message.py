@@ -27,18 +27,7 @@ _RULES = {
 
 
 def validation_message(error: ValidationError) -> str:
-    """What is wrong, setting by setting, separated by semicolons.
-
-    Parameters
-    ----------
-    error
-        Raised by a model of `sparcode.config`.
-
-    Returns
-    -------
-    str
-        One line; the same complaint about the same name and value is made once.
-    """
+    """One line that says what is wrong, setting by setting; the same complaint about the same name and value is made once."""
     return "; ".join(dict.fromkeys(_complaint(detail) for detail in error.errors(include_url=False)))
 
 

@@ -38,7 +38,7 @@ class OptionGroup(NamedTuple):
     parameters
         Keyword parameters with typer annotations.
     build
-        Makes the command's argument of the flags' values, given by keyword.
+        Makes the command's argument of their values, given by keyword.
     """
 
     parameters: tuple[inspect.Parameter, ...]
@@ -46,13 +46,7 @@ class OptionGroup(NamedTuple):
 
 
 def with_groups(**groups: OptionGroup) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the flags of option groups.
-
-    Parameters
-    ----------
-    **groups
-        Command parameter -> group whose built value it receives.
-    """
+    """Give a command the flags of option groups, by the command's parameter that receives the built value."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = [parameter for parameter in inspect.signature(command, eval_str=True).parameters.values() if parameter.name not in groups]
@@ -75,23 +69,7 @@ def with_groups(**groups: OptionGroup) -> Callable[[Callable[..., None]], Callab
 
 
 def option(name: str, kind: Any, help_text: str, panel: str | None = None, default: Any = None, **more: Any) -> inspect.Parameter:
-    """One flag.
-
-    Parameters
-    ----------
-    name
-        Parameter name; the flag is the same with dashes.
-    kind
-        Python type of the value.
-    help_text
-        Shown by ``--help``.
-    panel
-        Heading it stands under in ``--help``.
-    default
-        Value where the flag is not given.
-    **more
-        Further settings of `typer.Option`.
-    """
+    """One flag, under a heading (`panel`) of ``--help``; `more` goes to `typer.Option`."""
     # Spelled out, because a bool without a name of its own would get a second flag that switches it off.
     info = typer.Option(flag_name(name), help=help_text, rich_help_panel=panel, **more)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
@@ -111,10 +89,6 @@ def config_options(
 
     Parameters
     ----------
-    model
-        Names, types, bounds, defaults and help texts come from here.
-    panel
-        Heading in ``--help``.
     name_pattern
         Flag name of a field, for instance ``"{}_column"``.
     without

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import numpy as np
 import typer
 
+from sparcode.data.interactions import Histories
+
 if TYPE_CHECKING:
-    from sparcode.data.interactions import Histories
     from sparcode.retrieval.filters import ItemFilter
     from sparcode.runs.store import Run
 
@@ -73,17 +75,14 @@ def retrieve(
 
 
 def read_histories(path: Path) -> list[Query]:
-    """Histories of a JSON Lines file, each with its place for messages; empty lines are skipped.
+    """Histories of a JSON Lines file; empty lines are skipped.
 
     Raises
     ------
     ValueError
         If the file cannot be read, has no history, or a line is not a list of ids (or an object that holds one).
     """
-    rows = _lines_of(path)
-    if not rows:
-        raise ValueError(f"{path} has no history")
-    return [_parse_line(place, line) for place, line in rows]
+    return [_parse_line(place, line) for place, line in _lines_of(path, "history")]
 
 
 def read_filter(run: Run, allow: Path | None, deny: Path | None) -> ItemFilter | None:
@@ -94,74 +93,53 @@ def read_filter(run: Run, allow: Path | None, deny: Path | None) -> ItemFilter |
     ValueError
         If a file cannot be read, has no item id, or has one that the run does not know.
     """
-    import numpy as np
-
     from sparcode.retrieval.filters import ItemFilter
 
     if allow is None and deny is None:
         return None
-    index_of = {item_id: number for number, item_id in enumerate(run.item_ids)}
-
-    def ids_of(path: Path | None) -> np.ndarray | None:
-        if path is None:
-            return None
-        lines = [(place, line.strip()) for place, line in _lines_of(path)]
-        if not lines:
-            raise ValueError(f"{path} has no item id")
-        for place, item_id in lines:
-            _check_known(run, index_of, place, item_id)
-        return np.array([index_of[item_id] for _, item_id in lines])
-
-    return ItemFilter(len(index_of), ids_of(allow), ids_of(deny))
+    known = _Known(run)
+    allowed, denied = (
+        None if path is None else np.array([known.index(place, line.strip()) for place, line in _lines_of(path, "item id")])
+        for path in (allow, deny)
+    )
+    return ItemFilter(len(run.item_ids), allowed, denied)
 
 
 def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: ItemFilter | None = None) -> list[dict[str, Any]]:
     """Retrieve for histories of original ids.
 
-    Parameters
-    ----------
-    run
-        A kept run.
-    rows
-        Histories; one may be without items where the run knows side features of users.
-    k
-        Items per history.
-    explain
-        Add the contributions to every score.
-    only
-        Which items may be returned at all; None: every one.
-
     Returns
     -------
     list of dict
-        Per history its items, what is known of its user and its results, best first.
+        Per history its items, what is known of its user and its results, best first; with `explain` also what each code contributes.
 
     Raises
     ------
     ValueError
         If an item id is unknown, a history is empty, or what is said of a user is not what the run knows of users.
     """
-    import numpy as np
-
     from sparcode.training.pipeline import serve
 
-    queries = _histories(run, rows)
+    queries = _queries(run, rows)
     retriever = serve(run.model, run.index, run.config.index)
     found = retriever.retrieve(queries, min(k, queries.n_items), only)
-    titles = dict(zip(run.item_ids, (str(title) for title in run.items["title"]), strict=True))
+    titles = [str(title) for title in run.items["title"]]
+    named = dict(zip(run.item_ids, titles, strict=True))
     records = []
     for number, row in enumerate(rows):
-        pairs = [(int(item), float(score)) for item, score in zip(*(part[number] for part in found), strict=True) if item >= 0]
-        results = [
-            {"rank": rank, "item_id": run.item_ids[item], "title": titles[run.item_ids[item]], "score": score}
-            for rank, (item, score) in enumerate(pairs, start=1)
-        ]
-        if explain:
-            query = queries.take(np.array([number]))
-            for result, (item, _) in zip(results, pairs, strict=True):
-                result["contributions"] = _contributions(retriever.explain(query, item).contributions)
-        known = {"about": row.about} if row.about else {}
-        records.append({"items": [{"item_id": item_id, "title": titles[item_id]} for item_id in row.items], **known, "results": results})
+        record: dict[str, Any] = {"items": [{"item_id": item_id, "title": named[item_id]} for item_id in row.items]}
+        if row.about:
+            record["about"] = row.about
+        record["results"] = results = []
+        for rank, (item, score) in enumerate(zip(*(part[number] for part in found), strict=True), start=1):
+            if item < 0:
+                break
+            results.append({"rank": rank, "item_id": run.item_ids[item], "title": titles[item], "score": float(score)})
+            if explain:
+                parts = retriever.explain(queries.take(np.array([number])), int(item)).contributions
+                adding = (part._asdict() for part in parts if part.contribution > 0)
+                results[-1]["contributions"] = sorted(adding, key=lambda part: -part["contribution"])
+        records.append(record)
     return records
 
 
@@ -189,49 +167,51 @@ def query_text(number: int, record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _histories(run: Run, rows: list[Query]) -> Histories:
-    """The queries by index, with side features of their users where the run's model sees them."""
-    import numpy as np
+class _Known:
+    """Items of a run by their original ids."""
 
-    from sparcode.data.interactions import Histories
+    def __init__(self, run: Run) -> None:
+        self._ids = run.item_ids
+        self._places = {item_id: place for place, item_id in enumerate(run.item_ids)}
 
-    index_of = {item_id: number for number, item_id in enumerate(run.item_ids)}
-    encoding = run.user_encoding
+    def index(self, place: str, item_id: str) -> int:
+        if item_id not in self._places:
+            examples = ", ".join(repr(known) for known in self._ids[:N_EXAMPLES])
+            raise ValueError(f"{place}unknown item id {item_id!r}; the run knows {len(self._ids):,} items, such as {examples}")
+        return self._places[item_id]
+
+
+def _queries(run: Run, rows: list[Query]) -> Histories:
+    """The histories by index, with side features of their users where the run's model sees them."""
+    known, encoding, histories, features = _Known(run), run.user_encoding, [], []
     for place, items, about in rows:
-        for item_id in items:
-            _check_known(run, index_of, place, item_id)
+        # An item counts once in a history, as in training.
+        histories.append([known.index(place, item_id) for item_id in dict.fromkeys(items)])
         if about and encoding is None:
             raise ValueError(f"{place}the run was trained without side features of users; nothing can be said about them")
         if not items and not about:
             raise ValueError(f"{place}the history is empty")
-    # An item counts once in a history, as in training.
-    queries = Histories.from_lists([[index_of[item_id] for item_id in dict.fromkeys(row.items)] for row in rows], len(index_of))
-    if encoding is None:
-        return queries
-    features = []
-    for place, _, about in rows:
-        try:
-            features.append(encoding.encode_described(about))
-        except ValueError as error:
-            raise ValueError(f"{place}{error}") from error
-    return Histories(queries.indptr, queries.items, queries.n_items, np.stack(features))
+        if encoding is not None:
+            try:
+                features.append(encoding.encode_described(about))
+            except ValueError as error:
+                raise ValueError(f"{place}{error}") from error
+    queries = Histories.from_lists(histories, len(run.item_ids))
+    return Histories(queries.indptr, queries.items, queries.n_items, np.stack(features) if features else None)
 
 
-def _check_known(run: Run, index_of: dict[str, int], place: str, item_id: str) -> None:
-    if item_id not in index_of:
-        examples = ", ".join(repr(known) for known in run.item_ids[:N_EXAMPLES])
-        raise ValueError(f"{place}unknown item id {item_id!r}; the run knows {len(index_of):,} items, such as {examples}")
-
-
-def _lines_of(path: Path) -> list[tuple[str, str]]:
-    """Lines of a text file that are not empty, each after its place for messages."""
+def _lines_of(path: Path, what: str) -> list[tuple[str, str]]:
+    """Lines of a text file that are not empty, each after its place for messages; one is needed."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file in UTF-8") from error
-    return [(f"{path}, line {number}: ", line) for number, line in enumerate(lines, start=1) if line.strip()]
+    found = [(f"{path}, line {number}: ", line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not found:
+        raise ValueError(f"{path} has no {what}")
+    return found
 
 
 def _parse_about(flags: list[str]) -> dict[str, str]:
@@ -257,9 +237,3 @@ def _parse_line(place: str, line: str) -> Query:
     if not isinstance(about, dict):
         raise ValueError(f'{place}"about" must be an object of what is known of the user, such as {{"gender": "F"}}')
     return Query(place, [str(item_id) for item_id in row], about)
-
-
-def _contributions(contributions: tuple) -> list[dict[str, Any]]:
-    """The lists that add something, largest first."""
-    adding = [part._asdict() for part in contributions if part.contribution > 0]
-    return sorted(adding, key=lambda part: -part["contribution"])

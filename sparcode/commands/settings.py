@@ -33,14 +33,7 @@ class SettingsFlags(NamedTuple):
     fields: Mapping[str, Mapping[str, Any]]
 
     def run_config(self, synthetic: bool, protocol: str = "strong") -> RunConfig:
-        """All settings of a run.
-
-        Parameters
-        ----------
-        synthetic
-            Whether the data is the planted catalogue, see `RunConfig.for_data`.
-        protocol
-            Evaluation protocol that the data comes with, see there.
+        """All settings of a run on the data that `synthetic` and `protocol` tell of, see `RunConfig.for_data`.
 
         Raises
         ------

@@ -28,13 +28,7 @@ class FolderFiles:
         return self._find(name) is not None
 
     def read(self, name: str) -> bytes:
-        """Content of one file.
-
-        Raises
-        ------
-        ValueError
-            If it is missing or larger than the limit.
-        """
+        """Content of one file; a ValueError if it is missing or larger than the limit."""
         path = self._find(name)
         if path is None:
             raise ValueError(f"{self.label}: looked for {name}, which is missing")
@@ -59,13 +53,7 @@ class ZipFiles:
         return name in self._members
 
     def read(self, name: str) -> bytes:
-        """Content of one member.
-
-        Raises
-        ------
-        ValueError
-            If it is missing, damaged, encrypted or larger than the limit.
-        """
+        """Content of one member; a ValueError if it is missing, damaged, encrypted or larger than the limit."""
         if name not in self._members:
             raise ValueError(f"{self.label}: looked for {name}, which is missing")
         info = self._members[name]
@@ -84,10 +72,8 @@ def open_files(source: str | Path | BinaryIO, subfolders: Sequence[str], max_byt
 
     Parameters
     ----------
-    source
-        What to open.
     subfolders
-        Names of the subfolders that are searched too, where the source is a folder.
+        Subfolders that are searched too, where the source is a folder.
     max_bytes
         Largest size of a file that is read.
 

@@ -22,7 +22,7 @@ COLUMNS = ["user_id", "item_id"]
 
 
 def read_fixed_split(train: str | Path, test: str | Path, config: SplitConfig) -> tuple[Interactions, Split]:
-    """Read two Parquet files with the columns ``user_id`` and ``item_id``.
+    """Read two files with the columns ``user_id`` and ``item_id``.
 
     A seeded share `validation_share` of the users with at least `min_history` training items is held out for validation: of each the share
     `target_share` of its training items, chosen at random, is to be predicted and is not trained on. Test queries show all training items.
@@ -30,7 +30,7 @@ def read_fixed_split(train: str | Path, test: str | Path, config: SplitConfig) -
     Parameters
     ----------
     train, test
-        The files.
+        The files; also CSV or TSV, whose ids are text.
     config
         Shares, the shortest history of a validation user, and the seed.
 

@@ -89,17 +89,12 @@ class Histories:
         return np.repeat(np.arange(len(self)), self.lengths)
 
     def take(self, rows: np.ndarray) -> Histories:
-        """The given rows, in the given order.
-
-        Parameters
-        ----------
-        rows
-            (n,) integers in ``[0, B)``; repeats are allowed.
+        """The given rows, (n,) integers, in the given order; repeats are allowed.
 
         Raises
         ------
         ValueError
-            If a row is outside, or `rows` is not a list of integers (a mask is not).
+            If a row is outside ``[0, B)``, or `rows` does not hold integers (a mask does not).
         """
         rows = np.asarray(rows)
         if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):

@@ -34,8 +34,14 @@ USER_COLUMNS = ["user_id", "gender", "age", "occupation"]
 class Dataset(NamedTuple):
     """Where one MovieLens data set comes from and how its files are laid out.
 
-    `marker` is a file that only this one has among those with the same ratings file; `folder` is what the archive holds everything in;
-    `users` is None where nothing is told of users.
+    Attributes
+    ----------
+    folder
+        What the archive holds everything in.
+    users
+        File of what is known of users; None: nothing is.
+    marker
+        A file that tells this set from another one with the same ratings file.
     """
 
     title: str
@@ -92,17 +98,16 @@ DATASETS = {
 
 
 def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = None) -> Interactions:
-    """Read MovieLens 100K, 1M or 10M; which one is told from the files inside (10M is the one with ``tags.dat``).
+    """Read MovieLens 100K, 1M or 10M; which one is told from the files inside.
 
-    Archive members are read in place, nothing is extracted. Lines that break the format are left out and counted in `dropped`. What is
-    known of users (100K and 1M only) is gender, age group and occupation; a copy without the users' file tells nothing of them.
+    Lines that break the format are left out and counted in `dropped`. Users (100K and 1M) have a gender, an age group and an occupation.
 
     Parameters
     ----------
     source
         The ``.zip`` as published (a path or an open binary file), or the folder it extracts to.
     min_rating
-        Keep ratings of at least this many stars, 1 to 5. By default every rating counts as a positive interaction.
+        Keep ratings of at least this many stars, 1 to 5; None keeps all.
 
     Raises
     ------
@@ -133,13 +138,7 @@ def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = Non
 
 
 def cached_archive(name: str) -> Path | None:
-    """The archive that `download` fetched earlier, or None if there is none.
-
-    Raises
-    ------
-    ValueError
-        If `name` is not a key of `DATASETS`.
-    """
+    """The archive that `download` fetched earlier, or None; a ValueError for a name that is not in `DATASETS`."""
     _dataset(name)
     path = Path(pooch.os_cache("sparcode")) / f"{name}.zip"
     return path if path.is_file() else None
@@ -158,27 +157,20 @@ def download(
     Parameters
     ----------
     name
-        ``ml-100k``, ``ml-1m`` or ``ml-10m``.
+        A key of `DATASETS`.
     accept_terms
         Whether the user has read `TERMS` and agrees. Show them first.
-    url
-        Another address that serves the archive; by default the publisher's.
-    expected_checksum
-        ``algorithm:hexadecimal digits`` the file must have; by default that of the publisher's archive.
+    url, expected_checksum
+        Another address, and the ``algorithm:hexadecimal digits`` of what it serves; by default the publisher's.
     progress
         Draw a progress bar on standard error.
-
-    Returns
-    -------
-    Path
-        The archive, ready for `read_movielens`.
 
     Raises
     ------
     ValueError
         If the name is unknown, the terms are not accepted (the message holds them), or the file has another checksum.
     OSError
-        If the download or writing it fails.
+        If the download fails.
     """
     dataset = _dataset(name)
     if not accept_terms:

@@ -18,12 +18,7 @@ MAX_SPREADS = 10.0
 
 
 def genre_features(items: pd.DataFrame) -> np.ndarray | None:
-    """Features of an item table.
-
-    Parameters
-    ----------
-    items
-        One row per item; ``genres`` holds '|'-separated text, empty where unknown.
+    """Features of an item table by its '|'-separated ``genres``.
 
     Returns
     -------
@@ -95,8 +90,7 @@ class UserEncoding(Config):
         Returns
         -------
         UserEncoding or None
-            None where no column tells training users apart. A value that only one of them has gets no feature; of more than 512 values
-            of a column the most frequent do.
+            None where no column tells training users apart.
         """
         seen = users.iloc[train_users]
         columns = [column for name in users.columns if (column := _fit_column(str(name), seen[name])) is not None]
@@ -112,12 +106,7 @@ class UserEncoding(Config):
         return np.concatenate([column.encode(users[column.name]) for column in self.columns], axis=1)
 
     def encode_described(self, known: Mapping[str, object]) -> np.ndarray:
-        """Features of one user described by some of the columns, (F,) float32; what is not said counts as unknown.
-
-        Parameters
-        ----------
-        known
-            Column -> value.
+        """Features of one user, (F,) float32, described by some of the columns; what is not said counts as unknown.
 
         Raises
         ------

@@ -87,15 +87,8 @@ def split_users(interactions: Interactions, config: SplitConfig) -> Split:
 
     Parameters
     ----------
-    interactions
-        The data set.
     config
         Shares, the shortest history and the seed.
-
-    Returns
-    -------
-    Split
-        The same for the same data and config.
 
     Raises
     ------

@@ -66,12 +66,7 @@ class Planted(NamedTuple):
 
 
 def generate(config: SyntheticConfig | None = None) -> Interactions:
-    """Generate the planted data set.
-
-    Parameters
-    ----------
-    config
-        Sizes, share, difficulty and seed; the defaults are the app's embedded data.
+    """Generate the planted data set; None takes the settings of the app's embedded data.
 
     Returns
     -------
@@ -119,8 +114,6 @@ def inexpressible_share(planted: Planted, dimension: int) -> float:
 
     Parameters
     ----------
-    planted
-        The truth.
     dimension
         Dimension of the two vectors; each item may also have a bias, which the best constant per item stands for.
 

@@ -58,12 +58,7 @@ class ColumnMapping(Config):
 def guess_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -> ColumnMapping:
     """Map columns by their names, such as ``userId``, ``movie_id`` or ``ts``; case and punctuation do not matter.
 
-    Parameters
-    ----------
-    names
-        Column names of a table.
-    given
-        Field of `ColumnMapping` -> column, for fields that are not guessed.
+    Fields in `given` (field -> column) are taken as they are.
 
     Raises
     ------

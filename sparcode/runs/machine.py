@@ -9,13 +9,7 @@ import torch
 
 
 def machine_facts(device: torch.device | None = None) -> str:
-    """Processor, cores, threads in use, GPU (where networks ran on one) and versions, in words; nothing that names the machine.
-
-    Parameters
-    ----------
-    device
-        Where networks ran; None: on the processor.
-    """
+    """Processor, cores, threads in use, GPU (where `device`, on which networks ran, is one) and versions; nothing names the machine."""
     threads = torch.get_num_threads()
     gpu = f"{torch.cuda.get_device_name(device)}, " if device is not None and device.type == "cuda" else ""
     return (

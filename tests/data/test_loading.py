@@ -136,6 +136,8 @@ def test_files_of_other_kinds_are_refused(tmp_path):
 def test_settings_that_do_not_apply_are_refused(archive, cache):
     with pytest.raises(ValueError, match="columns, min_rating cannot be used with synthetic data"):
         load(SMALL, columns=ColumnMapping(), min_rating=3)
+    with pytest.raises(ValueError, match="users_path cannot be used with synthetic data"):
+        load("synthetic", users_path="users.csv")
     with pytest.raises(ValueError, match="items_path cannot be used with MovieLens archives"):
         load(archive, items_path="items.csv")
     with pytest.raises(ValueError, match="columns cannot be used with MovieLens by name"):

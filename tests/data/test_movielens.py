@@ -270,6 +270,86 @@ def test_macos_shadow_files_and_deeper_copies_are_ignored(tmp_path):
     assert read_movielens(path).n_interactions == 5
 
 
+USERS_100K = b"1|24|M|technician|85711\n2|9|F|other|T8H1N\n7|50|F|writer|1\n"
+USERS_1M = b"1::F::1::10::48067\n2::M::56::16::70072-1\n"
+
+
+def test_100k_tells_gender_age_group_and_occupation(tmp_path: Path) -> None:
+    data = read_movielens(write_folder(tmp_path / "ml", {**files_100k(), "u.user": USERS_100K}))
+    assert data.users.to_dict("list") == {"gender": ["M", "F"], "age": ["18", "1"], "occupation": ["technician", "other"]}
+    assert data.dropped == {}
+
+
+def test_1m_tells_the_codes(tmp_path: Path) -> None:
+    data = read_movielens(write_folder(tmp_path / "ml", {**files_1m(), "users.dat": USERS_1M}))
+    assert data.users.to_dict("list") == {"gender": ["F", "M"], "age": ["1", "56"], "occupation": ["10", "16"]}
+
+
+def test_a_copy_without_the_file_and_10m_tell_nothing(tmp_path: Path) -> None:
+    assert read_movielens(write_folder(tmp_path / "ml", files_1m())).users is None
+    with_tags = {**files_1m(), "users.dat": USERS_1M, "tags.dat": b""}
+    assert read_movielens(write_folder(tmp_path / "ml-10m", with_tags)).users is None
+
+
+@pytest.mark.parametrize(("name", "files"), [("u.user", files_100k), ("users.dat", files_1m)])
+def test_malformed_lines_are_counted_or_refused(tmp_path: Path, name: str, files) -> None:
+    lines = USERS_100K if name == "u.user" else USERS_1M
+    many = lines * 60 + b"nobody\n"
+    data = read_movielens(write_folder(tmp_path / "few", {**files(), name: many}))
+    assert data.dropped == {f"malformed lines in {name}": 1}
+    with pytest.raises(ValueError, match=f"{name}: 1 of .* lines are malformed"):
+        read_movielens(write_folder(tmp_path / "much", {**files(), name: lines + b"nobody\n"}))
+
+
+MOVIES_10M = "1::Toy Story (1995)::Animation|Comedy\n2::Amélie (2001)::Romance\n7::a::b (1999)::Drama\n"
+RATINGS_10M = ["1::2::4.5::20", "1::1::5::10", "2::7::0.5::5", "2::2::3::6", "9::1::1.5::7"]
+
+
+def write_10m(folder: Path, ratings: list[str], tags: bool = True) -> Path:
+    files = {"ratings.dat": "".join(f"{line}\n" for line in ratings), "movies.dat": MOVIES_10M}
+    files |= {"tags.dat": "1::2::x::3\n"} if tags else {}
+    path = folder / "any.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"{DATASETS['ml-10m'].folder}/{name}", content.encode())
+    return path
+
+
+def test_half_stars_and_utf8_titles_are_read(tmp_path: Path) -> None:
+    data = read_movielens(write_10m(tmp_path, RATINGS_10M))
+    assert data.name == "MovieLens 10M"
+    assert data.item_ids.tolist() == [1, 2, 7]
+    assert data.items["title"].tolist() == ["Toy Story (1995)", "Amélie (2001)", "a::b (1999)"]
+    assert data.items["genres"].tolist() == ["Animation|Comedy", "Romance", "Drama"]
+    assert [data.histories[row].tolist() for row in range(3)] == [[0, 1], [2, 1], [0]]
+
+
+def test_min_rating_knows_half_stars(tmp_path: Path) -> None:
+    data = read_movielens(write_10m(tmp_path, RATINGS_10M), min_rating=4.5)
+    assert data.n_interactions == 2
+    assert data.dropped == {"ratings below 4.5": 3}
+
+
+def test_extracted_folder(tmp_path: Path) -> None:
+    with zipfile.ZipFile(write_10m(tmp_path, RATINGS_10M)) as archive:
+        archive.extractall(tmp_path)
+    assert read_movielens(tmp_path / "ml-10M100K").n_interactions == 5
+
+
+@pytest.mark.parametrize("stars", ["0", "5.5", "2.25", "-1", "x"])
+def test_other_ratings_are_malformed(stars: str, tmp_path: Path) -> None:
+    lines = [f"{user}::1::4.5::1" for user in range(200)]
+    data = read_movielens(write_10m(tmp_path, [*lines, f"200::1::{stars}::1"]))
+    assert data.dropped == {"malformed lines in ratings.dat": 1}
+    with pytest.raises(ValueError, match=r"ratings.dat: 1 of 6 lines are malformed"):
+        read_movielens(write_10m(tmp_path, [*RATINGS_10M, f"200::1::{stars}::1"]))
+
+
+def test_without_tags_it_is_taken_for_1m_and_half_stars_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"ratings.dat: 3 of 5 lines are malformed"):
+        read_movielens(write_10m(tmp_path, RATINGS_10M, tags=False))
+
+
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A tiny archive at http://127.0.0.1:<port>/ml-100k.zip, and a cache folder of the test's own."""

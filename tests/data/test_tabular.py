@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 import io
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -304,6 +305,43 @@ def test_absurd_sizes_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(table_file, "MAX_BYTES", 20)
     with pytest.raises(ValueError, match=r"a\.csv is larger than 20 bytes"):
         read_table(path)
+
+
+USERS = "user,job,age\nb,cook,30\na,,40\nz,cook,1\nb,actor,2\n"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    (tmp_path / "visits.csv").write_text("user,item\na,x\nb,x\nc,y\n")
+    return tmp_path / "visits.csv"
+
+
+def test_numbers_are_numbers_and_the_rest_categories(table: Path, tmp_path: Path) -> None:
+    users = read_table(table, users_path=write(tmp_path / "users.csv", USERS)).users
+    assert users["job"].tolist()[1] == "cook"
+    assert pd.isna(users["job"][0])
+    np.testing.assert_array_equal(users["age"], [40, 30, np.nan])
+
+
+def test_parquet_and_another_name_of_the_id_column(table: Path, tmp_path: Path) -> None:
+    pd.DataFrame({"who": ["a", "b"], "age": [1.5, 2.5], "member": [True, False]}).to_parquet(tmp_path / "u.parquet")
+    (tmp_path / "visits.csv").write_text("who,item\na,x\nb,x\n")
+    users = read_table(table, ColumnMapping(user="who", item="item"), users_path=tmp_path / "u.parquet").users
+    assert users["age"].tolist() == [1.5, 2.5]
+    assert users["member"].tolist() == ["true", "false"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name_of,age\na,1\n", "user table users.csv: cannot tell which column holds the user ids"),
+        ("user\na\n", "users.csv has no column beside 'user'"),
+        ("user,age\nQ,1\n", r"column 'user' \('Q', ...\) has none of the user ids \('a', ...\)"),
+    ],
+)
+def test_what_is_wrong_is_named(table: Path, tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_table(table, users_path=write(tmp_path / "users.csv", content))
 
 
 plain_text = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), exclude_characters='"'), min_size=1, max_size=5)
