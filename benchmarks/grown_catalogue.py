@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from sparcode.model.item_table import ItemTable
+from sparcode.model.interaction import ItemTable
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 

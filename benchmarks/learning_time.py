@@ -27,9 +27,8 @@ from sparcode.data.split import Split, split_users
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.runs.machine import machine_facts
-from sparcode.training.epoch_record import EpochRecord
-from sparcode.training.pipeline import fine_tune, ignore_record, preview, train_backbone
-from sparcode.training.trainer import never_stop
+from sparcode.training.epoch_record import EpochRecord, ignore_record, never_stop
+from sparcode.training.pipeline import fine_tune, preview, train_backbone
 
 SETTINGS = ((1, 128), (1, 256), (2, 32), (2, 128), (2, 256), (4, 128))
 QUICK = ((2, 128),)

@@ -6,10 +6,12 @@ The device is no setting of a run: it says where the numbers were computed, not 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -51,3 +53,25 @@ def thread_pool(n_threads: int) -> ThreadPoolExecutor:
 
 # A forked child has the pools but none of their threads.
 os.register_at_fork(after_in_child=thread_pool.cache_clear)
+
+
+def in_chunks(n: int, work: Callable[[int, int], None], least: int = 1) -> None:
+    """Call ``work(start, stop)`` for chunks that make up all n rows, on as many threads as PyTorch may use.
+
+    Unlike numba's own work queue, the pool is safe beside any other thread.
+
+    Parameters
+    ----------
+    n
+        Rows.
+    work
+        Does a chunk; must not need the GIL for long.
+    least
+        Rows per thread below which another thread would cost more than it does.
+    """
+    n_threads = min(torch.get_num_threads(), n // least)
+    if n_threads <= 1:
+        work(0, n)
+        return
+    edges = np.linspace(0, n, n_threads + 1).astype(np.int64).tolist()
+    list(thread_pool(n_threads).map(work, edges[:-1], edges[1:]))

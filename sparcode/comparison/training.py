@@ -23,6 +23,7 @@ from sparcode.retrieval.contract import Retriever, check_k
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.runs.machine import machine_facts
 from sparcode.runs.store import DataFacts, Run
+from sparcode.training.epoch_record import never_stop
 from sparcode.training.pipeline import (
     OnEpoch,
     ShouldStop,
@@ -35,7 +36,6 @@ from sparcode.training.pipeline import (
     train_backbone,
     train_two_tower,
 )
-from sparcode.training.trainer import never_stop
 
 SPARCODE, TWO_TOWER, ALL_TO_ALL, EASE_NAME, POPULARITY = "SparCode (index)", "two-tower", "all-to-all", "EASE", "popularity"
 REGRESSION = "regression"

@@ -12,10 +12,8 @@ from torch import Tensor
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
 from sparcode.device import device_of
-from sparcode.model.batching import QUERY_BLOCK, query_blocks
-from sparcode.model.interaction import INTERACTIONS
-from sparcode.model.item_table import ItemTable
-from sparcode.model.query_batch import QueryBatch
+from sparcode.model.interaction import INTERACTIONS, ItemTable
+from sparcode.model.query_batch import QUERY_BLOCK, QueryBatch, query_blocks
 from sparcode.model.sparse_score import mixture_logits
 from sparcode.model.tokenizer import Tokenizer
 from sparcode.model.trainable import TrainableModel
@@ -69,7 +67,7 @@ class AllToAllModel(TrainableModel):
         tokens = self.tokenizer.query_tokens(queries)
         raw = self.interaction(tokens.vectors, candidates)  # (N, C)
         if self.config.history_tokens:
-            return mixture_logits(raw, tokens.use, 0.0, self.config.link), raw.new_zeros(())
+            return mixture_logits(raw, tokens.weights, 0.0, self.config.link), raw.new_zeros(())
         heads = raw.view(queries.batch_size, self.config.n_tokens, -1)  # (B, T, C)
         logits = torch.relu(heads).sum(1) if self.config.link == "linear" else torch.logsumexp(heads, dim=1)
         return logits, raw.new_zeros(())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sparcode.model.row_chunks import in_chunks
+from sparcode.device import in_chunks
 
 
 class _PairHidden(torch.autograd.Function):

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
+from sparcode.device import in_chunks
 from sparcode.model.code_choice import choose_codes
 from sparcode.model.kmeans import MAX_DISTANCES, nearest_centres
-from sparcode.model.quantizer_base import Quantizer, Served
-from sparcode.model.row_chunks import in_chunks
+from sparcode.model.quantizer_base import PreparedCodebooks, Quantizer
 
 # 4 MiB of float32, so that distances are still in cache when codes are chosen by them.
 SERVED_DISTANCES = 1 << 20
@@ -24,21 +24,21 @@ SERVED_DISTANCES = 1 << 20
 TOKENS_PER_THREAD = 512
 
 
-class _Arrays(NamedTuple):
+class _KernelArrays(NamedTuple):
     """What `choose_codes` needs, made from what is prepared for serving."""
 
-    served: Served
+    prepared: PreparedCodebooks
     doubled: Tensor  # (M, D / M, K), minus two times the codewords
     squares: Tensor  # (M, 1, K), their squared lengths
     codebooks: np.ndarray  # (M, K, D / M)
     factor: np.float32
 
     @classmethod
-    def of(cls, served: Served) -> _Arrays:
-        books = torch.stack(served.codebooks)
-        squares = torch.stack([centres.squares for centres in served.centres])[:, None]
-        factor = np.float32(1 / float(served.minus_temperature))
-        return cls(served, (-2 * books).transpose(1, 2), squares, books.numpy(), factor)
+    def of(cls, prepared: PreparedCodebooks) -> _KernelArrays:
+        books = torch.stack(prepared.codebooks)
+        squares = torch.stack([centres.squares for centres in prepared.centres])[:, None]
+        factor = np.float32(1 / float(prepared.minus_temperature))
+        return cls(prepared, (-2 * books).transpose(1, 2), squares, books.numpy(), factor)
 
 
 class ProductQuantizer(Quantizer):
@@ -56,23 +56,23 @@ class ProductQuantizer(Quantizer):
         if token_dim % config.n_codebooks:
             raise ValueError(f"token_dim={token_dim} must be a multiple of n_codebooks={config.n_codebooks}")
         super().__init__(token_dim // config.n_codebooks, config)
-        self._arrays: _Arrays | None = None
+        self._arrays: _KernelArrays | None = None
 
     def codes_and_weights(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """As `Quantizer.codes_and_weights`; see `served`."""
+        """As `Quantizer.codes_and_weights`; see `code_arrays`."""
         if self._by_loop(tokens):
-            return tuple(torch.from_numpy(part) for part in self.served(tokens))
+            return tuple(torch.from_numpy(part) for part in self.code_arrays(tokens))
         return super().codes_and_weights(tokens)
 
-    def served(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """As `Quantizer.served`; on a CPU by a compiled loop, which sorts far less than PyTorch does.
+    def code_arrays(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """As `Quantizer.code_arrays`; on a CPU by a compiled loop, which sorts far less than PyTorch does.
 
         Distances are rounded otherwise than in `nearest_codes`, so of two codes that are equally near but for rounding another may come
         first.
         """
         if not self._by_loop(tokens):
-            return super().served(tokens)
-        arrays, tokens = self._prepared(), tokens.detach().contiguous()
+            return super().code_arrays(tokens)
+        arrays, tokens = self._kernel_arrays(), tokens.detach().contiguous()
         n_books, size, _ = arrays.codebooks.shape
         n_tokens, width = len(tokens), min(self.config.n_nearest, size**n_books)
         codes, weights = np.empty((n_tokens, width), np.int64), np.empty((n_tokens, width), np.float32)
@@ -88,10 +88,10 @@ class ProductQuantizer(Quantizer):
     def _by_loop(self, tokens: Tensor) -> bool:
         return not self.training and tokens.dtype == torch.float32 and tokens.device.type == "cpu"
 
-    def _prepared(self) -> _Arrays:
-        served = self._serving()
-        if self._arrays is None or self._arrays.served is not served:
-            self._arrays = _Arrays.of(served)
+    def _kernel_arrays(self) -> _KernelArrays:
+        prepared = self._prepared_codebooks()
+        if self._arrays is None or self._arrays.prepared is not prepared:
+            self._arrays = _KernelArrays.of(prepared)
         return self._arrays
 
     def nearest_codes(self, tokens: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class ProductQuantizer(Quantizer):
         return torch.stack([nearest_centres(part, book) for part, book in zip(parts, self.codebooks, strict=True)], dim=1)
 
 
-def _choose(tokens: Tensor, arrays: _Arrays, codes: np.ndarray, weights: np.ndarray) -> None:
+def _choose(tokens: Tensor, arrays: _KernelArrays, codes: np.ndarray, weights: np.ndarray) -> None:
     """Write the nearest codes of (N, D) tokens and their weights, (N, P) each."""
     n_books, _, part = arrays.codebooks.shape
     parts = tokens[None] if n_books == 1 else tokens.view(-1, n_books, part).transpose(0, 1)  # (M, N, D / M)

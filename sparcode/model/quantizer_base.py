@@ -40,8 +40,8 @@ class Quantized(NamedTuple):
     commit_loss: Tensor
 
 
-class Served(NamedTuple):
-    """What is prepared once for serving; `key` tells whether it is still true."""
+class PreparedCodebooks(NamedTuple):
+    """What serving needs of the codebooks, computed once; valid while `key` is that of the parameters."""
 
     key: tuple[int, int, int]
     codebooks: tuple[Tensor, ...]
@@ -72,7 +72,7 @@ class Quantizer(nn.Module, ABC):
         self.log_temperature = nn.Parameter(torch.zeros(()))
         self.register_buffer("usage", torch.ones(n_books, size))  # (M, K) moving average of tokens per codeword and batch
         self.register_buffer("position_sum", torch.zeros(n_books, size, codeword_dim))
-        self._served: Served | None = None
+        self._prepared: PreparedCodebooks | None = None
 
     @abstractmethod
     def nearest_codes(self, tokens: Tensor) -> Tensor:
@@ -136,13 +136,13 @@ class Quantizer(nn.Module, ABC):
             return codes, torch.ones_like(codes, dtype=tokens.dtype)
         if self.training:
             return codes, self._weights(tokens, self.vectors(codes)).detach()
-        prepared = self._serving()
+        prepared = self._prepared_codebooks()
         vectors = torch.embedding(prepared.codebooks[0], codes) if len(prepared.codebooks) == 1 else self.vectors(codes).detach()
         distance = (tokens[:, None] - vectors).square_().sum(-1)  # (N, P)
         return codes, F.softmax(distance.div_(prepared.minus_temperature), dim=1)
 
-    def served(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """The same as arrays: (N, P) int64 and float32."""
+    def code_arrays(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """As `codes_and_weights`, as arrays: (N, P) int64 and float32."""
         codes, weights = self.codes_and_weights(tokens)
         return codes.cpu().numpy(), weights.cpu().numpy()
 
@@ -156,24 +156,24 @@ class Quantizer(nn.Module, ABC):
     def train(self, mode: bool = True) -> Quantizer:
         """Switch to training or evaluation mode; what was prepared for serving is forgotten before codewords can move."""
         if mode:
-            self._served = None
+            self._prepared = None
         return super().train(mode)
 
     def _centres(self, book: int) -> Centres:
         """Codewords of a codebook, prepared for distances; while serving only once."""
         if self.training:
             return Centres.of(self.codebooks[book].detach())
-        return self._serving().centres[book]
+        return self._prepared_codebooks().centres[book]
 
-    def _serving(self) -> Served:
+    def _prepared_codebooks(self) -> PreparedCodebooks:
         codebooks, log_temperature = self.codebooks, self.log_temperature
         # Versions tell of changes made in evaluation mode. They would not be enough: PyTorch's fused optimizers do not count theirs.
         key = (codebooks.data_ptr(), codebooks._version, log_temperature._version)
-        served = self._served
-        if served is None or served.key != key:
+        prepared = self._prepared
+        if prepared is None or prepared.key != key:
             books = tuple(codebooks.detach())
-            served = self._served = Served(key, books, [Centres.of(book) for book in books], -log_temperature.detach().exp())
-        return served
+            prepared = self._prepared = PreparedCodebooks(key, books, [Centres.of(book) for book in books], -log_temperature.detach().exp())
+        return prepared
 
     def decompose(self, codes: Tensor) -> Tensor:
         """Codeword indices of composite codes: (...) int64 -> (..., M) int64."""

@@ -1,7 +1,8 @@
-"""Queries as tensors."""
+"""Queries as tensors, and queries cut into blocks so that evaluation never holds more than a block of intermediate results."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from sparcode.data.interactions import Histories
+
+QUERY_BLOCK = 1024
 
 
 class QueryBatch(NamedTuple):
@@ -44,3 +47,12 @@ class QueryBatch(NamedTuple):
     def lengths(self) -> Tensor:
         """(B,) int64, items per query."""
         return torch.diff(self.offsets)
+
+
+def query_blocks(queries: Histories, block: int = QUERY_BLOCK) -> Iterator[Histories]:
+    """Cut queries into consecutive blocks, without a copy where one block holds all; no queries give one empty block."""
+    if len(queries) <= block:
+        yield queries
+        return
+    for start in range(0, len(queries), block):
+        yield queries.take(np.arange(start, min(start + block, len(queries))))

@@ -13,9 +13,8 @@ from sparcode.config import QuantizerConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.device import device_of
 from sparcode.model.all_to_all import AllToAllModel
-from sparcode.model.batching import query_blocks
 from sparcode.model.quantizer import ProductQuantizer
-from sparcode.model.query_batch import QueryBatch
+from sparcode.model.query_batch import QueryBatch, query_blocks
 from sparcode.model.residual_quantizer import ResidualQuantizer
 from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
 from sparcode.model.trainable import TrainableModel, UsedCodes
@@ -148,18 +147,18 @@ class SparCodeModel(TrainableModel):
         tokens = self.backbone.tokenizer.query_tokens(queries)
         quantized = self.quantizer(tokens.vectors)
         if quantized.codes.shape[1] == 1:
-            vectors, equal, use = quantized.quantized, quantized.codes[:, 0], tokens.use  # (N, D), (N,)
+            vectors, equal, weights = quantized.quantized, quantized.codes[:, 0], tokens.weights  # (N, D), (N,)
         else:
             distinct, columns = quantized.codes.unique(return_inverse=True)
             vectors, equal = self.quantizer.vectors(distinct), None  # (U, D)
-            use = self._code_use(tokens.use, columns, quantized.weights)
+            weights = self._code_weights(tokens.weights, columns, quantized.weights)
         raw = self.backbone.interaction(vectors, candidates, equal)
         commitment = self.quantizer.config.commitment_weight * quantized.commit_loss
-        return mixture_logits(raw, use, self.tau.to(raw.dtype), self.link), commitment
+        return mixture_logits(raw, weights, self.tau.to(raw.dtype), self.link), commitment
 
-    def _code_use(self, use: WeightedTokens, columns: Tensor, weights: Tensor) -> WeightedTokens:
-        """Codes of queries that use tokens with (N, P) codes; with history tokens each code once, for many of them share codes."""
-        of_codes = use.through(columns, weights)
+    def _code_weights(self, of_tokens: WeightedTokens, columns: Tensor, weights: Tensor) -> WeightedTokens:
+        """Codes of queries whose tokens have (N, P) codes; with history tokens each code once, for many of them share codes."""
+        of_codes = of_tokens.through(columns, weights)
         return of_codes if self.backbone.tokenizer.history is None else of_codes.merged()
 
     @torch.inference_mode()
@@ -180,15 +179,15 @@ class SparCodeModel(TrainableModel):
         if tokenizer.history is None:
             heads = [self._encoded_heads(block) for block in blocks]
             return heads[0] if len(heads) == 1 else tuple(np.concatenate(parts) for parts in zip(*heads, strict=True))
-        uses = [self._encoded(block) for block in blocks]
-        width = max(int(torch.diff(use.offsets).max()) if len(use.offsets) > 1 else 0 for use in uses)
-        rows = [use.padded(width) for use in uses]
+        encoded = [self._encoded(block) for block in blocks]
+        width = max(int(torch.diff(part.offsets).max()) if len(part.offsets) > 1 else 0 for part in encoded)
+        rows = [part.padded(width) for part in encoded]
         return torch.cat([codes for codes, _ in rows]).cpu().numpy(), torch.cat([weights for _, weights in rows]).cpu().numpy()
 
     def _encoded_heads(self, queries: QueryBatch) -> tuple[np.ndarray, np.ndarray]:
         """Codes and weights where heads are all there is: every query has as many, so nothing is gathered, merged or padded."""
         tokens = self.backbone.tokenizer(queries)  # (B, T, D)
-        codes, weights = self.quantizer.served(tokens.flatten(0, 1))  # (B * T, P)
+        codes, weights = self.quantizer.code_arrays(tokens.flatten(0, 1))  # (B * T, P)
         shape = (tokens.shape[0], tokens.shape[1] * codes.shape[1])
         return codes.reshape(shape), weights.reshape(shape)
 
@@ -196,8 +195,8 @@ class SparCodeModel(TrainableModel):
         tokens = self.backbone.tokenizer.query_tokens(queries)
         codes, weights = self.quantizer.codes_and_weights(tokens.vectors)
         distinct, columns = codes.unique(return_inverse=True)
-        use = self._code_use(tokens.use, columns, weights)
-        return use._replace(columns=distinct[use.columns])
+        of_codes = self._code_weights(tokens.weights, columns, weights)
+        return of_codes._replace(columns=distinct[of_codes.columns])
 
     @torch.no_grad()
     def score_codes(self, codes: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:

@@ -25,14 +25,14 @@ def apply_link(raw: Tensor, link: Link) -> Tensor:
     return raw.clamp(max=LARGEST_RAW).exp() if link == "exp" else raw
 
 
-def sparse_score(raw: Tensor, use: WeightedTokens, threshold: float | Tensor, link: Link) -> Tensor:
+def sparse_score(raw: Tensor, weights: WeightedTokens, threshold: float | Tensor, link: Link) -> Tensor:
     """Sparse scores of a batch.
 
     Parameters
     ----------
     raw
         (U, C) raw outputs of U distinct tokens or codes.
-    use
+    weights
         Which tokens or codes a query uses, with weights w; a repeated one counts as often as it stands there.
     threshold
         tau, in units of E.
@@ -44,10 +44,10 @@ def sparse_score(raw: Tensor, use: WeightedTokens, threshold: float | Tensor, li
     Tensor
         (B, C) float32, not negative.
     """
-    return use.mix(F.relu(apply_link(raw, link) - threshold))
+    return weights.mix(F.relu(apply_link(raw, link) - threshold))
 
 
-def mixture_logits(raw: Tensor, use: WeightedTokens, threshold: float | Tensor, link: Link) -> Tensor:
+def mixture_logits(raw: Tensor, weights: WeightedTokens, threshold: float | Tensor, link: Link) -> Tensor:
     """Logits for the softmax loss: y for the linear link, log y for the exp link (computed without overflow).
 
     The exp link is trained with every score kept (tau = 0): gradients reach items below the threshold too, and the threshold that is set
@@ -55,7 +55,7 @@ def mixture_logits(raw: Tensor, use: WeightedTokens, threshold: float | Tensor, 
 
     Parameters
     ----------
-    raw, use, threshold, link
+    raw, weights, threshold, link
         As for `sparse_score`.
 
     Returns
@@ -64,7 +64,7 @@ def mixture_logits(raw: Tensor, use: WeightedTokens, threshold: float | Tensor, 
         (B, C) float32.
     """
     if link == "linear":
-        return sparse_score(raw, use, threshold, link)
+        return sparse_score(raw, weights, threshold, link)
     # Per item, so that a score far below another item's largest one still has a logarithm and a gradient.
     highest = raw.detach().amax(dim=0)  # (C,)
-    return torch.log(use.mix((raw - highest).exp()) + 1e-30) + highest
+    return torch.log(weights.mix((raw - highest).exp()) + 1e-30) + highest

@@ -1,4 +1,9 @@
-"""Tokenizer: a query (an interaction history) becomes T tokens of D dimensions (SparCode, arXiv 2311.18213)."""
+"""Tokenizer: a query (an interaction history) becomes T tokens of D dimensions (SparCode, arXiv 2311.18213).
+
+Beside them the latest items of a history can be tokens of their own: the heads say what a query is like as a whole, the item a user has
+just read says which sequel comes next. A history token depends on its item alone, so an item's codes are the same in every query. A gate
+says how much the item counts for this query: ``w = exp(bias_item + key_item . G hidden)``. The index serves such weights as any others.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,18 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sparcode.config import ModelConfig
-from sparcode.model.history_tokens import HistoryTokens
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.query_encoder import ENCODERS
 from sparcode.model.weighted_tokens import WeightedTokens
+
+GATE_DIM = 32
+# Unit vectors score within 1 of each other: too flat a distribution over a catalogue to start from.
+FIRST_LENGTH = 4.0
+# exp(8) to exp(-8): one item may count as much as all others together, and none leaves the range of a float32 sum.
+LARGEST_GATE = 8.0
 
 
 class QueryTokens(NamedTuple):
@@ -21,12 +32,62 @@ class QueryTokens(NamedTuple):
     ----------
     vectors
         (N, D) float32: the heads' tokens, query by query, then the tokens of the history items in use.
-    use
+    weights
         Heads count 1, as in the paper; history items as their gates say.
     """
 
     vectors: Tensor
-    use: WeightedTokens
+    weights: WeightedTokens
+
+
+class HistoryTokens(nn.Module):
+    """A token and a gate per item.
+
+    Parameters
+    ----------
+    n_items
+        I.
+    config
+        Sizes; `history_tokens` of a query's latest items are used.
+    """
+
+    def __init__(self, n_items: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.latest = config.history_tokens
+        self.tokens = nn.Embedding(n_items, config.token_dim)
+        self.gate_key = nn.Embedding(n_items, GATE_DIM)
+        self.gate_bias = nn.Parameter(torch.zeros(n_items))
+        # Zero: every item counts as much as a head at first, whatever the query.
+        self.gate_query = nn.Parameter(torch.zeros(GATE_DIM, config.hidden_dim))
+
+    def forward(self, queries: QueryBatch, hidden: Tensor) -> tuple[Tensor, WeightedTokens]:
+        """Tokens of the items in use, each once.
+
+        Parameters
+        ----------
+        queries
+            B queries.
+        hidden
+            (B, H) float32 of the query encoder.
+
+        Returns
+        -------
+        tuple
+            (U, D) float32 tokens, and which of them each query uses with which weight.
+        """
+        lengths = queries.lengths
+        rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+        place_from_end = queries.offsets[1:][rows] - torch.arange(len(rows), device=rows.device)
+        latest = place_from_end <= self.latest
+        items, rows = queries.items[latest], rows[latest]
+        distinct, columns = items.unique(return_inverse=True)
+        # Unlike plain indexing, an embedding adds gradients up in the same order every time.
+        asked = F.embedding(rows, F.linear(hidden, self.gate_query))  # (n, GATE_DIM)
+        bias = F.embedding(items, self.gate_bias[:, None])[:, 0]
+        gate = (self.gate_key(items) * asked).sum(1) + bias
+        weights = gate.clamp(-LARGEST_GATE, LARGEST_GATE).exp()
+        offsets = F.pad(lengths.clamp(max=self.latest).cumsum(0), (1, 0))
+        return self.tokens(distinct), WeightedTokens(columns, weights, offsets)
 
 
 class Tokenizer(nn.Module):
@@ -66,12 +127,12 @@ class Tokenizer(nn.Module):
         hidden = self.encoder(queries)
         heads = self._heads(hidden).flatten(0, 1)  # (B * T, D)
         columns = torch.arange(len(heads), device=heads.device).view(-1, self.n_tokens)
-        use = WeightedTokens.rectangular(columns, torch.ones_like(columns, dtype=heads.dtype))
+        weights = WeightedTokens.rectangular(columns, torch.ones_like(columns, dtype=heads.dtype))
         if self.history is None:
-            return QueryTokens(heads, use)
+            return QueryTokens(heads, weights)
         vectors, of_history = self.history(queries, hidden)
         shifted = of_history._replace(columns=of_history.columns + len(heads))
-        return QueryTokens(torch.cat([heads, vectors]), use.beside(shifted))
+        return QueryTokens(torch.cat([heads, vectors]), weights.beside(shifted))
 
     def _heads(self, hidden: Tensor) -> Tensor:
         return self.heads(hidden).view(-1, self.n_tokens, self.token_dim)  # (B, T, D)

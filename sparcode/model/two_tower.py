@@ -8,9 +8,8 @@ from torch import Tensor
 
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
-from sparcode.model.batching import query_blocks
-from sparcode.model.item_table import ItemTable
-from sparcode.model.query_batch import QueryBatch
+from sparcode.model.interaction import ItemTable
+from sparcode.model.query_batch import QueryBatch, query_blocks
 from sparcode.model.tokenizer import Tokenizer
 from sparcode.model.trainable import TrainableModel
 

@@ -52,13 +52,7 @@ class WeightedTokens(NamedTuple):
         return columns, weights
 
     def through(self, columns: Tensor, weights: Tensor) -> WeightedTokens:
-        """The use of what the numbers stand for: number n stands for (P,) `columns` ``columns[n]`` with `weights` ``weights[n]``.
-
-        Parameters
-        ----------
-        columns, weights
-            (N, P) int64 and float32.
-        """
+        """Replace each number n by the P numbers ``columns[n]`` with weights ``weights[n]``; both are (N, P), int64 and float32."""
         weights = self.weights[:, None] * F.embedding(self.columns, weights)  # (n, P)
         return WeightedTokens(columns[self.columns].flatten(), weights.flatten(), self.offsets * columns.shape[1])
 

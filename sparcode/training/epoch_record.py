@@ -1,7 +1,8 @@
-"""What is kept of an epoch of training."""
+"""What training tells its caller after each epoch, and what it asks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -38,3 +39,16 @@ class EpochRecord(NamedTuple):
     revived: int
     train_seconds: float
     stopped: bool
+
+
+OnEpoch = Callable[[EpochRecord], None]
+ShouldStop = Callable[[], bool]
+
+
+def ignore_record(record: EpochRecord) -> None:
+    """The default `OnEpoch`."""
+
+
+def never_stop() -> bool:
+    """The default `ShouldStop`."""
+    return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
@@ -21,19 +19,13 @@ from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.trainable import TrainableModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.sparse import SparseRetriever
-from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
 from sparcode.training.spectral_start import start_spectrally
 from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
-from sparcode.training.trainer import Trainer, fit, never_stop, validation_recall
+from sparcode.training.trainer import Trainer, fit, validation_recall
 
 TEACHER_MAX_ITEMS = 10_000
 _WITH_ITEMS, _WITH_USERS = ("items", "both"), ("users", "both")
-OnEpoch = Callable[[EpochRecord], None]
-ShouldStop = Callable[[], bool]
-
-
-def ignore_record(record: EpochRecord) -> None:
-    """The default `on_epoch`: nobody watches."""
 
 
 def check_side_features(split: Split, config: ModelConfig) -> None:

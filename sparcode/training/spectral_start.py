@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, diags_array
 
 from sparcode.data.interactions import Histories
 from sparcode.model.all_to_all import AllToAllModel
-from sparcode.model.history_tokens import FIRST_LENGTH
+from sparcode.model.tokenizer import FIRST_LENGTH
 from sparcode.model.two_tower import TwoTowerModel
 
 # Extra directions and passes of the randomised range finder; more change recall by less than a seed does.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -18,12 +18,11 @@ from sparcode.data.split import EvaluationSet
 from sparcode.device import device_of
 from sparcode.metrics.codes import dead_share, perplexity
 from sparcode.metrics.ranking import recall_at_k
-from sparcode.model.batching import query_blocks
 from sparcode.model.initialisation import seed_dropout
-from sparcode.model.query_batch import QueryBatch
+from sparcode.model.query_batch import QueryBatch, query_blocks
 from sparcode.model.trainable import TrainableModel
 from sparcode.retrieval.top_k import top_k
-from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
 from sparcode.training.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
 from sparcode.training.negatives import NegativeSampler
 from sparcode.training.teachers import Teacher
@@ -34,11 +33,6 @@ STATISTICS_QUERIES = 1024
 
 class DivergenceError(RuntimeError):
     """The loss, or its gradient, is no longer finite."""
-
-
-def never_stop() -> bool:
-    """The default `should_stop`."""
-    return False
 
 
 class Trainer:
@@ -93,7 +87,7 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(model.parameter_groups(config), weight_decay=config.weight_decay, fused=True)
         self._first_rates = [group["lr"] for group in self._optimizer.param_groups]
 
-    def train_epoch(self, should_stop: Callable[[], bool] = never_stop) -> EpochRecord:
+    def train_epoch(self, should_stop: ShouldStop = never_stop) -> EpochRecord:
         """Go once through all users.
 
         Parameters
@@ -220,8 +214,8 @@ def validation_recall(model: TrainableModel, validation: EvaluationSet) -> float
 def fit(
     trainer: Trainer,
     validation: EvaluationSet,
-    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
-    should_stop: Callable[[], bool] = never_stop,
+    on_epoch: OnEpoch = ignore_record,
+    should_stop: ShouldStop = never_stop,
 ) -> list[EpochRecord]:
     """Train up to the trainer's epochs and leave the model at its best checkpoint by validation recall.
 

@@ -7,8 +7,8 @@ import torch
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet, Split
-from sparcode.model.history_tokens import HistoryTokens
 from sparcode.model.query_batch import QueryBatch
+from sparcode.model.tokenizer import HistoryTokens
 from sparcode.retrieval.exact import SparseDirectScorer
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.pipeline import build_run_index, fine_tune, preview, train_backbone

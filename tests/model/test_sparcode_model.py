@@ -117,7 +117,7 @@ def test_encoding_heads_alone_is_bit_for_bit_the_general_encoding(n_nearest: int
         codes, weights = network.encode(asked)
         with torch.inference_mode():
             tokens = network.backbone.tokenizer.query_tokens(QueryBatch.from_histories(asked))
-            use = tokens.use.through(*network.quantizer.codes_and_weights(tokens.vectors))
+            use = tokens.weights.through(*network.quantizer.codes_and_weights(tokens.vectors))
             expected_codes, expected_weights = use.padded(2 * n_nearest)
         np.testing.assert_array_equal(codes, expected_codes.numpy())
         np.testing.assert_array_equal(weights, expected_weights.numpy())

@@ -8,9 +8,9 @@ import pytest
 
 from app.models.live_tuning import fine_tune_within
 from sparcode.config import RunConfig
-from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.epoch_record import EpochRecord, never_stop
 from sparcode.training.pipeline import fine_tune, preview
-from sparcode.training.trainer import never_stop, validation_recall
+from sparcode.training.trainer import validation_recall
 from tests.tiny import CONFIG, changed, tiny_backbone, tiny_split
 
 N_BATCHES = math.ceil(len(tiny_split().train) / CONFIG.training.batch_size)
