@@ -4,8 +4,10 @@ import faiss
 import numpy as np
 import pytest
 
+from sparcode.index import kernels
 from sparcode.retrieval.exact import ExactRetriever
 from sparcode.retrieval.faiss import FaissRetriever, search_width
+from sparcode.retrieval.filters import ItemFilter
 from tests.fakes import VectorTable
 from tests.retrieval.tables import N_ITEMS, colours, some_queries
 
@@ -106,6 +108,32 @@ def test_hnsw_passes_over_seen_items_or_asks_for_more_with_the_same_result() -> 
         np.testing.assert_array_equal(alone, items)
         seen = queries.items[queries.indptr[row] : queries.indptr[row + 1]]
         assert not np.isin(items, seen).any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("hnsw", {"ef_search": 1000}),
+        ("hnsw", {"ef_search": 1000, "exclude": "selector"}),
+        ("ivfflat", {"n_lists": 20, "n_probe": 20}),
+    ],
+)
+def test_a_filter_is_applied_within_faiss(kind: str, params: dict[str, int | str]) -> None:
+    vectors, queries = uneven_vectors(), some_queries(20, n_items=3000)
+    queries = queries.take(np.flatnonzero(queries.lengths))
+    only = ItemFilter(3000, allow=np.random.default_rng(7).choice(3000, 300, replace=False))
+    # Asking for more and leaving out what is not allowed would need ten times as many.
+    found = FaissRetriever(vectors, kind, params).retrieve(queries, 20, only).item_ids
+    exact = ExactRetriever(vectors).retrieve(queries, 20, only).item_ids
+    assert (found >= 0).all()
+    assert np.mean([np.isin(best, row).mean() for best, row in zip(exact, found, strict=True)]) > 0.9
+
+
+def test_a_search_uses_the_code_compiled_by_the_warm_up() -> None:
+    kernels.warm_up()
+    n_compiled = len(kernels.best_unseen.signatures)
+    FaissRetriever(VectorTable(colours(N_ITEMS))).retrieve(some_queries(3), 5, ItemFilter(N_ITEMS, deny=[1]))
+    assert len(kernels.best_unseen.signatures) == n_compiled
 
 
 def test_codes_ranked_again_by_whole_vectors_find_more() -> None:
