@@ -20,21 +20,7 @@ from sparcode.model.trainable import TrainableModel
 
 
 class AllToAllModel(TrainableModel):
-    """Tokenizer and interaction network, scores summed over tokens.
-
-    Parameters
-    ----------
-    n_items
-        I.
-    config
-        Shapes.
-    dropout
-        Dropout of the query encoder.
-    n_features
-        Side features per user; 0 for none.
-    item_features
-        (I, F) float32 side features of items; None for none.
-    """
+    """Tokenizer and interaction network, scores summed over tokens; `item_features` are (I, F) float32, None for none."""
 
     def __init__(
         self, n_items: int, config: ModelConfig, dropout: float = 0.0, n_features: int = 0, item_features: Tensor | None = None
@@ -54,8 +40,6 @@ class AllToAllModel(TrainableModel):
 
         Parameters
         ----------
-        queries
-            B queries.
         candidates
             (C,) int64 items to score; None scores all.
 
@@ -78,13 +62,9 @@ class AllToAllModel(TrainableModel):
 
         Parameters
         ----------
-        queries
-            Training queries.
         limit
             The heads' tokens of a seeded choice of queries, at most about so many; the tokens of all these queries' history items come
             on top.
-        seed
-            Seed of the choice.
         """
         n_queries = max(1, limit // self.config.n_tokens)
         if len(queries) > n_queries:

@@ -14,8 +14,6 @@ def initialise(model: nn.Module, seed: int) -> None:
 
     Parameters
     ----------
-    model
-        Changed in place.
     seed
         Same architecture and seed, same weights.
     """

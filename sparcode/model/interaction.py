@@ -23,8 +23,6 @@ class ItemTable(nn.Module):
 
     Parameters
     ----------
-    n_items
-        I.
     dim
         D.
     features
@@ -56,14 +54,7 @@ class ItemTable(nn.Module):
 class DotInteraction(nn.Module):
     """``E = token . item + bias``: two-tower's score, here per token.
 
-    Parameters
-    ----------
-    n_items
-        I.
-    config
-        Sizes.
-    item_features
-        (I, F) float32 side features; None for none.
+    `item_features` is (I, F) float32; None for none.
     """
 
     def __init__(self, n_items: int, config: ModelConfig, item_features: Tensor | None = None) -> None:

@@ -56,8 +56,6 @@ def assignment_sums(points: Tensor, assigned: Tensor, size: int) -> tuple[Tensor
         (N, D) float32.
     assigned
         (N,) int64, the centre of each point.
-    size
-        K, centres.
 
     Returns
     -------
@@ -75,12 +73,8 @@ def kmeans(points: Tensor, size: int, iterations: int, generator: torch.Generato
     ----------
     points
         (N, D) float32, N at least 1. With fewer points than centres some centres repeat with a little noise.
-    size
-        K, centres.
     iterations
         Lloyd iterations; 0 leaves the centres at points chosen at random.
-    generator
-        Chooses the points.
 
     Returns
     -------

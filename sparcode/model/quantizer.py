@@ -48,8 +48,6 @@ class ProductQuantizer(Quantizer):
     ----------
     token_dim
         D, a multiple of M.
-    config
-        Sizes and rates.
     """
 
     def __init__(self, token_dim: int, config: QuantizerConfig) -> None:

@@ -59,8 +59,6 @@ class Quantizer(nn.Module, ABC):
     ----------
     codeword_dim
         Dimensions of a codeword.
-    config
-        Sizes and rates.
     """
 
     def __init__(self, codeword_dim: int, config: QuantizerConfig) -> None:
@@ -98,8 +96,6 @@ class Quantizer(nn.Module, ABC):
         ----------
         tokens
             (N, D) float32, N at least 1; with fewer tokens than codewords some codewords repeat with a little noise.
-        seed
-            Seed of the k-means start.
         """
         generator = torch.Generator().manual_seed(seed)
         size = self.config.codebook_size

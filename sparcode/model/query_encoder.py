@@ -122,21 +122,12 @@ class _AttentionBlock(nn.Module):
 
 
 def latest_items(queries: QueryBatch, max_history: int, table: Tensor) -> tuple[Tensor, Tensor]:
-    """Embeddings of the newest items of every query, oldest first, padded at the end with zeros.
-
-    Parameters
-    ----------
-    queries
-        B queries.
-    max_history
-        Items kept per query.
-    table
-        (I, H) embeddings.
+    """Embeddings of each query's newest `max_history` items, by an (I, H) table; oldest first, zeros at the end.
 
     Returns
     -------
     tuple of Tensor
-        (B, L, H) embeddings with L at least 1, and (B,) int64 items kept.
+        (B, L, H) embeddings with L at least 1, and (B,) int64 items per query.
     """
     lengths = queries.lengths.clamp(max=max_history)
     rows = torch.repeat_interleave(torch.arange(queries.batch_size, device=lengths.device), queries.lengths)

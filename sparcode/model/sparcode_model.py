@@ -41,8 +41,6 @@ class SparCodeModel(TrainableModel):
     ----------
     backbone
         Tokenizer and interaction network; owned by this model from here on.
-    config
-        The quantizer's settings.
     """
 
     def __init__(self, backbone: AllToAllModel, config: QuantizerConfig) -> None:
@@ -62,14 +60,10 @@ class SparCodeModel(TrainableModel):
         ----------
         backbone
             Copied, so that it can start other previews.
-        config
-            The quantizer's settings.
         queries
             Training queries whose tokens the codebooks are fitted to.
         density
             Share of scores the threshold keeps.
-        seed
-            Seed of k-means.
         """
         model = cls(copy.deepcopy(backbone), config).to(device_of(backbone))
         limit = max(TOKEN_SAMPLE, TOKENS_PER_CODEWORD * config.codebook_size)
@@ -134,8 +128,6 @@ class SparCodeModel(TrainableModel):
 
         Parameters
         ----------
-        queries
-            B queries.
         candidates
             (C,) int64 items to score; None scores all.
 
@@ -255,8 +247,6 @@ class SparCodeModel(TrainableModel):
             sample.
         density
             Share in (0, 1]; 1 keeps every score.
-        seed
-            Seed of the sample.
 
         Raises
         ------

@@ -34,10 +34,6 @@ def sparse_score(raw: Tensor, weights: WeightedTokens, threshold: float | Tensor
         (U, C) raw outputs of U distinct tokens or codes.
     weights
         Which tokens or codes a query uses, with weights w; a repeated one counts as often as it stands there.
-    threshold
-        tau, in units of E.
-    link
-        See the module.
 
     Returns
     -------

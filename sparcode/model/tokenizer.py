@@ -45,8 +45,6 @@ class HistoryTokens(nn.Module):
 
     Parameters
     ----------
-    n_items
-        I.
     config
         Sizes; `history_tokens` of a query's latest items are used.
     """
@@ -65,8 +63,6 @@ class HistoryTokens(nn.Module):
 
         Parameters
         ----------
-        queries
-            B queries.
         hidden
             (B, H) float32 of the query encoder.
 
@@ -91,19 +87,7 @@ class HistoryTokens(nn.Module):
 
 
 class Tokenizer(nn.Module):
-    """Query encoder and T linear heads, queries -> (B, T, D); beside them the latest history items, where the settings ask for them.
-
-    Parameters
-    ----------
-    n_items
-        I.
-    config
-        Encoder and shapes.
-    dropout
-        Dropout of the encoder.
-    n_features
-        Side features per user; 0 for none.
-    """
+    """Query encoder and T linear heads, queries -> (B, T, D); beside them the latest history items, where the settings ask for them."""
 
     def __init__(self, n_items: int, config: ModelConfig, dropout: float, n_features: int = 0) -> None:
         super().__init__()

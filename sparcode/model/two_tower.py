@@ -17,18 +17,7 @@ from sparcode.model.trainable import TrainableModel
 class TwoTowerModel(TrainableModel):
     """SparCode's query encoder with one head, item vectors and an item bias.
 
-    Parameters
-    ----------
-    n_items
-        I.
-    config
-        Shapes; `n_tokens` and `history_tokens` are not used, the query is one vector.
-    dropout
-        Dropout of the query encoder.
-    n_features
-        Side features per user; 0 for none.
-    item_features
-        (I, F) float32 side features of items; None for none.
+    `n_tokens` and `history_tokens` of the settings are not used. `item_features` are (I, F) float32, None for none.
     """
 
     def __init__(

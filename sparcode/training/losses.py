@@ -17,11 +17,6 @@ def softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         (B, C) float32.
     rows, columns
         (n,) int64: query and candidate of every target, no pair twice.
-
-    Returns
-    -------
-    Tensor
-        Scalar.
     """
     # Normalisers are counted rather than gathered per target: gradients of repeated gathers add up in no fixed order.
     counts = torch.bincount(rows, minlength=len(logits))
@@ -43,11 +38,6 @@ def distilled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, teache
         (B, C) float32, each row a distribution.
     weight
         Share of the teacher, in [0, 1]; 0 is `softmax_loss`.
-
-    Returns
-    -------
-    Tensor
-        Scalar.
     """
     counts = torch.bincount(rows, minlength=len(logits))
     soft = (counts * (teacher * logits).sum(dim=1)).sum()
@@ -67,8 +57,6 @@ def sampled_softmax_loss(logits: Tensor, rows: Tensor, columns: Tensor, n_negati
         (B, C) float32; the first `n_negatives` columns are the shared negatives, the rest are targets of the batch.
     rows, columns
         (n,) int64: query and candidate of every target, no pair twice; columns at or past `n_negatives`.
-    n_negatives, n_items
-        Shared negatives, catalogue size.
 
     Returns
     -------

@@ -60,8 +60,6 @@ class NegativeSampler:
 
         Parameters
         ----------
-        targets
-            The users of the batch.
         rng
             Draws the negatives; not used for ``"batch"``.
         """

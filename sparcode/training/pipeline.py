@@ -62,8 +62,6 @@ def train_backbone(
 
     Parameters
     ----------
-    split
-        Training and validation users.
     config
         The run's settings; `quantizer` and `index` play no part.
     on_epoch, should_stop
@@ -132,17 +130,6 @@ def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig,
 
     Scores down to the floor are stored, the share `floor_density` of all or down to the model's own threshold if that is lower, so that
     the threshold can move without a rebuild.
-
-    Parameters
-    ----------
-    model
-        The trained model.
-    train
-        Training queries.
-    config
-        Floor and block size.
-    should_stop
-        Asked between blocks.
     """
     codes = np.unique(model.encode(train)[0])
     floor = min(floor_for_density(model, codes, config.floor_density, config.block_codes), model.threshold)
@@ -154,8 +141,6 @@ def serve(model: SparCodeModel, index: InvertedIndex, config: IndexConfig, cut: 
 
     Parameters
     ----------
-    model, index
-        Of the run.
     config
         Layout of the postings, and what to do with codes without a list.
     cut

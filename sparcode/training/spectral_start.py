@@ -30,10 +30,6 @@ def start_spectrally(model: AllToAllModel | TwoTowerModel, histories: Histories,
     ----------
     model
         An initialised model, changed in place.
-    histories
-        Training users' histories.
-    seed
-        Seed of the randomised decomposition.
     """
     history = model.tokenizer.history
     tables = [(model.items.embedding.weight, 1.0), (model.tokenizer.encoder.embedding.weight, 1.0)]
@@ -59,8 +55,6 @@ def singular_item_vectors(histories: Histories, dim: int, seed: int) -> np.ndarr
     ----------
     histories
         B histories over I items.
-    dim
-        Directions wanted.
     seed
         Seed of the randomised range finder (Halko et al., arXiv 0909.4061, algorithm 4.4).
 

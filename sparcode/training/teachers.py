@@ -46,8 +46,6 @@ class EaseTeacher:
         (I, I) float32 item-to-item weights; the sum of a query's rows is its score of every item.
     scale
         Factor on the scores before the softmax.
-    device
-        Where the weights are kept.
     """
 
     def __init__(self, weights: np.ndarray, scale: float, device: torch.device) -> None:

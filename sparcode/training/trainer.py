@@ -43,12 +43,6 @@ class Trainer:
 
     Parameters
     ----------
-    model
-        See there.
-    histories
-        Training users' histories.
-    config
-        Rates, sizes, seed.
     total_epochs
         Length of the cosine along which the step size falls (see `schedule`).
     in_time
@@ -220,17 +214,7 @@ def fit(
     """Train up to the trainer's epochs and leave the model at its best checkpoint by validation recall.
 
     Where the model's start is a checkpoint (a SparCode model's preview), training never ends below where it began on the validation users.
-
-    Parameters
-    ----------
-    trainer
-        The model and its training data.
-    validation
-        Chooses the checkpoint; training stops after `patience` epochs without a better one.
-    on_epoch
-        Called with every record, recall filled in.
-    should_stop
-        Asked between batches.
+    Training stops after `patience` epochs without a better one, or when `should_stop`, asked between batches, says so.
 
     Returns
     -------
