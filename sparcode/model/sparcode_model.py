@@ -28,7 +28,7 @@ HEADS_PER_ITEM = 0.4
 # Codes meet the items in blocks of so many scores (512 KiB), so that what the network makes in between stays in cache and is small whatever
 # the catalogue's size. A block has at least as many items as the first bound, or calls would cost more than work; where items were chosen,
 # at most as many as the second, because their vectors are copied.
-ITEM_BLOCK_SCORES, MIN_ITEM_BLOCK, MAX_ITEM_BLOCK = 1 << 17, 1 << 10, 1 << 13
+ITEM_BLOCK_SCORES, MIN_ITEM_BLOCK = 1 << 17, 1 << 10
 # 128 MiB of float32, however large the catalogue.
 MAX_SAMPLED_SCORES = 1 << 25
 QUANTIZERS = {"product": ProductQuantizer, "residual": ResidualQuantizer}
@@ -191,31 +191,17 @@ class SparCodeModel(TrainableModel):
         return of_codes._replace(columns=distinct[of_codes.columns])
 
     @torch.no_grad()
-    def score_codes(self, codes: np.ndarray, items: np.ndarray | None = None) -> np.ndarray:
-        """Scores E of codes against items, before the threshold.
+    def score_codes(self, codes: np.ndarray) -> np.ndarray:
+        """Scores E of codes (n,) int64 against all items, before the threshold: (n, I) float32.
 
-        Parameters
-        ----------
-        codes
-            (n,) int64.
-        items
-            (m,) int64; None scores all I.
-
-        Returns
-        -------
-        np.ndarray
-            (n, m) or (n, I) float32. The last bit of a score may depend on what else is scored in the same call.
+        The last bit of a score may depend on what else is scored in the same call.
         """
         vectors = self._vectors(codes)
-        n_scored = self.n_items if items is None else len(items)
         step = max(MIN_ITEM_BLOCK, ITEM_BLOCK_SCORES // max(1, len(codes)))
-        if items is not None:
-            step = min(step, MAX_ITEM_BLOCK)
-        scores = np.empty((len(codes), n_scored), dtype=np.float32)
-        for start in range(0, n_scored, step):
-            block = slice(start, min(start + step, n_scored))
-            candidates = block if items is None else torch.from_numpy(np.array(items[block], dtype=np.int64)).to(vectors.device)
-            raw = self.backbone.interaction(vectors, candidates)  # (n, block)
+        scores = np.empty((len(codes), self.n_items), dtype=np.float32)
+        for start in range(0, self.n_items, step):
+            block = slice(start, min(start + step, self.n_items))
+            raw = self.backbone.interaction(vectors, block)  # (n, block)
             scores[:, block] = apply_link(raw, self.link).cpu().numpy()
         return scores
 
