@@ -17,8 +17,8 @@ from typing import Annotated, NamedTuple
 import torch
 import typer
 
-from app.measured.measured_index import MeasuredIndex, Training, measure
-from app.models.live_tuning import fine_tune_within
+from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
+from app.models.tuned import fine_tune_within
 from app.session.loaders import run_config
 from app.studio import LEAST_TUNING_SECONDS, LIVE_SECONDS
 from sparcode.config import RunConfig
@@ -114,9 +114,9 @@ def show(model: SparCodeModel, split: Split, config: RunConfig, records: list[Ep
     def stop(stage: MeasuredIndex) -> None:
         raise _Shown
 
-    origin = Training("fine-tuned" if records else "preview", config, tuple(records or ()), lambda: 0.0, cut_short=False)
+    facts = ModelFacts("fine-tuned" if records else "preview", config, tuple(records or ()), lambda: 0.0, cut_short=False)
     try:
-        measure(model, origin, split, stop, lambda: None)
+        measure(model, facts, split, stop, lambda: None)
     except _Shown:
         return
 

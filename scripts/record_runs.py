@@ -20,10 +20,10 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from app.jobs.manager import JobHandle
+from app.jobs.job import JobHandle
 from app.measured.comparison import compare
-from app.models.live_tuning import fine_tune_within
 from app.models.trained import Backbone, Tuned
+from app.models.tuned import fine_tune_within
 from app.recorded.files import (
     ALL_STAGES,
     BACKBONE_STAGES,
@@ -191,7 +191,7 @@ def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
 
 def _handle(records: list[Any]) -> JobHandle:
     """The handle of work that runs here, not in a job."""
-    return JobHandle(records.append, threading.Event())
+    return JobHandle(records.append, threading.Event().is_set)
 
 
 def _row(row: Any) -> dict[str, Any]:

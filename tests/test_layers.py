@@ -18,9 +18,7 @@ VAGUE_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 WITH_STREAMLIT = {"app.components", "app.session", "app.overview", "app.explorer", "app.train", "app.compare", "app.main"}
 # Arrows against the order that are still to go; must become empty.
 KNOWN = {
-    Arrow("app.measured.curve", "app.charts.list_lengths"),
     Arrow("app.measured.serving", "app.studio"),
-    Arrow("app.models.tuned", "app.recorded.runs"),
     Arrow("sparcode.comparison.serving_peers", "benchmarks.csr_search"),
     Arrow("sparcode.data.deezer", "sparcode.metrics.ranking"),
 }

@@ -9,11 +9,11 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import plotly.graph_objects as go
 
-from app.jobs.bounded_cache import BoundedCache
+from app.jobs.byte_cache import ByteCache
 
 Data = TypeVar("Data", bound=tuple)
 
-_kept: Final = BoundedCache(32 * 2**20)
+_kept: Final[ByteCache[str]] = ByteCache(32 * 2**20, len)
 
 
 def figure_json(make: Callable[[Data, bool], go.Figure], data: Data, dark: bool) -> str:
@@ -39,7 +39,7 @@ def figure_json(make: Callable[[Data, bool], go.Figure], data: Data, dark: bool)
     text = _kept.get(key)
     if text is None:
         text = make(data, dark).to_json()
-        _kept.put(key, text, len(text))
+        _kept.put(key, text)
     return text
 
 

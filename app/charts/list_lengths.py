@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 
 from app.charts.follow import Column, let_follow
 from app.charts.frame import PINNED, pinned_line, titled_figure, with_note
+from app.measured.curve import count_lengths
 from app.theme import series_style
 
 TITLE = "Length of posting lists"
-N_BINS = 30
 
 
 class ListLengthsData(NamedTuple):
@@ -47,10 +47,7 @@ def list_lengths_data(lengths: np.ndarray, n_items: int) -> ListLengthsData:
     n_items : int
         Catalogue size, the longest a list can be.
     """
-    edges = np.linspace(0, max(1, n_items), N_BINS + 1)
-    counts, _ = np.histogram(lengths, bins=edges)
-    median = float(np.median(lengths)) if len(lengths) else float("nan")
-    return ListLengthsData((edges[:-1] + edges[1:]) / 2, counts, float(edges[1]), median)
+    return ListLengthsData(*count_lengths(lengths, n_items))
 
 
 def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:

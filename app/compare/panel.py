@@ -10,11 +10,11 @@ from app.compare.charts import serving_charts
 from app.compare.points import csv_of, points_table
 from app.components.job_status import epochs_of, status_text
 from app.components.provenance import data_line, kind_badge
-from app.jobs.snapshot import JobSnapshot, JobState
+from app.jobs.job import JobSnapshot, JobState
 from app.measured.measured_index import MeasuredIndex
 from app.measured.serving import PLAN, Progress, ServingResult, best_measured, points_of
+from app.measured.setting_jobs import View
 from app.measured.verdict import verdict
-from app.measured.view import View
 from app.models.backbones import backbone_key
 from app.session import loaders
 from app.session.address import read_address, write_address
@@ -47,8 +47,9 @@ def _panel(studio: Studio) -> None:
     left = st.session_state.get(_SHOWN, config)
     show_in_tab(config, left, studio)
     st.session_state[_SHOWN] = config
-    view, job, result = studio.view(config, owner_id()), studio.serving.job(config), studio.serving.result(config)
-    stage = best_measured(studio.seen_indexes(), config)
+    studio.setting_jobs.ensure(config, owner_id())
+    view, job, result = studio.setting_jobs.view(config), studio.serving.job(config), studio.serving.result(config)
+    stage = best_measured(studio.indexes.all(), config)
     _model(stage, view)
     measuring = job is not None and job.active
     if measuring:
@@ -119,11 +120,11 @@ def _start(job: JobSnapshot | None, result: ServingResult | None, stage: Measure
 
 def _full_training(stage: MeasuredIndex | None, view: View, studio: Studio) -> None:
     """Two-tower trains to the end, so SparCode may want to as well."""
-    if stage is None or not stage.cut_short or (view.tuning is not None and view.tuning.active):
+    if stage is None or not (stage.cut_short or view.had_no_time) or (view.tuning is not None and view.tuning.active):
         return
     most = view.config.training.joint_epochs
     if st.button(f"Train all {most} epochs first", help="The clock of the live page ended SparCode's training; two-tower's has none."):
-        studio.start_tuning(view.config, owner_id(), full=True)
+        studio.setting_jobs.start_tuning(view.config, owner_id(), full=True)
         st.rerun()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.jobs.snapshot import JobSnapshot, JobState
+from app.jobs.job import JobSnapshot, JobState
 from sparcode.training.epoch_record import EpochRecord
 
 

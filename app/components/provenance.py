@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from app.measured.measured_index import Kind, MeasuredIndex
-from app.models.recording import Recording
+from app.models.trained import Recording
 from app.studio import Studio
 
 _COLOURS: Final = {"preview": "orange", "fine-tuned": "green", "trained from scratch": "blue", "recorded": "violet"}
@@ -44,7 +44,7 @@ def provenance(stage: MeasuredIndex, studio: Studio) -> None:
     meaning, computed = _MEANINGS[stage.kind], ""
     if stage.recording is not None:
         meaning = f"the model was fine-tuned {stage.recording.words} and is stored with the studio"
-        computed = "Its index is built, and all figures are computed and measured, here and now. "
+        computed = "Its index is built and measured on this machine. "
     st.caption(
         f"All figures above: **{stage.kind}** ({meaning}; {seconds}). {computed}{data_line(studio)}; figures are means over "
         f"{len(studio.split.test.queries):,} test users the models never trained on. Seed {stage.config.training.seed}. "

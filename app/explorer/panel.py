@@ -20,7 +20,7 @@ from app.explorer.status import curve_note, first_visit, is_training, plain_word
 from app.explorer.tiles import has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
 from app.measured.figures import figures_of
-from app.measured.view import View
+from app.measured.setting_jobs import View
 from app.session import loaders
 from app.session.address import read_address, write_address
 from app.session.configuration import DEFAULTS, Configuration
@@ -56,15 +56,17 @@ def _panel(studio: Studio) -> None:
         run_history().visit(chosen)
         config = chosen.run_config(studio.config)
         _leave_for(config, studio)
-        view = studio.view(config, owner_id(), WAIT_SECONDS)
+        studio.setting_jobs.ensure(config, owner_id())
+        studio.setting_jobs.wait_for_figures(config, WAIT_SECONDS)
+        view = studio.setting_jobs.view(config)
         against = _against(view, studio)
         ghost = against.run
         threshold_slider(chosen.keep, _columns(view, ghost), curve_note(view))
-        controls(chosen, pinned(), view.stage)
+        controls(chosen, pinned(), view.measured)
         with st.container():
             if against.note:
                 st.caption(against.note)
-        if view.stage is None:
+        if view.measured is None:
             first_visit(view, studio)
         else:
             _figures(view, studio, chosen, ghost)
@@ -91,24 +93,25 @@ def _leave_for(config: RunConfig, studio: Studio) -> None:
     held = pinned()
     if left != config and held is not None and (other := held.run_config(studio.config)) != config:
         # What is looked at comes before what it is held against.
-        studio.leave(other, owner_id(), to=config)
+        studio.setting_jobs.leave(other, owner_id(), to=config)
     st.session_state[_SHOWN] = config
 
 
 def _against(view: View, studio: Studio) -> _Against:
     held = pinned()
     if held is None:
-        words = "Differences are to the **preview**." if view.stage is not None and has_preview(view.stage, view.preview) else ""
+        words = "Differences are to the **preview**." if view.measured is not None and has_preview(view.measured, view.preview) else ""
         return _Against(None, words, False)
     config = held.run_config(studio.config)
     if config == view.config:
         words = f"Differences are to the **pinned** run, the same index at {held.keep} % kept."
-        return _Against(pinned_run(held, view.stage), words if view.stage is not None else "", False)
+        return _Against(pinned_run(held, view.measured), words if view.measured is not None else "", False)
     active = False
     if not view.active:
         # Measured when nothing else is to be done: after a link was opened, or when memory has forgotten it.
-        active = studio.view(config, owner_id()).active
-    stage = studio.best_measured(config)
+        studio.setting_jobs.ensure(config, owner_id())
+        active = studio.setting_jobs.view(config).active
+    stage = studio.indexes.best(config)
     if stage is not None and stage.complete and not view.active and not active:
         # A run pinned by a link was never looked at here.
         stage.latency(held.stop, busy=bool(studio.at_work()))
@@ -124,12 +127,12 @@ def _against(view: View, studio: Studio) -> _Against:
 
 
 def _columns(view: View, ghost: PinnedRun | None) -> str:
-    known = view.stage is not None and view.stage.presentable
-    return threshold_columns(view.stage, ghost.figures if ghost else None) if known else ""
+    known = view.measured is not None and view.measured.presentable
+    return threshold_columns(view.measured, ghost.figures if ghost else None) if known else ""
 
 
 def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> None:
-    stage, stop = view.stage, chosen.stop
+    stage, stop = view.measured, chosen.stop
     point, version = stage.point(stop), f"{stage.version} {chosen.keep}"
     status(view, studio)
     with st.container():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.measured.measured_index import MeasuredIndex
-from app.measured.run_export import evaluate_command, run_zip, stage_run
+from app.measured.run_export import evaluate_command, run_of, run_zip
 from app.session import loaders
 from app.studio import Studio
 from sparcode.metrics.evaluation import ExplorerPoint
@@ -24,7 +24,7 @@ def save_run(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None
         Knows the data.
     """
     backbone = studio.backbones.of(stage.config)
-    run = stage_run(stage, point, studio.interactions, studio.split, backbone.records if backbone else (), studio.machine)
+    run = run_of(stage, point, studio.interactions, studio.split, backbone.records if backbone else (), studio.machine)
     st.markdown(
         "Settings, weights, catalogue and index of the run above. Unpacked, it is a folder for the command line, which measures it anew at "
         "this or any other threshold:"

@@ -7,8 +7,8 @@ import streamlit as st
 from app.components.job_status import epochs_of, status_text
 from app.components.provenance import kind_badge
 from app.explorer.trade_off_charts import training_chart
-from app.jobs.snapshot import JobState
-from app.measured.view import View
+from app.jobs.job import JobState
+from app.measured.setting_jobs import View
 from app.models.backbones import backbone_key
 from app.session.settings import KEPT
 from app.session.visitor import owner_id
@@ -39,7 +39,12 @@ def first_visit(view: View, studio: Studio) -> None:
             "The backbone is being trained: the all-to-all model that every index with this encoder, interaction, T and seed starts from. "
             "It is trained once; other M and K reuse it. " + status_text(job, total)
         )
-        if owner_id() in job.owners and job.key != backbone_key(studio.config) and st.button("Cancel training"):
+        if owner_id() not in job.owners:
+            st.markdown("You cancelled it. It goes on because another visitor wants it.")
+            if st.button("Join it again"):
+                studio.backbones.retry(config, owner_id())
+                st.rerun()
+        elif job.key != backbone_key(studio.config) and st.button("Cancel training"):
             studio.backbones.cancel(config, owner_id())
             st.rerun()
         training_chart("Training the backbone", epochs_of(job))
@@ -48,13 +53,13 @@ def first_visit(view: View, studio: Studio) -> None:
 def status(view: View, studio: Studio) -> None:
     """One line: what kind of figures these are, and what is being trained."""
     with st.container(horizontal=True, vertical_alignment="center", key="explorer-status"):
-        kind_badge(view.stage.kind, view.stage.recording)
+        kind_badge(view.measured.kind, view.measured.recording)
         if view.waiting is not None and view.waiting.state is JobState.FAILED:
             st.markdown(status_text(view.waiting))
             if st.button("Try again"):
                 studio.jobs.forget(view.waiting.key)
                 st.rerun()
-        elif not view.stage.is_preview and (not is_training(view) or view.stage.records == tuple(epochs_of(view.tuning))):
+        elif not view.measured.is_preview and (not is_training(view) or view.measured.records == tuple(epochs_of(view.tuning))):
             # The rest of its curve may still be on the way.
             _tuned(view, studio)
         elif view.tuning is not None:
@@ -69,20 +74,20 @@ def plain_words(view: View, point: ExplorerPoint) -> None:
         st.warning("This threshold is above every score: the index is empty and no query gets an item. Move the threshold to the left.")
         st.button("Back to the threshold the model was trained for", on_click=set_threshold, args=(KEPT.start,))
     elif point.short_results:
-        explorer = view.stage.explorer
+        explorer = view.measured.explorer
         few = explorer.index.n_items <= explorer.k
         reason = f"the catalogue has only {explorer.index.n_items:,}" if few else "too few scores are above the threshold"
         n_queries = len(explorer.evaluation.queries)
         st.warning(f"{point.short_results:,} of {n_queries:,} test queries get fewer than {explorer.k} items here, because {reason}.")
-    if view.stage.usage.codes_in_use == 1:
+    if view.measured.usage.codes_in_use == 1:
         st.warning("All queries share one code, so everyone gets the same items. More codewords K or codebooks M tell them apart.")
 
 
 def curve_note(view: View) -> str:
     """How much of the threshold's curve is measured, in words."""
-    if view.stage is None:
+    if view.measured is None:
         return "no figures yet"
-    measured, total = len(view.stage.curve.stops), len(view.stage.stops)
+    measured, total = len(view.measured.curve.stops), len(view.measured.stops)
     density = METRICS["density"].label.lower()
     return f"all {total} thresholds measured" if measured == total else f"{measured} of {total} thresholds ({density}) measured so far"
 
@@ -95,26 +100,40 @@ def is_training(view: View) -> bool:
 def _tuning(view: View, studio: Studio) -> None:
     """Fine-tuning that is under way, or ended without a model."""
     job, config = view.tuning, view.config
+    if view.had_no_time and not job.active:
+        st.markdown("measured straight after k-means; no fine-tuning fitted into the time of a live demonstration")
+        _train_all_epochs(view, studio)
+        return
     st.markdown(status_text(job))
-    if job.active and owner_id() in job.owners and st.button("Cancel fine-tuning"):
-        studio.cancel_tuning(config, owner_id())
-        st.rerun()
-    if not job.active and st.button("Fine-tune again"):
-        studio.retry_tuning(config, owner_id())
+    if job.active and owner_id() in job.owners:
+        if st.button("Cancel fine-tuning"):
+            studio.setting_jobs.cancel_tuning(config, owner_id())
+            st.rerun()
+        return
+    if job.active:
+        st.markdown("You cancelled it. It goes on because another visitor wants it.")
+    if st.button("Join it again" if job.active else "Fine-tune again"):
+        studio.setting_jobs.retry_tuning(config, owner_id())
         st.rerun()
 
 
 def _tuned(view: View, studio: Studio) -> None:
-    stage, most = view.stage, view.config.training.joint_epochs
+    stage = view.measured
     n_epochs = len(stage.records) - 1
     best = f"best of the {n_epochs} epochs that fit" if stage.cut_short else f"best of {n_epochs} epochs"
     if stage.recording is not None:
         st.markdown(f"fine-tuned in {stage.seconds:.0f} s {stage.recording.day_words}: {best}; all figures are computed here")
         if st.button("Fine-tune here", help="Trains all epochs on this machine, live; the new model takes the recorded one's place."):
-            studio.train_here(view.config, owner_id())
+            studio.setting_jobs.replace_recorded(view.config, owner_id())
             st.rerun()
         return
     st.markdown(f"fine-tuned in {stage.seconds:.0f} s: {best}, on validation users")
-    if stage.cut_short and st.button(f"Train all {most} epochs", help="More epochs did not fit into the time of a live demonstration."):
-        studio.start_tuning(view.config, owner_id(), full=True)
+    if stage.cut_short:
+        _train_all_epochs(view, studio)
+
+
+def _train_all_epochs(view: View, studio: Studio) -> None:
+    most = view.config.training.joint_epochs
+    if st.button(f"Train all {most} epochs", help="More epochs did not fit into the time of a live demonstration."):
+        studio.setting_jobs.start_tuning(view.config, owner_id(), full=True)
         st.rerun()

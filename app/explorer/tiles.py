@@ -56,8 +56,11 @@ def index_tiles(
     return [tile._replace(value="building", delta=NO_DELTA) if tile.name in building else tile for tile in tiles]
 
 
-def latency_tiles(stage: MeasuredIndex, timed: TimedLatency, pinned: PinnedRun | None) -> list[Tile]:
-    """Median and 95th percentile of single queries."""
+def latency_tiles(stage: MeasuredIndex, timed: TimedLatency | None, pinned: PinnedRun | None) -> list[Tile]:
+    """Median and 95th percentile of single queries; without values until the whole index is there."""
+    if timed is None:
+        names = (("p50_ms", "Latency, median"), ("p95_ms", "Latency, p95"))
+        return [Tile(name, label, stage.kind, "building", "", NO_DELTA) for name, label in names]
     latency = timed.latency
     before = None if pinned is None else pinned.figures
     tiles = []

@@ -60,7 +60,7 @@ def size_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinne
     mine = {run.configuration.run_config(studio.config).content_hash() for run in run_history().runs}
     others = [
         _line(other)
-        for other in studio.seen_indexes()
+        for other in studio.indexes.all()
         if other.complete and other is not stage and not _is(other, pinned) and other.config.content_hash() in mine
     ]
     current = (point.total_bytes, point.recall) if stage.complete else None

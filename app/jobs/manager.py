@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.jobs.handle import JobHandle, Work
-from app.jobs.snapshot import ACTIVE, JobSnapshot, JobState
+from app.jobs.job import ACTIVE, JobCancelled, JobHandle, JobSnapshot, JobState, Work
 
 KEPT_JOBS = 64
 CLOSING_SECONDS = 5.0
+# Between two looks at whether a job's owners are still there.
+LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class _Job:
     version: int = 0
     started: float | None = None
     ended: float | None = None
+    next_look: float = 0.0
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -50,6 +52,10 @@ class JobManager:
         Finished jobs remembered of each lane; the longest unused is forgotten first.
     on_worker_start
         Called once in every worker thread, before its first job.
+    has_left
+        Whether an owner has left a job (by its key) without cancelling it. Asked while the job runs; it ends once all have left.
+    clock
+        Seconds of a steady clock.
 
     Raises
     ------
@@ -57,11 +63,18 @@ class JobManager:
         If there is no lane, or a lane without workers.
     """
 
-    def __init__(self, lanes: Mapping[str, int], kept: int = KEPT_JOBS, on_worker_start: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        lanes: Mapping[str, int],
+        kept: int = KEPT_JOBS,
+        on_worker_start: Callable[[], None] | None = None,
+        has_left: Callable[[str, str], bool] = lambda owner, key: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         if not lanes or min(lanes.values()) < 1:
             raise ValueError(f"lanes must name at least one lane, each with at least 1 worker; got {dict(lanes)}")
         self._kept = kept
-        self._on_worker_start = on_worker_start
+        self._on_worker_start, self._has_left, self._clock = on_worker_start, has_left, clock
         self._changed = threading.Condition()
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
         self._queues: dict[str, deque[_Job]] = {lane: deque() for lane in lanes}
@@ -121,13 +134,8 @@ class JobManager:
             self._jobs.move_to_end(key)
             return self._snapshot(job)
 
-    def of_owner(self, owner: str) -> list[JobSnapshot]:
-        """Jobs an owner asked for and did not leave, the last used last."""
-        with self._changed:
-            return [self._snapshot(job) for job in self._jobs.values() if owner in job.owners]
-
     def running(self) -> set[str]:
-        """Keys of the jobs at work now, of whoever."""
+        """Keys of all running jobs."""
         with self._changed:
             return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING}
 
@@ -216,14 +224,13 @@ class JobManager:
                 del self._jobs[key]
 
     def _snapshot(self, job: _Job) -> JobSnapshot:
-        seconds = 0.0 if job.started is None else (job.ended or time.monotonic()) - job.started
+        seconds = 0.0 if job.started is None else (job.ended or self._clock()) - job.started
         ahead: tuple[str, ...] = ()
         if job.state is JobState.QUEUED:
             running = [other.label for other in self._jobs.values() if other.lane == job.lane and other.state is JobState.RUNNING]
             queue = self._queues[job.lane]
             ahead = (*running, *(other.label for other in list(queue)[: queue.index(job)]))
         owners = frozenset(job.owners)
-        # To people a job is cancelled once they asked for it, though its worker may still end a step.
         state = JobState.CANCELLED if job.cancelled.is_set() and job.state in ACTIVE else job.state
         return JobSnapshot(job.key, job.label, state, job.records, job.result, job.error, job.version, owners, seconds, ahead)
 
@@ -237,10 +244,26 @@ class JobManager:
                 if self._closed:
                     return
                 job = queue.popleft()
-                job.state, job.started = JobState.RUNNING, time.monotonic()
+                job.state, job.started, job.next_look = JobState.RUNNING, self._clock(), self._clock()
                 job.version += 1
                 self._changed.notify_all()
             self._run(job)
+
+    def _should_stop(self, job: _Job) -> bool:
+        """Whether a running job was cancelled; it also is once all its owners have left."""
+        if not job.cancelled.is_set() and self._clock() >= job.next_look:
+            job.next_look = self._clock() + LOOK_SECONDS
+            with self._changed:
+                owners = set(job.owners)
+            # Asked without the lock, because it is another part's work.
+            left = {owner for owner in owners if self._has_left(owner, job.key)}
+            with self._changed:
+                job.owners -= left
+                if left and not job.owners:
+                    self._stop(job)
+                    job.version += 1
+                    self._changed.notify_all()
+        return job.cancelled.is_set()
 
     def _run(self, job: _Job) -> None:
         def publish(record: Any) -> None:
@@ -251,7 +274,9 @@ class JobManager:
 
         result, error, state = None, "", JobState.DONE
         try:
-            result = job.work(JobHandle(publish, job.cancelled))
+            if self._should_stop(job):
+                raise JobCancelled
+            result = job.work(JobHandle(publish, lambda: self._should_stop(job)))
         except Exception as problem:
             # Libraries have exceptions of their own for work that was asked to stop.
             if not job.cancelled.is_set():
@@ -260,7 +285,7 @@ class JobManager:
         if job.cancelled.is_set():
             state, result = JobState.CANCELLED, None
         with self._changed:
-            job.result, job.error, job.state, job.ended = result, error, state, time.monotonic()
+            job.result, job.error, job.state, job.ended = result, error, state, self._clock()
             job.version += 1
             # The work holds what it worked on, which may be large.
             job.work = _finished

@@ -1,26 +1,31 @@
-"""Which setting each tab of a browser shows, so that a tab that moves on leaves the others theirs."""
+"""The open tabs and the setting each shows: a job goes on while a tab that wants it is open."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
-# A tab in the background asks only once a minute; one that was closed says nothing.
-FRESH_SECONDS: Final = 90.0
+from cachetools import LRUCache
+
+# A reload or a lost connection is over by then.
+LEFT_SECONDS: Final = 120.0
 KEPT_TABS: Final = 1024
 
 
-class _Shown(NamedTuple):
+@dataclass(eq=False)
+class _Tab:
     owner: str
-    setting: str
-    since: float
+    is_open: Callable[[], bool]
+    setting: str = ""
+    keys: frozenset[str] = frozenset()
+    closed_since: float | None = None
 
 
 class Viewers:
-    """The settings shown, by tab. Safe to share between threads.
+    """Tabs by browser. Safe to share between threads.
 
     Parameters
     ----------
@@ -31,29 +36,61 @@ class Viewers:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._tabs: OrderedDict[str, _Shown] = OrderedDict()
+        self._tabs: LRUCache[str, _Tab] = LRUCache(KEPT_TABS)
 
-    def show(self, tab: str, owner: str, setting: str) -> None:
-        """Note what a tab shows now.
+    def enter(self, tab: str, owner: str, is_open: Callable[[], bool]) -> None:
+        """Note an open tab; one that is known keeps its setting.
 
         Parameters
         ----------
         tab, owner
-            Tell the tab apart, and the browser.
-        setting
-            Tells the setting apart.
+            Tell the tab apart, and its browser.
+        is_open
+            Whether the tab is connected.
         """
         with self._lock:
-            self._tabs[tab] = _Shown(owner, setting, self._clock())
-            self._tabs.move_to_end(tab)
-            while len(self._tabs) > KEPT_TABS:
-                self._tabs.popitem(last=False)
+            known = self._tabs.pop(tab, None)
+            if known is None or known.owner != owner:
+                known = _Tab(owner, is_open)
+            known.is_open, known.closed_since = is_open, None
+            self._tabs[tab] = known
+
+    def show(self, tab: str, setting: str, keys: frozenset[str]) -> None:
+        """Note the setting that a tab shows now, and the keys of that setting's jobs."""
+        with self._lock:
+            if (known := self._tabs.get(tab)) is not None:
+                known.setting, known.keys = setting, keys
+            # Closed tabs say nothing themselves.
+            for other in self._tabs.values():
+                self._is_open(other)
 
     def elsewhere(self, tab: str, owner: str, setting: str) -> bool:
-        """Whether another tab of the same browser has shown the setting of late."""
-        now = self._clock()
+        """Whether another open tab of the same browser shows the setting."""
         with self._lock:
-            return any(
-                other != tab and shown.owner == owner and shown.setting == setting and now - shown.since < FRESH_SECONDS
-                for other, shown in self._tabs.items()
-            )
+            others = [known for name, known in self._tabs.items() if name != tab and known.owner == owner and known.setting == setting]
+            return any(map(self._is_open, others))
+
+    def has_left(self, owner: str, key: str) -> bool:
+        """Whether every tab of an owner that wants a job has been closed for `LEFT_SECONDS`.
+
+        Parameters
+        ----------
+        owner
+            A browser; one that never had a tab does not leave.
+        key
+            Of the job. If no tab shows the job's setting, all tabs of the browser count.
+        """
+        with self._lock:
+            tabs = [tab for tab in self._tabs.values() if tab.owner == owner]
+            wanting = [tab for tab in tabs if key in tab.keys] or tabs
+            if not wanting or any(map(self._is_open, wanting)):
+                return False
+            return self._clock() - max(tab.closed_since for tab in wanting) >= LEFT_SECONDS
+
+    def _is_open(self, tab: _Tab) -> bool:
+        if tab.is_open():
+            tab.closed_since = None
+            return True
+        if tab.closed_since is None:
+            tab.closed_since = self._clock()
+        return False

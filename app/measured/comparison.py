@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from app.jobs.handle import JobHandle
-from app.models.recording import Recording
-from app.models.trained import Backbone, TrainedTwoTower, Tuned
+from app.jobs.job import JobHandle
+from app.models.trained import Backbone, Recording, TrainedTwoTower, Tuned
 from sparcode.baselines.ease import EASE
 from sparcode.baselines.popularity import Popularity
 from sparcode.comparison.training import ALL_TO_ALL, EASE_NAME, POPULARITY, TWO_TOWER, all_to_all_retriever, two_tower_retriever

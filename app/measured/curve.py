@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from app.charts.list_lengths import N_BINS, list_lengths_data
 from sparcode.metrics.cost import Latency
 from sparcode.metrics.evaluation import ExplorerPoint
+
+N_BINS: Final = 30
+
+
+class LengthCounts(NamedTuple):
+    """Posting lists by length.
+
+    Attributes
+    ----------
+    centres, counts
+        (N_BINS,) float64 postings and int64 lists.
+    width
+        Of a bin, in postings.
+    median
+        Postings of the median list; NaN without lists.
+    """
+
+    centres: np.ndarray
+    counts: np.ndarray
+    width: float
+    median: float
+
+
+def count_lengths(lengths: np.ndarray, n_items: int) -> LengthCounts:
+    """Count lists by length, in bins that stay the same when the threshold moves.
+
+    Parameters
+    ----------
+    lengths
+        (n_lists,) integers.
+    n_items
+        Catalogue size, the longest a list can be.
+    """
+    edges = np.linspace(0, max(1, n_items), N_BINS + 1)
+    counts, _ = np.histogram(lengths, bins=edges)
+    median = float(np.median(lengths)) if len(lengths) else float("nan")
+    return LengthCounts((edges[:-1] + edges[1:]) / 2, counts, float(edges[1]), median)
 
 
 class Curve(NamedTuple):
@@ -26,7 +62,7 @@ class Curve(NamedTuple):
     median_length
         (n,) float64 postings of the median list; NaN without lists.
     lengths
-        (n, N_BINS) int64 lists by length, see `app.charts.list_lengths`.
+        (n, N_BINS) int64 lists by length, see `count_lengths`.
     """
 
     stops: np.ndarray
@@ -92,7 +128,7 @@ class TimedLatency(NamedTuple):
 
 
 def _row(stop: int, point: ExplorerPoint, n_items: int) -> tuple[object, ...]:
-    lengths = list_lengths_data(point.list_lengths, n_items)
+    lengths = count_lengths(point.list_lengths, n_items)
     accuracy = (point.recall, point.ndcg, point.precision)
     figures = (point.tau, point.density, *accuracy, point.total_bytes, point.kept_postings, point.short_results)
     return (stop, *figures, lengths.median, lengths.counts)

@@ -10,10 +10,10 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 import torch
 
-from app.jobs.bounded_cache import BoundedCache
+from app.jobs.byte_cache import ByteCache
 from app.measured.curve import Curve, TimedLatency
 from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS, coarse_to_fine, threshold_stops
-from app.models.recording import Recording
+from app.models.trained import Recording
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.index.index_builder import build_index
@@ -89,7 +89,7 @@ class MeasuredIndex:
     seconds: float
     cut_short: bool
     recording: Recording | None = None
-    _points: BoundedCache = field(default_factory=lambda: BoundedCache(_POINT_BYTES), repr=False)
+    _points: ByteCache[ExplorerPoint] = field(default_factory=lambda: ByteCache(_POINT_BYTES, _point_bytes), repr=False)
     _latencies: dict[int, TimedLatency] = field(default_factory=dict, repr=False)
 
     @property
@@ -109,7 +109,7 @@ class MeasuredIndex:
 
     @property
     def version(self) -> str:
-        """Tells its index apart from every other one, in words without meaning to people."""
+        """An opaque version key of its index."""
         extent = f"{len(self.records)} epochs" + (", cut short" if self.cut_short else "") + ("" if self.complete else ", first look")
         return f"{self.config.content_hash()} {self.kind} {extent}"
 
@@ -130,11 +130,11 @@ class MeasuredIndex:
         known = self._points.get(stop)
         if known is None:
             known = self.explorer.at(float(self.stops[stop]))
-            self._points.put(stop, known, known.list_lengths.nbytes)
+            self._points.put(stop, known)
         return known
 
-    def latency(self, stop: int, busy: bool) -> TimedLatency:
-        """Time of single queries at one stop. A measurement made beside running jobs is repeated once there are none.
+    def latency(self, stop: int, busy: bool) -> TimedLatency | None:
+        """Time of single queries at one stop; None until the whole index is there. One measured beside running jobs is measured again.
 
         Parameters
         ----------
@@ -143,6 +143,9 @@ class MeasuredIndex:
         busy
             Whether jobs are running now.
         """
+        if not self.complete:
+            # A search among the lists of the test queries alone is faster than one in the whole index.
+            return None
         known = self._latencies.get(stop)
         if known is None or (known.busy and not busy):
             with _timing:
@@ -157,12 +160,12 @@ class MeasuredIndex:
         return known
 
     def latencies(self) -> dict[int, TimedLatency]:
-        """The stops whose latency has been measured so far, ascending, and nothing in between."""
+        """Latency by stop, ascending, where it has been measured."""
         return dict(sorted(self._latencies.copy().items()))
 
 
-class Training(NamedTuple):
-    """What a stage says about where its model comes from; see `MeasuredIndex`."""
+class ModelFacts(NamedTuple):
+    """How a model to be measured came about; fields as in `MeasuredIndex`, but `seconds` is asked when the first figures are there."""
 
     kind: Kind
     config: RunConfig
@@ -173,7 +176,7 @@ class Training(NamedTuple):
 
 
 def measure(
-    model: SparCodeModel, origin: Training, split: Split, keep: Callable[[MeasuredIndex], None], check: Callable[[], None]
+    model: SparCodeModel, facts: ModelFacts, split: Split, publish: Callable[[MeasuredIndex], None], check: Callable[[], None]
 ) -> MeasuredIndex:
     """Index a model and measure it: first figures as soon as they exist, then the whole index, then a coarse curve.
 
@@ -181,72 +184,72 @@ def measure(
     ----------
     model
         A trained or previewed model.
-    origin
-        Where it comes from.
+    facts
+        How it came about.
     split
         Training queries for the index, test queries for the figures.
-    keep
-        Takes every stage on the way, each knowing more than the one before.
+    publish
+        Takes every result on the way, each with more figures than the one before.
     check
         Called between steps; raises to end the work.
 
     Returns
     -------
     MeasuredIndex
-        The last one; `refine` measures what is left of its curve.
+        The last one; `refine` measures the rest of its curve.
     """
     codes = np.unique(model.encode(split.train)[0])
     if len(codes) > FIRST_LOOK_CODES:
-        keep(_stage(origin, _first_look(model, split, origin.config), complete=False))
+        publish(_measured(facts, _first_look(model, split, facts.config), complete=False))
         check()
-    index = build_run_index(model, split.train, origin.config.index, lambda: _asked(check))
-    stage = _stage(origin, Explorer(model, index, split.test, split.train, unseen=origin.config.index.unseen), complete=True)
-    keep(stage)
-    return refine(stage, keep, check, rounds=1)
+    index = build_run_index(model, split.train, facts.config.index, lambda: _asked(check))
+    whole = _measured(facts, Explorer(model, index, split.test, split.train, unseen=facts.config.index.unseen), complete=True)
+    publish(whole)
+    return refine(whole, publish, check, rounds=1)
 
 
 def refine(
-    stage: MeasuredIndex, keep: Callable[[MeasuredIndex], None], check: Callable[[], None], rounds: int | None = None
+    measured: MeasuredIndex, publish: Callable[[MeasuredIndex], None], check: Callable[[], None], rounds: int | None = None
 ) -> MeasuredIndex:
-    """Measure more stops of a stage's curve.
+    """Measure more stops of a whole index's curve.
 
     Parameters
     ----------
-    stage
+    measured
         A complete one.
-    keep, check
+    publish, check
         As for `measure`.
     rounds
-        How many rounds of `coarse_to_fine` to do at most, those that are done already included; None does all.
+        Rounds of `coarse_to_fine` to do at most, those that are done already included; None does all.
     """
     points: dict[int, ExplorerPoint] = {}
-    for positions in coarse_to_fine(len(stage.stops))[:rounds]:
-        left = [stop for stop in positions.tolist() if stop not in stage.curve.stops]
+    for positions in coarse_to_fine(len(measured.stops))[:rounds]:
+        left = [stop for stop in positions.tolist() if stop not in measured.curve.stops]
         for stop in left:
             check()
-            points[stop] = stage.explorer.at(float(stage.stops[stop]))
+            points[stop] = measured.explorer.at(float(measured.stops[stop]))
         if left:
-            stage = replace(stage, curve=stage.curve.with_points(points, stage.explorer.index.n_items))
+            measured = replace(measured, curve=measured.curve.with_points(points, measured.explorer.index.n_items))
             points.clear()
-            keep(stage)
-    return stage
+            publish(measured)
+    return measured
 
 
-def time_stops(stage: MeasuredIndex, busy: Callable[[], bool], check: Callable[[], None]) -> None:
-    """Measure the latency at some stops of a stage, each for itself; those measured already stay.
+def time_stops(measured: MeasuredIndex, busy: Callable[[], bool], check: Callable[[], None]) -> None:
+    """Measure the latency at some stops of a whole index; those measured already stay.
 
     Parameters
     ----------
-    stage
+    measured
         A complete one.
     busy
         Whether other jobs are at work now.
     check
         As for `measure`.
     """
-    for stop in sorted({*range(0, len(stage.stops), TIMED_STEP), KEPT_PERCENTS.index(DEFAULT_PERCENT), len(stage.stops) - 1}):
+    for stop in sorted({*range(0, len(measured.stops), TIMED_STEP), KEPT_PERCENTS.index(DEFAULT_PERCENT), len(measured.stops) - 1}):
         check()
-        stage.latency(stop, busy())
+        measured.latency(stop, busy())
 
 
 def _asked(check: Callable[[], None]) -> bool:
@@ -263,22 +266,22 @@ def _first_look(model: SparCodeModel, split: Split, config: RunConfig) -> Explor
     return Explorer(model, index, split.test, split.train)
 
 
-def _stage(origin: Training, explorer: Explorer, complete: bool) -> MeasuredIndex:
+def _measured(facts: ModelFacts, explorer: Explorer, complete: bool) -> MeasuredIndex:
     # The first retrieval computes the lists of codes that no training query uses; visitors should not wait for that.
     explorer.at(explorer.default_threshold)
     return MeasuredIndex(
-        kind=origin.kind,
-        config=origin.config,
+        kind=facts.kind,
+        config=facts.config,
         explorer=explorer,
         usage=explorer.usage,
         scores=_histogram(explorer.index.scores),
         stops=threshold_stops(explorer.index, explorer.default_threshold),
         complete=complete,
         curve=Curve.empty(),
-        records=origin.records,
-        seconds=origin.seconds(),
-        cut_short=origin.cut_short,
-        recording=origin.recording,
+        records=facts.records,
+        seconds=facts.seconds(),
+        cut_short=facts.cut_short,
+        recording=facts.recording,
     )
 
 
@@ -291,3 +294,7 @@ def _histogram(scores: np.ndarray) -> ScoreHistogram:
     # Rounding must not leave the first or the last score outside, nor bins without width where all scores are equal.
     edges[0], edges[-1] = lowest, np.nextafter(max(highest, lowest), np.inf)
     return ScoreHistogram(edges, np.histogram(scores, bins=np.maximum.accumulate(edges))[0])
+
+
+def _point_bytes(point: ExplorerPoint) -> int:
+    return point.list_lengths.nbytes

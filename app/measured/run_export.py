@@ -20,14 +20,14 @@ from sparcode.training.epoch_record import EpochRecord
 _WITH_USERS: Final = ("users", "both")
 
 
-def stage_run(
-    stage: MeasuredIndex, point: ExplorerPoint, interactions: Interactions, split: Split, before: tuple[EpochRecord, ...], machine: str
+def run_of(
+    measured: MeasuredIndex, point: ExplorerPoint, interactions: Interactions, split: Split, before: tuple[EpochRecord, ...], machine: str
 ) -> Run:
-    """A stage as a run, with its figures at one threshold as results.
+    """A measured index as a run, with its figures at one threshold as results.
 
     Parameters
     ----------
-    stage
+    measured
         A complete one.
     point
         Its figures at the threshold shown.
@@ -41,15 +41,15 @@ def stage_run(
     Raises
     ------
     ValueError
-        If the stage is a first look, whose index holds only some of the codes.
+        If it is a first look, whose index holds only some of the codes.
     """
-    if not stage.complete:
+    if not measured.complete:
         raise ValueError("the whole index is still being built; save the run once it is there")
-    explorer, config = stage.explorer, stage.config
+    explorer, config = measured.explorer, measured.config
     result = {
         "name": SPARCODE,
-        "kind": stage.kind,
-        "cut_short": stage.cut_short,
+        "kind": measured.kind,
+        "cut_short": measured.cut_short,
         "threshold": point.tau,
         "k": explorer.k,
         "recall": point.recall,
@@ -57,12 +57,12 @@ def stage_run(
         "precision": point.precision,
         "size_bytes": point.total_bytes,
         "postings": point.kept_postings,
-        "codes_in_use": stage.usage.codes_in_use,
-        "perplexity": float(stage.usage.perplexity.mean()),
+        "codes_in_use": measured.usage.codes_in_use,
+        "perplexity": float(measured.usage.perplexity.mean()),
     }
     item_ids = [str(item_id) for item_id in interactions.item_ids]
     seen = split.user_encoding if config.model.side_features in _WITH_USERS else None
-    records = [*before, *stage.records]
+    records = [*before, *measured.records]
     return Run(
         config, data_facts(interactions), explorer.model, explorer.index, item_ids, interactions.items, records, [result], machine, seen
     )
@@ -85,9 +85,9 @@ def evaluate_command(run_id: str, threshold: float, source: str) -> str:
     Parameters
     ----------
     run_id
-        Names the unpacked folder.
+        Name of the unpacked folder.
     threshold
-        Written with all its digits: a rounded one would cut elsewhere.
+        Written with all its digits, because a rounded one would cut elsewhere.
     source
         What the studio was started for; of a path only the name is told, since pages may be public.
     """

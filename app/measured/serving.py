@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import faiss
 
-from app.jobs.bounded_cache import BoundedCache
-from app.jobs.handle import JobHandle
-from app.jobs.snapshot import JobSnapshot
+from app.jobs.byte_cache import ByteCache
+from app.jobs.job import JobHandle, JobSnapshot
 from app.measured.comparison import train_peer
 from app.measured.measured_index import Kind, MeasuredIndex
 from app.models.trained import TrainedTwoTower
@@ -109,7 +108,7 @@ class ServingMeasurements:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._two_towers: dict[str, TrainedTwoTower] = {}
-        self._results = BoundedCache(RESULTS_BYTES)
+        self._results: ByteCache[ServingResult] = ByteCache(RESULTS_BYTES, _result_bytes)
 
     def start(self, config: RunConfig, owner: str) -> JobSnapshot:
         """Measure a setting's best index in the background, or join the measurement under way."""
@@ -151,7 +150,7 @@ class ServingMeasurements:
 
     def _measure(self, config: RunConfig, handle: JobHandle) -> None:
         started = datetime.datetime.now().astimezone()
-        stage, backbone = best_measured(self._studio.seen_indexes(), config), self._studio.backbones.of(config)
+        stage, backbone = best_measured(self._studio.indexes.all(), config), self._studio.backbones.of(config)
         if stage is None or backbone is None:
             raise ValueError("there is no whole index of this setting yet; wait for its first figures and start again")
         training = config.training
@@ -172,7 +171,7 @@ class ServingMeasurements:
             measured_at=started.isoformat(timespec="seconds"),
             seconds=(datetime.datetime.now().astimezone() - started).total_seconds(),
         )
-        self._results.put(config.content_hash(), result, sum(point.recall_by_query.nbytes for point in points))
+        self._results.put(config.content_hash(), result)
 
     def _points(self, peers: list[Peer], key: str, handle: JobHandle) -> tuple[ServingPoint, ...]:
         """Measure all, publishing each; a cancelled job ends by `JobCancelled`."""
@@ -227,3 +226,7 @@ def points_of(job: JobSnapshot | None) -> list[ServingPoint]:
 def serving_key(config: RunConfig) -> str:
     """Key of the job that measures a setting."""
     return f"serving/{config.content_hash()}"
+
+
+def _result_bytes(result: ServingResult) -> int:
+    return sum(point.recall_by_query.nbytes for point in result.points)

@@ -21,13 +21,7 @@ MAX_SORTED_SCORES: Final = 2_000_000
 
 
 def percent_text(share: float) -> str:
-    """A share in percent with three digits, as the slider and the address show it.
-
-    Parameters
-    ----------
-    share : float
-        From 0 to 1.
-    """
+    """A share from 0 to 1 in percent with three digits, as the slider and the address show it."""
     return f"{100 * share:.3g}"
 
 
@@ -48,9 +42,9 @@ def threshold_stops(index: InvertedIndex, default_threshold: float) -> np.ndarra
 
     Parameters
     ----------
-    index : InvertedIndex
-        Its floor bounds thresholds from below.
-    default_threshold : float
+    index
+        Its lowest stored score bounds thresholds from below.
+    default_threshold
         The tau the model was trained with; taken as it is for `DEFAULT_PERCENT`.
 
     Returns
@@ -74,11 +68,6 @@ def threshold_stops(index: InvertedIndex, default_threshold: float) -> np.ndarra
 
 def coarse_to_fine(n_stops: int) -> list[np.ndarray]:
     """Stops in the order a curve is measured: every 16th first, then what lies between.
-
-    Parameters
-    ----------
-    n_stops : int
-        At least 1.
 
     Returns
     -------

@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from app.jobs.bounded_cache import BoundedCache
-from app.jobs.manager import JobHandle, JobManager
-from app.jobs.snapshot import JobSnapshot, JobState
-from app.models.trained import Backbone
-from sparcode.config import RunConfig
+from app.jobs.byte_cache import ByteCache
+from app.jobs.job import JobHandle, JobSnapshot, JobState
+from app.jobs.manager import JobManager
+from app.models.trained import Backbone, weight_bytes
+from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.split import Split
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from sparcode.training.pipeline import train_backbone
 
-K: Final = 50
 BACKBONES_BYTES: Final = 192 * 2**20
 _STAGES: Final = ("split", "model", "training")
 
@@ -54,14 +53,14 @@ class Backbones:
         max_bytes: int = BACKBONES_BYTES,
     ) -> None:
         self._split, self._jobs, self._lane, self._recorded = split, jobs, lane, recorded
-        self._kept = BoundedCache(max_bytes)
+        self._kept: ByteCache[Backbone] = ByteCache(max_bytes, lambda backbone: weight_bytes(backbone.model))
         self._refused: set[tuple[str, str]] = set()
 
     def of(self, config: RunConfig) -> Backbone | None:
         """The backbone of a setting, trained here or recorded; None if it is neither (or forgotten)."""
         known = self._kept.get(backbone_key(config))
         if known is None and (known := self._recorded(config)) is not None:
-            self._keep(config, known)
+            self._kept.put(backbone_key(config), known)
         return known
 
     def start(self, config: RunConfig, owner: str) -> JobSnapshot:
@@ -70,7 +69,7 @@ class Backbones:
         label = f"training the all-to-all backbone ({words})"
         return self._jobs.submit(backbone_key(config), label, lambda handle: _nothing(self.train(config, handle)), owner, self._lane)
 
-    def ask(self, config: RunConfig, owner: str) -> JobSnapshot | None:
+    def ensure(self, config: RunConfig, owner: str) -> JobSnapshot | None:
         """The job a missing backbone waits for, started or joined if need be; None if the backbone is there.
 
         A failed job, or one that this owner cancelled, is not started again by itself.
@@ -93,12 +92,12 @@ class Backbones:
         return self._jobs.cancel(backbone_key(config), owner)
 
     def retry(self, config: RunConfig, owner: str) -> None:
-        """Let the next `ask` start the training again after a cancel or a failure."""
+        """Let the next `ensure` start or join the training again after a cancel or a failure."""
         self._refused.discard((backbone_key(config), owner))
         self._jobs.forget(backbone_key(config))
 
     def train(self, config: RunConfig, handle: JobHandle) -> Backbone:
-        """The backbone of a setting, trained here and now if it is not there; the work of a job.
+        """The backbone of a setting, trained if it is not there; the work of a job.
 
         Parameters
         ----------
@@ -120,13 +119,10 @@ class Backbones:
         model, records = train_backbone(self._split, config, handle.publish, handle.should_stop, "auto", True)
         handle.check()
         seconds = time.perf_counter() - started
-        recall, ndcg, _ = accuracy(ExactRetriever(model), self._split.test, K)
+        recall, ndcg, _ = accuracy(ExactRetriever(model), self._split.test, DEFAULT_K)
         trained = Backbone(model, tuple(records), recall, ndcg, seconds)
-        self._keep(config, trained)
+        self._kept.put(backbone_key(config), trained)
         return trained
-
-    def _keep(self, config: RunConfig, backbone: Backbone) -> None:
-        self._kept.put(backbone_key(config), backbone, sum(value.nbytes for value in backbone.model.state_dict().values()))
 
 
 def _nothing(_: Backbone) -> None:

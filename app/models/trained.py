@@ -1,14 +1,43 @@
-"""Trained models as the studio keeps them: with their epochs and what they took."""
+"""Trained models as the studio keeps them: with their epochs, what they took, and when and where they were recorded."""
 
 from __future__ import annotations
 
+import math
+from datetime import date
 from typing import NamedTuple
 
-from app.models.recording import Recording
+from torch import nn
+
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.epoch_record import EpochRecord
+
+
+class Recording(NamedTuple):
+    """Date and machine of what was trained or measured before the studio was started.
+
+    Attributes
+    ----------
+    day
+        Date, as ``YYYY-MM-DD``.
+    machine
+        Where, in words; see `sparcode.runs.machine.machine_facts`.
+    """
+
+    day: str
+    machine: str
+
+    @property
+    def day_words(self) -> str:
+        """The date as people read it."""
+        when = date.fromisoformat(self.day)
+        return f"on {when.day} {when:%B %Y}"
+
+    @property
+    def words(self) -> str:
+        """Date and machine as people read them."""
+        return f"{self.day_words} ({self.machine})"
 
 
 class Backbone(NamedTuple):
@@ -59,6 +88,11 @@ class Tuned(NamedTuple):
     cut_short: bool
     recording: Recording | None = None
 
+    @property
+    def trained(self) -> bool:
+        """Whether at least one batch was trained; if not, the model is still the preview."""
+        return any(not math.isnan(record.loss) for record in self.records)
+
 
 class TrainedTwoTower(NamedTuple):
     """The two-tower model that every comparison holds SparCode against.
@@ -76,3 +110,8 @@ class TrainedTwoTower(NamedTuple):
     model: TwoTowerModel
     epochs: int
     seconds: float
+
+
+def weight_bytes(model: nn.Module) -> int:
+    """Bytes of a model's weights."""
+    return sum(value.nbytes for value in model.state_dict().values())

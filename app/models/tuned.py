@@ -1,11 +1,19 @@
-"""Fine-tuned models within a limit of memory: those trained here, and recorded ones where nothing was trained here."""
+"""Fine-tuned models: trained within a time limit or for all epochs, and kept within a limit of memory."""
 
 from __future__ import annotations
 
-from app.jobs.bounded_cache import BoundedCache
-from app.models.trained import Tuned
-from app.recorded.runs import RecordedRuns
+import time
+from collections.abc import Callable
+
+from app.jobs.byte_cache import ByteCache
+from app.jobs.job import JobHandle
+from app.models.backbones import Backbones
+from app.models.trained import Tuned, weight_bytes
 from sparcode.config import RunConfig
+from sparcode.data.split import Split
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.pipeline import fine_tune, preview
 
 
 class TunedModels:
@@ -13,28 +21,101 @@ class TunedModels:
 
     Parameters
     ----------
+    split
+        Users to train, validate and test on.
+    backbones
+        What fine-tuning starts from.
     recorded
         Asked for what was not trained here.
     max_bytes
         Weights kept; the model unused longest is forgotten first.
     """
 
-    def __init__(self, recorded: RecordedRuns, max_bytes: int) -> None:
-        self._recorded = recorded
-        self._kept = BoundedCache(max_bytes)
+    def __init__(self, split: Split, backbones: Backbones, recorded: Callable[[RunConfig], Tuned | None], max_bytes: int) -> None:
+        self._split, self._backbones, self._recorded = split, backbones, recorded
+        self._kept: ByteCache[Tuned] = ByteCache(max_bytes, lambda tuned: weight_bytes(tuned.model))
+        self._replaced: set[str] = set()
 
     def of(self, config: RunConfig) -> Tuned | None:
-        """The model of a setting; None if there is none (any more)."""
-        known = self._kept.get(config.content_hash())
-        if known is None and (known := self._recorded.tuned(config)) is not None:
-            self.put(config, known)
+        """The model of a setting, trained here or recorded; None if there is none (any more)."""
+        key = config.content_hash()
+        known = self._kept.get(key)
+        if known is None and key not in self._replaced and (known := self._recorded(config)) is not None:
+            self._kept.put(key, known)
         return known
-
-    def put(self, config: RunConfig, tuned: Tuned) -> None:
-        """Keep a model, in place of an earlier one of that setting."""
-        self._kept.put(config.content_hash(), tuned, sum(value.nbytes for value in tuned.model.state_dict().values()))
 
     def discard(self, config: RunConfig) -> None:
         """Forget the model of a setting, the recorded one too, so that it is trained here."""
-        self._recorded.set_aside(config)
+        self._replaced.add(config.content_hash())
         self._kept.discard(config.content_hash())
+
+    def train(self, config: RunConfig, seconds: float, on_epoch: Callable[[EpochRecord], None], handle: JobHandle) -> Tuned:
+        """The model of a setting, trained if there is none or only one that a time limit cut short; the work of a job.
+
+        Parameters
+        ----------
+        config
+            The setting.
+        seconds
+            Time for the epochs; infinity trains all of them.
+        on_epoch
+            Told every epoch.
+        handle
+            Asked whether to stop.
+
+        Raises
+        ------
+        JobCancelled
+            If the job was asked to stop.
+        """
+        known = self.of(config)
+        if known is not None and not (known.cut_short and seconds == float("inf")):
+            return known
+        backbone = self._backbones.train(config, handle)
+        started = time.perf_counter()
+        model = preview(backbone.model, self._split, config)
+        records, cut_short = fine_tune_within(model, self._split, config, seconds, on_epoch, handle.should_stop)
+        handle.check()
+        tuned = Tuned(model, tuple(records), time.perf_counter() - started, cut_short)
+        self._kept.put(config.content_hash(), tuned)
+        return tuned
+
+
+def fine_tune_within(
+    model: SparCodeModel,
+    split: Split,
+    config: RunConfig,
+    seconds: float,
+    on_epoch: Callable[[EpochRecord], None],
+    should_stop: Callable[[], bool],
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[list[EpochRecord], bool]:
+    """Fine-tune in place until the settings or the time end it; the model is left at the best epoch measured, the start included.
+
+    Parameters
+    ----------
+    model
+        The preview.
+    split, config, on_epoch, should_stop
+        As for `sparcode.training.pipeline.fine_tune`.
+    seconds
+        Time for the training; infinity is no limit.
+    clock
+        Seconds of a steady clock.
+
+    Returns
+    -------
+    tuple
+        The records, and whether the time ended the training. The last epoch may then be an incomplete one.
+    """
+    deadline = clock() + seconds
+    late = False
+
+    def stop() -> bool:
+        nonlocal late
+        late = late or clock() >= deadline
+        return late or should_stop()
+
+    records = fine_tune(model, split, config, on_epoch, stop)
+    incomplete = bool(records) and (records[-1].stopped or records[-1].epoch < config.training.joint_epochs)
+    return records, late and incomplete

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.components.job_status import status_text
 from app.components.provenance import kind_badge, recorded_notes
-from app.jobs.snapshot import JobSnapshot, JobState
+from app.jobs.job import JobSnapshot, JobState
 from app.measured.comparison import ALL_TO_ALL, SPARCODE, TWO_TOWER, Comparison, ModelRow, Step
 from app.session import loaders
 from app.session.visitor import owner_id

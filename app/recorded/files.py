@@ -188,24 +188,12 @@ def write_usage(frames: Sequence[np.ndarray], folder: Path, name: str) -> FileEn
 
 
 def read_usage(folder: Path, file: FileEntry, n_frames: int) -> list[np.ndarray]:
-    """Read frames of code usage.
-
-    Parameters
-    ----------
-    folder, file
-        Where from.
-    n_frames
-        How many there must be.
-
-    Returns
-    -------
-    list of np.ndarray
-        (M, W) float32 each.
+    """Read frames of code usage, (M, W) float32 each.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or holds something else; names it.
+        If the file is damaged or does not hold `n_frames` frames; names it.
     """
     try:
         frames = np.load(folder / file.name, allow_pickle=False)

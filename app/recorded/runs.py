@@ -1,4 +1,4 @@
-"""Runs recorded for the default data, so that a first visit shows something true at once: found by data and settings, never for others."""
+"""Runs recorded for the default data, so that a first visit shows figures at once; found by data and settings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Final, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from app.measured.comparison import Comparison, ModelRow
-from app.models.recording import Recording
-from app.models.trained import Backbone, Tuned
+from app.models.trained import Backbone, Recording, Tuned
 from app.recorded.files import (
     ALL_STAGES,
     BACKBONE_STAGES,
@@ -52,9 +51,9 @@ _Read = TypeVar("_Read")
 class RecordedRuns:
     """What is recorded for one data set. Safe to share between threads.
 
-    Each look-up takes settings and answers None where nothing was recorded for exactly these on exactly this data; a damaged record counts
-    as not there, and `notes` says so. Whatever is found carries its `Recording`, day and machine, which whoever shows it must name: figures
-    in `comparison` and `training` were measured there, while those of models from `backbone` and `tuned` are computed here.
+    Each look-up takes settings and returns None if nothing was recorded for these settings and this data, or if the record is damaged.
+    What is found carries its `Recording`, which the page must name: figures in `comparison` and `training` were measured there, those of
+    models from `backbone` and `tuned` are measured here.
 
     Parameters
     ----------
@@ -64,13 +63,11 @@ class RecordedRuns:
         What they are; None: nothing is recorded.
     data
         The studio's data.
-    notes
-        What visitors should know already.
 
     Attributes
     ----------
     notes
-        Why records are not used, one sentence each; empty where all is well or nothing was recorded.
+        Why records are not used, one sentence each; empty if all are used or nothing was recorded.
     """
 
     def __init__(self, folder: Path, description: Description | None, data: Interactions, notes: Sequence[str] = ()) -> None:
@@ -132,20 +129,8 @@ class RecordedRuns:
         return self._found("comparisons", config, ALL_STAGES, self._comparison)
 
     def training(self, config: RunConfig, data: TrainingData) -> EarlierRun | None:
-        """The recorded training from scratch of a setting.
-
-        Parameters
-        ----------
-        config
-            The setting.
-        data
-            What the page calls the studio's data.
-        """
+        """The recorded training from scratch of a setting, on what the page calls the studio's data."""
         return self._found("trainings", config, ALL_STAGES, lambda entry: self._training(entry, config, data))
-
-    def set_aside(self, config: RunConfig) -> None:
-        """Look up the recorded fine-tuned model of a setting no more: it is trained anew here."""
-        self._dropped.add(address(self._data_hash, config, TUNED_STAGES))
 
     def _found(self, kind: str, config: RunConfig, stages: Sequence[str], read: Callable[[_Found], _Read]) -> _Read | None:
         if self._description is None:

@@ -23,18 +23,7 @@ _OWNER_SECONDS: Final = 180 * 24 * 3600
 
 
 def is_owner(value: str | None) -> bool:
-    """Whether a cookie value has the form that `OwnerCookie` hands out.
-
-    Parameters
-    ----------
-    value : str or None
-        Value of the cookie `OWNER_COOKIE`, None where the browser sent none.
-
-    Returns
-    -------
-    bool
-        True for 32 characters of the URL-safe base64 alphabet (24 random bytes).
-    """
+    """Whether a value of the cookie `OWNER_COOKIE` has the form that `OwnerCookie` gives: 32 characters of URL-safe base64."""
     return value is not None and _OWNER_PATTERN.fullmatch(value) is not None
 
 

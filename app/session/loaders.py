@@ -9,6 +9,7 @@ from typing import Final
 import streamlit as st
 
 from app.recorded.runs import RecordedRuns
+from app.session.visitor import enter_in_tab
 from app.studio import Studio
 from sparcode.config import IndexConfig, RunConfig
 from sparcode.data.loading import load
@@ -17,7 +18,7 @@ from sparcode.data.loading import load
 DATA_VARIABLE: Final = "SPARCODE_DATA"
 # Names another folder of recorded runs than the one shipped; "off" is none, so that everything is trained here.
 RECORDED_VARIABLE: Final = "SPARCODE_RECORDED"
-RECORDED_FOLDER: Final = Path(__file__).resolve().parents[1] / "assets" / "recorded"
+RECORDED_FOLDER: Final = Path(__file__).resolve().parents[2] / "assets" / "recorded"
 # Indexes with tens of thousands of lists are built a third faster in larger blocks; the result is the same.
 BLOCK_CODES: Final = 256
 # Asks for the backbone before any visitor does, and never leaves.
@@ -43,13 +44,15 @@ def recorded_folder() -> Path | None:
 
 
 def studio() -> Studio:
-    """The one studio of this process: data, models, indexes and jobs, shared by all visitors.
+    """The one studio of this process, which all visitors share; it learns that this tab is open.
 
-    Ends the page with a message where the data cannot be used.
+    Ends the page with a message if the data cannot be used.
     """
     source = data_source()
     try:
-        return _opened(source)
+        opened = _opened(source)
+        enter_in_tab(opened)
+        return opened
     except (ValueError, OSError) as error:
         st.error(f"The data of {DATA_VARIABLE} = {source} cannot be used: {error}")
         st.markdown(
@@ -60,9 +63,9 @@ def studio() -> Studio:
 
 
 def open_ahead() -> None:
-    """Open the studio before the first visitor comes, and measure what they will look at first where its model is recorded.
+    """Open the studio before the first visit, and measure the default setting if its model is recorded.
 
-    Data that cannot be used is left for the first visitor, who is told.
+    Data that cannot be used is ignored here; `studio` shows the error.
     """
     try:
         # Within another cached function it shows no spinner, which would want a page.
@@ -72,7 +75,7 @@ def open_ahead() -> None:
     finally:
         _opened_ahead.clear()
     if opened.recorded.tuned(opened.config) is not None:
-        opened.view(opened.config, _SERVER)
+        opened.setting_jobs.ensure(opened.config, _SERVER)
 
 
 def close_studio() -> None:
@@ -92,5 +95,5 @@ def _opened(source: str) -> Studio:
     opened = Studio(data, config, None if folder is None else RecordedRuns.opened(folder, data, config))
     if opened.backbone is None:
         # Every page needs it sooner or later, and it takes the longest.
-        opened.start_backbone(_SERVER)
+        opened.backbones.start(opened.config, _SERVER)
     return opened

@@ -6,7 +6,10 @@ import secrets
 from typing import Final
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app.measured.setting_jobs import keys_of
 from app.server.middleware import OWNER_COOKIE, is_owner
 from app.studio import Studio
 from sparcode.config import RunConfig
@@ -27,8 +30,20 @@ def owner_id() -> str:
     return st.session_state[_OWNER]
 
 
+def enter_in_tab(studio: Studio) -> None:
+    """Tell the studio that this tab is open, so that the jobs of its browser go on."""
+    context = get_script_run_ctx()
+    session = "" if context is None else context.session_id
+
+    def is_open() -> bool:
+        # Without a server (in tests) there is no connection to lose.
+        return not runtime.exists() or runtime.get_instance().is_active_session(session)
+
+    studio.viewers.enter(_tab(), owner_id(), is_open)
+
+
 def show_in_tab(config: RunConfig, left: RunConfig, studio: Studio) -> None:
-    """Note what this tab shows, and cancel the jobs of what it showed before, unless another tab of the browser still shows that.
+    """Note what this tab shows now, and cancel the jobs of what it showed before, unless another tab shows that.
 
     Parameters
     ----------
@@ -37,7 +52,10 @@ def show_in_tab(config: RunConfig, left: RunConfig, studio: Studio) -> None:
     studio
         Has the jobs.
     """
-    tab, owner = st.session_state.setdefault(_TAB, secrets.token_hex(8)), owner_id()
-    studio.viewers.show(tab, owner, config.content_hash())
-    if left != config and not studio.viewers.elsewhere(tab, owner, left.content_hash()):
-        studio.leave(left, owner, to=config)
+    studio.viewers.show(_tab(), config.content_hash(), keys_of(config))
+    if left != config and not studio.viewers.elsewhere(_tab(), owner_id(), left.content_hash()):
+        studio.setting_jobs.leave(left, owner_id(), to=config)
+
+
+def _tab() -> str:
+    return st.session_state.setdefault(_TAB, secrets.token_hex(8))

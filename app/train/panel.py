@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components.job_status import status_text
 from app.components.provenance import kind_badge, recorded_notes
-from app.jobs.snapshot import JobState
+from app.jobs.job import JobState
 from app.session import loaders
 from app.session.address import plain_text, read_address, write_address
 from app.session.settings import TRAIN, settings_text
@@ -25,6 +25,7 @@ from sparcode.metrics.registry import METRICS
 
 POLL_SECONDS: Final = 0.5
 _LIVE: Final = "train_live"
+_RUN: Final = "run"
 _CODES_HELP: Final = "Distinct codes of up to 1,024 training queries, after the last epoch."
 _EMPTY: Final = """
 **Nothing has been trained in this browser yet.** A run goes through the paper's own procedure, epoch by epoch:
@@ -34,7 +35,8 @@ _EMPTY: Final = """
 3. **two-tower** is trained on the same users with the same budget, if it is ticked;
 4. SparCode is indexed and measured on test users it never saw.
 
-Every epoch shows at once. A run can be paused, stepped through and cancelled; it goes on when you leave the page or reload it.
+Every epoch shows at once. A run can be paused, stepped through and cancelled; it goes on when you leave the page or reload
+it, and ends two minutes after the last tab of the studio in this browser was closed.
 """
 
 
@@ -45,6 +47,7 @@ def training() -> None:
     for text in read_address(TRAIN, defaults):
         st.warning(text)
     recorded_notes(studio)
+    _name_run(studio.from_scratch)
     left, right = st.columns((5, 16), gap="medium")
     with left:
         choice = training_settings(studio, defaults)
@@ -52,6 +55,18 @@ def training() -> None:
     with right:
         poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
         st.fragment(_panel, run_every=poll)(studio, choice)
+
+
+def _name_run(session: TrainingSession) -> None:
+    """Keep the run under way in the address, so that the page can tell after a restart of the server that it is gone."""
+    named, own = st.query_params.get(_RUN, ""), session.run_id(owner_id())
+    if session.is_lost(named):
+        st.warning(
+            "The server was restarted: the training run that was open here is gone, with its curves. Its settings are still in the "
+            "address, so **Start training** repeats it."
+        )
+    elif own and own != named and session.view(owner_id()).active:
+        st.query_params[_RUN] = own
 
 
 def _panel(studio: Studio, choice: Choice | None) -> None:
@@ -190,6 +205,7 @@ def _buttons(view: TrainingView, session: TrainingSession, owner: str, choice: C
 
 def _start(session: TrainingSession, owner: str, choice: Choice, one_epoch: bool = False) -> None:
     session.start(owner, choice.data, choice.config, choice.two_tower, one_epoch)
+    st.query_params[_RUN] = session.run_id(owner)
 
 
 def _figures(view: TrainingView, result: RunResult) -> None:

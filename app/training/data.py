@@ -6,14 +6,15 @@ import hashlib
 import io
 import threading
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from app.jobs.bounded_cache import BoundedCache
+from cachetools import LRUCache
+
+from app.jobs.byte_cache import ByteCache
 from sparcode.config import SplitConfig, SyntheticConfig
-from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
 from sparcode.data.table_file import TableFile
@@ -72,9 +73,9 @@ class DataShelf:
         self._own = TrainingData(
             "studio", interactions.name, interactions.synthetic, facts(interactions), lambda: split, _dropped(interactions, split)
         )
-        self._splits = BoundedCache(_SPLIT_BYTES)
+        self._splits: ByteCache[Split] = ByteCache(_SPLIT_BYTES, _bytes_of)
         self._lock = threading.Lock()
-        self._uploads: OrderedDict[str, TrainingData] = OrderedDict()
+        self._uploads: LRUCache[str, TrainingData] = LRUCache(_KEPT_UPLOADS)
 
     def own(self) -> TrainingData:
         """The studio's data."""
@@ -132,25 +133,19 @@ class DataShelf:
         shown = name if is_archive else interactions.name
         data = TrainingData(key, shown, False, facts(interactions), lambda: split, _dropped(interactions, split))
         with self._lock:
-            self._uploads.pop(owner, None)
             self._uploads[owner] = data
-            while len(self._uploads) > _KEPT_UPLOADS:
-                self._uploads.popitem(last=False)
         return data
 
     def uploaded(self, owner: str) -> TrainingData | None:
         """An owner's file; None if there is none, or it was forgotten for newer ones of others."""
         with self._lock:
-            if owner in self._uploads:
-                self._uploads.move_to_end(owner)
             return self._uploads.get(owner)
 
     def _made(self, key: str, config: SyntheticConfig) -> Split:
         split = self._splits.get(key)
         if split is None:
             split = split_users(load(config), self._config)
-            parts = (split.train, *(part for held in (split.validation, split.test) for part in (held.queries, held.targets)))
-            self._splits.put(key, split, sum(map(_bytes_of, parts)))
+            self._splits.put(key, split)
         return split
 
 
@@ -163,5 +158,6 @@ def _dropped(interactions: Interactions, split: Split) -> dict[str, int]:
     return {**interactions.dropped, **split.dropped}
 
 
-def _bytes_of(histories: Histories) -> int:
-    return histories.indptr.nbytes + histories.items.nbytes
+def _bytes_of(split: Split) -> int:
+    held_out = [part for held in (split.validation, split.test) for part in (held.queries, held.targets)]
+    return sum(part.indptr.nbytes + part.items.nbytes for part in (split.train, *held_out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app.models.recording import Recording
+from app.models.trained import Recording
 from app.training.data import TrainingData
 from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint, RunResult
 from sparcode.config import RunConfig
@@ -45,14 +45,14 @@ class RunPlan(NamedTuple):
 
     @property
     def most_epochs(self) -> dict[str, int]:
-        """MeasuredIndex -> most epochs, in the order of training."""
+        """Stage -> most epochs, in the order of training."""
         training = self.config.training
         stages = {BACKBONE: training.epochs, JOINT: training.joint_epochs}
         return stages | ({TWO_TOWER: training.epochs + training.joint_epochs} if self.two_tower else {})
 
 
 class EarlierRun(NamedTuple):
-    """A finished run: what was asked for, its epochs (one of an owner's without code usage), and its figures."""
+    """A finished run: what was asked for, its epochs (without code usage unless recorded), and its figures."""
 
     plan: RunPlan
     points: tuple[EpochPoint, ...]

@@ -10,9 +10,9 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 import torch
 
-from app.jobs.manager import JobHandle
+from app.jobs.job import JobHandle
 from app.training.control import TrainingControl
-from sparcode.config import RunConfig
+from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
 from sparcode.device import device_of
@@ -32,7 +32,6 @@ BACKBONE: Final[StageName] = "all-to-all"
 JOINT: Final[StageName] = "SparCode"
 TWO_TOWER: Final[StageName] = "two-tower"
 
-K: Final = 50
 # More codewords than this are thinned out before they are drawn.
 USAGE_WIDTH: Final = 256
 
@@ -130,8 +129,8 @@ def usage_profile(counts: np.ndarray) -> np.ndarray:
     return ranked[:, np.linspace(0, counts.shape[1] - 1, width).round().astype(np.int64)].astype(np.float32)
 
 
-class Watch:
-    """Turns what the trainer reports into published points, and lets the control hold the training.
+class TrainingMonitor:
+    """Publishes the trainer's epochs as points, and pauses or stops the training.
 
     Parameters
     ----------
@@ -173,10 +172,10 @@ class Watch:
             commitment, usage = (math.nan, None) if model is None else code_health(model, queries)
             now = self.working_seconds()
             seconds, self._last = now - self._last, now
-            kept = (record.recall, record.perplexity, record.dead_share, record.codes_in_use)
+            figures = (record.recall, record.perplexity, record.dead_share, record.codes_in_use)
             # Before the point is seen, so that a step is over once its epoch shows.
             self._control.epoch_done()
-            self._handle.publish(EpochPoint(stage, record.epoch, record.loss, commitment, *kept, seconds, usage))
+            self._handle.publish(EpochPoint(stage, record.epoch, record.loss, commitment, *figures, seconds, usage))
 
         return publish
 
@@ -206,7 +205,7 @@ def code_health(model: SparCodeModel, queries: Histories) -> tuple[float, np.nda
 
 
 def train_from_scratch(
-    split: Split, config: RunConfig, control: TrainingControl, handle: JobHandle, two_tower: Callable[[Watch], Baseline] | None
+    split: Split, config: RunConfig, control: TrainingControl, handle: JobHandle, two_tower: Callable[[TrainingMonitor], Baseline] | None
 ) -> RunResult:
     """Train and measure, publishing an `EpochPoint` per epoch.
 
@@ -230,31 +229,31 @@ def train_from_scratch(
     PausedTooLong
         If nobody resumed it.
     """
-    watch = Watch(control, handle)
-    backbone, _ = train_backbone(split, config, watch.on_epoch(BACKBONE), watch.should_stop)
+    monitor = TrainingMonitor(control, handle)
+    backbone, _ = train_backbone(split, config, monitor.on_epoch(BACKBONE), monitor.should_stop)
     handle.check()
     model = preview(backbone, split, config)
     handle.check()
-    fine_tune(model, split, config, watch.on_epoch(JOINT, model, split.train_queries), watch.should_stop)
+    fine_tune(model, split, config, monitor.on_epoch(JOINT, model, split.train_queries), monitor.should_stop)
     handle.check()
-    baseline = None if two_tower is None else two_tower(watch)
+    baseline = None if two_tower is None else two_tower(monitor)
     handle.check()
     index = build_run_index(model, split.train, config.index, handle.should_stop)
     tau = model.threshold
-    recall, ndcg, _ = accuracy(SparseRetriever(model, index, tau, config.index.unseen), split.test, K)
+    recall, ndcg, _ = accuracy(SparseRetriever(model, index, tau, config.index.unseen), split.test, DEFAULT_K)
     return RunResult(
         recall=recall,
         ndcg=ndcg,
         size_bytes=sum(index.size_bytes(tau).values()),
         density=index.kept_postings(tau) / max(1, index.n_lists * index.n_items),
-        all_to_all=accuracy(ExactRetriever(backbone), split.test, K)[0],
+        all_to_all=accuracy(ExactRetriever(backbone), split.test, DEFAULT_K)[0],
         two_tower=math.nan if baseline is None else baseline.recall,
-        seconds=watch.working_seconds() - watch.started,
+        seconds=monitor.working_seconds() - monitor.started,
         machine=machine_facts(device_of(model)),
     )
 
 
-def train_two_tower_baseline(split: Split, config: RunConfig, handle: JobHandle, watch: Watch) -> Baseline:
+def train_two_tower_baseline(split: Split, config: RunConfig, handle: JobHandle, monitor: TrainingMonitor) -> Baseline:
     """Train the two-tower baseline within the same budget of epochs, and measure it.
 
     Parameters
@@ -263,7 +262,7 @@ def train_two_tower_baseline(split: Split, config: RunConfig, handle: JobHandle,
         As for the run it stands beside.
     handle
         Cancel.
-    watch
+    monitor
         Publishes its epochs.
 
     Raises
@@ -272,12 +271,12 @@ def train_two_tower_baseline(split: Split, config: RunConfig, handle: JobHandle,
         If it was cancelled.
     """
     points: list[EpochPoint] = []
-    publish = watch.on_epoch(TWO_TOWER)
+    publish = monitor.on_epoch(TWO_TOWER)
 
-    def keep(record: EpochRecord) -> None:
+    def on_epoch(record: EpochRecord) -> None:
         publish(record)
         points.append(EpochPoint(TWO_TOWER, record.epoch, record.loss, math.nan, record.recall, math.nan, math.nan, 0, 0.0, None))
 
-    model, _ = train_two_tower(split, config, keep, watch.should_stop)
+    model, _ = train_two_tower(split, config, on_epoch, monitor.should_stop)
     handle.check()
-    return Baseline(tuple(points), accuracy(ExactRetriever(model), split.test, K)[0])
+    return Baseline(tuple(points), accuracy(ExactRetriever(model), split.test, DEFAULT_K)[0])

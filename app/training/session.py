@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from app.jobs.bounded_cache import BoundedCache
-from app.jobs.manager import JobHandle, JobManager
-from app.jobs.snapshot import ACTIVE, JobSnapshot, JobState
+from cachetools import LRUCache
+
+from app.jobs.byte_cache import ByteCache
+from app.jobs.job import ACTIVE, JobHandle, JobSnapshot, JobState
+from app.jobs.manager import JobManager
 from app.training.control import Pace, TrainingControl
 from app.training.data import DataShelf, TrainingData
 from app.training.plan import EarlierRun, RunPlan
-from app.training.run import TWO_TOWER, Baseline, EpochPoint, RunResult, Watch, train_from_scratch, train_two_tower_baseline
+from app.training.run import TWO_TOWER, Baseline, EpochPoint, RunResult, TrainingMonitor, train_from_scratch, train_two_tower_baseline
 from app.training.time_left import TimeLeft, pace_of, time_left
 from sparcode.config import RunConfig, SplitConfig
 from sparcode.data.interactions import Interactions
@@ -28,6 +32,7 @@ KEPT_OWNERS: Final = 64
 _BASELINE_BYTES: Final = 4 * 2**20
 _POINT_BYTES: Final = 512
 _KEPT_PACES: Final = 256
+_RUN_ID: Final = re.compile(r"([0-9a-f]{8})-[0-9]{1,9}")
 
 
 class TrainingView(NamedTuple):
@@ -67,9 +72,7 @@ class TrainingView(NamedTuple):
 
     @property
     def state(self) -> JobState | None:
-        """Where the run stands for its owner: cancelled as soon as they asked for it, though the worker may still end a batch."""
-        if self.job is not None and self.job.active and not self.job.owners:
-            return JobState.CANCELLED
+        """Where the run stands; None for a recorded one."""
         return None if self.job is None else self.job.state
 
     @property
@@ -90,7 +93,7 @@ class TrainingSession:
     Parameters
     ----------
     jobs
-        Has the lane `FROM_SCRATCH`; a paused run keeps it, so it is no other work's lane.
+        Has the lane `FROM_SCRATCH`, which a paused run keeps.
     interactions, split, config
         The studio's data, and how other data is split.
 
@@ -107,10 +110,12 @@ class TrainingSession:
         self.recorded: EarlierRun | None = None
         self.shelf = DataShelf(interactions, split, config)
         self._lock = threading.Lock()
-        self._started: OrderedDict[str, _Started] = OrderedDict()
-        self._earlier: OrderedDict[str, deque[EarlierRun]] = OrderedDict()
-        self._baselines = BoundedCache(_BASELINE_BYTES)
-        self._paces: OrderedDict[str, Mapping[str, float]] = OrderedDict()
+        self._started: LRUCache[str, _Started] = LRUCache(KEPT_OWNERS)
+        self._earlier: LRUCache[str, deque[EarlierRun]] = LRUCache(KEPT_OWNERS)
+        self._baselines: ByteCache[Baseline] = ByteCache(_BASELINE_BYTES, _baseline_bytes)
+        self._paces: LRUCache[str, Mapping[str, float]] = LRUCache(_KEPT_PACES)
+        # Tells runs of this process from those of one that ended.
+        self._process = secrets.token_hex(4)
 
     def start(self, owner: str, data: TrainingData, config: RunConfig, two_tower: bool, one_epoch: bool = False) -> JobSnapshot:
         """Queue a run; an owner whose run is under way gets that one.
@@ -137,10 +142,9 @@ class TrainingSession:
             job = self._jobs.submit(
                 key, f"training run {plan.number} from scratch", lambda handle: self._work(owner, started, handle), owner, FROM_SCRATCH
             )
+            # As the newest: `paused` uses all of them in the order they were put.
+            self._started.pop(owner, None)
             self._started[owner] = started
-            self._started.move_to_end(owner)
-            while len(self._started) > KEPT_OWNERS:
-                self._started.popitem(last=False)
             return job
 
     def pause(self, owner: str) -> None:
@@ -181,8 +185,18 @@ class TrainingSession:
         result = job.result if isinstance(job.result, RunResult) else None
         return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others, result)
 
+    def run_id(self, owner: str) -> str:
+        """Names the owner's latest run in an address; empty if there is none."""
+        started = self._of(owner)
+        return "" if started is None else f"{self._process}-{started.plan.number}"
+
+    def is_lost(self, run_id: str) -> bool:
+        """Whether an address names a run of a process that ended, which took the run with it."""
+        named = _RUN_ID.fullmatch(run_id)
+        return named is not None and named[1] != self._process
+
     def paused(self) -> set[str]:
-        """Keys of the jobs that wait for their owner, of whoever."""
+        """Keys of all paused jobs."""
         with self._lock:
             return {_key(owner) for owner, started in self._started.items() if started.control.pace is Pace.PAUSED}
 
@@ -218,33 +232,28 @@ class TrainingSession:
         split = plan.data.split()
         handle.check()
         wanted = plan.two_tower or self._baselines.get(_baseline_key(plan)) is not None
-        two_tower = (lambda watch: self._two_tower(plan, split, handle, watch)) if wanted else None
+        two_tower = (lambda monitor: self._two_tower(plan, split, handle, monitor)) if wanted else None
         result = train_from_scratch(split, plan.config, started.control, handle, two_tower)
         handle.check()
         job = self._jobs.get(_key(owner))
         points = tuple(record._replace(usage=None) for record in job.records if isinstance(record, EpochPoint))
-        self._keep(owner, EarlierRun(plan.without_data(), points, result))
+        self._record(owner, EarlierRun(plan.without_data(), points, result))
         return result
 
-    def _two_tower(self, plan: RunPlan, split: Split, handle: JobHandle, watch: Watch) -> Baseline:
+    def _two_tower(self, plan: RunPlan, split: Split, handle: JobHandle, monitor: TrainingMonitor) -> Baseline:
         known = self._baselines.get(_baseline_key(plan))
         if known is None:
-            known = train_two_tower_baseline(split, plan.config, handle, watch)
-            self._baselines.put(_baseline_key(plan), known, _POINT_BYTES * max(1, len(known.points)))
+            known = train_two_tower_baseline(split, plan.config, handle, monitor)
+            self._baselines.put(_baseline_key(plan), known)
         return known
 
-    def _keep(self, owner: str, run: EarlierRun) -> None:
+    def _record(self, owner: str, run: EarlierRun) -> None:
         paces = {stage: pace for stage in run.plan.most_epochs if (pace := pace_of(run.points, stage)) is not None}
         with self._lock:
-            runs = self._earlier.pop(owner, deque(maxlen=KEPT_RUNS))
+            runs = self._earlier.setdefault(owner, deque(maxlen=KEPT_RUNS))
             runs.append(run)
-            self._earlier[owner] = runs
-            while len(self._earlier) > KEPT_OWNERS:
-                self._earlier.popitem(last=False)
             key = _settings_key(run.plan)
             self._paces[key] = {**self._paces.get(key, {}), **paces}
-            while len(self._paces) > _KEPT_PACES:
-                self._paces.popitem(last=False)
 
 
 def _key(owner: str) -> str:
@@ -259,3 +268,7 @@ def _settings_key(plan: RunPlan) -> str:
 def _baseline_key(plan: RunPlan) -> str:
     """What the two-tower baseline depends on: everything but quantizer and index."""
     return "/".join((plan.data.key, plan.config.model.content_hash(), plan.config.training.content_hash()))
+
+
+def _baseline_bytes(baseline: Baseline) -> int:
+    return _POINT_BYTES * max(1, len(baseline.points))

@@ -48,9 +48,9 @@ def time_left(points: Sequence[EpochPoint], most: Mapping[str, int], known: Mapp
     points
         Epochs so far, in the order they came.
     most
-        MeasuredIndex -> most epochs, in the order the stages are trained.
+        Stage -> most epochs, in the order the stages are trained.
     known
-        MeasuredIndex -> seconds per epoch in an earlier run of the same settings, for stages that this one has not reached.
+        Stage -> seconds per epoch in an earlier run of the same settings, for stages that this one has not reached.
     """
     stages = [stage for stage, epochs in most.items() if epochs > 0]
     reached = stages.index(points[-1].stage) if points and points[-1].stage in stages else 0

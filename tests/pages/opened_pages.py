@@ -9,13 +9,15 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from app.jobs.snapshot import JobSnapshot
+from app.jobs.job import JobSnapshot
 from app.models.backbones import backbone_key
 from app.session import loaders
 from app.studio import Studio
 
 # Only a broken studio lets a wait take this long.
 PATIENCE = 30
+# Whether a page looks again by itself.
+LIVE = ("explorer_live", "compare_live", "comparison_live", "train_live")
 ENTRY = Path(__file__).resolve().parents[2] / "app" / "main.py"
 
 
@@ -55,19 +57,13 @@ def ended(key: str) -> JobSnapshot:
 
 def settled(app: AppTest) -> AppTest:
     """The page once nothing that it waits for goes on; a browser would look again by its timer."""
-    for _ in range(20):
-        active = _active(app)
-        for key in active:
+    for _ in range(50):
+        for key in studio().at_work():
             ended(key)
-        # Also when nothing goes on any more: a job may have ended after the page was drawn.
         app.run()
-        if not active and not _active(app):
+        if not any(key in app.session_state and app.session_state[key] for key in LIVE):
             return app
     raise AssertionError("the page does not come to rest")
-
-
-def _active(app: AppTest) -> list[str]:
-    return [job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.active]
 
 
 def mounted(app: AppTest) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.compare.panel import AGAIN, MEASURE
 from app.compare.points import csv_of, remarks_of, table_of
-from app.jobs.snapshot import JobState
+from app.jobs.job import JobState
 from app.measured import serving as serving_module
 from app.measured.serving import serving_key
 from app.measured.verdict import verdict

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import streamlit_app
-from app.measured.job_keys import measuring_key, tuning_key
+from app.measured.setting_jobs import measuring_key, tuning_key
 from app.session import loaders
 from app.studio import COMPARISON_KEY
 from tests.pages.opened_pages import charts, figures, own_backbone, settled, studio, tiles, visited
@@ -59,7 +59,7 @@ def test_the_explorer_shows_recorded_models_measured_here(address: dict[str, str
     assert 0.4 < float(shown["Recall@50 · recorded"]) < 0.8
     assert float(shown["Latency, median · recorded"].split()[0]) > 0
     assert "fine-tuned in" in said(app)
-    assert "all figures are computed and measured, here and now" in said(app)
+    assert "Its index is built and measured on this machine" in said(app)
     assert "Fine-tuning" in charts(app)
     names = [trace.get("name") for trace in charts(app)["Recall against latency"]["data"]]
     assert "two-tower (recorded)" in names

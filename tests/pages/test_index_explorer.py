@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import studio as studio_module
+from app.measured import indexes as indexes_module
 from app.measured import measured_index as stage_module
+from app.measured.setting_jobs import measuring_key, tuning_key
 from app.models import backbones as backbones_module
-from app.models.live_tuning import fine_tune_within
+from app.models import tuned as tuned_module
+from app.models.backbones import backbone_key
+from app.models.tuned import fine_tune_within
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
-from app.studio import tuning_key
 from sparcode.metrics.registry import METRICS
 from tests.pages.opened_pages import (
     PATIENCE,
@@ -117,14 +119,14 @@ def test_the_run_can_be_saved_with_the_command_that_measures_it_again() -> None:
     app.run()
     assert not app.exception
     unpack, command = app.code[0].value.splitlines()
-    stage = studio().seen_indexes()[-1]
+    stage = studio().indexes.all()[-1]
     assert unpack == f"unzip {command.split()[2]}.zip"
     assert f"--threshold {float(stage.stops[30])!r} --data tiny.csv" in command
 
 
 def test_recall_is_held_against_the_preview_where_it_differs() -> None:
     app = settled(opened(PAGE, k="8"))
-    stages = {stage.kind: stage for stage in studio().seen_indexes()}
+    stages = {stage.kind: stage for stage in studio().indexes.all()}
     recall = {kind: np.array([stage.point(stop).recall for stop in range(len(KEPT.options))]) for kind, stage in stages.items()}
     changes = np.round(recall["fine-tuned"] - recall["preview"], 3).tolist()
     for stop in (int(np.argmax(np.abs(changes))), changes.index(0)):
@@ -142,7 +144,7 @@ def test_moving_the_threshold_changes_figures_and_charts() -> None:
     moved = {label for label in before if before[label] != after[label]}
     assert {"Recall@50 · fine-tuned", "Index size · fine-tuned"} <= moved
     assert after["Codes in use · fine-tuned"] == before["Codes in use · fine-tuned"]
-    point = studio().seen_indexes()[-1].point(stop)
+    point = studio().indexes.all()[-1].point(stop)
     assert after["Recall@50 · fine-tuned"] == METRICS["recall"].text(point.recall)
     assert after["Index size · fine-tuned"] == METRICS["size_bytes"].text(point.total_bytes)
     changed = {title for title in drawn if charts(app)[title]["data"] != drawn[title]["data"]}
@@ -192,11 +194,11 @@ def test_a_failed_fine_tuning_shows_its_message_beside_the_preview(monkeypatch: 
     def fail(*arguments: object) -> None:
         raise ValueError("the loss became nan in epoch 2")
 
-    monkeypatch.setattr(studio_module, "fine_tune_within", fail)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", fail)
     app = settled(opened(PAGE, k="8"))
     assert "ended with an error: the loss became nan in epoch 2" in markdown(app)
     assert "Recall@50 · preview" in figures(app)
-    monkeypatch.setattr(studio_module, "fine_tune_within", fine_tune_within)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", fine_tune_within)
     assert "Recall@50 · fine-tuned" in figures(settled(click(app, "Fine-tune again")))
 
 
@@ -212,7 +214,7 @@ def test_a_failed_backbone_shows_its_message_and_can_be_tried_again(monkeypatch:
 
 
 def test_a_failed_preview_shows_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studio_module, "preview", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(indexes_module, "preview", lambda *arguments: 1 / 0)
     app = settled(opened(PAGE, k="8"))
     assert "division by zero" in app.error[0].value
     assert labels(app)[-1] == "Try again"
@@ -226,14 +228,14 @@ def held_fine_tuning(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         assert gate.wait(PATIENCE)
         return fine_tune_within(*arguments)
 
-    monkeypatch.setattr(studio_module, "fine_tune_within", held)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", held)
     return gate
 
 
 def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = held_fine_tuning(monkeypatch)
     app = opened(PAGE, k="8")
-    ended(next(job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.key.startswith("preview")))
+    ended(measuring_key("preview", Configuration(k="8").run_config(studio().config)))
     click(app.run(), "Cancel fine-tuning")
     gate.set()
     ended(tuning_key(Configuration(k="8").run_config(studio().config)))
@@ -245,7 +247,7 @@ def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.Monk
 def test_a_tab_that_moves_on_leaves_another_tab_of_the_same_browser_its_training(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = held_fine_tuning(monkeypatch)
     one, other = opened(PAGE, k="8"), visited(PAGE, k="16")
-    ended(next(job.key for job in studio().jobs.of_owner(one.session_state["owner"]) if job.key.startswith("preview")))
+    ended(measuring_key("preview", Configuration(k="8").run_config(studio().config)))
     one.run()
     other.session_state["owner"] = one.session_state["owner"]
     other.select_slider(key="k").set_value("8").run()
@@ -256,6 +258,32 @@ def test_a_tab_that_moves_on_leaves_another_tab_of_the_same_browser_its_training
     one.select_slider(key="k").set_value("16").run()
     assert not studio().jobs.get(training).active
     gate.set()
+
+
+def test_a_visitor_who_cancelled_can_join_a_training_that_goes_on_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = held_fine_tuning(monkeypatch)
+    app = opened(PAGE, k="8")
+    config = Configuration(k="8").run_config(studio().config)
+    ended(measuring_key("preview", config))
+    app.run()
+    studio().setting_jobs.start_tuning(config, "another")
+    click(app, "Cancel fine-tuning")
+    assert "It goes on because another visitor wants it" in markdown(app)
+    click(app, "Join it again")
+    assert studio().jobs.get(tuning_key(config)).owners == {"another", app.session_state["owner"]}
+    gate.set()
+
+
+def test_fine_tuning_without_time_for_an_epoch_is_no_fine_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(model: object, split: object, config: object, seconds: float, *rest: object) -> object:
+        return fine_tune_within(model, split, config, 0.0, *rest)
+
+    monkeypatch.setattr(tuned_module, "fine_tune_within", late)
+    app = settled(opened(PAGE, k="8"))
+    assert "Recall@50 · preview" in figures(app)
+    assert "fine-tuned in" not in markdown(app)
+    assert "no fine-tuning fitted into the time" in markdown(app)
+    assert "Train all 3 epochs" in labels(app)
 
 
 def test_the_size_chart_holds_what_this_visitor_looked_at() -> None:
@@ -273,7 +301,7 @@ def test_a_fine_tuning_cut_short_says_so_and_can_be_made_whole(monkeypatch: pyte
         records, _ = fine_tune_within(model, split, config, seconds, *rest)
         return records, seconds < float("inf")
 
-    monkeypatch.setattr(studio_module, "fine_tune_within", cut)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", cut)
     app = settled(opened(PAGE, k="8"))
     assert "Train all 3 epochs" in labels(app)
     settled(click(app, "Train all 3 epochs"))
@@ -287,8 +315,8 @@ def test_the_numbers_behind_the_curves_are_there_to_read() -> None:
     app.run()
     table, scores, codewords, lists, memory, training = [frame.value for frame in app.dataframe]
     assert len(table) == len(KEPT.options)
-    assert table["Recall@50"].tolist() == studio().seen_indexes()[-1].curve.recall.tolist()
-    stage = studio().seen_indexes()[-1]
+    assert table["Recall@50"].tolist() == studio().indexes.all()[-1].curve.recall.tolist()
+    stage = studio().indexes.all()[-1]
     assert table["timed"].ne("").sum() == len(stage.latencies()) < len(table)
     assert scores["scores"].sum() == len(stage.explorer.index.scores)
     assert list(codewords.columns) == ["codebook 1", "codebook 2"]
@@ -306,7 +334,7 @@ def test_a_link_with_every_setting_opens_that_view() -> None:
     assert {key: app.session_state[key] for key in asked} == asked
     config = shown.run_config(studio().config)
     assert (config.model.n_tokens, config.model.interaction, config.model.encoder, config.training.seed) == (2, "dot", "gru", 3)
-    assert studio().best_measured(config).kind == "fine-tuned"
+    assert studio().indexes.best(config).kind == "fine-tuned"
     assert slider(app)["kept"] == KEPT.options[40]
     assert run_rows(app)[0]["label"] == f"{shown.label}, {KEPT.options[40]} % kept"
 
@@ -322,7 +350,7 @@ def test_another_encoder_trains_a_backbone_that_is_watched_and_can_be_cancelled(
     monkeypatch.setattr(backbones_module, "train_backbone", held)
     app.selectbox(key="encoder").set_value("gru").run()
     assert list(charts(app)) == ["Training the backbone"]
-    (key,) = [job.key for job in studio().jobs.of_owner(app.session_state["owner"]) if job.active]
+    key = backbone_key(Configuration(k="8", encoder="gru").run_config(studio().config))
     click(app, "Cancel training")
     gate.set()
     ended(key)
@@ -358,7 +386,7 @@ def test_the_table_of_runs_has_exact_figures_and_differences_to_the_run_before()
     released(app, KEPT.options[80])
     last, first = run_rows(app)
     assert last["change"] == f"kept % {KEPT.start} → {KEPT.options[80]}"
-    stage = studio().seen_indexes()[-1]
+    stage = studio().indexes.all()[-1]
     recall = [stage.point(stop).recall for stop in (KEPT.options.index(KEPT.start), 80)]
     assert (first["figures"][1], last["figures"][1]) == ([f"{recall[0]:.3f}", ""], [f"{recall[1]:.3f}", f"{recall[1] - recall[0]:+.3f}"])
 
@@ -370,8 +398,8 @@ def test_a_pinned_run_is_held_against_everything_until_it_is_unpinned() -> None:
     assert tiles(app)["recall"]["delta"] == "no change"
     app.select_slider(key="k").set_value("16").run()
     settled(app)
-    pinned = studio().best_measured(Configuration(k="8").run_config(studio().config))
-    shown = studio().best_measured(Configuration(k="16").run_config(studio().config))
+    pinned = studio().indexes.best(Configuration(k="8").run_config(studio().config))
+    shown = studio().indexes.best(Configuration(k="16").run_config(studio().config))
     stop = KEPT.options.index(KEPT.start)
     change = shown.point(stop).total_bytes - pinned.point(stop).total_bytes
     assert tiles(app)["size_bytes"]["delta"] == f"{change / 1e6:+.2f} MB".replace("+0.00 MB", "no change")
@@ -389,12 +417,12 @@ def test_a_pinned_run_of_a_link_is_measured_after_the_run_shown() -> None:
     assert any("The pinned run (M=1 K=16, 20 % kept) is measured once" in caption.value for caption in app.caption)
     settled(app)
     assert any("Differences are to the **pinned** run" in caption.value for caption in app.caption)
-    assert studio().best_measured(Configuration(k="16", m="1").run_config(studio().config)).kind == "fine-tuned"
+    assert studio().indexes.best(Configuration(k="16", m="1").run_config(studio().config)).kind == "fine-tuned"
 
 
 def test_buttons_find_the_smallest_good_index_and_the_best_under_a_budget() -> None:
     app = settled(opened(PAGE, k="8", mb="0.01"))
-    curve = studio().seen_indexes()[-1].curve
+    curve = studio().indexes.all()[-1].curve
     click(app, "Smallest index within 1 % of the best recall")
     stop = KEPT.options.index(slider(app)["kept"])
     good = curve.recall >= 0.99 * curve.recall.max()
@@ -408,7 +436,7 @@ def test_buttons_find_the_smallest_good_index_and_the_best_under_a_budget() -> N
 
 def test_a_single_code_in_use_is_put_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
     app = settled(opened(PAGE, k="8"))
-    stage = studio().seen_indexes()[-1]
+    stage = studio().indexes.all()[-1]
     alone = stage.usage._replace(codes_in_use=1)
     object.__setattr__(stage, "usage", alone)
     app.run()

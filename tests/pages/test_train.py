@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.jobs.snapshot import JobState
+from app.jobs.job import JobState
+from app.session import loaders
 from app.training import run as training_run
+from app.training import session as session_module
 from app.training.control import Pace
 from app.training.session import TrainingView
 from sparcode.metrics.registry import METRICS
@@ -14,6 +16,13 @@ from sparcode.training.trainer import DivergenceError
 from tests.pages.opened_pages import PATIENCE, charts, described, figures, studio, visited
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
+
+
+@pytest.fixture(autouse=True)
+def patient_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "PAUSE_PATIENCE", PATIENCE)
+
+
 PAGE = "train.py"
 SMALL = {"m": "2", "k": "8"}
 CHARTS = {
@@ -52,10 +61,9 @@ def paused(app: AppTest, n_points: int) -> AppTest:
     """The page once its run waits after so many epochs."""
     key = view_of(app).job.key
     studio().jobs.wait(key, lambda snapshot: len(snapshot.records) >= n_points, PATIENCE)
-    for _ in range(PATIENCE * 100):
-        if view_of(app).pace is Pace.PAUSED:
-            break
-        studio().jobs.wait(key, lambda snapshot: False, 0.01)
+    # Waits for the worker to get there.
+    studio().from_scratch.pause(app.session_state["owner"])
+    assert view_of(app).pace is Pace.PAUSED
     return app.run()
 
 
@@ -222,3 +230,14 @@ def test_a_value_of_the_address_that_is_not_possible_is_named() -> None:
     assert "t_data = zzz, which is not possible for Data set" in app.warning[0].value
     assert "t_epochs = 0, which is not possible for Epochs" in app.warning[1].value
     assert not app.exception
+
+
+def test_a_run_that_ended_with_the_server_is_named_on_the_next_visit() -> None:
+    app = paused(click(visited(PAGE, **SMALL), "Train one epoch"), 1)
+    (named,) = app.query_params["run"]
+    loaders.close_studio()
+    again = visited(PAGE, **SMALL, run=named)
+    assert "The server was restarted" in again.warning[0].value
+    assert not click(again, "Start training").warning
+    # A reload finds the new run, without a word.
+    assert not visited(PAGE, **SMALL, run=again.query_params["run"][0]).warning

@@ -13,7 +13,7 @@ from app.charts.code_usage import code_usage_data, code_usage_figure
 from app.charts.codes_stored import codes_stored_data, codes_stored_figure
 from app.charts.follow import Column
 from app.charts.frame import PINNED
-from app.charts.list_lengths import N_BINS, list_lengths_data, list_lengths_figure
+from app.charts.list_lengths import list_lengths_data, list_lengths_figure
 from app.charts.memory_parts import memory_parts_data, memory_parts_figure
 from app.charts.recall_latency import recall_latency_data, recall_latency_figure
 from app.charts.recall_size import MOST_OTHERS, Peer, TradeOff, recall_size_data, recall_size_figure, trade_off
@@ -109,7 +109,7 @@ def test_lists_are_counted_by_length() -> None:
     data = list_lengths_data(lengths, 300)
     assert data.counts.sum() == len(lengths)
     assert (data.counts[0], data.counts[15], data.counts[-1]) == (2, 1, 2)
-    assert (data.width, data.median) == (300 / N_BINS, 150)
+    assert (data.width, data.median) == (300 / len(data.counts), 150)
     figure = list_lengths_figure(data, False)
     assert figure.data[0].y.tolist() == data.counts.tolist()
     (line,) = [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "lines+text"]

@@ -9,7 +9,7 @@ import pytest
 
 from app.charts import figure_json as figure_json_module
 from app.charts.figure_json import figure_json
-from app.jobs.bounded_cache import BoundedCache
+from app.jobs.byte_cache import ByteCache
 
 
 class Points(NamedTuple):
@@ -22,7 +22,7 @@ class Points(NamedTuple):
 def made(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What `figure` below was called for; the cache is empty."""
     calls.clear()
-    monkeypatch.setattr(figure_json_module, "_kept", BoundedCache(10**6))
+    monkeypatch.setattr(figure_json_module, "_kept", ByteCache(10**6, len))
     return calls
 
 

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from app.jobs.manager import JobHandle, JobManager
-from app.jobs.snapshot import JobSnapshot, JobState
+from app.jobs.job import JobHandle, JobSnapshot, JobState
+from app.jobs.manager import LOOK_SECONDS, JobManager
 
 # Only a broken manager lets a wait take this long.
 PATIENCE = 20
@@ -44,10 +43,8 @@ def ended(jobs: JobManager, key: str) -> JobSnapshot:
 
 def worked_off(jobs: JobManager, key: str) -> JobSnapshot:
     """The job once its worker is done with it: people see a cancelled one as ended before."""
-    deadline = time.monotonic() + PATIENCE
-    while key in jobs.running():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    submit(jobs, "behind it", lambda handle: None)
+    ended(jobs, "behind it")
     return ended(jobs, key)
 
 
@@ -175,8 +172,7 @@ def test_a_job_goes_on_until_its_last_owner_leaves(jobs: JobManager) -> None:
     submit(jobs, "a", gate, owner="bob")
     assert jobs.cancel("a", "ann")
     assert not jobs.cancel("a", "ann")
-    assert [job.key for job in jobs.of_owner("bob")] == ["a"]
-    assert jobs.of_owner("ann") == []
+    assert jobs.get("a").owners == {"bob"}
     gate.opened.set()
     assert ended(jobs, "a").result == "kept"
 
@@ -238,6 +234,36 @@ def test_a_cancelled_job_is_shown_as_such_before_its_worker_has_noticed(jobs: Jo
     # Its processor time still counts.
     assert jobs.running() == {"a"}
     gate.opened.set()
+
+
+def test_a_job_ends_once_all_its_owners_have_left() -> None:
+    gone: set[tuple[str, str]] = set()
+    now = [0.0]
+    manager = JobManager({"slow": 1}, has_left=lambda owner, key: (owner, key) in gone, clock=lambda: now[0])
+
+    def work(handle: JobHandle) -> None:
+        while not handle.should_stop():
+            now[0] += LOOK_SECONDS
+
+    submit(manager, "a", work)
+    submit(manager, "a", work, owner="bob")
+    submit(manager, "b", lambda handle: "has the lane")
+    gone.add(("ann", "a"))
+    assert manager.wait("a", lambda job: job.owners == {"bob"}, PATIENCE).active
+    gone.add(("bob", "a"))
+    assert ended(manager, "a").state is JobState.CANCELLED
+    assert ended(manager, "b").result == "has the lane"
+    manager.close()
+
+
+def test_a_queued_job_of_owners_who_left_never_runs() -> None:
+    ran: list[str] = []
+    manager = JobManager({"slow": 1}, has_left=lambda owner, key: owner == "ann")
+    submit(manager, "a", lambda handle: ran.append("a"))
+    submit(manager, "b", lambda handle: ran.append("b"), owner="bob")
+    ended(manager, "b")
+    assert (manager.get("a").state, ran) == (JobState.CANCELLED, ["b"])
+    manager.close()
 
 
 def test_many_short_jobs_do_not_push_a_long_one_out(jobs: JobManager) -> None:

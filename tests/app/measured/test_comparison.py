@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from app.jobs.manager import JobHandle
+from app.jobs.job import JobHandle
 from app.measured import comparison as comparison_module
 from app.measured.comparison import Comparison, ModelRow, Step, compare
 from app.models.trained import Backbone, Tuned
@@ -22,7 +22,7 @@ TUNED = Tuned(tiny_model(), (), seconds=2.0, cut_short=False)
 def compared() -> tuple[Comparison, list[object]]:
     """The table, and all that was published on the way."""
     published: list[object] = []
-    return compare(tiny_split(), CONFIG, BACKBONE, TUNED, JobHandle(published.append, threading.Event())), published
+    return compare(tiny_split(), CONFIG, BACKBONE, TUNED, JobHandle(published.append, threading.Event().is_set)), published
 
 
 def test_every_model_has_a_row_that_was_published_when_it_was_ready() -> None:
@@ -76,4 +76,4 @@ def test_a_cancelled_comparison_ends() -> None:
     cancelled = threading.Event()
     cancelled.set()
     with pytest.raises(BuildStopped):
-        compare(tiny_split(), CONFIG, BACKBONE, TUNED, JobHandle(lambda record: None, cancelled))
+        compare(tiny_split(), CONFIG, BACKBONE, TUNED, JobHandle(lambda record: None, cancelled.is_set))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.measured.measured_index import MeasuredIndex, Training, measure
-from app.measured.run_export import evaluate_command, run_zip, stage_run
+from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
+from app.measured.run_export import evaluate_command, run_of, run_zip
 from sparcode.comparison.training import data_facts
 from sparcode.runs.store import load_run
 from sparcode.training.epoch_record import EpochRecord
@@ -23,12 +23,12 @@ def nothing() -> None:
 
 @pytest.fixture(scope="module")
 def stage() -> MeasuredIndex:
-    return measure(tiny_model(), Training("preview", CONFIG, (), lambda: 1.0, False), tiny_split(), lambda kept: None, nothing)
+    return measure(tiny_model(), ModelFacts("preview", CONFIG, (), lambda: 1.0, False), tiny_split(), lambda kept: None, nothing)
 
 
 def test_a_saved_stage_is_read_back_with_its_model_index_and_figures(stage: MeasuredIndex, tmp_path: Path) -> None:
     point = stage.point(40)
-    run = stage_run(stage, point, tiny_data(), tiny_split(), (), "a machine")
+    run = run_of(stage, point, tiny_data(), tiny_split(), (), "a machine")
     zipfile.ZipFile(io.BytesIO(run_zip(run))).extractall(tmp_path)
     again = load_run(tmp_path / run.run_id)
     assert (again.config, again.data, again.machine) == (CONFIG, data_facts(tiny_data()), "a machine")
@@ -46,13 +46,13 @@ def test_a_saved_stage_is_read_back_with_its_model_index_and_figures(stage: Meas
 
 def test_epochs_of_the_backbone_come_first(stage: MeasuredIndex) -> None:
     first, second = (EpochRecord(epoch, *[0.0] * (len(EpochRecord._fields) - 1)) for epoch in (1, 2))
-    run = stage_run(replace(stage, records=(second,)), stage.point(0), tiny_data(), tiny_split(), (first,), "")
+    run = run_of(replace(stage, records=(second,)), stage.point(0), tiny_data(), tiny_split(), (first,), "")
     assert run.records == [first, second]
 
 
 def test_a_first_look_is_not_saved(stage: MeasuredIndex) -> None:
     with pytest.raises(ValueError, match="still being built"):
-        stage_run(replace(stage, complete=False), stage.point(0), tiny_data(), tiny_split(), (), "")
+        run_of(replace(stage, complete=False), stage.point(0), tiny_data(), tiny_split(), (), "")
 
 
 def test_the_command_has_every_digit_of_the_threshold_and_no_folder_of_the_server() -> None:

@@ -6,19 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from app.jobs.snapshot import JobState
+from app.jobs.job import JobState
 from app.measured import comparison as comparison_module
 from app.measured import serving as serving_module
 from app.measured.serving import SWEEP, Progress, best_measured, points_of, serving_key
-from app.models.backbones import backbone_key
 from app.studio import Studio
 from sparcode.comparison.measuring import TimingPlan
 from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
-from sparcode.config import QuantizerConfig
+from tests.app.open_studio import settled
 from tests.tiny import CONFIG, changed, tiny_data
 
 PATIENCE = 30
-SMALL = QuantizerConfig(n_codebooks=2, codebook_size=4, n_nearest=2, kmeans_iterations=3)
+SMALL = changed(quantizer={"codebook_size": 4, "n_nearest": 2, "kmeans_iterations": 3}, training={"joint_epochs": 0})
 
 
 @pytest.fixture
@@ -26,10 +25,7 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     """One with a finished preview of `SMALL`, and nothing under way."""
     monkeypatch.setattr(serving_module, "PLAN", TimingPlan(n_queries=3, rounds=2))
     opened = Studio(tiny_data(), changed(training={"joint_epochs": 0}))
-    opened.start_backbone("ann")
-    opened.jobs.wait(backbone_key(opened.config), lambda job: False, PATIENCE)
-    while opened.view(opened.run_config(SMALL), "ann", PATIENCE).active:
-        pass
+    settled(opened, SMALL)
     for key in opened.jobs.running():
         # The curve is known, but thresholds are still being timed.
         opened.jobs.wait(key, lambda job: False, PATIENCE)
@@ -38,18 +34,18 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
 
 
 def ended(studio: Studio) -> JobState:
-    return studio.jobs.wait(serving_key(studio.run_config(SMALL)), lambda job: False, PATIENCE).state
+    return studio.jobs.wait(serving_key(SMALL), lambda job: False, PATIENCE).state
 
 
 def test_a_measurement_publishes_its_way_and_is_kept_with_its_labels(studio: Studio) -> None:
-    studio.serving.start(studio.run_config(SMALL), "ann")
+    studio.serving.start(SMALL, "ann")
     assert ended(studio) is JobState.DONE
-    job, result = studio.serving.job(studio.run_config(SMALL)), studio.serving.result(studio.run_config(SMALL))
+    job, result = studio.serving.job(SMALL), studio.serving.result(SMALL)
     assert [point.name for point in points_of(job)] == [point.name for point in result.points]
     assert {point.kind for point in result.points} == {SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL}
     assert [point.kind for point in result.points].count(SPARCODE) == len(SWEEP.densities)
     assert {point.n_rounds for point in result.points} == {2}
-    assert (result.kind, result.config.quantizer, result.data_name) == ("preview", SMALL, studio.interactions.name)
+    assert (result.kind, result.config, result.data_name) == ("preview", SMALL, studio.interactions.name)
     assert result.config.training.seed == CONFIG.training.seed
     assert "cores" in result.machine
     steps = [record for record in job.records if isinstance(record, Progress)]
@@ -62,10 +58,10 @@ def test_a_measurement_publishes_its_way_and_is_kept_with_its_labels(studio: Stu
 
 
 def test_two_tower_is_trained_once_for_all_measurements(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    studio.serving.start(studio.run_config(SMALL), "ann")
+    studio.serving.start(SMALL, "ann")
     ended(studio)
     monkeypatch.setattr(comparison_module, "train_two_tower", lambda *arguments: 1 / 0)
-    studio.serving.start(studio.run_config(SMALL), "ann")
+    studio.serving.start(SMALL, "ann")
     assert ended(studio) is JobState.DONE
 
 
@@ -80,13 +76,13 @@ def test_a_cancelled_measurement_keeps_nothing(studio: Studio, monkeypatch: pyte
             assert go_on.wait(PATIENCE)
 
     monkeypatch.setattr(serving_module, "measure_serving", held)
-    key = studio.serving.start(studio.run_config(SMALL), "ann").key
+    key = studio.serving.start(SMALL, "ann").key
     assert reached.wait(PATIENCE)
     assert not studio.jobs.cancel(key, "bob")
     assert studio.jobs.cancel(key, "ann")
     go_on.set()
     assert ended(studio) is JobState.CANCELLED
-    assert studio.serving.result(studio.run_config(SMALL)) is None
+    assert studio.serving.result(SMALL) is None
 
 
 def test_an_error_is_kept_in_words(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,22 +90,22 @@ def test_an_error_is_kept_in_words(studio: Studio, monkeypatch: pytest.MonkeyPat
         raise ValueError("no memory for the graph")
 
     monkeypatch.setattr(serving_module, "measure_serving", fail)
-    studio.serving.start(studio.run_config(SMALL), "ann")
+    studio.serving.start(SMALL, "ann")
     assert ended(studio) is JobState.FAILED
-    assert studio.serving.job(studio.run_config(SMALL)).error == "no memory for the graph"
+    assert studio.serving.job(SMALL).error == "no memory for the graph"
 
 
 def test_a_setting_without_an_index_says_so(studio: Studio) -> None:
-    other = SMALL.model_copy(update={"codebook_size": 8})
-    studio.serving.start(studio.run_config(other), "ann")
-    job = studio.jobs.wait(serving_key(studio.run_config(other)), lambda job: False, PATIENCE)
+    other = changed(quantizer={"codebook_size": 8}, training={"joint_epochs": 0})
+    studio.serving.start(other, "ann")
+    job = studio.jobs.wait(serving_key(other), lambda job: False, PATIENCE)
     assert "there is no whole index of this setting yet" in job.error
-    assert best_measured(studio.seen_indexes(), studio.run_config(other)) is None
+    assert best_measured(studio.indexes.all(), other) is None
 
 
 def test_of_a_setting_the_trained_index_is_measured_also_a_recorded_one(studio: Studio) -> None:
-    config = studio.run_config(SMALL)
-    (before,) = [stage for stage in studio.seen_indexes() if stage.config == config]
+    config = SMALL
+    (before,) = [stage for stage in studio.indexes.all() if stage.config == config]
     for trained in (replace(before, kind="fine-tuned"), replace(before, kind="recorded")):
         assert best_measured([before, trained], config) is trained
         assert best_measured([trained, before], config) is trained
@@ -119,7 +115,7 @@ def test_figures_made_beside_another_job_are_marked(studio: Studio) -> None:
     opened = threading.Event()
     studio.jobs.submit("other", "something else", lambda handle: opened.wait(PATIENCE), "bob", "previews")
     studio.jobs.wait("other", lambda job: job.state is JobState.RUNNING, PATIENCE)
-    studio.serving.start(studio.run_config(SMALL), "ann")
+    studio.serving.start(SMALL, "ann")
     ended(studio)
     opened.set()
-    assert studio.serving.result(studio.run_config(SMALL)).busy
+    assert studio.serving.result(SMALL).busy

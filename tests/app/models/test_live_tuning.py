@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from app.models.live_tuning import fine_tune_within
+from app.models.tuned import fine_tune_within
 from sparcode.config import RunConfig
 from sparcode.training.epoch_record import EpochRecord, never_stop
 from sparcode.training.pipeline import fine_tune, preview

@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from app.measured.measured_index import Training, measure
+from app.measured.measured_index import ModelFacts, measure
 from app.recorded.files import DESCRIPTION, MAX_RECORDED_BYTES, write_folder
 from app.recorded.runs import RECORD_AGAIN, RecordedRuns
 from app.session import loaders
@@ -64,8 +64,8 @@ def test_what_was_recorded_is_found_with_its_day_and_machine(folder: Path) -> No
 def test_recorded_figures_are_those_of_the_recorded_weights(folder: Path) -> None:
     recorded = opened(folder)
     rows = {row.name: row.result for row in recorded.comparison(CONFIG).rows}
-    origin = Training("recorded", CONFIG, (), lambda: 1.0, cut_short=False)
-    stage = measure(recorded.tuned(CONFIG).model, origin, tiny_split(), lambda stage: None, lambda: None)
+    facts = ModelFacts("recorded", CONFIG, (), lambda: 1.0, cut_short=False)
+    stage = measure(recorded.tuned(CONFIG).model, facts, tiny_split(), lambda stage: None, lambda: None)
     point = stage.explorer.at(stage.explorer.default_threshold)
     assert (point.recall, point.ndcg) == (rows["SparCode"].recall, rows["SparCode"].ndcg)
     assert point.size_bytes == rows["SparCode"].size_bytes
@@ -174,14 +174,6 @@ def test_rows_and_epochs_that_make_no_sense_are_not_used(folder: Path) -> None:
     assert recorded.comparison(CONFIG) is None
     assert recorded.training(CONFIG, own_data()) is None
     assert recorded.notes
-
-
-def test_a_model_set_aside_is_not_found_again(folder: Path) -> None:
-    recorded = opened(folder)
-    recorded.set_aside(CONFIG)
-    assert recorded.tuned(CONFIG) is None
-    assert recorded.tuned(OTHER) is not None
-    assert recorded.notes == ()
 
 
 def test_recordings_replace_each_other_and_nothing_else(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

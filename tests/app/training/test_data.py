@@ -49,8 +49,9 @@ def test_a_table_is_split_and_belongs_to_its_owner(shelf: DataShelf, tiny_table:
     assert shelf.upload("ann", "mine.csv", tiny_table.read_bytes()) is data
 
 
-def test_the_files_of_the_longest_unseen_owners_are_forgotten(shelf: DataShelf, tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_of_the_longest_unseen_owners_are_forgotten(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_data, "_KEPT_UPLOADS", 1)
+    shelf = DataShelf(tiny_data(), tiny_split(), CONFIG.split)
     shelf.upload("ann", "mine.csv", tiny_table.read_bytes())
     shelf.upload("bob", "mine.csv", tiny_table.read_bytes())
     assert shelf.uploaded("ann") is None

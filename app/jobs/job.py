@@ -1,7 +1,8 @@
-"""A background job as it stands at one moment."""
+"""A background job: where it stands, what is known of it, and what its work may do while it runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ class JobSnapshot(NamedTuple):
     key, label
         What tells it apart, and what people read.
     state
-        Where it stands.
+        Where it stands; cancelled as soon as it is asked to stop, though its worker may still end a step.
     records
         Everything published so far, oldest first.
     result
@@ -41,7 +42,7 @@ class JobSnapshot(NamedTuple):
     seconds
         Time at work so far; 0 while queued.
     ahead
-        Jobs that this one waits for, none unless queued.
+        Labels of the jobs that this one waits for, none unless queued.
     """
 
     key: str
@@ -59,3 +60,37 @@ class JobSnapshot(NamedTuple):
     def active(self) -> bool:
         """Whether it is queued or running."""
         return self.state in ACTIVE
+
+
+class JobCancelled(Exception):
+    """Raised by work that was asked to stop and has nothing to return."""
+
+
+class JobHandle:
+    """What the work may do: publish records, and ask whether to stop.
+
+    Parameters
+    ----------
+    publish
+        Takes one immutable record.
+    should_stop
+        Whether the job was cancelled.
+    """
+
+    def __init__(self, publish: Callable[[Any], None], should_stop: Callable[[], bool]) -> None:
+        self.publish = publish
+        self.should_stop = should_stop
+
+    def check(self) -> None:
+        """End the work here if the job was cancelled.
+
+        Raises
+        ------
+        JobCancelled
+            If it was.
+        """
+        if self.should_stop():
+            raise JobCancelled
+
+
+Work = Callable[[JobHandle], Any]

@@ -1,0 +1,250 @@
+"""The jobs of one setting: its backbone, its preview, its fine-tuning, and the measuring of both. Reading starts nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from app.jobs.job import ACTIVE, JobHandle, JobSnapshot, JobState, Work
+from app.jobs.manager import JobManager
+from app.measured.indexes import FIRST_FIGURES, MeasuredIndexes, Stage
+from app.measured.measured_index import MeasuredIndex
+from app.models.backbones import Backbones, backbone_key
+from app.models.trained import Tuned
+from app.models.tuned import TunedModels
+from sparcode.config import RunConfig
+
+TRAINING: Final = "training"
+PREVIEWS: Final = "previews"
+STAGES: Final[tuple[Stage, ...]] = ("preview", "fine-tuned")
+# From a change of codebooks to the end of its fine-tuning, the preview included; measuring takes the figures to 10 s.
+LIVE_SECONDS: Final = 7.0
+# Where the preview alone takes long.
+LEAST_TUNING_SECONDS: Final = 3.0
+
+
+class View(NamedTuple):
+    """What there is to show for one setting, and what is under way.
+
+    Attributes
+    ----------
+    config
+        The setting.
+    measured
+        Its best measured index; None before the first figures.
+    preview
+        The preview's index, for comparison; None if it is not known (any more).
+    waiting
+        The job that first figures, or the rest of them, wait for; None if there is none.
+    tuning
+        The fine-tuning job of this setting; None if there never was one.
+    active
+        Whether anything shown may still change by itself.
+    had_no_time
+        Whether the time limit ended the fine-tuning before its first batch, so that the preview is still the best model.
+    """
+
+    config: RunConfig
+    measured: MeasuredIndex | None
+    preview: MeasuredIndex | None
+    waiting: JobSnapshot | None
+    tuning: JobSnapshot | None
+    active: bool
+    had_no_time: bool
+
+
+def tuning_key(config: RunConfig) -> str:
+    """Key of the job that fine-tunes a setting, and measures the result."""
+    return f"fine-tuning/{config.content_hash()}"
+
+
+def measuring_key(stage: Stage, config: RunConfig) -> str:
+    """Key of the job that indexes and measures a model of a setting."""
+    return f"{stage}/{config.content_hash()}"
+
+
+def keys_of(config: RunConfig) -> frozenset[str]:
+    """Keys of all jobs of a setting."""
+    return frozenset((backbone_key(config), tuning_key(config), *(measuring_key(stage, config) for stage in STAGES)))
+
+
+class SettingJobs:
+    """Starts, shows and stops the jobs of settings. Safe to share between threads.
+
+    Parameters
+    ----------
+    jobs
+        Has the lanes `TRAINING` and `PREVIEWS`.
+    backbones, tuned
+        Trained models.
+    indexes
+        Measured indexes.
+    at_work
+        Keys of the jobs that use the processor now.
+    """
+
+    def __init__(
+        self, jobs: JobManager, backbones: Backbones, tuned: TunedModels, indexes: MeasuredIndexes, at_work: Callable[[], set[str]]
+    ) -> None:
+        self._jobs, self._backbones, self._tuned, self._indexes, self._at_work = jobs, backbones, tuned, indexes, at_work
+        self._refused: set[tuple[str, str]] = set()
+
+    def view(self, config: RunConfig) -> View:
+        """What there is for one setting; starts nothing."""
+        preview, tuned = self._indexes.get("preview", config), self._indexes.get("fine-tuned", config)
+        tuning = self._jobs.get(tuning_key(config))
+        measuring = [self._jobs.get(measuring_key(stage, config)) for stage in STAGES]
+        if tuned is None and preview is None and self._backbone_is_missing(config):
+            waiting = self._jobs.get(backbone_key(config))
+        else:
+            waiting = _blocking(measuring if tuned is None else measuring[1:])
+        active = any(_is_active(job) for job in (waiting, tuning, *measuring))
+        model = self._tuned.of(config)
+        had_no_time = model is not None and model.cut_short and not model.trained
+        return View(config, tuned or preview, preview, waiting, tuning, active, had_no_time)
+
+    def ensure(self, config: RunConfig, owner: str) -> None:
+        """Start or join what is missing for a setting, one step a call: backbone, then preview, then fine-tuning, then the whole curve.
+
+        A failed job, or one that this owner cancelled, is not started again by itself.
+
+        Parameters
+        ----------
+        config
+            The setting.
+        owner
+            Who wants it.
+        """
+        if self._backbone_is_missing(config) and self._backbones.ensure(config, owner) is not None:
+            return
+        tuning, preview, model = self._jobs.get(tuning_key(config)), self._indexes.get("preview", config), self._tuned_model(config)
+        tuned = self._indexes.get("fine-tuned", config)
+        # Fine-tuning that is under way measures its model itself.
+        is_finished = tuned is not None and tuned.finished
+        measuring = None if model is None or is_finished or _is_active(tuning) else self._measure_tuned(config, model, owner)
+        if tuned is not None or (preview is None and _is_active(measuring)):
+            # The figures of a model that is there come sooner than a preview's, which first has to be made.
+            return
+        if preview is None or not preview.presentable:
+            self._measure_preview(config, owner, whole_curve=False)
+            return
+        if self._wants_tuning(config, tuning, owner):
+            tuning = self.start_tuning(config, owner)
+        if not _is_active(tuning) and model is None and not preview.finished:
+            # There is time for the rest of the curve: no fine-tuned figures are about to take its place.
+            self._measure_preview(config, owner, whole_curve=True)
+
+    def wait_for_figures(self, config: RunConfig, seconds: float) -> None:
+        """Wait so long at most for the first figures of a setting, if a job is about to give them."""
+        view = self.view(config)
+        if view.measured is None and view.waiting is not None and view.waiting.key != backbone_key(config):
+            self._jobs.wait(view.waiting.key, lambda job: FIRST_FIGURES in job.records, seconds)
+
+    def start_tuning(self, config: RunConfig, owner: str, full: bool = False) -> JobSnapshot:
+        """Fine-tune the preview of a setting in the background, or join the training under way.
+
+        With `full` for all epochs of the settings, else for those that fit into the time of a live demonstration.
+        """
+        self._refused.discard((tuning_key(config), owner))
+        previewing = self._jobs.get(measuring_key("preview", config))
+        spent = 0.0 if previewing is None else previewing.seconds
+        # What the preview took, k-means and the index, fine-tuning needs again around its epochs, the index for sharper scores.
+        seconds = math.inf if full else max(LEAST_TUNING_SECONDS, LIVE_SECONDS - 3 * spent)
+        extent = f"for all {config.training.joint_epochs} epochs" if full else f"for {seconds:.0f} s"
+        label = f"fine-tuning {_words(config)} {extent}"
+        return self._jobs.submit(tuning_key(config), label, lambda handle: self._tune(config, seconds, handle), owner, TRAINING)
+
+    def replace_recorded(self, config: RunConfig, owner: str) -> JobSnapshot:
+        """Fine-tune a setting whose recorded model is shown, for all epochs; the new model takes the recorded one's place."""
+        self._tuned.discard(config)
+        return self.start_tuning(config, owner, full=True)
+
+    def cancel_tuning(self, config: RunConfig, owner: str) -> bool:
+        """Stop the fine-tuning of a setting for this owner, until `retry_tuning`; it goes on if others want it too."""
+        key = tuning_key(config)
+        self._refused.add((key, owner))
+        return self._jobs.cancel(key, owner)
+
+    def retry_tuning(self, config: RunConfig, owner: str) -> None:
+        """Let the next `ensure` start or join the fine-tuning again after a cancel or a failure."""
+        key = tuning_key(config)
+        self._refused.discard((key, owner))
+        self._jobs.forget(key)
+
+    def leave(self, config: RunConfig, owner: str, to: RunConfig | None = None) -> None:
+        """Stop what is under way for a setting this owner looks at no more, unless others wait for it.
+
+        Parameters
+        ----------
+        config
+            The setting left.
+        owner
+            Who leaves it.
+        to
+            The setting looked at instead; jobs that both share go on.
+        """
+        for key in keys_of(config) - (frozenset() if to is None else keys_of(to)):
+            self._jobs.cancel(key, owner)
+
+    def _backbone_is_missing(self, config: RunConfig) -> bool:
+        """Whether the setting waits for a backbone; a fine-tuned model or index needs it no more."""
+        known = self._indexes.get("fine-tuned", config) is not None or self._tuned_model(config) is not None
+        return not known and self._backbones.of(config) is None
+
+    def _tuned_model(self, config: RunConfig) -> Tuned | None:
+        """A model whose figures differ from the preview's."""
+        tuned = self._tuned.of(config)
+        return tuned if tuned is not None and tuned.trained else None
+
+    def _wants_tuning(self, config: RunConfig, tuning: JobSnapshot | None, owner: str) -> bool:
+        if config.training.joint_epochs == 0 or (tuning_key(config), owner) in self._refused:
+            return False
+        if tuning is None or tuning.state in (JobState.CANCELLED, JobState.DONE):
+            return self._tuned.of(config) is None
+        return tuning.active and owner not in tuning.owners
+
+    def _measure_preview(self, config: RunConfig, owner: str, whole_curve: bool) -> JobSnapshot:
+        def work(handle: JobHandle) -> None:
+            self._indexes.measure_preview(config, handle, whole_curve, lambda: self._others_at_work("preview", config))
+
+        return self._measure("preview", config, work, owner)
+
+    def _measure_tuned(self, config: RunConfig, tuned: Tuned, owner: str) -> JobSnapshot:
+        def work(handle: JobHandle) -> None:
+            self._indexes.measure_tuned(config, tuned, handle, lambda: self._others_at_work("fine-tuned", config))
+
+        return self._measure("fine-tuned", config, work, owner)
+
+    def _measure(self, stage: Stage, config: RunConfig, work: Work, owner: str) -> JobSnapshot:
+        key = measuring_key(stage, config)
+        job = self._jobs.get(key)
+        if job is None or job.state in (JobState.DONE, JobState.CANCELLED) or (job.active and owner not in job.owners):
+            job = self._jobs.submit(key, f"{stage} of {_words(config)}", work, owner, PREVIEWS)
+        return job
+
+    def _others_at_work(self, stage: Stage, config: RunConfig) -> bool:
+        """Whether jobs run beside the one that measures."""
+        return not self._at_work() <= {measuring_key(stage, config), tuning_key(config)}
+
+    def _tune(self, config: RunConfig, seconds: float, handle: JobHandle) -> None:
+        tuned = self._tuned.train(config, seconds, handle.publish, handle)
+        if tuned.trained:
+            self._indexes.measure_tuned(config, tuned, handle, lambda: self._others_at_work("fine-tuned", config))
+
+
+def _blocking(jobs: list[JobSnapshot | None]) -> JobSnapshot | None:
+    """The first job that goes on, else the first that failed."""
+    for state in (*ACTIVE, JobState.FAILED):
+        for job in jobs:
+            if job is not None and job.state is state:
+                return job
+    return None
+
+
+def _words(config: RunConfig) -> str:
+    return f"M = {config.quantizer.n_codebooks}, K = {config.quantizer.codebook_size}"
+
+
+def _is_active(job: JobSnapshot | None) -> bool:
+    return job is not None and job.active
