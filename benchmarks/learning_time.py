@@ -18,9 +18,9 @@ import torch
 import typer
 
 from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
+from app.measured.setting_jobs import LEAST_TUNING_SECONDS, LIVE_SECONDS
 from app.models.tuned import fine_tune_within
 from app.session.loaders import run_config
-from app.studio import LEAST_TUNING_SECONDS, LIVE_SECONDS
 from sparcode.config import RunConfig
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
