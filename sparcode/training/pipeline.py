@@ -50,6 +50,23 @@ def check_side_features(split: Split, config: ModelConfig) -> None:
         )
 
 
+def check_settings_act(split: Split, config: TrainingConfig) -> None:
+    """Refuse settings of training that this data leaves without effect; see `RunConfig` for those that other settings do.
+
+    Raises
+    ------
+    ValueError
+        Names the setting and the reason.
+    """
+    usual, n_items = TrainingConfig(), split.train.n_items
+    if not split.has_time and split.protocol.shows_history and config.first_part_share not in (0, usual.first_part_share):
+        raise ValueError(f"first_part_share={config.first_part_share} does nothing where the data has no times; leave it out")
+    if n_items > TEACHER_MAX_ITEMS and config.teacher_scale != usual.teacher_scale:
+        raise ValueError(
+            f"teacher_scale={config.teacher_scale} does nothing: EASE teaches on at most {TEACHER_MAX_ITEMS} items, the data has {n_items}"
+        )
+
+
 def train_backbone(
     split: Split,
     config: RunConfig,
@@ -158,6 +175,7 @@ def serve(model: SparCodeModel, index: InvertedIndex, config: IndexConfig, cut: 
 
 
 def _start(model: TrainableModel, split: Split, config: RunConfig, device: Device, epochs: int | None = None) -> Trainer:
+    check_settings_act(split, config.training)
     # Weights are drawn on the CPU, so that a seed means the same start everywhere.
     initialise(model, config.training.seed)
     if config.training.start == "spectral":

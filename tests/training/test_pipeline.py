@@ -22,6 +22,7 @@ from sparcode.training.pipeline import (
     TEACHER_MAX_ITEMS,
     _teacher,
     build_run_index,
+    check_settings_act,
     fine_tune,
     preview,
     train_backbone,
@@ -163,6 +164,17 @@ def test_joint_training_learns_from_the_backbone_that_saw_whole_histories() -> N
 def test_the_settings_choose_the_teacher_of_joint_training(name: str, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "fit", lambda trainer, *_: trainer._teacher)
     assert isinstance(fine_tune(tiny_model(), tiny_split(), changed(training={"joint_teacher": name})), kind)
+
+
+def test_settings_that_the_data_leaves_without_effect_are_refused() -> None:
+    split = tiny_split()
+    untimed, large = split._replace(has_time=False), split._replace(train=Histories.from_lists([[0, 1]], TEACHER_MAX_ITEMS + 1))
+    check_settings_act(split._replace(has_time=True), TrainingConfig(first_part_share=0.5, teacher_scale=3))
+    check_settings_act(untimed, TrainingConfig(first_part_share=0))
+    with pytest.raises(ValueError, match=r"first_part_share=0\.5 does nothing where the data has no times"):
+        check_settings_act(untimed, TrainingConfig(first_part_share=0.5))
+    with pytest.raises(ValueError, match=r"teacher_scale=3\.0 does nothing: EASE teaches on at most 10000 items, the data has 10001"):
+        check_settings_act(large, TrainingConfig(teacher_scale=3))
 
 
 def test_there_is_no_teacher_where_the_settings_or_the_catalogue_leave_it_out() -> None:
