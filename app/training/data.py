@@ -15,11 +15,11 @@ from cachetools import LRUCache
 from app.jobs.byte_cache import ByteCache
 from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions
-from sparcode.data.loading import load
+from sparcode.data.loading import FILE_EXTENSIONS, load
 from sparcode.data.split import Split, split_users
 from sparcode.data.table_file import TableFile
 
-UPLOAD_EXTENSIONS: Final = ("zip", "csv", "tsv", "parquet")
+UPLOAD_EXTENSIONS: Final = tuple(extension.removeprefix(".") for extension in FILE_EXTENSIONS)
 MAX_UPLOAD_MB: Final = 20
 # A small Parquet file may hold very many rows; text of that size cannot.
 MAX_UPLOAD_ROWS: Final = 5_000_000

@@ -21,8 +21,6 @@ from sparcode.data.table_file import EXTENSIONS
 from sparcode.data.tabular import ColumnMapping, read_table
 
 SYNTHETIC = "synthetic"
-# Of files that can be given to `load`, such as uploads.
-FILE_EXTENSIONS = (".zip", *EXTENSIONS)
 
 
 class TrainTestFiles(NamedTuple):
@@ -83,6 +81,8 @@ class Kind(NamedTuple):
         Makes the data of a source; of a kind with a protocol of its own, the data and its split.
     options
         Fields of `Options` that apply.
+    extensions
+        Of its files, where they may be given open, such as uploads.
     protocol
         How it is split and evaluated.
     """
@@ -91,6 +91,7 @@ class Kind(NamedTuple):
     recognises: Callable[[Any, str | None], bool]
     read: Callable[[Any, Options, SplitConfig], Any]
     options: frozenset[str] = frozenset()
+    extensions: tuple[str, ...] = ()
     protocol: EvaluationProtocol = STRONG
 
 
@@ -121,6 +122,7 @@ KINDS = (
         lambda source, name: _is_movielens(source, name),
         lambda source, options, _: movielens.read_movielens(source, options.min_rating),
         frozenset({"min_rating", "name"}),
+        (".zip",),
     ),
     Kind(
         f"tables ({', '.join(EXTENSIONS)})",
@@ -129,8 +131,10 @@ KINDS = (
             source, options.columns, options.items_path, options.min_rating, options.name, options.users_path
         ),
         frozenset({"columns", "items_path", "users_path", "min_rating", "name"}),
+        EXTENSIONS,
     ),
 )
+FILE_EXTENSIONS = tuple(extension for kind in KINDS for extension in kind.extensions)
 
 
 def load(source: Source | None = None, **options: Any) -> Interactions:

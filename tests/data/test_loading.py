@@ -3,11 +3,14 @@ from __future__ import annotations
 import io
 import zipfile
 
+import pandas as pd
 import pooch
 import pytest
 
-from sparcode.config import SyntheticConfig
-from sparcode.data import movielens
+from sparcode.commands.data_source import DATA
+from sparcode.config import SplitConfig, SyntheticConfig
+from sparcode.data import loading, movielens
+from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.tabular import ColumnMapping
 
@@ -131,6 +134,24 @@ def test_files_of_other_kinds_are_refused(tmp_path):
         load(tmp_path)
     with pytest.raises(ValueError, match="unknown data 3; allowed are"):
         load(3)
+
+
+def test_a_new_kind_of_data_is_one_row(tmp_path, monkeypatch):
+    (tmp_path / "log.txt").write_text("ann x\nann y\nbob x\nbob z\ncy y\ncy z\n")
+
+    def read(source, options, config):
+        frame = pd.read_csv(source, sep=" ", names=["user_id", "item_id"])
+        return Interactions.from_frame(frame, "log")
+
+    kind = loading.Kind("logs", lambda source, name: str(source).endswith(".txt"), read)
+    monkeypatch.setattr(loading, "KINDS", (kind, *loading.KINDS))
+    assert load(tmp_path / "log.txt").n_items == 3
+    flags = {parameter.name: None for parameter in DATA.parameters}
+    source = DATA.build(**flags | {"data": str(tmp_path / "log.txt")})
+    data, split = source.load_split(SplitConfig(min_history=2), quiet=True)
+    assert (data.name, len(split.train)) == ("log", 1)
+    with pytest.raises(ValueError, match=r"--min-rating can only be used with MovieLens.*; the data is logs"):
+        DATA.build(**flags | {"data": str(tmp_path / "log.txt"), "min_rating": 3}).load_split(SplitConfig(), quiet=True)
 
 
 def test_settings_that_do_not_apply_are_refused(archive, cache):
