@@ -87,7 +87,7 @@ class JobManager:
         for worker in self._workers:
             worker.start()
 
-    def submit(self, key: str, label: str, work: Work, owner: str, lane: str) -> JobSnapshot:
+    def submit(self, key: str, label: str, work: Work, owner: str, lane: str, replaces: bool = False) -> JobSnapshot:
         """Queue a job, or join the one of that key that is queued or running. A finished job of that key is replaced.
 
         Parameters
@@ -100,6 +100,8 @@ class JobManager:
             Who asks; joins the owners.
         lane
             One of the manager's lanes.
+        replaces
+            Whether one of that key that is under way with another label is stopped; its owners get this one instead.
 
         Raises
         ------
@@ -113,10 +115,13 @@ class JobManager:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the job manager is closed")
-            job = self._jobs.get(key)
+            job, owners = self._jobs.get(key), {owner}
+            if replaces and job is not None and job.state in ACTIVE and job.label != label:
+                owners |= job.owners
+                self._stop(job)
             if job is None or job.state not in ACTIVE or job.cancelled.is_set():
                 version = job.version + 1 if job else 0
-                job = _Job(key, label, lane, work, {owner}, version=version)
+                job = _Job(key, label, lane, work, owners, version=version)
                 self._jobs[key] = job
                 self._queues[lane].append(job)
                 self._forget_old()

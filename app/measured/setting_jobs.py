@@ -144,7 +144,8 @@ class SettingJobs:
     def start_tuning(self, config: RunConfig, owner: str, full: bool = False) -> JobSnapshot:
         """Fine-tune the preview of a setting in the background, or join the training under way.
 
-        With `full` for all epochs of the settings, else for those that fit into the time of a live demonstration.
+        With `full` for all epochs of the settings, in place of a shorter training whose index may still be being measured; else for the
+        epochs that fit into the time of a live demonstration.
         """
         self._refused.discard((tuning_key(config), owner))
         previewing = self._jobs.get(measuring_key("preview", config))
@@ -153,7 +154,7 @@ class SettingJobs:
         seconds = math.inf if full else max(LEAST_TUNING_SECONDS, LIVE_SECONDS - 3 * spent)
         extent = f"for all {config.training.joint_epochs} epochs" if full else f"for {seconds:.0f} s"
         label = f"fine-tuning {_words(config)} {extent}"
-        return self._jobs.submit(tuning_key(config), label, lambda handle: self._tune(config, seconds, handle), owner, TRAINING)
+        return self._jobs.submit(tuning_key(config), label, lambda handle: self._tune(config, seconds, handle), owner, TRAINING, full)
 
     def replace_recorded(self, config: RunConfig, owner: str) -> JobSnapshot:
         """Fine-tune a setting whose recorded model is shown, for all epochs; the new model takes the recorded one's place."""

@@ -52,6 +52,20 @@ def submit(jobs: JobManager, key: str, work: object, owner: str = "ann", lane: s
     return jobs.submit(key, f"job {key}", work, owner, lane)
 
 
+def test_a_job_under_way_is_replaced_by_another_of_its_key_and_its_owners_go_over(jobs: JobManager) -> None:
+    first, second = Gate("first"), Gate("second")
+    submit(jobs, "a", first)
+    submit(jobs, "a", first, owner="bob")
+    assert first.started.wait(PATIENCE)
+    replaced = jobs.submit("a", "more of a", second, "cat", "slow", replaces=True)
+    assert (replaced.label, replaced.owners) == ("more of a", {"ann", "bob", "cat"})
+    # The same once more is joined.
+    assert jobs.submit("a", "more of a", first, "ann", "slow", replaces=True).version == replaced.version
+    first.opened.set()
+    second.opened.set()
+    assert ended(jobs, "a").result == "second"
+
+
 def test_records_arrive_while_the_work_goes_on_and_the_result_at_its_end(jobs: JobManager) -> None:
     opened = threading.Event()
 

@@ -259,3 +259,14 @@ def test_a_cancelled_backbone_stays_cancelled_until_it_is_asked_for_again(studio
     assert (view.measured, view.waiting.state, view.active) == (None, JobState.CANCELLED, False)
     studio.backbones.retry(OTHER, "ann")
     assert settled(studio, OTHER).measured is not None
+
+
+def test_all_epochs_are_trained_at_the_first_ask_while_a_shorter_training_is_still_under_way(studio: Studio, held: HeldTuning) -> None:
+    with_backbone(studio)
+    until_tuning(studio, SMALL)
+    started = studio.setting_jobs.start_tuning(SMALL, "ann", full=True)
+    assert started.label.endswith(f"for all {SMALL.training.joint_epochs} epochs")
+    held.opened.set()
+    assert ended(studio, tuning_key(SMALL)).state is JobState.DONE
+    assert held.asked[-1] == (4, float("inf"))
+    assert not looked_at(studio, SMALL, "ann").measured.cut_short
