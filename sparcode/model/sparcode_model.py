@@ -26,7 +26,8 @@ TOKEN_SAMPLE, TOKENS_PER_CODEWORD = 1 << 16, 16
 # With history tokens so many per item: most codewords are to tell items apart, which is worth more than telling heads apart.
 HEADS_PER_ITEM = 0.4
 # Codes meet the items in blocks of so many scores (512 KiB), so that what the network makes in between stays in cache and is small whatever
-# the catalogue's size. A block has at least `MIN_ITEM_BLOCK` items, or calls would cost more than work.
+# the catalogue's size. A block has at least as many items as the first bound, or calls would cost more than work; where items were chosen,
+# at most as many as the second, because their vectors are copied.
 ITEM_BLOCK_SCORES, MIN_ITEM_BLOCK = 1 << 17, 1 << 10
 # 128 MiB of float32, however large the catalogue.
 MAX_SAMPLED_SCORES = 1 << 25

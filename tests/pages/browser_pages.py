@@ -36,7 +36,7 @@ class Visit:
         self.page.on("console", self._read)
         self.page.on("request", lambda request: self._asked(request.url))
         self.page.on("websocket", lambda socket: self._asked(socket.url))
-        self.page.goto(url)
+        self.page.goto(url, timeout=PATIENCE_MS)
 
     def _read(self, message: ConsoleMessage) -> None:
         place = message.location["url"]
