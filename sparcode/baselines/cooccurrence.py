@@ -26,19 +26,8 @@ class Exponents(NamedTuple):
 class Cooccurrence(HistoryBaseline):
     """Score of item j for a history H: ``sum over i in H of C_ij * d_i^-a * d_j^-b``, ``C_ij = sum over users who have both of 1 / d_u^c``.
 
-    d is a number of interactions in training. The diagonal is left out.
-
-    Parameters
-    ----------
-    exponents
-        a, b, c.
-    max_bytes
-        A matrix that would be larger is refused before it is whole; making it takes twice that for a moment.
-
-    Attributes
-    ----------
-    counts_
-        (I, I) float32 in CSR form, C, after `fit`.
+    d is a number of interactions in training. The diagonal is left out. A matrix larger than `max_bytes` is refused while it is made, which
+    takes up to twice that. After `fit`, ``counts_`` is C, (I, I) float32 in CSR form.
     """
 
     def __init__(self, exponents: Exponents, max_bytes: int = 2 * 2**30) -> None:

@@ -27,7 +27,7 @@ class EASE(HistoryBaseline):
     Attributes
     ----------
     weights_
-        (I, I) float32, after `fit`.
+        B, (I, I) float32, after `fit`.
     """
 
     def __init__(self, l2: float = 500.0, precision: Literal["float32", "float64"] = "float32", max_bytes: int = 4 * 2**30) -> None:

@@ -11,40 +11,17 @@ from sparcode.data.interactions import Histories
 class FeatureRegression:
     """Linear in the features: ``user vector = [features, 1] W``; a song's score is its vector times the user's.
 
-    The authors of Deezer's release map with a network of three layers; the closed form here is a floor, not their model.
-
-    Parameters
-    ----------
-    l2
-        Penalty per training user, above 0; features are standardised, so one value fits all of them.
-
-    Attributes
-    ----------
-    weights_
-        (F + 1, E) float32, after `fit`.
-    item_vectors_
-        (I, E) float32.
+    The authors of Deezer's release map with a network of three layers; this closed form is simpler and not their model. `l2` is the penalty
+    per training user, above 0. After `fit`, ``weights_`` is (F + 1, E) and ``item_vectors_`` (I, E) float32.
     """
 
     def __init__(self, l2: float = 0.01) -> None:
         self.l2 = l2
 
     def fit(self, users: Histories, user_vectors: np.ndarray, item_vectors: np.ndarray) -> FeatureRegression:
-        """Learn from training users.
+        """Learn from B users with side features, their (B, E) float32 vectors, and (I, E) float32 item vectors in the same space.
 
-        Parameters
-        ----------
-        users
-            B rows with side features.
-        user_vectors
-            (B, E) float32, their vectors.
-        item_vectors
-            (I, E) float32, in the same space.
-
-        Raises
-        ------
-        ValueError
-            If `l2` is not above 0, the shapes do not fit, or the users have no features.
+        ValueError if `l2` is not above 0, the shapes do not fit, or the users have no features.
         """
         if not 0 < self.l2 < np.inf:
             raise ValueError(f"l2 must be a number above 0; got {self.l2}")
@@ -69,13 +46,7 @@ class FeatureRegression:
         return len(self.item_vectors_)
 
     def score(self, queries: Histories) -> np.ndarray:
-        """Scores of every item, (B, I) float32.
-
-        Raises
-        ------
-        ValueError
-            If the queries have another number of side features.
-        """
+        """Scores of every item, (B, I) float32; ValueError if the queries have another number of side features."""
         if queries.n_features != len(self.weights_) - 1:
             raise ValueError(f"queries must have {len(self.weights_) - 1} side features; got {queries.n_features}")
         return _with_one(queries) @ self.weights_ @ self.item_vectors_.T

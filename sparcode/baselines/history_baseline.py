@@ -12,23 +12,14 @@ from sparcode.data.interactions import Histories
 
 
 class HistoryBaseline(ABC):
-    """A scorer of every item without a network; repeats in a history count once.
-
-    Attributes
-    ----------
-    n_items
-        Catalogue size I, after `fit`.
-    """
+    """A scorer of all `n_items` items (known after `fit`) without a network; repeats in a history count once."""
 
     n_items: int = 0
 
     def fit(self, histories: Histories) -> Self:
         """Learn from training histories, one row per user.
 
-        Raises
-        ------
-        ValueError
-            If the settings are not allowed, or the catalogue is empty or too large.
+        ValueError if the settings are not allowed, or the catalogue is empty or too large.
         """
         if histories.n_items == 0:
             raise ValueError("histories must be over a catalogue of at least one item")
@@ -37,13 +28,7 @@ class HistoryBaseline(ABC):
         return self
 
     def score(self, queries: Histories) -> np.ndarray:
-        """Scores of every item, (B, I) float32.
-
-        Raises
-        ------
-        ValueError
-            If the queries are over another catalogue.
-        """
+        """Scores of every item, (B, I) float32; ValueError if the queries are over another catalogue."""
         if queries.n_items != self.n_items:
             raise ValueError(f"queries are over a catalogue of {queries.n_items} items; fitted on {self.n_items}")
         return self._scores(user_items(queries).astype(np.float32))

@@ -9,13 +9,7 @@ from sparcode.baselines.history_baseline import HistoryBaseline
 
 
 class Popularity(HistoryBaseline):
-    """The number of training users of an item is its score.
-
-    Attributes
-    ----------
-    counts_
-        (I,) float32, after `fit`.
-    """
+    """An item's score is its number of training users: ``counts_``, (I,) float32, after `fit`."""
 
     def size_bytes(self) -> dict[str, int]:
         """Bytes that serving needs, by part."""

@@ -33,7 +33,7 @@ _NEEDS = {
 
 @dataclass(frozen=True)
 class DataSource:
-    """Which data, as the flags say it.
+    """Which data the flags ask for.
 
     Attributes
     ----------
@@ -55,13 +55,7 @@ class DataSource:
 
     @property
     def source(self) -> Source:
-        """As `sparcode.data.loading.load_split` takes it.
-
-        Raises
-        ------
-        ValueError
-            If flags do not go together, or a setting of the synthetic data is out of bounds.
-        """
+        """The source for `sparcode.data.loading.load_split`; ValueError if flags conflict or a synthetic setting is out of bounds."""
         files = [self.train, self.test]
         if files != [None, None]:
             if self.data is not None or None in files:
@@ -88,14 +82,9 @@ class DataSource:
         return kind_of(self.source).protocol
 
     def load_split(self, config: SplitConfig, quiet: bool) -> tuple[Interactions, Split]:
-        """Load the data and split it as the protocol says; `quiet` says nothing on standard error about columns or a download.
+        """Load and split the data; `quiet` suppresses notes on columns and downloads.
 
-        Raises
-        ------
-        ValueError
-            As `sparcode.data.loading.load_split`.
-        OSError
-            If a download fails.
+        Errors as in `sparcode.data.loading.load_split`; OSError if a download fails.
         """
         source = self.source
         kind = kind_of(source)

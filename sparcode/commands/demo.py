@@ -26,7 +26,7 @@ def demo(
     try:
         code = server.wait()
     except KeyboardInterrupt:
-        # The terminal told the server too; it ends by itself.
+        # The terminal interrupts the server too.
         server.wait()
         raise
     if code:
@@ -34,13 +34,7 @@ def demo(
 
 
 def studio_launcher(package: Path) -> Path:
-    """The studio's launcher beside the package's folder.
-
-    Raises
-    ------
-    ValueError
-        If the package is not in a copy of the repository.
-    """
+    """The studio's launcher beside the package's folder; ValueError if the package is not in a copy of the repository."""
     launcher = package.parent / LAUNCHER
     if not launcher.is_file():
         raise ValueError(f"the studio's files are not beside this package ({launcher} is missing); run it from a copy of the repository")

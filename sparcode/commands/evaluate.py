@@ -91,10 +91,7 @@ def index_record(run: Run, serving: ServingFlags, cut: Cut, parts: Split) -> dic
 def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> tuple[Interactions, Split]:
     """The data given, or the synthetic default for a run of synthetic data, and its split by the run's settings.
 
-    Raises
-    ------
-    ValueError
-        If it is not the data the run was trained on.
+    ValueError if it is not the data the run was trained on.
     """
     if run.config.split.protocol == "strong" and source.data is None and not run.data.synthetic:
         raise ValueError(f"{folder} was trained on {run.data.name!r}; give the same data with --data")

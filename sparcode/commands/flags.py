@@ -31,15 +31,7 @@ DepthOption = Annotated[
 
 
 class OptionGroup(NamedTuple):
-    """Flags that belong together.
-
-    Attributes
-    ----------
-    parameters
-        Keyword parameters with typer annotations.
-    build
-        Makes the command's argument of their values, given by keyword.
-    """
+    """Keyword parameters with typer annotations, and a function `build` that makes one argument of the command from their values."""
 
     parameters: tuple[inspect.Parameter, ...]
     build: Callable[..., Any]
@@ -83,16 +75,10 @@ def flag_name(parameter: str) -> str:
 def config_options(
     model: type[Config], panel: str, name_pattern: str = "{}", without: Collection[str] = ()
 ) -> tuple[inspect.Parameter, ...]:
-    """One flag per field of a settings model; a flag that is not given is None.
+    """One flag per field of a settings model, but those in `without`; a flag that is not given is None.
 
-    Bounds are shown in the help and checked by the model, not by the parser: one rule, one message.
-
-    Parameters
-    ----------
-    name_pattern
-        Flag name of a field, for instance ``"{}_column"``.
-    without
-        Fields that get no flag.
+    Bounds are shown in the help and checked by the model, not by the parser: one rule, one message. `name_pattern` makes a flag's name of a
+    field's, for instance ``"{}_column"``.
     """
     return tuple(
         _field_option(name_pattern.format(name), field, panel) for name, field in model.model_fields.items() if name not in without

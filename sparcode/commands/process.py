@@ -20,15 +20,10 @@ def set_threads(threads: int | None) -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Keep freed memory in this process from now on; call it before training.
+    """Keep freed memory in this process from now on, so that its pages are reused; call it before training.
 
-    A batch makes and frees arrays of many megabytes. The GNU C library takes such arrays from the system one by one and gives them back,
-    so that every batch pays again for each page being cleared. Kept in the process, the pages are reused.
-
-    Returns
-    -------
-    bool
-        Whether the C library took it; another one than GNU's does not know how, and nothing changes.
+    Each batch allocates and frees arrays of many megabytes, which the GNU C library would return to the system, so that every batch pays
+    again for cleared pages. False if the C library does not support this; nothing changes then.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -14,13 +14,7 @@ _WITHOUT_EPOCHS = "{desc} ({elapsed})"
 
 
 class Progress:
-    """One bar per stage, shown where a person may be watching.
-
-    Parameters
-    ----------
-    quiet
-        Show nothing; nothing is shown either where standard error is not a terminal.
-    """
+    """One bar per stage; none if `quiet`, or if standard error is not a terminal."""
 
     def __init__(self, quiet: bool) -> None:
         self._hidden = quiet or not sys.stderr.isatty()

@@ -19,17 +19,7 @@ N_EXAMPLES = 3
 
 
 class Query(NamedTuple):
-    """A history as it was given.
-
-    Attributes
-    ----------
-    place
-        Where it stands, for messages; empty for the flags.
-    items
-        Item ids, oldest first.
-    about
-        What is known of its user: name -> value.
-    """
+    """A history as it was given: where (for messages; empty for flags), item ids oldest first, and user attributes by name."""
 
     place: str
     items: list[str]
@@ -77,10 +67,7 @@ def retrieve(
 def read_histories(path: Path) -> list[Query]:
     """Histories of a JSON Lines file; empty lines are skipped.
 
-    Raises
-    ------
-    ValueError
-        If the file cannot be read, has no history, or a line is not a list of ids (or an object that holds one).
+    ValueError if the file cannot be read, has no history, or a line is not a list of ids (or an object that holds one).
     """
     return [_parse_line(place, line) for place, line in _lines_of(path, "history")]
 
@@ -88,10 +75,7 @@ def read_histories(path: Path) -> list[Query]:
 def read_filter(run: Run, allow: Path | None, deny: Path | None) -> ItemFilter | None:
     """Which items may be returned, by files of item ids; None: every one.
 
-    Raises
-    ------
-    ValueError
-        If a file cannot be read, has no item id, or has one that the run does not know.
+    ValueError if a file cannot be read, has no item id, or has one that the run does not know.
     """
     from sparcode.retrieval.filters import ItemFilter
 
@@ -106,17 +90,9 @@ def read_filter(run: Run, allow: Path | None, deny: Path | None) -> ItemFilter |
 
 
 def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: ItemFilter | None = None) -> list[dict[str, Any]]:
-    """Retrieve for histories of original ids.
+    """Per history its items, user attributes and results, best first; with `explain` also what each code contributes.
 
-    Returns
-    -------
-    list of dict
-        Per history its items, what is known of its user and its results, best first; with `explain` also what each code contributes.
-
-    Raises
-    ------
-    ValueError
-        If an item id is unknown, a history is empty, or what is said of a user is not what the run knows of users.
+    ValueError if an item id is unknown, a history is empty, or user attributes do not fit those of the run.
     """
     from sparcode.training.pipeline import serve
 

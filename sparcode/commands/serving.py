@@ -19,16 +19,9 @@ PANEL = "Index"
 
 
 class ServingFlags(NamedTuple):
-    """What was said of the index; None: nothing.
+    """Flags of the index; None: not given. At most one of `threshold`, `density` and `max_bytes` decides the threshold.
 
-    Attributes
-    ----------
-    threshold, density, max_bytes
-        At most one of them decides the threshold.
-    per_list
-        The most postings of a list that count.
-    postings
-        Layout, instead of the run's own.
+    `per_list` limits the postings of a list; `postings` is a layout instead of the run's own.
     """
 
     threshold: float | None = None
@@ -44,10 +37,7 @@ class ServingFlags(NamedTuple):
     def cut(self, run: Run) -> Cut:
         """What of the index counts: down to the threshold asked for, that of a density or a size, or the trained one.
 
-        Raises
-        ------
-        ValueError
-            If the index does not hold what would be needed, or not even empty lists fit the size.
+        ValueError if the index does not hold what would be needed, or not even empty lists fit the size.
         """
         # Takes seconds to import; bad usage is answered before.
         from sparcode.index.pruning import FitBytes, GlobalThreshold, KeepDensity, TopPerList
@@ -75,12 +65,7 @@ def build_serving(
 ) -> ServingFlags:
     """The flags' values, checked against each other.
 
-    Raises
-    ------
-    typer.BadParameter
-        If several say where to cut.
-    ValueError
-        If there is no such layout.
+    typer.BadParameter if several of them cut the index; ValueError if there is no such layout.
     """
     given = {"--threshold": threshold, "--density": density, "--max-bytes": max_bytes, "--per-list": per_list}
     given = [flag for flag, value in given.items() if value is not None]

@@ -19,26 +19,15 @@ SEED_FIELD = "seed"
 
 
 class SettingsFlags(NamedTuple):
-    """Settings as the command line gives them; what it leaves open depends on the data.
-
-    Attributes
-    ----------
-    file
-        JSON file of a `RunConfig`, or a run's ``run.json``.
-    fields
-        Stage -> field -> value, those given by flags; they go before the file.
-    """
+    """Settings of the command line: a JSON file of a `RunConfig` (or a ``run.json``), and stage -> field -> value, which override it."""
 
     file: Path | None
     fields: Mapping[str, Mapping[str, Any]]
 
     def run_config(self, synthetic: bool, protocol: str = "strong") -> RunConfig:
-        """All settings of a run on the data that `synthetic` and `protocol` tell of, see `RunConfig.for_data`.
+        """All settings of a run on data of this kind, see `RunConfig.for_data`.
 
-        Raises
-        ------
-        ValueError
-            If the file cannot be read, or a setting is unknown or out of bounds.
+        ValueError if the file cannot be read, or a setting is unknown or out of bounds.
         """
         content = {} if self.file is None else _read_settings(self.file)
         try:

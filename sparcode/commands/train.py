@@ -56,19 +56,9 @@ def train(
 
 
 def check_target(folder: Path, overwrite: bool) -> None:
-    """Find out before hours of training whether a run can be written to a folder.
+    """Check before training whether a run can be written to a folder.
 
-    Parameters
-    ----------
-    folder
-        Where the run is to go.
-    overwrite
-        Whether a run that is there may be replaced.
-
-    Raises
-    ------
-    ValueError
-        If something is there that may not be replaced, or the place cannot be written to.
+    ValueError if something is there that may not be replaced (`overwrite`: may a run be?), or the place cannot be written to.
     """
     try:
         if folder.exists():

@@ -1,7 +1,7 @@
 """Compact posting lists in blocks of items: 6 bytes per posting with float32 scores, 4 with quantized ones, besides the tables.
 
-A block has at most 65,536 items, so an item id takes two bytes. Each list stores the highest score of every block: a search adds up the
-most promising blocks first and skips those that cannot change its result.
+Item ids within a block take two bytes. A list stores its highest score in every block: a search adds up the most promising blocks first
+and skips those that cannot change its result.
 """
 
 from __future__ import annotations
@@ -39,18 +39,14 @@ def n_blocks_of(n_items: int, shift: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BlockIndex:
-    """Posting lists in blocks of items, made by `block_index`.
+    """Posting lists in blocks of ``2**shift`` items, made by `block_index`; arrays as in `sparcode.index.search_arrays.Blocks`.
 
     Attributes
     ----------
     codes
         (n_lists,) int64, ascending: the code of each list.
-    indptr, segments, tops, offsets, scores, low, step
-        As in `sparcode.index.search_arrays.Blocks`.
     floor
         The lowest threshold it can serve, exact in float32.
-    shift
-        Blocks have ``2**shift`` items.
     per_list
         Most postings of a list; 0: not limited.
     """
@@ -91,13 +87,7 @@ class BlockIndex:
 
     @staticmethod
     def expected(n_lists: int, n_postings: int, n_items: int, shift: int, score_type: str) -> dict[str, tuple[type, tuple[int, ...]]]:
-        """Dtype and shape of every array, by name.
-
-        Raises
-        ------
-        ValueError
-            If scores are of another type than float32 or uint16.
-        """
+        """Dtype and shape of every array, by name; ValueError if the score type is neither float32 nor uint16."""
         if score_type not in get_args(ScoreType):
             raise ValueError(f"scores must be {' or '.join(get_args(ScoreType))}; got {score_type}")
         n_blocks, scores = n_blocks_of(n_items, shift), np.dtype(score_type).type
@@ -145,13 +135,7 @@ class BlockIndex:
         return _parts({name: getattr(self, name).nbytes for name in BLOCK_ARRAYS})
 
     def check_postings(self) -> None:
-        """Check every posting; with a wrong one, a search would read beyond its arrays.
-
-        Raises
-        ------
-        ValueError
-            If segments or item ids are out of range, or scores are not finite or out of order; names the list.
-        """
+        """Check every posting, since searches do not check bounds; ValueError names the first list with a wrong one."""
         if not (np.isfinite(self.low).all() and np.isfinite(self.step).all() and (self.step >= 0).all()):
             raise ValueError("low and step must be finite numbers, step not negative")
         if self.score_type == "float32" and (self.low.any() or np.any(self.step != 1)):
@@ -215,20 +199,19 @@ def block_index(
     Parameters
     ----------
     threshold
-        Scores not above it are left out; at least the index's floor. It becomes the floor of the result.
+        Only scores above it are stored; at least the index's floor. It becomes the floor of the result.
     score_type
-        ``"float32"`` keeps scores as they are. ``"uint16"`` rounds them to one of 65,536 even steps between the lowest and the highest
-        of their list: each is off by at most half a step, and float32 rounding.
+        ``"uint16"`` rounds scores to 65,536 even steps between the lowest and the highest of their list, so each is off
+        by at most half a step and float32 rounding.
     per_list
-        Keep at most so many postings per list; 0 keeps all.
+        Postings per list at most; 0: no limit.
     shift
         Blocks have ``2**shift`` items; None: `shift_for`.
 
     Raises
     ------
     ValueError
-        If the threshold is below the floor or not finite, the score type is unknown, or quantized scores would be further apart than
-        float32 can tell.
+        If the threshold is below the floor or not finite, the score type is unknown, or float32 cannot represent the quantization.
     """
     if not np.isfinite(threshold):
         raise ValueError(f"threshold must be a finite number; got {threshold}")

@@ -59,7 +59,7 @@ def write_keys(scores: np.ndarray, item_ids: np.ndarray, floor: np.float32, keys
     scores
         (n, m) float32, no NaN.
     item_ids
-        (m,) int32, not negative: the item of each column.
+        (m,) int32, the item of each column.
     keys
         (n_above + 1,) uint64, written; the last entry is scratch.
     """
@@ -96,8 +96,7 @@ def copy_lists(source: Lists, starts: np.ndarray, item_ids: np.ndarray, scores: 
 def first_wrong(lists: Lists, n_items: int, floor: np.float32) -> int:
     """The first posting that breaks the rules of an index; -1 if none does.
 
-    Item ids lie in [0, n_items), none twice in a list; scores are finite, above the floor and descend within a list, ties by ascending
-    item id.
+    Item ids lie in [0, n_items), none twice in a list; scores are finite, above the floor and descend, ties by ascending item id.
     """
     last_list = np.full(n_items, -1, dtype=np.int32)
     for row in range(len(lists.indptr) - 1):
@@ -117,10 +116,10 @@ def first_wrong(lists: Lists, n_items: int, floor: np.float32) -> int:
 def first_wrong_list(
     indptr: np.ndarray, segments: np.ndarray, tops: np.ndarray, offsets: np.ndarray, scores: np.ndarray, n_items: int, shift: int
 ) -> int:
-    """The first list whose segments, item ids or scores break the rules of `sparcode.index.search_arrays.Blocks`; -1 if none does.
+    """The first list that breaks the rules of `sparcode.index.search_arrays.Blocks`; -1 if none does.
 
     Segments run from 0 to the length of their list without decreasing; item ids lie in [0, n_items), none twice in a list; scores are
-    finite and descend within a segment, whose top is its first score. Blocks have ``2**shift`` items.
+    finite and descend within a segment, whose top is its first score.
     """
     n_blocks = tops.shape[1]
     last_segment = np.full(1 << shift, -1, dtype=np.int64)

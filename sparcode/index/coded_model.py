@@ -30,13 +30,7 @@ class CodedModel(Protocol):
 
 
 def checked_codes(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Codes and weights of queries as int64 and float32.
-
-    Raises
-    ------
-    ValueError
-        If they are no (B, S) arrays of the same shape, a code is negative, or a weight is negative or not finite.
-    """
+    """Codes and weights (B, S) as int64 and float32; ValueError if shapes differ, any is negative, or a weight is not finite."""
     codes, weights = np.asarray(codes), np.asarray(weights)
     if codes.ndim != 2 or codes.shape != weights.shape:
         raise ValueError(f"codes and weights must be (B, S) arrays of one shape; got {codes.shape} and {weights.shape}")

@@ -11,8 +11,8 @@ ALWAYS_MOVED = 1 << 23
 class GrowingPostings:
     """Item ids and scores of postings, appended piece by piece.
 
-    Large arrays grow by an eighth: the allocator moves their pages instead of copying them. Small ones would be copied and leave holes in
-    memory, so these get the room that is expected in all at once. Room that was never written takes addresses, not memory.
+    Large arrays grow by an eighth: the allocator moves their pages instead of copying them. Small ones would be copied and fragment memory,
+    so they are allocated at their expected size at once. Pages never written take addresses, not memory.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class GrowingPostings:
         self._n_postings = 0
 
     def claim(self, n: int, expected: int) -> tuple[np.ndarray, np.ndarray]:
-        """The next `n` places, to be written: (n,) int32 item ids and (n,) float32 scores, views that end with the next call of a method.
+        """Views of the next `n` places, to be written: (n,) int32 item ids and (n,) float32 scores; valid until the next method call.
 
         `expected` is a guess of how many there will be in all, these included.
         """
@@ -33,7 +33,7 @@ class GrowingPostings:
         return self._item_ids[start:end], self._scores[start:end]
 
     def finished(self) -> tuple[np.ndarray, np.ndarray]:
-        """The arrays, cut to what was claimed, in the end."""
+        """The arrays, cut to what was claimed."""
         self._resize(self._n_postings)
         return self._item_ids, self._scores
 
@@ -44,6 +44,6 @@ class GrowingPostings:
             self._item_ids, self._scores = np.empty(capacity, dtype=np.int32), np.empty(capacity, dtype=np.float32)
 
     def _resize(self, capacity: int) -> None:
-        # The check would count views that are no longer used as users of the memory; `claim` says what a view is good for.
+        # No refcheck: it counts views that are no longer used; `claim` says how long a view is valid.
         for array in (self._item_ids, self._scores):
             array.resize(capacity, refcheck=False)

@@ -34,35 +34,28 @@ def build_index(
     on_progress: Callable[[int, int], None] | None = None,
     n_threads: int = 0,
 ) -> InvertedIndex:
-    """Score the codes in use and keep what lies above the floor.
+    """Score the codes in use and store what lies above the floor, one list per code (possibly empty).
 
-    While a block is scored, threads cut and sort the one before. In memory are the postings so far, with some room to grow, and of the
-    scores one block; two blocks where they are no larger than 4 MiB. The index does not depend on the number of threads.
+    While a block is scored, threads cut and sort the one before. At most two blocks of scores are in memory, one if they exceed 4 MiB.
+    The index does not depend on the number of threads.
 
     Parameters
     ----------
     codes_in_use
         Integers of any shape; repeats count once.
     floor
-        The lowest threshold the index can serve; -inf keeps everything.
+        The lowest threshold the index can serve; -inf stores every finite score.
     block_codes
-        Codes in work at a time. Fewer where a block would grow beyond 2**25 scores; blocks of more than 2**20 scores are scored in parts.
+        Codes scored at a time, fewer where a block would exceed 2**25 scores; blocks of more than 2**20 scores are scored in parts.
     should_stop
-        Asked before every block (or part of one) is scored.
+        Asked before every block (or part of one) is scored; if true, `BuildStopped` is raised.
     on_progress
-        Told ``(codes done, codes in all)`` after every one, in order.
+        Called with ``(codes done, codes in all)`` after every one, in order.
     n_threads
-        Threads that cut and sort beside the one that scores; 0 takes one per processor. 1 uses none: everything happens in turn.
-
-    Returns
-    -------
-    InvertedIndex
-        One list per code, empty where nothing is above the floor.
+        Threads that cut and sort beside the one that scores; 0: one per processor, 1: no threads.
 
     Raises
     ------
-    BuildStopped
-        If `should_stop` said so.
     ValueError
         If the floor is NaN or +inf, codes are no integers or negative, `block_codes` is below 1, `n_threads` below 0, or the model's scores
         are not finite or of another shape.
@@ -95,10 +88,7 @@ def build_index(
 def add_lists(index: InvertedIndex, model: CodedModel, codes: np.ndarray, block_codes: int) -> InvertedIndex:
     """A new index with lists for more codes, under the same floor; codes that have a list keep it.
 
-    Raises
-    ------
-    ValueError
-        If the model has another catalogue, or as in `build_index`.
+    ValueError if the model has another catalogue, or as in `build_index`.
     """
     if model.n_items != index.n_items:
         raise ValueError(f"the index is over {index.n_items} items; the model has {model.n_items}")
@@ -108,15 +98,7 @@ def add_lists(index: InvertedIndex, model: CodedModel, codes: np.ndarray, block_
 
 
 class BlockCut(NamedTuple):
-    """Kept postings of n lists.
-
-    Attributes
-    ----------
-    keys
-        uint64, see `sparcode.index.build_kernels`; list after list, ascending within each.
-    lengths
-        (n,) int64, postings of each list.
-    """
+    """Postings of n lists: keys (uint64, see `sparcode.index.build_kernels`), ascending within each list, and lengths (n,) int64."""
 
     keys: np.ndarray
     lengths: np.ndarray

@@ -21,7 +21,7 @@ class BuildStopped(Exception):
     """The caller stopped a build."""
 
 
-@dataclass(frozen=True, eq=False)  # equality of arrays has no single truth value; compare the arrays
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value
 class InvertedIndex:
     """Posting lists of every stored code, as flat arrays.
 
@@ -31,12 +31,8 @@ class InvertedIndex:
         (n_lists,) int64, ascending: the code of each list.
     indptr
         (n_lists + 1,) int64; list r is ``[indptr[r], indptr[r + 1])`` of the two arrays below.
-    item_ids
-        (n_postings,) int32.
-    scores
-        (n_postings,) float32, raw E before the threshold; within a list descending, ties by ascending item id.
-    n_items
-        Catalogue size I.
+    item_ids, scores
+        (n_postings,) int32 and float32, raw E before the threshold; within a list scores descend, ties by ascending item id.
     floor
         Every stored score is above it; -inf stores every finite score. Rounded to float32.
     """
@@ -72,13 +68,7 @@ class InvertedIndex:
         object.__setattr__(self, "floor", float(threshold32(self.floor, "floor")))
 
     def check_postings(self) -> None:
-        """Check every posting: ids in range and distinct within a list, scores finite, above the floor and in order.
-
-        Raises
-        ------
-        ValueError
-            If a posting is wrong.
-        """
+        """Check every posting: ids in range and distinct within a list, scores finite, above the floor and in order; ValueError if not."""
         at = build_kernels.first_wrong(Lists(self.indptr, self.item_ids, self.scores), self.n_items, np.float32(self.floor))
         if at < 0:
             return
@@ -104,10 +94,7 @@ class InvertedIndex:
     def threshold_ends(self, threshold: float, per_list: int = 0) -> np.ndarray:
         """(n_lists,) int64, the end of each list's prefix with ``score > threshold`` (in float32), at most `per_list` long (0: any).
 
-        Raises
-        ------
-        ValueError
-            If `threshold` is below the floor or NaN, or `per_list` is negative.
+        ValueError if `threshold` is below the floor or NaN, or `per_list` is negative.
         """
         tau = threshold32(threshold, "threshold")
         if tau < np.float32(self.floor):
@@ -137,10 +124,7 @@ class InvertedIndex:
 
 
 def lists_of_codes(stored: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, int]:
-    """List numbers of codes: int64 of the codes' shape, -1 for one without a list; and how many have none.
-
-    `stored` (n_lists,) int64 ascending are the codes that have a list.
-    """
+    """List numbers of codes (int64 of the codes' shape, -1 without a list) and how many have none; `stored` holds ascending codes."""
     codes = contiguous(codes, np.int64)
     rows = np.empty(codes.shape, dtype=np.int64)
     return rows, kernels.find_rows(stored, codes.reshape(-1), rows.reshape(-1))
@@ -167,13 +151,7 @@ def merged(one: InvertedIndex, other: InvertedIndex) -> InvertedIndex:
 
 
 def threshold32(value: float, name: str) -> np.float32:
-    """A floor or threshold in single precision, in which scores are compared.
-
-    Raises
-    ------
-    ValueError
-        If it is NaN or +inf; the message calls it `name`.
-    """
+    """A floor or threshold in float32, in which scores are compared; ValueError if it is NaN or +inf."""
     if not value < np.inf:
         raise ValueError(f"{name} must be a number below +inf; got {value}")
     with np.errstate(over="ignore"):

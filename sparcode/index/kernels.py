@@ -1,9 +1,8 @@
 """Compiled loops of the index: search in lists, search in blocks, dense top-k, look-up of codes, prefix ends.
 
-All are in this one file because numba's on-disk cache notices changes to a function's own file only.
+All are in this one file because numba's on-disk cache notices changes to a function's own file only. They release the GIL, start no
+threads (numba's own parallel loops do not survive concurrent callers under every threading layer) and allocate nothing per query.
 Loops over part of an array go over a slice, and item ids are made unsigned: an index that might be negative costs a test and a jump.
-The loops release the GIL and start no threads: callers may run them from several Python threads at once, which numba's own parallel
-loops do not survive under every threading layer. Nothing is allocated per query.
 """
 
 from __future__ import annotations
@@ -159,14 +158,7 @@ def dense_top_k(
 ) -> int:
     """Write the best unseen items of every row of `scores` (B, I) float32; returns a row that holds NaN, or -1.
 
-    Parameters
-    ----------
-    seen_indptr, seen_items, denied
-        As in `SearchRows`.
-    is_seen, best
-        As in `Workspace`.
-    out_items, out_scores
-        (B, k) int32 and float32, written.
+    `out_items` and `out_scores` are (B, k) int32 and float32; the other arrays as in `SearchRows` and `Workspace`.
     """
     n_rows, n_items = scores.shape
     k = out_items.shape[1]
@@ -206,7 +198,7 @@ def best_unseen(
     item_ids_out: np.ndarray,
     scores_out: np.ndarray,
 ) -> None:
-    """Write the best k unseen items of every row, ordered by score, then lower item id; short rows are filled up with -1 and -inf.
+    """Write the best k unseen items of every row, ordered by score, then lower item id; short rows are padded with -1 and -inf.
 
     Parameters
     ----------
@@ -215,9 +207,9 @@ def best_unseen(
     seen_indptr, seen_items
         (B + 1,) int64 and (m,) int32, the items that each query must not return.
     rows
-        (n,) int64, which query each row of `found` belongs to.
+        (n,) int64, which query each row of `found` belongs to; only these rows are written.
     item_ids_out, scores_out
-        (B, k) int32 and float32; only the rows named are written.
+        (B, k) int32 and float32.
     """
     k = item_ids_out.shape[1]
     kept_items, kept_scores = np.empty(found.shape[1], np.int32), np.empty(found.shape[1], np.float32)
@@ -382,9 +374,9 @@ def _add_list(item_ids, scores, start, end, weight, threshold, accumulator):
 
 @njit(cache=True, nogil=True, fastmath=False)
 def _take_heads(weights, item_ids, scores, threshold, accumulator, denied, best, positions, tops, scratch, state, k):
-    """Take sums out from the lists' highest postings on, until no other item can be among the k best; clear the rest.
+    """Pop the lists' highest postings until no other item can be among the k best; clear the rest.
 
-    The sums are complete. An item that was not met yet has at most what the next postings of all lists add up to, in the same order.
+    An item not met yet has at most the sum of the next postings of all lists, added in the same order.
     """
     n_slots = len(weights)
     bits = accumulator.view(np.uint32)
@@ -424,9 +416,8 @@ def search_lists(
 ) -> int:
     """Retrieve for every row: add up its lists, leave out what it has seen, keep the best.
 
-    ``y(item) = sum over lists of weight * (score - threshold)``, added in float32 in the order of the row's lists.
-    Only items with a sum above 0 are returned; ties go to the lower item id. Results are written into `out_items` (B, k) int32 and
-    `out_scores` (B, k) float32, padded with -1 and -inf. Returns how many postings were added up: all of the rows' lists.
+    ``y(item) = sum over lists of weight * (score - threshold)``, added in float32 in the order of the row's lists. Only sums above 0 count;
+    ties go to the lower item id. Writes (B, k) int32 items and float32 scores, padded with -1 and -inf; returns the postings of all lists.
     """
     lists, weights, seen_indptr, seen_items, denied = rows
     indptr, ends, item_ids, scores = postings
@@ -611,8 +602,6 @@ def block_list(
     ----------
     item_ids, stored
         (n,) int32 and float32 or uint16: a list by descending score, and its scores as they are to be stored.
-    shift
-        Blocks have ``2**shift`` items.
     lowest
         Top of an empty segment, of the scores' type.
     segments, tops, offsets, scores

@@ -1,8 +1,7 @@
 """Pruning: the floor to build an index with, and where to cut an index to meet a target.
 
-A rule holds its target; ``rule.cut(index)`` is a threshold, a number of postings per list, or both. Since fewer postings are kept as the
-threshold rises, a bisection over the float32 values between floor and top finds the lowest threshold exactly, in at most 32 steps of one
-binary search per list.
+``rule.cut(index)`` is a threshold, a number of postings per list, or both. Fewer postings remain as the threshold rises, so a bisection
+over the float32 values finds the lowest threshold exactly, in at most 32 steps of one binary search per list.
 """
 
 from __future__ import annotations
@@ -88,13 +87,7 @@ class FitBytes:
     postings: PostingsKind = "float32"
 
     def threshold(self, index: InvertedIndex) -> float:
-        """The lowest threshold at which the index fits.
-
-        Raises
-        ------
-        ValueError
-            If not even an index without postings fits.
-        """
+        """The lowest threshold at which the index fits; ValueError if not even one without postings does."""
         if self._bytes_of(index, 0) > self.max_bytes:
             least = self._bytes_of(index, 0)
             raise ValueError(f"max_bytes must be at least {least}, what {index.n_lists} empty lists take; got {self.max_bytes}")
@@ -123,19 +116,9 @@ def as_served(index: InvertedIndex, cut: Cut, postings: PostingsKind) -> Inverte
 
 
 def threshold_for_postings(index: InvertedIndex, n_kept: int) -> float:
-    """The lowest threshold with at most `n_kept` postings above it.
+    """The lowest threshold with at most `n_kept` postings above it; finite, exact in float32.
 
-    Parameters
-    ----------
-    index
-        Its floor bounds the threshold from below; where the floor is -inf, the bound is just under the lowest stored score.
-    n_kept
-        Postings, not negative. Postings that tie at the cut go together, so fewer may be kept.
-
-    Returns
-    -------
-    float
-        Finite, exact in float32.
+    At least the index's floor; where that is -inf, just under the lowest stored score. Ties go together, so fewer may be kept.
     """
     if len(index.scores) == 0:
         return index.floor if np.isfinite(index.floor) else 0.0
@@ -149,23 +132,10 @@ def threshold_for_postings(index: InvertedIndex, n_kept: int) -> float:
 
 
 def floor_for_density(model: CodedModel, codes: np.ndarray, density: float, block_codes: int, seed: int = 0) -> float:
-    """The lowest threshold with at most a given share of all (code, item) scores above it; finite, exact in float32.
+    """The lowest threshold with at most a share `density`, in (0, 1], of all (code, item) scores above it; finite, exact in float32.
 
-    A table of more than `MAX_SAMPLED_SCORES` scores is estimated by a seeded random sample of as many codes as fit.
-
-    Parameters
-    ----------
-    codes
-        Integers of any shape; repeats count once.
-    density
-        Share in (0, 1].
-    block_codes
-        Codes scored at a time.
-
-    Raises
-    ------
-    ValueError
-        If `density` is outside, or there is no finite score.
+    A table of more than `MAX_SAMPLED_SCORES` scores is estimated by a seeded random sample of as many codes as fit. `codes` are integers of
+    any shape; repeats count once. ValueError if `density` is outside, or there is no finite score.
     """
     if not 0 < density <= 1:
         raise ValueError(f"density must lie in (0, 1]; got {density}")
@@ -182,13 +152,7 @@ def floor_for_density(model: CodedModel, codes: np.ndarray, density: float, bloc
 
 
 def cut_above(scores: np.ndarray, n_kept: int) -> float:
-    """The lowest float32 threshold with at most `n_kept` of the scores above it; `scores` is reordered.
-
-    Raises
-    ------
-    ValueError
-        If there is no finite score.
-    """
+    """The lowest float32 threshold with at most `n_kept` of the scores above it; reorders `scores`. ValueError if none is finite."""
     if scores.size == 0 or not np.max(scores) > -np.inf:
         raise ValueError("there is no finite score to set a threshold by")
     if n_kept < scores.size:

@@ -14,13 +14,7 @@ MAX_BLOCK_SCORES = 1 << 25
 
 
 def distinct_code_list(codes: np.ndarray) -> np.ndarray:
-    """The distinct codes, sorted: integers of any shape -> (n,) int64.
-
-    Raises
-    ------
-    ValueError
-        If they are no integers, or one is negative.
-    """
+    """The distinct codes, sorted: integers of any shape -> (n,) int64; ValueError if they are no integers, or one is negative."""
     codes = np.asarray(codes)
     if codes.size == 0:
         return np.zeros(0, dtype=np.int64)
@@ -35,12 +29,7 @@ def distinct_code_list(codes: np.ndarray) -> np.ndarray:
 def iter_score_blocks(model: CodedModel, codes: np.ndarray, block_codes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the codes of a block, (n,) int64, and their scores against every item, (n, I) float32 before the threshold.
 
-    `block_codes` are scored at a time, fewer where a block would grow beyond 2**25 scores.
-
-    Raises
-    ------
-    ValueError
-        If `block_codes` is below 1, or the model returns another shape, NaN or +inf.
+    `block_codes` are scored at a time, fewer where a block would exceed 2**25 scores; errors as in `block_step` and `code_scores`.
     """
     codes = np.asarray(codes, dtype=np.int64)
     step = block_step(model.n_items, block_codes)
@@ -50,13 +39,7 @@ def iter_score_blocks(model: CodedModel, codes: np.ndarray, block_codes: int) ->
 
 
 def block_step(n_items: int, block_codes: int) -> int:
-    """Codes to score at a time: as many as asked for, fewer where a block would grow beyond 2**25 scores.
-
-    Raises
-    ------
-    ValueError
-        If `block_codes` is below 1.
-    """
+    """Codes to score at a time: `block_codes`, fewer where a block would exceed 2**25 scores; ValueError if below 1."""
     if block_codes < 1:
         raise ValueError(f"block_codes must be at least 1; got {block_codes}")
     return max(1, min(block_codes, MAX_BLOCK_SCORES // max(n_items, 1)))
@@ -65,10 +48,7 @@ def block_step(n_items: int, block_codes: int) -> int:
 def code_scores(model: CodedModel, codes: np.ndarray) -> np.ndarray:
     """Scores of codes (n,) int64 against every item: (n, I) float32, contiguous and writeable.
 
-    Raises
-    ------
-    ValueError
-        If the model returns another shape, NaN or +inf.
+    ValueError if the model returns another shape, NaN or +inf.
     """
     scores, expected = np.asarray(model.score_codes(codes), dtype=np.float32), (len(codes), model.n_items)
     if scores.shape != expected:

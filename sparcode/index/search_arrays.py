@@ -16,10 +16,8 @@ class Postings(NamedTuple):
 
     Attributes
     ----------
-    indptr
-        (n_lists + 1,) int64, starts of the lists.
-    ends
-        (n_lists,) int64, end of each list's part above the threshold.
+    indptr, ends
+        (n_lists + 1,) and (n_lists,) int64: starts of the lists, and the end of each list's part above the threshold.
     item_ids, scores
         (n_postings,) int32 and float32; within a list scores descend.
     """
@@ -35,10 +33,8 @@ class SearchRows(NamedTuple):
 
     Attributes
     ----------
-    lists
-        (B, S) int64, list numbers.
-    weights
-        (B, S) float32, not negative.
+    lists, weights
+        (B, S) int64 list numbers, and float32, not negative.
     seen_indptr, seen_items
         (B + 1,) int64 and (n,) int32: the items that row b must not return are ``seen_items[seen_indptr[b]:seen_indptr[b + 1]]``.
     denied
@@ -55,8 +51,7 @@ class SearchRows(NamedTuple):
 class Blocks(NamedTuple):
     """Posting lists cut into segments, one per block of ``2**shift`` items, so that a block's sums stay in the cache.
 
-    A score is ``low[list] + step[list] * scores[posting]`` in float32: the same loops read float32 (``low = 0, step = 1``) and quantized
-    scores.
+    A score is ``low[list] + step[list] * scores[posting]`` in float32; for float32 scores ``low = 0, step = 1``.
 
     Attributes
     ----------
@@ -66,10 +61,8 @@ class Blocks(NamedTuple):
         (n_lists, n_blocks + 1) uint32, starts of the segments within their list.
     tops
         (n_lists, n_blocks), highest score of each segment, as stored; the lowest of the list where it is empty.
-    offsets
-        (n_postings,) uint16, item id within its block.
-    scores
-        (n_postings,) float32 or uint16; within a segment they descend.
+    offsets, scores
+        (n_postings,) uint16 item id within its block, and float32 or uint16, descending within a segment.
     low, step
         (n_lists,) float32.
     """
@@ -84,26 +77,22 @@ class Blocks(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch arrays of a search, lent to one thread at a time.
+    """Scratch arrays of a search, lent to one thread at a time; `is_seen` and `order` serve blocks only.
 
     Attributes
     ----------
     accumulator
         (I,) float32 for lists, (2**shift,) for blocks; all zeros before and after.
     is_seen
-        (I,) bool, all false before and after; searching in lists does not use it.
+        (I,) bool, all false before and after.
     best
         (n,) uint64, n > 2 k.
     positions
         (2, S) int64.
     bounds
         (n,) float32, at least S and the number of blocks.
-    order
-        (n_blocks,) int64; searching in lists does not use it.
-    buckets
-        (N_BUCKETS,) int64.
-    scratch
-        (1,) float32.
+    order, buckets, scratch
+        (n_blocks,) int64, (N_BUCKETS,) int64, (1,) float32.
     """
 
     accumulator: np.ndarray
@@ -117,16 +106,9 @@ class Workspace(NamedTuple):
 
 
 def new_workspace(n_sums: int, n_items: int, k: int, n_slots: int, n_blocks: int = 0) -> Workspace:
-    """Zeroed arrays for one thread.
+    """Zeroed arrays for one thread and at most `k` items and `n_slots` lists per query.
 
-    Parameters
-    ----------
-    n_sums
-        Length of the accumulator: I for lists, ``2**shift`` for blocks.
-    k, n_slots
-        The most items and lists per query that it can serve.
-    n_blocks
-        Blocks of items; 0 for lists.
+    `n_sums` is the accumulator's length: I for lists, ``2**shift`` for blocks; `n_blocks` is 0 for lists.
     """
     return Workspace(
         np.zeros(n_sums, dtype=np.float32),

@@ -22,12 +22,9 @@ _ARRAYS = {LISTS: tuple(ARRAY_DTYPES), BLOCKS: BLOCK_ARRAYS}
 
 
 def save_index(index: InvertedIndex | BlockIndex, folder: Path | str) -> None:
-    """Write an index; the folder appears whole or not at all. An index that is there is replaced.
+    """Write an index in place of one that is there; the folder appears whole or not at all.
 
-    Raises
-    ------
-    ValueError
-        If something other than an index is there.
+    ValueError if something other than an index is there.
     """
     folder = Path(folder)
     if folder.exists() and not (folder / DESCRIPTION_FILE).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -51,17 +48,9 @@ def save_index(index: InvertedIndex | BlockIndex, folder: Path | str) -> None:
 
 
 def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex | BlockIndex:
-    """Read an index and check all of it.
+    """Read an index and check all of it; with `mmap`, arrays are mapped instead of copied into memory, and checked all the same.
 
-    Parameters
-    ----------
-    mmap
-        Map the arrays instead of reading them into memory. They are checked (so read once) all the same.
-
-    Raises
-    ------
-    ValueError
-        If a file is missing, damaged or does not fit the others; the message names the file and the problem.
+    ValueError if a file is missing, damaged or does not fit the others; it names the file and the problem.
     """
     folder = Path(folder)
     path = folder / DESCRIPTION_FILE
@@ -108,13 +97,7 @@ def _description(index: InvertedIndex | BlockIndex) -> dict[str, Any]:
 
 
 def _expected_arrays(description: dict[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Dtype and shape of every array, by name: what lists say of theirs, and what the sizes of blocks come to.
-
-    Raises
-    ------
-    ValueError
-        If the description does not say it, or says what cannot be.
-    """
+    """Dtype and shape of every array, by name; ValueError if the description does not give them, or gives impossible ones."""
     if description["kind"] == LISTS:
         arrays, expected = description.get("arrays"), {}
         for name, dtype in ARRAY_DTYPES.items():
@@ -144,7 +127,7 @@ def _read_description(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} does not describe an index: format must be {FORMAT!r}")
     if description.get("version") != FORMAT_VERSION:
         raise ValueError(f"{path} has version {description.get('version')!r}; this program reads version {FORMAT_VERSION}")
-    # Written before there were blocks, a description says nothing of its kind.
+    # Indexes older than blocks have no kind.
     if description.setdefault("kind", LISTS) not in (LISTS, BLOCKS):
         raise ValueError(f"{path}: kind must be {' or '.join(_ARRAYS)}; got {description['kind']!r}")
     if not _is_whole(description.get("n_items")):
@@ -156,7 +139,7 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _read_array(path: Path, dtype: str, shape: tuple[int, ...], mmap: bool) -> np.ndarray:
-    """An array whose header and size are what `dtype` and `shape` come to, looked at before anything is allocated."""
+    """An array whose header and size are what `dtype` and `shape` give, checked before anything is allocated."""
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)

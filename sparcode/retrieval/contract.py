@@ -1,8 +1,4 @@
-"""One contract for every way to find items: `retrieve(queries, k, only) -> Retrieved`, and what it asks of the models behind it.
-
-Every retriever returns items ordered by score, then lower item id, never one that is in the query's own history, and pads short results
-with -1 and -inf. An `ItemFilter` says which items may be returned at all: the best k are then those of the allowed items.
-"""
+"""One contract for every retriever: `retrieve(queries, k, only) -> Retrieved`, and what it asks of the models behind it."""
 
 from __future__ import annotations
 
@@ -20,15 +16,7 @@ _NO_ITEMS = np.zeros(0, dtype=np.int32)
 
 
 class Retrieved(NamedTuple):
-    """Items per query, best first: ordered by score, then lower item id.
-
-    Attributes
-    ----------
-    item_ids
-        (B, k) int32; -1 where a query has fewer than k items.
-    scores
-        (B, k) float32; -inf there.
-    """
+    """Items per query, best first, ties by lower item id: (B, k) int32 ids padded with -1, (B, k) float32 scores padded with -inf."""
 
     item_ids: np.ndarray
     scores: np.ndarray
@@ -38,19 +26,9 @@ class Retriever(Protocol):
     """The contract shared by sparse, exact and approximate search."""
 
     def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
-        """The k best items of every query that are not in it.
+        """The k best of the items that `only` allows (None: all) and the query does not contain; fewer are padded.
 
-        Parameters
-        ----------
-        k
-            Items per query, at least 1; more than there are is padded.
-        only
-            Which items may be returned at all; None: every one.
-
-        Raises
-        ------
-        ValueError
-            If `k` is below 1, or the filter is over another catalogue.
+        ValueError if `k` is below 1, or the filter is over another catalogue.
         """
         ...
 
@@ -91,13 +69,7 @@ class ReportsBytes(Protocol):
 
 
 def check_k(k: int) -> int:
-    """`k` as an int.
-
-    Raises
-    ------
-    ValueError
-        If `k` is not a whole number of at least 1.
-    """
+    """`k` as an int; ValueError if it is not a whole number of at least 1."""
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise ValueError(f"k must be a whole number of at least 1; got {k!r}")
     return int(k)
@@ -106,10 +78,7 @@ def check_k(k: int) -> int:
 def seen_arrays(seen: Histories | None, n_rows: int, n_items: int) -> tuple[np.ndarray, np.ndarray]:
     """``(indptr int64, items int32)`` of what each row must not return; `None` is nothing.
 
-    Raises
-    ------
-    ValueError
-        If `seen` has another number of rows or another catalogue.
+    ValueError if `seen` has another number of rows or another catalogue.
     """
     if seen is None:
         return (_NOTHING_SEEN if n_rows == 1 else np.zeros(n_rows + 1, dtype=np.int64)), _NO_ITEMS

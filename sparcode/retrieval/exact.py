@@ -20,12 +20,7 @@ MAX_DENSE_SCORES = 1 << 24
 class ExactRetriever:
     """Score every item and take the best: exact for any scorer.
 
-    Parameters
-    ----------
-    scorer
-        Scores every item.
-    part_bytes
-        Bytes of the arrays the scorer needs, by part, for a scorer that does not report them itself.
+    `part_bytes` gives the bytes of the scorer's arrays, by part, where the scorer does not report them itself.
     """
 
     def __init__(self, scorer: Scorer, part_bytes: Mapping[str, int] | None = None) -> None:
@@ -44,13 +39,7 @@ class ExactRetriever:
         return result
 
     def size_bytes(self) -> dict[str, int]:
-        """Bytes of the scorer's arrays, by part.
-
-        Raises
-        ------
-        ValueError
-            If neither the scorer nor the constructor says.
-        """
+        """Bytes of the scorer's arrays, by part; ValueError if neither the scorer nor `part_bytes` gives them."""
         if self._part_bytes is not None:
             return dict(self._part_bytes)
         if not isinstance(self.scorer, ReportsBytes):
@@ -69,10 +58,7 @@ class SparseDirectScorer:
     def score(self, queries: Histories) -> np.ndarray:
         """``y(query, item) = sum over s of w_s * ReLU(E(code_s, item) - tau)``, added in float32 in the order of the codes.
 
-        Returns
-        -------
-        np.ndarray
-            (B, I) float32. A sum of 0 becomes -inf: no list holds the item, so it is not retrieved.
+        (B, I) float32. A sum of 0 becomes -inf: no list holds the item, so it is not retrieved.
         """
         codes, weights = checked_codes(*self.model.encode(queries))
         tau = np.float32(self.threshold)

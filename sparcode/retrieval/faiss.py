@@ -22,21 +22,10 @@ _STEPS_PER_OCTAVE = 8
 
 
 class FaissRetriever:
-    """Search item vectors with faiss, by inner product.
+    """Search item vectors with faiss, by inner product; the items are indexed at construction.
 
-    Parameters
-    ----------
-    vector_model
-        Gives query and item vectors; the items are indexed now.
-    kind
-        ``"flat"`` (exact), ``"hnsw"``, ``"ivfflat"`` or ``"ivfpq"``.
-    params
-        Settings of that kind, see `sparcode.retrieval.faiss_index`.
-
-    Raises
-    ------
-    ValueError
-        If `kind` or a setting is unknown or out of bounds, or the vectors are not usable.
+    `kind` is ``"flat"`` (exact), ``"hnsw"``, ``"ivfflat"`` or ``"ivfpq"``, `params` its settings (`sparcode.retrieval.faiss_index`).
+    ValueError if one of them is unknown or out of bounds, or the vectors are not usable.
     """
 
     def __init__(
@@ -62,17 +51,9 @@ class FaissRetriever:
         return search_faiss(self._index, vectors, k, seen, only)
 
     def with_params(self, params: Mapping[str, int | float | str]) -> FaissRetriever:
-        """The same index searched otherwise.
+        """The same index with other search settings: ``ef_search``, ``exclude``, ``n_probe`` or, with re-ranking, ``k_factor``.
 
-        Parameters
-        ----------
-        params
-            Only ``ef_search``, ``exclude``, ``n_probe`` and, where there is re-ranking, ``k_factor`` matter after building.
-
-        Raises
-        ------
-        ValueError
-            If another setting is named, one the kind does not have, or a value is out of bounds.
+        ValueError if another setting is named, one the kind does not have, or a value is out of bounds.
         """
         refined = {"k_factor"} if getattr(self.config, "k_factor", 0) else set()
         allowed = sorted({"ef_search", "exclude", "n_probe"} & set(type(self.config).model_fields) | refined)
@@ -95,22 +76,17 @@ class FaissRetriever:
 def search_faiss(items: ItemIndex, vectors: np.ndarray, k: int, seen: Histories | None, only: ItemFilter | None = None) -> Retrieved:
     """The k best items found for every query by inner product, without those it has seen.
 
-    Items that a filter denies are passed over within faiss. HNSW can pass over seen items in its graph as well (`exclude`). Else as many
-    more are asked for as the query has seen items, rounded up a little, so that queries can go to faiss in few groups and one alone is
-    answered as in a batch. Approximate indexes may find fewer than k: IVF looks at the cells it visits only, and HNSW ends its walk after
-    ef_search candidates, allowed or not, so a filter that allows few items needs more of either. Scores are inner products, with HNSW up
-    to rounding, since they are computed back from distances.
+    Items that a filter denies are passed over within faiss, and seen items too under HNSW's `exclude` selector. Otherwise as many more are
+    asked for as the query has seen items, rounded up a little, so that queries go to faiss in few groups and one alone is answered as in a
+    batch. Approximate indexes may find fewer than k: IVF looks only at the cells it visits, and HNSW stops after ef_search candidates, so a
+    filter that allows few items needs more of either. HNSW's inner products are exact up to rounding, computed back from distances.
 
     Parameters
     ----------
-    items
-        From `build_faiss`.
     vectors
         (B, D') float32 query vectors.
     seen
         B rows of items to leave out.
-    k, only
-        As in `Retriever.retrieve`.
 
     Raises
     ------

@@ -69,14 +69,12 @@ FAISS_CONFIGS: dict[str, type[Config]] = {"flat": FlatConfig, "hnsw": HNSWConfig
 
 
 class ItemIndex(NamedTuple):
-    """A faiss index and what is needed to put queries to it.
+    """A faiss index and what is needed to query it.
 
     Attributes
     ----------
     index
         Over item vectors, with one dimension more where the inner product was turned into a distance.
-    config
-        Settings it was built with.
     dim
         D', dimensions of a query vector.
     largest_square
@@ -90,21 +88,9 @@ class ItemIndex(NamedTuple):
 
 
 def build_faiss(vectors: np.ndarray, config: Config, n_threads: int = 1) -> ItemIndex:
-    """Build an index that finds large inner products.
+    """Build an index over (I, D') float32 item vectors that finds large inner products; reproducible with one thread only.
 
-    Parameters
-    ----------
-    vectors
-        (I, D') float32 item vectors, I at least 1.
-    config
-        One of `FAISS_CONFIGS`.
-    n_threads
-        Only one gives the same index for the same vectors every time.
-
-    Raises
-    ------
-    ValueError
-        If the vectors are not finite or not two-dimensional, or the settings do not fit their number or dimensions.
+    ValueError if the vectors are empty, not finite or not two-dimensional, or the settings do not fit their number or dimensions.
     """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or 0 in vectors.shape:

@@ -12,19 +12,8 @@ _NONE_DENIED = np.zeros(0, dtype=np.bool_)
 class ItemFilter:
     """A set of items that may be returned. Made once, used for any number of queries.
 
-    Parameters
-    ----------
-    n_items
-        Catalogue size I.
-    allow
-        (n,) integers, the only items that may be returned; None: all.
-    deny
-        (n,) integers, items that may not, whether allowed or not; None: none.
-
-    Raises
-    ------
-    ValueError
-        If ids are no integers or out of range.
+    `allow` (None: all) and `deny` (None: none) are (n,) integer ids; an item in both is denied. ValueError if ids are no integers or out of
+    range.
     """
 
     def __init__(self, n_items: int, allow: np.ndarray | None = None, deny: np.ndarray | None = None) -> None:
@@ -37,13 +26,7 @@ class ItemFilter:
         self._denied = denied if denied.any() else _NONE_DENIED
 
     def denied_of(self, n_items: int) -> np.ndarray:
-        """(I,) bool, true for items that may not be returned; empty if there are none.
-
-        Raises
-        ------
-        ValueError
-            If the filter was made for a catalogue of another size.
-        """
+        """(I,) bool, true for items that may not be returned; empty if there are none. ValueError if made for another catalogue size."""
         if n_items != self.n_items:
             raise ValueError(f"the item filter is over {self.n_items} items; the search is over {n_items}")
         return self._denied

@@ -36,22 +36,9 @@ class ResolvedLists(NamedTuple):
 class ListStore:
     """The lists of an index, with an answer for codes that have none. Safe to share between threads.
 
-    Parameters
-    ----------
-    model
-        The model the index was built from.
-    index
-        Stored lists.
-    unseen
-        ``"compute"``: score the code, keep its list. ``"nearest"``: take the stored code whose vector is nearest
-        (L2; ties to the lower code).
-    block_codes
-        Codes scored at a time.
-
-    Raises
-    ------
-    ValueError
-        If catalogues differ, `unseen` is another word, or ``"nearest"`` has nothing to choose from.
+    For such a code, `unseen` ``"compute"`` scores it and keeps its list, `block_codes` at a time; ``"nearest"`` takes the stored code whose
+    vector is nearest (L2; ties to the lower code). ValueError if catalogues differ, `unseen` is another word, or no code is stored for
+    ``"nearest"``.
     """
 
     def __init__(self, model: CodedModel, index: InvertedIndex | BlockIndex, unseen: Unseen = "compute", block_codes: int = 64) -> None:

@@ -135,17 +135,9 @@ class BlockSearcher:
 
 
 class BatchSearch:
-    """The threads that a batch may use, and a workspace for each; for searchers that need the same workspaces.
+    """The threads that a batch may use (0: one per processor), and a workspace for each; for searchers that need the same workspaces.
 
-    Parameters
-    ----------
-    n_threads
-        0 takes one per processor.
-
-    Raises
-    ------
-    ValueError
-        If it is negative.
+    ValueError if `n_threads` is negative.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -157,21 +149,9 @@ class BatchSearch:
     def search(
         self, searcher: Searcher, lists: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int, only: ItemFilter | None
     ) -> tuple[Retrieved, int]:
-        """The k best unseen items of every row of lists; the same for any number of threads.
+        """The k best unseen items with a score above 0 of every row of lists, and how many postings were added up.
 
-        Parameters
-        ----------
-        lists
-            (B, S) int64, numbers of the searcher's lists.
-        weights
-            (B, S) float32.
-        seen
-            B rows of items to leave out.
-
-        Returns
-        -------
-        tuple
-            `Retrieved`, only items with a score above 0; and how many postings were added up.
+        `lists` and `weights` are (B, S) int64 and float32; `seen` holds B rows of items to leave out. Independent of the number of threads.
         """
         n_rows, n_slots = lists.shape
         result = empty_result(n_rows, check_k(k))

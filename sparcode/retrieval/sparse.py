@@ -23,14 +23,10 @@ class Contribution(NamedTuple):
 
     Attributes
     ----------
-    code
-        The query's code.
-    served_by
-        The code whose list was used: `code`, or the nearest stored code where `code` has no list.
-    weight
-        w_t.
-    raw_score
-        E(code, item); NaN where it is not stored.
+    code, served_by
+        The query's code, and the code whose list was used: `code`, or the nearest stored code where `code` has no list.
+    weight, raw_score
+        w_t and E(code, item); the latter is NaN where it is not stored.
     contribution
         ``weight * max(raw_score - threshold, 0)``, in float32.
     """
@@ -43,16 +39,9 @@ class Contribution(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """Why an item has its score; the contributions add up to it in float32, in order.
+    """Why an item has its score; the contributions, one per code in order, add up to it in float32.
 
-    Attributes
-    ----------
-    score
-        y(query, item); 0 if no list holds the item.
-    is_seen
-        Whether the item is in the query, so never returned.
-    contributions
-        One per list, in the order of the query's codes.
+    `score` is 0 if no list holds the item. `is_seen`: the item is in the query, so never returned.
     """
 
     item_id: int
@@ -68,18 +57,13 @@ class SparseRetriever:
 
     Parameters
     ----------
-    model
-        The model the index was built from.
-    index
-        Posting lists: ordered by score, or in blocks (see `sparcode.index.block_index`).
     threshold
         tau, finite and at least the index's floor, compared and subtracted in float32; or a `Cut`, which may also limit the postings per
         list (blocks are limited when they are made, so for them it can only say the same).
     unseen
-        What to do with a code that has no list: ``"compute"`` it and keep it (memory grows with every new code), or go to the ``"nearest"``
-        stored code.
+        ``"compute"`` a code that has no list and keep it (memory grows with every new code), or use the ``"nearest"`` stored code.
     n_threads
-        Threads a batch may use; 0 takes one per processor. A single query always uses one.
+        Threads a batch may use; 0: one per processor. A single query always uses one.
 
     Attributes
     ----------
@@ -148,21 +132,9 @@ class SparseRetriever:
     def retrieve_codes(
         self, codes: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int, only: ItemFilter | None = None
     ) -> Retrieved:
-        """Retrieve for queries that are encoded already: moving the threshold needs no second encoding.
+        """Retrieve for encoded queries: (B, S) int64 codes and float32 weights, with B rows of items to leave out (None: nothing).
 
-        Parameters
-        ----------
-        codes, weights
-            (B, S) int64 and float32, as from `CodedModel.encode`.
-        seen
-            B rows of items to leave out; `None` is nothing.
-        k, only
-            As in `Retriever.retrieve`.
-
-        Raises
-        ------
-        ValueError
-            If shapes do not fit, a code is negative, a weight is negative or not finite, or `k` is below 1.
+        ValueError if shapes do not fit, a code is negative, a weight is negative or not finite, or `k` is below 1.
         """
         check_k(k)
         codes, weights = checked_codes(codes, weights)
@@ -205,13 +177,7 @@ class SparseRetriever:
             return self._extra[1]
 
     def explain(self, query: Histories, item: int) -> Explanation:
-        """Take an item's score for a query of one row apart into its lists.
-
-        Raises
-        ------
-        ValueError
-            If there is not exactly one row, or no such item.
-        """
+        """Split an item's score for a query of one row into its lists; ValueError if there is not exactly one row, or no such item."""
         if len(query) != 1:
             raise ValueError(f"query must be one row; got {len(query)}")
         if not 0 <= item < self._store.index.n_items:

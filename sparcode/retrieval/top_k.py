@@ -12,19 +12,9 @@ from sparcode.retrieval.filters import ItemFilter, denied_items
 
 
 def top_k(scores: np.ndarray, k: int, seen: Histories | None = None, only: ItemFilter | None = None) -> Retrieved:
-    """The k best items of every row, without those it has seen.
+    """The k best items of every row of scores, (B, I) float32, without those it has seen; -inf is never returned.
 
-    Parameters
-    ----------
-    scores
-        (B, I) float32, higher is better. A score of -inf is never returned.
-    seen
-        B rows of items to leave out.
-
-    Raises
-    ------
-    ValueError
-        If a score is NaN, `k` is below 1 or the shapes do not fit.
+    ValueError if a score is NaN, `k` is below 1 or the shapes do not fit.
     """
     k = check_k(k)
     scores = np.asarray(scores)

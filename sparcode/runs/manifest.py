@@ -22,10 +22,7 @@ def write_manifest(folder: Path) -> None:
 def check_manifest(folder: Path) -> None:
     """Compare a run folder with its manifest; every file is read once, in about a second per gigabyte.
 
-    Raises
-    ------
-    ValueError
-        If a file is missing, was added or is damaged, the manifest included, or the format version is another one; names the file.
+    ValueError if a file is missing, was added or is damaged, the manifest included, or the format version differs; names the file.
     """
     path = folder / MANIFEST
     try:

@@ -38,11 +38,9 @@ class DataFacts:
     name, content_hash
         Shown name, and hash of the histories, or of all parts of a ready-made split.
     synthetic
-        Whether the project made it up.
-    n_users, n_items, n_interactions
-        Sizes.
+        Whether the project generated it.
     parts
-        Part of a ready-made split -> hash of its content; empty where the histories are all there is.
+        Part of a ready-made split -> hash of its content; empty for other data.
     """
 
     name: str
@@ -56,24 +54,18 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Run:
-    """A trained model with its index and everything that says where it came from.
+    """A trained model with its index, the data and settings it came from, and what was measured.
 
     Attributes
     ----------
-    config, data
-        Settings and data facts: together they decide `run_id`.
-    model, index
-        What serves.
     item_ids, items
         Original ids as text, and texts, in index order.
-    records
-        Training history.
-    results
-        Measured figures: row per model, plain numbers.
+    records, results
+        Training history, and measured figures, one row per model.
     machine
-        What it was measured on, in words.
+        Description of the machine they were measured on.
     user_encoding
-        How what is known of a user becomes the side features the model sees; None for a model that sees none.
+        How user attributes become the side features that the model sees; None: it sees none.
     """
 
     config: RunConfig
@@ -99,19 +91,7 @@ _DATA, _RECORD, _ROWS = TypeAdapter(DataFacts), TypeAdapter(EpochRecord), TypeAd
 def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
     """Write a run folder; it appears complete or not at all, and leftovers of killed processes beside it are removed.
 
-    Parameters
-    ----------
-    run
-        What to write.
-    folder
-        Must not exist, unless `overwrite` is true and it holds a run.
-    overwrite
-        Replace an earlier run.
-
-    Raises
-    ------
-    ValueError
-        If the folder is there and may not be replaced.
+    ValueError if the folder is there, unless `overwrite` is true and it holds a run (or nothing).
     """
     folder = Path(folder)
     clear_leftovers(folder)
@@ -123,16 +103,10 @@ def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
 
 
 def load_run(folder: Path | str) -> Run:
-    """Read a run folder and check it.
+    """Read a run folder and check it, all files against the checksums of the manifest.
 
-    Every file is compared with the checksums of the manifest, the arrays of the index included. An index that is opened alone
-    (`sparcode.index.storage.load_index`, also memory-mapped) is checked for valid values, not for checksums.
-
-    Raises
-    ------
-    ValueError
-        If a file is missing, added or damaged, the version is another one, settings were edited, or parts do not fit together; names the
-        file and the problem.
+    ValueError if a file is missing, added or damaged, the version differs, settings were edited, or parts do not fit together; names the
+    file and the problem.
     """
     folder = Path(folder)
     clear_leftovers(folder)

@@ -1,8 +1,8 @@
 """A folder that appears whole or not at all, whatever happens to the process that writes it.
 
-It is written in a hidden folder beside it, ``.NAME.saving-XXXXXXXX``. The writer holds a lock (`flock`) on that folder, which the system
-releases when the process ends, however it ends. So a hidden folder whose lock is free is a leftover, and one whose lock is held, or on a
-file system without locks, is left alone.
+It is first written beside its place, in the hidden folder ``.NAME.saving-XXXXXXXX``, on which the writer holds a lock (`flock`) that the
+system releases when the process ends. A hidden folder whose lock is free is a leftover and removed; one whose lock is held, or on a file
+system without locks, is not touched.
 """
 
 from __future__ import annotations
@@ -23,14 +23,9 @@ _NEW, _OLD = "new", "old"
 
 
 def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Write a folder, in place of one that is there.
+    """Write a folder, in place of one that is there; folders above it are made.
 
-    Parameters
-    ----------
-    folder
-        Where it goes; folders above it are made.
-    fill
-        Writes the files into an empty folder; if it fails, nothing has changed.
+    `fill` writes the files into an empty folder; if it fails, nothing has changed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _hidden_folder(folder) as hidden:
@@ -56,7 +51,7 @@ def clear_leftovers(folder: Path) -> None:
     except OSError:
         return
     for hidden in leftovers:
-        # Not ours to remove: locked by its writer, removed by another process just now, or not permitted.
+        # Locked by its writer, removed by another process just now, or not permitted.
         with suppress(OSError):
             _clear(hidden, folder)
 
