@@ -1,6 +1,6 @@
-"""The all-to-all model: every continuous token meets every item in the interaction network. Accurate, and too slow to serve.
+"""The all-to-all model: every continuous token meets every item in the interaction network.
 
-It is the upper bound SparCode is held against, and the backbone that SparCode quantizes.
+It is accurate but too slow to serve: the upper bound for SparCode, and the backbone that SparCode quantizes.
 """
 
 from __future__ import annotations
@@ -36,18 +36,7 @@ class AllToAllModel(TrainableModel):
         return self.interaction.items
 
     def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits of a batch.
-
-        Parameters
-        ----------
-        candidates
-            (C,) int64 items to score; None scores all.
-
-        Returns
-        -------
-        tuple of Tensor
-            (B, C) logits and the auxiliary loss, a scalar zero.
-        """
+        """(B, C) logits over candidates, (C,) int64 (None: all items), and the auxiliary loss, a scalar zero."""
         tokens = self.tokenizer.query_tokens(queries)
         raw = self.interaction(tokens.vectors, candidates)  # (N, C)
         if self.config.history_tokens:
@@ -58,13 +47,9 @@ class AllToAllModel(TrainableModel):
 
     @torch.no_grad()
     def token_sample(self, queries: Histories, limit: int, seed: int) -> Tensor:
-        """Continuous tokens that codebooks are fitted to, (N, D) float32, in evaluation mode.
+        """Continuous tokens to fit codebooks to, (N, D) float32: about `limit` head tokens of a seeded choice of queries.
 
-        Parameters
-        ----------
-        limit
-            The heads' tokens of a seeded choice of queries, at most about so many; the tokens of all these queries' history items come
-            on top.
+        The tokens of all these queries' history items are added. Switches to evaluation mode.
         """
         n_queries = max(1, limit // self.config.n_tokens)
         if len(queries) > n_queries:
@@ -86,7 +71,7 @@ class AllToAllModel(TrainableModel):
 
     @torch.no_grad()
     def score(self, queries: Histories) -> np.ndarray:
-        """Score every item: (B, I) float32 array, higher is better."""
+        """Score every item: (B, I) float32, higher is better."""
         self.eval()
         blocks, device = query_blocks(queries, max(1, QUERY_BLOCK // 4)), device_of(self)
         return torch.cat([self(QueryBatch.from_histories(block, device))[0].cpu() for block in blocks]).numpy()

@@ -1,6 +1,6 @@
-"""Compiled choice of a token's nearest composite codes and of their weights, from its distances to all codewords.
+"""Compiled choice of a token's nearest composite codes and their weights.
 
-In a file of its own because the on-disk cache of compiled functions only notices changes to a function's own file.
+It is a file of its own because numba's on-disk cache only notices changes to a function's own file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _nearest_codewords(distances: np.ndarray, nearest: np.ndarray, indices: np.n
 
 @njit(cache=True, nogil=True, fastmath=False)
 def _merge(sums: np.ndarray, codes: np.ndarray, width: int, book: tuple, into: tuple) -> int:
-    """The smallest sums of one of `width` partial sums and one codeword of the next codebook, all ascending; how many there are."""
+    """Write the smallest sums, ascending, of one of `width` partial sums and one codeword of the next codebook; return how many."""
     nearest, indices, step = book
     merged_sums, merged_codes = into
     filled, last = 0, len(merged_sums) - 1
@@ -50,7 +50,7 @@ def _merge(sums: np.ndarray, codes: np.ndarray, width: int, book: tuple, into: t
 # Sums may be taken in any order, which lets them use the processor's wide registers; the order is fixed when this is compiled.
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _weigh(token: np.ndarray, codebooks: np.ndarray, codes: np.ndarray, factor: np.float32, weights: np.ndarray) -> None:
-    """Softmax over the codes of their squared distances times `factor`, which is negative."""
+    """Softmax over the codes of their squared distances times the negative `factor`."""
     n_books, size, dim = codebooks.shape
     highest = np.float32(-np.inf)
     for place in range(len(codes)):
@@ -89,12 +89,10 @@ def choose_codes(
 
     Parameters
     ----------
-    tokens
-        (N, D) float32.
+    tokens, codebooks
+        (N, D) and (M, K, D / M) float32.
     distances
-        (M, N, K) float32 squared distances of a token's parts to the codewords, less the same number for all codewords of a codebook.
-    codebooks
-        (M, K, D / M) float32.
+        (M, N, K) float32 squared distances, up to a constant per token and codebook.
     factor
         Minus one over the temperature.
     codes, weights
@@ -124,7 +122,7 @@ def choose_codes(
 
 
 def warm_up() -> None:
-    """Compile, or load from the cache, before somebody waits for it."""
+    """Compile the functions or load them from the cache."""
     shape = (1, 1)
     choose_codes(
         np.zeros(shape, np.float32),

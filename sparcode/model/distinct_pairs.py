@@ -1,10 +1,10 @@
 """A deep pair network run once per distinct code, with the exact gradient of every token.
 
 Tokens of the same code have the same scores, so the network runs on (code, item) pairs. Its parameters and the items see a code's tokens
-only through the sum of their upstream gradients, so nearly all of the backward pass runs on those pairs too. Only the tokens need their own
-gradients (straight-through, each in its own direction): with ``d[u, i]`` the derivative of a pair's score by its first layer, token t of
-code u gets ``sum_i g[t, i] d[u, i]``, one small matrix product per code. Activations are made again block by block instead of being kept,
-and only for pairs that a gradient reaches: under a linear link those whose score lies above the threshold.
+only through the sum of their upstream gradients, so most of the backward pass runs on those pairs too. Only the straight-through token
+gradients differ: with ``d[u, i]`` the derivative of a pair's score by its first layer, token t of code u gets ``sum_i g[t, i] d[u, i]``,
+one small matrix product per code. Activations are recomputed block by block, only for pairs that a gradient reaches:
+with a linear link those above the threshold.
 """
 
 from __future__ import annotations
@@ -24,25 +24,16 @@ ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_li
 def distinct_pair_scores(
     token_part: Tensor, codes: Tensor, item_part: Tensor, layers: list[tuple[Tensor, Tensor]], output: Tensor
 ) -> Tensor:
-    """Scores of a ReLU network over (token, item) pairs whose first layer is ``token_part + item_part``.
+    """(N, C) float32 scores of a ReLU network whose first layer is ``token_part + item_part``, differentiable in all but `codes`.
 
     Parameters
     ----------
-    token_part
-        (N, H) float32; rows of the same code are taken to be equal, the first one's values are used.
-    codes
-        (N,) int64.
+    token_part, codes
+        (N, H) float32 and (N,) int64; only the first row of each code is used.
     item_part
         (C, H) float32.
-    layers
-        Weight (H, H) and bias (H,) of every further hidden layer.
-    output
-        (H,) float32.
-
-    Returns
-    -------
-    Tensor
-        (N, C) float32, differentiable in all but `codes`.
+    layers, output
+        Weight (H, H) and bias (H,) of every further hidden layer; (H,) float32.
     """
     return _DistinctPairs.apply(token_part, codes, item_part, output, *(tensor for layer in layers for tensor in layer))
 
@@ -85,7 +76,7 @@ class _DistinctPairs(torch.autograd.Function):
 def _backward(
     first: Tensor, weight: Tensor, output: Tensor, into_output: Tensor, layers: list[Tensor], into_layers: list[Tensor]
 ) -> Tensor:
-    """Add the gradients of (p,) weighted pairs to those of the network; give each pair's own by its first layer, (p, H), unweighted."""
+    """Add the gradients of (p,) weighted pairs to those of the network; return each pair's own by its first layer, (p, H), unweighted."""
     hidden = _activations(first, layers)
     into_output += weight @ hidden[-1]
     # The derivative of a ReLU is that of a threshold at 0, in one pass.
@@ -107,10 +98,7 @@ def _activations(first: Tensor, layers: tuple[Tensor, ...] | list[Tensor]) -> li
 
 
 def _linear(values: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str = "none") -> Tensor:
-    """``activation(values @ weight.T + bias)`` of 2-d float32 tensors.
-
-    On a CPU by oneDNN, which fuses the three and on AMD's processors is twice as fast as MKL, PyTorch's own choice.
-    """
+    """``activation(values @ weight.T + bias)`` of 2-d float32 tensors, by oneDNN on a CPU: on AMD processors twice as fast as MKL."""
     if values.device.type == "cpu" and ONEDNN and len(values):
         return torch.ops.mkldnn._linear_pointwise(values, weight, bias, activation, [], "")
     result = F.linear(values, weight, bias)

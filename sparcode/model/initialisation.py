@@ -9,13 +9,7 @@ from torch import Tensor, nn
 def initialise(model: nn.Module, seed: int) -> None:
     """Redraw every linear, embedding and recurrent weight from a seed, in the order of the module tree.
 
-    Linear weights get a normal of variance 1 / fan-in, biases zero, embeddings a normal of variance 1 / width; a recurrent unit gets
-    PyTorch's uniform draws.
-
-    Parameters
-    ----------
-    seed
-        Same architecture and seed, same weights.
+    Linear weights are normal with variance 1 / fan-in, biases zero, embeddings normal with variance 1 / width, GRU weights as in PyTorch.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -32,13 +26,7 @@ def initialise(model: nn.Module, seed: int) -> None:
 
 
 class SeededDropout(nn.Module):
-    """Dropout whose masks come from a generator of its own, so that two trainings in one process do not disturb each other.
-
-    Parameters
-    ----------
-    share
-        Share of entries set to zero while training; the rest is scaled up to keep the mean.
-    """
+    """Dropout of a share of the entries with its own random generator, so that trainings in one process do not affect each other."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -46,7 +34,7 @@ class SeededDropout(nn.Module):
         self.generator = torch.Generator()
 
     def forward(self, values: Tensor) -> Tensor:
-        """Drop entries in training mode; pass through otherwise. Any shape."""
+        """Drop entries in training mode and scale up the rest to keep the mean; pass through otherwise."""
         if not self.training or self.share == 0:
             return values
         if self.generator.device != values.device:

@@ -1,7 +1,7 @@
-"""All-to-all interaction encoders ``E(token, item)``: any network may score a (token, item) pair.
+"""All-to-all interaction encoders ``E(token, item)``, which score (token, item) pairs.
 
-Every network adds a learned correction to the dot product with an item bias, so training starts from a two-tower score and cannot do
-worse than one. No network builds the concatenated pair: what is linear in token or item is computed once per token and once per item.
+Every network adds a learned correction to the dot product with an item bias, so training starts from a two-tower score. No network builds
+the concatenated pair: what is linear in token or item is computed once per token and once per item.
 """
 
 from __future__ import annotations
@@ -19,15 +19,7 @@ MAX_HIDDEN_VALUES = 1 << 25
 
 
 class ItemTable(nn.Module):
-    """An embedding per item, plus a linear map of its side features (genres, content vectors), and a bias.
-
-    Parameters
-    ----------
-    dim
-        D.
-    features
-        (I, F) float32 side features; None for none.
-    """
+    """An embedding per item, plus a linear map of its (I, F) float32 side features if it has any, and a bias."""
 
     def __init__(self, n_items: int, dim: int, features: Tensor | None = None) -> None:
         super().__init__()
@@ -39,7 +31,7 @@ class ItemTable(nn.Module):
         self.feature_map = None if features is None else nn.Linear(features.shape[1], dim, bias=False)
 
     def forward(self, candidates: Tensor | slice | None = None) -> tuple[Tensor, Tensor]:
-        """Vectors (C, D) and biases (C,) of the candidates (C,) int64, or of a run of items without a copy; None: of all items."""
+        """Vectors (C, D) and biases (C,) of candidates, (C,) int64 or a slice (not copied); None: of all items."""
         vectors, bias, features = self.embedding.weight, self.bias, self.features
         if isinstance(candidates, slice):
             vectors, bias = vectors[candidates], bias[candidates]
@@ -52,10 +44,7 @@ class ItemTable(nn.Module):
 
 
 class DotInteraction(nn.Module):
-    """``E = token . item + bias``: two-tower's score, here per token.
-
-    `item_features` is (I, F) float32; None for none.
-    """
+    """``E = token . item + bias``, the two-tower score per token; `item_features` are (I, F) float32, None for none."""
 
     def __init__(self, n_items: int, config: ModelConfig, item_features: Tensor | None = None) -> None:
         super().__init__()
@@ -63,21 +52,9 @@ class DotInteraction(nn.Module):
         self.items = ItemTable(n_items, config.token_dim, item_features)
 
     def forward(self, tokens: Tensor, candidates: Tensor | slice | None = None, codes: Tensor | None = None) -> Tensor:
-        """Score every (token, item) pair.
+        """Score every (token, item) pair before the link: (N, D) float32 tokens -> (N, C) float32.
 
-        Parameters
-        ----------
-        tokens
-            (N, D) float32.
-        candidates
-            (C,) int64 item indices, or a run of items; None scores all items.
-        codes
-            (N,) int64: tokens of the same code are equal, so that a network may score them once; None: not known.
-
-        Returns
-        -------
-        Tensor
-            (N, C) or (N, I) float32, before the link.
+        Candidates are (C,) int64 or a slice; None scores all items. Tokens of equal `codes`, (N,) int64, are equal: scored once.
         """
         vectors, bias = self.items(candidates)
         dot = (tokens @ vectors.T).add_(bias)  # (N, C)
@@ -85,7 +62,7 @@ class DotInteraction(nn.Module):
         return dot if correction is None else dot.add_(correction)
 
     def correction(self, tokens: Tensor, vectors: Tensor, codes: Tensor | None = None) -> Tensor | None:
-        """What the network adds to the dot product of (N, D) tokens and (C, D) item vectors: (N, C); None: nothing."""
+        """The (N, C) correction that the network adds to the dot product of (N, D) tokens and (C, D) item vectors; None: none."""
         return None
 
 
@@ -123,9 +100,8 @@ class MlpInteraction(DotInteraction):
 class CrossInteraction(DotInteraction):
     """Two cross layers over ``x = [token, item]``, the second of low rank (DCN-v2, Wang et al., arXiv 2008.13535, equations 1 and 5).
 
-    ``x1 = x * (W x + b) + x`` and ``x2 = x * (U V x1 + c) + x1``; the correction is ``w . x2``. Written out in token and item, every
-    term is one of the token alone, one of the item alone, or a bilinear form, so the pair itself is never built. The rank is
-    `interaction_dim`.
+    ``x1 = x * (W x + b) + x`` and ``x2 = x * (U V x1 + c) + x1``; the correction is ``w . x2``. Every term depends on the token alone or
+    the item alone, or is a bilinear form, so the pair itself is never built. The rank is `interaction_dim`.
     """
 
     def __init__(self, n_items: int, config: ModelConfig, item_features: Tensor | None = None) -> None:
@@ -168,10 +144,9 @@ class CrossInteraction(DotInteraction):
 
 
 class AttentionInteraction(DotInteraction):
-    """Self-attention over the token and the item's own tokens, two linear heads of its vector.
+    """Self-attention of width d = `interaction_dim` over the token and the item's own tokens, two linear heads of its vector.
 
-    With elements ``x_i`` the correction is ``sum_ij softmax_j(Q x_i . K x_j / sqrt(d)) (R x_i . V x_j)``: every element is compared with
-    what it attends to. d is `interaction_dim`.
+    With elements ``x_i`` the correction is ``sum_ij softmax_j(Q x_i . K x_j / sqrt(d)) (R x_i . V x_j)``.
     """
 
     n_item_tokens = 2

@@ -1,4 +1,4 @@
-"""Lloyd's k-means on tokens, seeded, and the sums over assigned points that it shares with the moving averages."""
+"""Seeded k-means (Lloyd) on tokens, and sums over assigned points."""
 
 from __future__ import annotations
 
@@ -12,15 +12,7 @@ MAX_DISTANCES = 1 << 25
 
 
 class Centres(NamedTuple):
-    """What distances to centres need of them, computed once for many points.
-
-    Attributes
-    ----------
-    doubled
-        (D, K), minus two times the centres.
-    squares
-        (K,), their squared lengths.
-    """
+    """Centres prepared for distances: `doubled` (D, K), minus two times the centres, and `squares` (K,), their squared lengths."""
 
     doubled: Tensor
     squares: Tensor
@@ -42,44 +34,21 @@ def squared_distances(points: Tensor, centres: Tensor) -> Tensor:
 
 
 def nearest_centres(points: Tensor, centres: Tensor) -> Tensor:
-    """The nearest of (K, D) centres for each of (N, D) points: (N,) int64. Never holds more than a block of the distances."""
+    """The nearest of (K, D) centres for each of (N, D) points: (N,) int64, computed in blocks."""
     rows = max(1, MAX_DISTANCES // len(centres))
     return torch.cat([squared_distances(block, centres).argmin(1) for block in points.split(rows)])
 
 
 def assignment_sums(points: Tensor, assigned: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Count and sum of the points of each centre.
-
-    Parameters
-    ----------
-    points
-        (N, D) float32.
-    assigned
-        (N,) int64, the centre of each point.
-
-    Returns
-    -------
-    tuple of Tensor
-        (K,) counts and (K, D) sums, both of the points' dtype.
-    """
+    """(K,) counts and (K, D) sums of (N, D) points by their centre, (N,) int64; both of the points' dtype."""
     counts = torch.bincount(assigned, minlength=size).to(points.dtype)
     return counts, points.new_zeros(size, points.shape[1]).index_add_(0, assigned, points)
 
 
 def kmeans(points: Tensor, size: int, iterations: int, generator: torch.Generator) -> Tensor:
-    """K centres of points; a centre that loses all its points starts again at a random one.
+    """(K, D) float32 centres of (N, D) points, N at least 1; a centre without points restarts at a random one.
 
-    Parameters
-    ----------
-    points
-        (N, D) float32, N at least 1. With fewer points than centres some centres repeat with a little noise.
-    iterations
-        Lloyd iterations; 0 leaves the centres at points chosen at random.
-
-    Returns
-    -------
-    Tensor
-        (K, D) float32.
+    With fewer points than centres some centres repeat with a little noise. With 0 iterations centres are random points.
     """
     first = torch.randperm(len(points), generator=generator)
     chosen = first[torch.arange(size) % len(points)].to(points.device)

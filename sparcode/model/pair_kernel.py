@@ -1,4 +1,4 @@
-"""The second layer of the pair network, fused: ``out[n, i] = sum_h w[h] * relu(token[n, h] + item[h, i])``.
+"""The pair network's second layer, fused: ``out[n, i] = sum_h w[h] * relu(token[n, h] + item[h, i])``.
 
 Plain tensor code writes the (N, I, H) hidden layer to memory several times; this kernel keeps it in registers.
 """
@@ -34,21 +34,9 @@ class _PairHidden(torch.autograd.Function):
 
 
 def pair_hidden(token: Tensor, item: Tensor, weight: Tensor) -> Tensor:
-    """Sum over hidden units of ``weight * relu(token part + item part)`` for all pairs.
+    """(N, I) float32 sums over hidden units of ``weight * relu(token part + item part)``, differentiable in all arguments.
 
-    Parameters
-    ----------
-    token
-        (N, H) float32, token part of the first layer.
-    item
-        (H, I) float32, item part of the first layer, transposed so that the inner loop runs along memory.
-    weight
-        (H,) float32, second layer.
-
-    Returns
-    -------
-    Tensor
-        (N, I) float32, differentiable in all three.
+    `token` is (N, H), `item` (H, I), transposed so that the inner loop runs along memory, and `weight` (H,); all float32.
     """
     if token.device.type == "cpu" and token.dtype == torch.float32:
         return _PairHidden.apply(token, item, weight)

@@ -25,7 +25,7 @@ TOKENS_PER_THREAD = 512
 
 
 class _KernelArrays(NamedTuple):
-    """What `choose_codes` needs, made from what is prepared for serving."""
+    """Arguments of `choose_codes` made from the prepared codebooks."""
 
     prepared: PreparedCodebooks
     doubled: Tensor  # (M, D / M, K), minus two times the codewords
@@ -42,13 +42,7 @@ class _KernelArrays(NamedTuple):
 
 
 class ProductQuantizer(Quantizer):
-    """M codebooks of K codewords of D / M dimensions, side by side.
-
-    Parameters
-    ----------
-    token_dim
-        D, a multiple of M.
-    """
+    """M codebooks of K codewords of D / M dimensions, side by side; D must be a multiple of M."""
 
     def __init__(self, token_dim: int, config: QuantizerConfig) -> None:
         if token_dim % config.n_codebooks:
@@ -65,8 +59,7 @@ class ProductQuantizer(Quantizer):
     def code_arrays(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """As `Quantizer.code_arrays`; on a CPU by a compiled loop, which sorts far less than PyTorch does.
 
-        Distances are rounded otherwise than in `nearest_codes`, so of two codes that are equally near but for rounding another may come
-        first.
+        Rounding differs from `nearest_codes`, so nearly equally distant codes may come in another order.
         """
         if not self._by_loop(tokens):
             return super().code_arrays(tokens)
@@ -95,8 +88,7 @@ class ProductQuantizer(Quantizer):
     def nearest_codes(self, tokens: Tensor) -> Tensor:
         """The P nearest composite codes of (N, D) tokens, nearest first: (N, P) int64.
 
-        Exact without listing K**M codes: the P best sums of per-codebook distances only use the P best partial sums, so codebooks are
-        merged one by one. Tokens go block by block, so that no distances of all of them to all codewords are held.
+        Exact: codebooks are merged as in `choose_codes`. Tokens go block by block to bound the distances held in memory.
         """
         widest = max(self.config.codebook_size, self.config.n_nearest**2 if self.config.n_codebooks > 1 else 0)
         tokens = tokens.detach()  # cheaper than switching gradients off

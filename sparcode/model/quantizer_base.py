@@ -1,8 +1,7 @@
-"""What quantizers of tokens share: codewords, their k-means start and moving averages, and the weights of a token's nearest codes.
+"""Base of the quantizers: codewords, their k-means start and moving averages, and the weights of a token's nearest codes.
 
-A composite code holds one codeword of each of M codebooks, ``sum(index[m] * K**m)``. How a token is shared out among the codebooks, and
-which vector a code stands for, is what a subclass says. Besides the nearest code a token may take its several nearest ones with softmax
-weights, which gives the encoder a smooth gradient through the weights.
+A composite code holds one codeword of each of M codebooks, ``sum(index[m] * K**m)``. Subclasses say which part of a token a codebook
+quantizes and which vector a code stands for. Softmax weights over several nearest codes give the encoder a smooth gradient.
 """
 
 from __future__ import annotations
@@ -26,10 +25,8 @@ class Quantized(NamedTuple):
     ----------
     quantized
         (N, D) nearest code's vector, with a straight-through gradient to the token.
-    codes
-        (N, P) int64 composite codes, nearest first.
-    weights
-        (N, P) float32, softmax of minus squared distance over temperature; sums to 1. All ones where P = 1.
+    codes, weights
+        (N, P) int64, nearest first, and (N, P) float32, softmax of minus squared distance over temperature; 1 where P = 1.
     commit_loss
         Scalar: mean squared distance of token and (detached) nearest code's vector.
     """
@@ -41,7 +38,7 @@ class Quantized(NamedTuple):
 
 
 class PreparedCodebooks(NamedTuple):
-    """What serving needs of the codebooks, computed once; valid while `key` is that of the parameters."""
+    """Codebooks prepared for serving; valid while `key` is that of the parameters."""
 
     key: tuple[int, int, int]
     codebooks: tuple[Tensor, ...]
@@ -50,15 +47,10 @@ class PreparedCodebooks(NamedTuple):
 
 
 class Quantizer(nn.Module, ABC):
-    """M codebooks of K codewords over tokens of D dimensions.
+    """M codebooks of K codewords of `codeword_dim` dimensions over tokens of D dimensions.
 
     With ``codebook_update='ema'`` codewords follow an exponential moving average of the parts of tokens assigned to them, with Laplace
     smoothing (van den Oord et al., arXiv 1711.00937, appendix A.1); with ``'gradient'`` they learn from the loss.
-
-    Parameters
-    ----------
-    codeword_dim
-        Dimensions of a codeword.
     """
 
     def __init__(self, codeword_dim: int, config: QuantizerConfig) -> None:
@@ -90,12 +82,9 @@ class Quantizer(nn.Module, ABC):
 
     @torch.no_grad()
     def fit(self, tokens: Tensor, seed: int) -> None:
-        """Start the codebooks by k-means on tokens, one after the other.
+        """Start the codebooks by k-means on (N, D) float32 tokens, N at least 1, one after the other.
 
-        Parameters
-        ----------
-        tokens
-            (N, D) float32, N at least 1; with fewer tokens than codewords some codewords repeat with a little noise.
+        With fewer tokens than codewords some codewords repeat with a little noise.
         """
         generator = torch.Generator().manual_seed(seed)
         size = self.config.codebook_size
@@ -150,13 +139,13 @@ class Quantizer(nn.Module, ABC):
         return F.softmax(-distance / self.log_temperature.exp(), dim=1)
 
     def train(self, mode: bool = True) -> Quantizer:
-        """Switch to training or evaluation mode; what was prepared for serving is forgotten before codewords can move."""
+        """Switch to training or evaluation mode; clear what was prepared for serving before codewords can change."""
         if mode:
             self._prepared = None
         return super().train(mode)
 
     def _centres(self, book: int) -> Centres:
-        """Codewords of a codebook, prepared for distances; while serving only once."""
+        """A codebook prepared for distances; cached while serving."""
         if self.training:
             return Centres.of(self.codebooks[book].detach())
         return self._prepared_codebooks().centres[book]
@@ -183,19 +172,9 @@ class Quantizer(nn.Module, ABC):
 
     @torch.no_grad()
     def update(self, tokens: Tensor, generator: torch.Generator) -> int:
-        """After a training step: move the averages (and, for 'ema', the codewords) and revive dead codewords.
+        """After a training step on (N, D) tokens: move the averages (and, for 'ema', the codewords) and re-seed dead codewords.
 
-        Parameters
-        ----------
-        tokens
-            (N, D) float32, the batch's tokens.
-        generator
-            Chooses the tokens that dead codewords are re-seeded from.
-
-        Returns
-        -------
-        int
-            Codewords revived.
+        Returns how many were re-seeded; `generator` chooses the tokens they are re-seeded from.
         """
         config, revived = self.config, 0
         indices = self._indices(tokens)

@@ -1,4 +1,4 @@
-"""Queries as tensors, and queries cut into blocks so that evaluation never holds more than a block of intermediate results."""
+"""Queries as tensors, and queries in blocks that bound the memory of evaluation."""
 
 from __future__ import annotations
 
@@ -15,16 +15,9 @@ QUERY_BLOCK = 1024
 
 
 class QueryBatch(NamedTuple):
-    """Ragged queries as tensors.
+    """Ragged queries as tensors: query b is ``items[offsets[b]:offsets[b + 1]]``, oldest first.
 
-    Attributes
-    ----------
-    items
-        (n,) int64, items of all queries one after the other, oldest first.
-    offsets
-        (B + 1,) int64; query b is ``items[offsets[b]:offsets[b + 1]]``.
-    features
-        (B, F) float32 side features of the queries' users; None where there are none.
+    `items` are (n,) int64, `offsets` (B + 1,) int64, `features` (B, F) float32 side features of the users or None.
     """
 
     items: Tensor
@@ -50,7 +43,7 @@ class QueryBatch(NamedTuple):
 
 
 def query_blocks(queries: Histories, block: int = QUERY_BLOCK) -> Iterator[Histories]:
-    """Cut queries into consecutive blocks, without a copy where one block holds all; no queries give one empty block."""
+    """Cut queries into consecutive blocks, without a copy if one block holds all; no queries give one empty block."""
     if len(queries) <= block:
         yield queries
         return

@@ -1,7 +1,7 @@
-"""Query encoders: an interaction history, and what is known of its user, become one hidden vector.
+"""Query encoders: an interaction history and its user's side features become one hidden vector.
 
 ``mean`` is the pooled DNN of DSSM and YouTubeDNN, ``gru`` GRU4Rec (Hidasi et al., arXiv 1511.06939), ``sasrec`` causal self-attention (Kang
-and McAuley, arXiv 1808.09781). SparCode, two-tower and all-to-all share them.
+and McAuley, arXiv 1808.09781).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sparcode.model.query_batch import QueryBatch
 class MeanEncoder(nn.Module):
     """Pooled history, then a DNN, as in DSSM and YouTubeDNN.
 
-    The pool is the sum of item embeddings over the square root of the history's length: between a sum, which lets long histories
-    dominate, and a mean, which makes them faint. An empty history pools to zero. Side features of the user are added to the pool.
+    The pool is the sum of item embeddings over the square root of the history's length: a sum is dominated by long histories, a mean
+    shrinks with them. An empty history pools to zero. Side features of the user are added to the pool.
     """
 
     def __init__(self, n_items: int, config: ModelConfig, dropout: float, n_features: int = 0) -> None:
@@ -38,7 +38,7 @@ class MeanEncoder(nn.Module):
 
 
 class GruEncoder(nn.Module):
-    """The last state of a gated recurrent unit that reads the latest `max_history` items; an empty history leaves the state at zero."""
+    """The last state of a gated recurrent unit over the latest `max_history` items; zero for an empty history."""
 
     def __init__(self, n_items: int, config: ModelConfig, dropout: float, n_features: int = 0) -> None:
         super().__init__()
@@ -61,8 +61,7 @@ class GruEncoder(nn.Module):
 class SasrecEncoder(nn.Module):
     """Causal self-attention over the latest `max_history` items; the newest position's output stands for the query.
 
-    Positions are counted from the newest item, so that a position means the same in every history. The last block is computed for the
-    newest position alone: nothing else of it is used.
+    Positions count from the newest item, so they mean the same in every history. The last block only computes the newest position.
     """
 
     def __init__(self, n_items: int, config: ModelConfig, dropout: float, n_features: int = 0) -> None:
@@ -122,12 +121,9 @@ class _AttentionBlock(nn.Module):
 
 
 def latest_items(queries: QueryBatch, max_history: int, table: Tensor) -> tuple[Tensor, Tensor]:
-    """Embeddings of each query's newest `max_history` items, by an (I, H) table; oldest first, zeros at the end.
+    """Each query's newest `max_history` embeddings by an (I, H) table, (B, L, H), oldest first, zeros at the end; and (B,) int64 lengths.
 
-    Returns
-    -------
-    tuple of Tensor
-        (B, L, H) embeddings with L at least 1, and (B,) int64 items per query.
+    L is at least 1.
     """
     lengths = queries.lengths.clamp(max=max_history)
     rows = torch.repeat_interleave(torch.arange(queries.batch_size, device=lengths.device), queries.lengths)

@@ -1,8 +1,4 @@
-"""Residual quantizer: every level quantizes what the levels before it left over (Chen et al., Sensors 10(12), 2010).
-
-A token is the sum of M codewords, one per level, each of all D dimensions; the composite code is ``sum(index[m] * K**m)``, as for the
-product quantizer.
-"""
+"""Residual quantizer: every level quantizes what the levels before it left over (Chen et al., Sensors 10(12), 2010)."""
 
 from __future__ import annotations
 
@@ -18,15 +14,7 @@ BLOCK_DISTANCES = 1 << 24
 
 
 class ResidualQuantizer(Quantizer):
-    """M levels of K codewords of D dimensions each, added up.
-
-    Parameters
-    ----------
-    token_dim
-        D, any number.
-    config
-        Sizes and rates; `n_codebooks` is the number of levels.
-    """
+    """M levels (`n_codebooks`) of K codewords, added up, each of all D dimensions; composite codes as for the product quantizer."""
 
     def __init__(self, token_dim: int, config: QuantizerConfig) -> None:
         super().__init__(token_dim, config)
@@ -35,9 +23,8 @@ class ResidualQuantizer(Quantizer):
     def nearest_codes(self, tokens: Tensor) -> Tensor:
         """P near composite codes of (N, D) tokens, nearest first: (N, P) int64.
 
-        Found by a beam search that keeps the P nearest sums after each level. With one level they are the P nearest; with more that is
-        not guaranteed, since the nearest sum may start with codewords that were not among the P nearest so far. P = 1 is the greedy
-        choice of level after level. The order among the codes found is exact.
+        Found by a beam search that keeps the P nearest sums after each level: exact with one level, approximate with more; P = 1 is
+        greedy. The order among the codes found is exact.
         """
         width = self.config.n_nearest * self.config.codebook_size
         return torch.cat([self._search(block) for block in tokens.split(max(1, BLOCK_DISTANCES // width))])

@@ -1,4 +1,4 @@
-"""The SparCode model: an all-to-all backbone whose tokens are quantized, scored sparsely (arXiv 2311.18213)."""
+"""The SparCode model: an all-to-all backbone with quantized tokens and sparse scores (arXiv 2311.18213)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sparcode.model.weighted_tokens import WeightedTokens
 CODE_SAMPLE = 2048
 # K-means sees at most so many of the heads' tokens, or so many per codeword where that is more.
 TOKEN_SAMPLE, TOKENS_PER_CODEWORD = 1 << 16, 16
-# With history tokens so many per item: most codewords are to tell items apart, which is worth more than telling heads apart.
+# With history tokens, at most this many heads' tokens per item: most codewords should tell items apart rather than heads.
 HEADS_PER_ITEM = 0.4
 # Codes meet the items in blocks of so many scores (512 KiB), so that what the network makes in between stays in cache and is small whatever
 # the catalogue's size. A block has at least as many items as the first bound, or calls would cost more than work; where items were chosen,
@@ -35,13 +35,7 @@ QUANTIZERS = {"product": ProductQuantizer, "residual": ResidualQuantizer}
 
 
 class SparCodeModel(TrainableModel):
-    """Backbone and quantizer; the threshold tau is a buffer.
-
-    Parameters
-    ----------
-    backbone
-        Tokenizer and interaction network; owned by this model from here on.
-    """
+    """A backbone, owned by this model from here on, and a quantizer; the threshold tau is a buffer."""
 
     def __init__(self, backbone: AllToAllModel, config: QuantizerConfig) -> None:
         super().__init__()
@@ -54,16 +48,9 @@ class SparCodeModel(TrainableModel):
     def from_backbone(
         cls, backbone: AllToAllModel, config: QuantizerConfig, queries: Histories, density: float, seed: int
     ) -> SparCodeModel:
-        """Quantize a trained backbone without training: codebooks by k-means on its tokens (the preview).
+        """Quantize a copy of a trained backbone without training (the preview): k-means on the tokens of training queries.
 
-        Parameters
-        ----------
-        backbone
-            Copied, so that it can start other previews.
-        queries
-            Training queries whose tokens the codebooks are fitted to.
-        density
-            Share of scores the threshold keeps.
+        `density` is the share of scores that the threshold keeps.
         """
         model = cls(copy.deepcopy(backbone), config).to(device_of(backbone))
         limit = max(TOKEN_SAMPLE, TOKENS_PER_CODEWORD * config.codebook_size)
@@ -74,7 +61,7 @@ class SparCodeModel(TrainableModel):
         model.eval()
         return model
 
-    # What the trainer asks, see `TrainableModel`. The preview is epoch 0, so joint training never ends below it.
+    # The trainer's interface, see `TrainableModel`. The preview is epoch 0, so joint training never ends below it.
     random_stream = 1
     start_is_checkpoint = True
 
@@ -121,20 +108,10 @@ class SparCodeModel(TrainableModel):
         return float(self.tau)
 
     def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits of a batch and the weighted commitment loss.
+        """(B, C) logits over candidates, (C,) int64 (None: all items), and the scalar weighted commitment loss.
 
         With one nearest code every token is scored through its straight-through quantized vector. With several, each distinct code of the
         batch is scored once and the gradient reaches the tokens through the weights.
-
-        Parameters
-        ----------
-        candidates
-            (C,) int64 items to score; None scores all.
-
-        Returns
-        -------
-        tuple of Tensor
-            (B, C) logits, scalar loss.
         """
         tokens = self.backbone.tokenizer.query_tokens(queries)
         quantized = self.quantizer(tokens.vectors)
@@ -149,22 +126,19 @@ class SparCodeModel(TrainableModel):
         return mixture_logits(raw, weights, self.tau.to(raw.dtype), self.link), commitment
 
     def _code_weights(self, of_tokens: WeightedTokens, columns: Tensor, weights: Tensor) -> WeightedTokens:
-        """Codes of queries whose tokens have (N, P) codes; with history tokens each code once, for many of them share codes."""
+        """Codes of queries whose tokens have (N, P) codes; with history tokens each code once per query."""
         of_codes = of_tokens.through(columns, weights)
         return of_codes if self.backbone.tokenizer.history is None else of_codes.merged()
 
     @torch.inference_mode()
     def encode(self, queries: Histories) -> tuple[np.ndarray, np.ndarray]:
-        """Codes and weights of queries: what the index is asked for.
+        """(B, S) int64 composite codes and (B, S) float32 weights of queries, for the index.
 
-        Returns
-        -------
-        tuple of ndarray
-            (B, S) int64 composite codes and (B, S) float32 weights. Without history tokens S is T * P, and a code may stand in a row more
-            than once. With them a row holds each code once, and short rows are filled up with their first code at weight 0.
+        Without history tokens S is T * P and codes may repeat in a row. With them a row holds each code once, and short rows are padded
+        with their first code at weight 0.
         """
         tokenizer, device = self.backbone.tokenizer, self.tau.device
-        # Switching walks through all parts, which takes a fifth as long as encoding a query.
+        # Switching modes visits all modules, a fifth of the time of encoding a query.
         if self.training or tokenizer.training:
             self.eval()
         blocks = [QueryBatch.from_histories(block, device) for block in query_blocks(queries)]
@@ -177,7 +151,7 @@ class SparCodeModel(TrainableModel):
         return torch.cat([codes for codes, _ in rows]).cpu().numpy(), torch.cat([weights for _, weights in rows]).cpu().numpy()
 
     def _encoded_heads(self, queries: QueryBatch) -> tuple[np.ndarray, np.ndarray]:
-        """Codes and weights where heads are all there is: every query has as many, so nothing is gathered, merged or padded."""
+        """Codes and weights without history tokens: every query has as many, so no gathering, merging or padding."""
         tokens = self.backbone.tokenizer(queries)  # (B, T, D)
         codes, weights = self.quantizer.code_arrays(tokens.flatten(0, 1))  # (B * T, P)
         shape = (tokens.shape[0], tokens.shape[1] * codes.shape[1])
@@ -212,7 +186,7 @@ class SparCodeModel(TrainableModel):
 
     @torch.no_grad()
     def score(self, queries: Histories) -> np.ndarray:
-        """Direct scoring of the thresholded model, no index: (B, I) float32; 0 where no code's score passes tau."""
+        """Score the thresholded model without an index: (B, I) float32; 0 where no code's score passes tau."""
         self.eval()
         scores = []
         for block in query_blocks(queries):
@@ -224,20 +198,9 @@ class SparCodeModel(TrainableModel):
         return torch.cat(scores).numpy()
 
     def set_density(self, queries: Histories, density: float, seed: int) -> None:
-        """Set tau so that about a share of the (code, item) scores of the queries' codes lies above it.
+        """Set tau so that about a share `density` in (0, 1] of the (code, item) scores of the queries' distinct codes lies above it.
 
-        Parameters
-        ----------
-        queries
-            Queries whose codes count, each distinct code once; of more than `CODE_SAMPLE` codes (fewer for a huge catalogue) a seeded
-            sample.
-        density
-            Share in (0, 1]; 1 keeps every score.
-
-        Raises
-        ------
-        ValueError
-            If `density` is outside.
+        Of more than `CODE_SAMPLE` codes (fewer for a huge catalogue) a seeded sample counts. 1 keeps all scores; ValueError outside.
         """
         if not 0 < density <= 1:
             raise ValueError(f"density must lie in (0, 1]; got {density}")

@@ -1,8 +1,8 @@
-"""Sparse score ``y = sum_t w_t * ReLU(E(z_t, item) - tau)`` (SparCode, arXiv 2311.18213) and the link that makes E of a raw output.
+"""Sparse score ``y = sum_t w_t * ReLU(E(z_t, item) - tau)`` (SparCode, arXiv 2311.18213) and the link from raw outputs to E.
 
-With the ``exp`` link ``E = exp(raw)`` is positive and y is a mixture: a query's tokens (or nearest codes) each propose items, and an item
-that fits any one of them scores. Most of a mixture's mass lies in few items, so cutting small scores costs little accuracy. Training then
-normalises y itself, ``p(item) = y / sum(y)``. With the ``linear`` link E is the raw output and y is a logit, as in the paper.
+With the ``exp`` link ``E = exp(raw)`` is positive and y is a mixture: an item that fits any one token (or nearest code) scores. Few items
+hold most of its mass, so cutting small scores costs little accuracy. Training normalises y itself, ``p(item) = y / sum(y)``. With the
+``linear`` link E is the raw output and y is a logit, as in the paper.
 """
 
 from __future__ import annotations
@@ -26,38 +26,18 @@ def apply_link(raw: Tensor, link: Link) -> Tensor:
 
 
 def sparse_score(raw: Tensor, weights: WeightedTokens, threshold: float | Tensor, link: Link) -> Tensor:
-    """Sparse scores of a batch.
+    """(B, C) float32 sparse scores, not negative, from (U, C) raw outputs of U distinct tokens or codes and the queries' weights of them.
 
-    Parameters
-    ----------
-    raw
-        (U, C) raw outputs of U distinct tokens or codes.
-    weights
-        Which tokens or codes a query uses, with weights w; a repeated one counts as often as it stands there.
-
-    Returns
-    -------
-    Tensor
-        (B, C) float32, not negative.
+    A repeated entry counts as often as it occurs.
     """
     return weights.mix(F.relu(apply_link(raw, link) - threshold))
 
 
 def mixture_logits(raw: Tensor, weights: WeightedTokens, threshold: float | Tensor, link: Link) -> Tensor:
-    """Logits for the softmax loss: y for the linear link, log y for the exp link (computed without overflow).
+    """(B, C) float32 logits for the softmax loss: y for the linear link, log y (without overflow) for the exp link.
 
-    The exp link is trained with every score kept (tau = 0): gradients reach items below the threshold too, and the threshold that is set
-    afterwards hardly changes the ranking. The linear link is trained under its threshold.
-
-    Parameters
-    ----------
-    raw, weights, threshold, link
-        As for `sparse_score`.
-
-    Returns
-    -------
-    Tensor
-        (B, C) float32.
+    The exp link is trained with tau = 0: gradients reach all items, and the threshold set afterwards hardly changes the ranking. The linear
+    link is trained under its threshold. Arguments as for `sparse_score`.
     """
     if link == "linear":
         return sparse_score(raw, weights, threshold, link)

@@ -1,8 +1,7 @@
 """Tokenizer: a query (an interaction history) becomes T tokens of D dimensions (SparCode, arXiv 2311.18213).
 
-Beside them the latest items of a history can be tokens of their own: the heads say what a query is like as a whole, the item a user has
-just read says which sequel comes next. A history token depends on its item alone, so an item's codes are the same in every query. A gate
-says how much the item counts for this query: ``w = exp(bias_item + key_item . G hidden)``. The index serves such weights as any others.
+The latest items of a history may add tokens of their own. A history token depends on its item alone, so an item's codes are the same in
+every query. A gate weighs the item for the query: ``w = exp(bias_item + key_item . G hidden)``.
 """
 
 from __future__ import annotations
@@ -28,12 +27,8 @@ LARGEST_GATE = 8.0
 class QueryTokens(NamedTuple):
     """Tokens of a batch, and which of them each query uses.
 
-    Attributes
-    ----------
-    vectors
-        (N, D) float32: the heads' tokens, query by query, then the tokens of the history items in use.
-    weights
-        Heads count 1, as in the paper; history items as their gates say.
+    `vectors` are (N, D) float32: the heads' tokens, query by query, then the history items' tokens. `weights` are 1 for heads, as in the
+    paper, and the gates for history items.
     """
 
     vectors: Tensor
@@ -41,13 +36,7 @@ class QueryTokens(NamedTuple):
 
 
 class HistoryTokens(nn.Module):
-    """A token and a gate per item.
-
-    Parameters
-    ----------
-    config
-        Sizes; `history_tokens` of a query's latest items are used.
-    """
+    """A token and a gate per item; the `history_tokens` latest items of a query are used."""
 
     def __init__(self, n_items: int, config: ModelConfig) -> None:
         super().__init__()
@@ -59,18 +48,7 @@ class HistoryTokens(nn.Module):
         self.gate_query = nn.Parameter(torch.zeros(GATE_DIM, config.hidden_dim))
 
     def forward(self, queries: QueryBatch, hidden: Tensor) -> tuple[Tensor, WeightedTokens]:
-        """Tokens of the items in use, each once.
-
-        Parameters
-        ----------
-        hidden
-            (B, H) float32 of the query encoder.
-
-        Returns
-        -------
-        tuple
-            (U, D) float32 tokens, and which of them each query uses with which weight.
-        """
+        """(U, D) float32 tokens of the items in use, each once, and each query's weights; `hidden` is the encoder's (B, H) float32."""
         lengths = queries.lengths
         rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
         place_from_end = queries.offsets[1:][rows] - torch.arange(len(rows), device=rows.device)
@@ -87,7 +65,7 @@ class HistoryTokens(nn.Module):
 
 
 class Tokenizer(nn.Module):
-    """Query encoder and T linear heads, queries -> (B, T, D); beside them the latest history items, where the settings ask for them."""
+    """Query encoder and T linear heads, queries -> (B, T, D); optionally with tokens of the latest history items."""
 
     def __init__(self, n_items: int, config: ModelConfig, dropout: float, n_features: int = 0) -> None:
         super().__init__()
@@ -97,13 +75,7 @@ class Tokenizer(nn.Module):
         self.history = HistoryTokens(n_items, config) if config.history_tokens else None
 
     def forward(self, queries: QueryBatch) -> Tensor:
-        """Tokens of a batch.
-
-        Returns
-        -------
-        Tensor
-            (B, T, D) float32.
-        """
+        """The heads' tokens of a batch, (B, T, D) float32."""
         return self._heads(self.encoder(queries))
 
     def query_tokens(self, queries: QueryBatch) -> QueryTokens:

@@ -1,4 +1,4 @@
-"""What the trainer asks of a model. The defaults suit a network without codes; a new kind of model overrides what differs."""
+"""The interface between trainer and models, with defaults for a network without codes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,7 @@ class UsedCodes(NamedTuple):
 class TrainableModel(nn.Module):
     """Base of trainable models. ``model(queries, candidates)`` gives (B, C) logits and a scalar auxiliary loss.
 
-    Attributes
-    ----------
-    random_stream
-        Models with the same stream and seed see the same batches.
-    start_is_checkpoint
-        Whether the state before training (epoch 0) can be the best one.
+    Models with the same `random_stream` and seed see the same batches. `start_is_checkpoint`: training may end at its start.
     """
 
     n_items: int
@@ -45,7 +40,7 @@ class TrainableModel(nn.Module):
         return self.score(queries)
 
     def epochs(self, config: TrainingConfig) -> int:
-        """Most epochs of this model's stage."""
+        """The most epochs of this model's stage."""
         return config.epochs
 
     def rate_falls(self, config: TrainingConfig) -> bool:

@@ -15,9 +15,9 @@ from sparcode.model.trainable import TrainableModel
 
 
 class TwoTowerModel(TrainableModel):
-    """SparCode's query encoder with one head, item vectors and an item bias.
+    """SparCode's query encoder with one head, (I, F) float32 `item_features` (None: none), item vectors and an item bias.
 
-    `n_tokens` and `history_tokens` of the settings are not used. `item_features` are (I, F) float32, None for none.
+    `n_tokens` and `history_tokens` of the settings are not used.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class TwoTowerModel(TrainableModel):
 
     @torch.inference_mode()
     def query_vectors(self, queries: Histories) -> np.ndarray:
-        """(B, D + 1) float32: the query vector and a one, which meets the item bias."""
+        """(B, D + 1) float32: the query vector and a one for the item bias."""
         if self.training or self.tokenizer.training:
             self.eval()
         device = self.items.bias.device

@@ -1,4 +1,4 @@
-"""Which tokens or codes a query uses, and with which weight: ragged, since histories differ in length."""
+"""Weighted tokens or codes of queries, as ragged rows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from torch.nn import functional as F
 
 
 class WeightedTokens(NamedTuple):
-    """Ragged rows of numbers with weights.
+    """Ragged rows of numbers with weights: query b uses ``columns[offsets[b]:offsets[b + 1]]``.
 
-    Attributes
-    ----------
-    columns
-        (n,) int64 numbers of all queries one after the other.
-    weights
-        (n,) float32 weights w.
-    offsets
-        (B + 1,) int64; query b uses ``columns[offsets[b]:offsets[b + 1]]``.
+    `columns` are (n,) int64, `weights` (n,) float32, `offsets` (B + 1,) int64.
     """
 
     columns: Tensor
@@ -42,7 +35,7 @@ class WeightedTokens(NamedTuple):
         return F.embedding_bag(self.columns, scores, self.offsets, per_sample_weights=self.weights, mode="sum", include_last_offset=True)
 
     def padded(self, width: int) -> tuple[Tensor, Tensor]:
-        """(B, width) columns and weights; short rows are filled up with their first column at weight 0."""
+        """(B, width) columns and weights; short rows are padded with their first column at weight 0."""
         lengths = torch.diff(self.offsets)
         columns = self.columns[self.offsets[:-1].clamp(max=max(0, len(self.columns) - 1))][:, None].repeat(1, width)
         weights = self.weights.new_zeros(len(lengths), width)
