@@ -1,6 +1,6 @@
-"""Where networks run: CUDA where PyTorch finds a GPU it can use, else the processor.
+"""Where networks run: CUDA where PyTorch finds a usable GPU, else the CPU.
 
-The device is no setting of a run: it says where the numbers were computed, not what was asked for, so it stands with the machine's facts.
+The device is no setting of a run; it is recorded with the facts of the machine.
 """
 
 from __future__ import annotations
@@ -19,17 +19,9 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 def choose_device(name: Device = "auto") -> torch.device:
-    """The device that a choice stands for on this machine.
+    """The device for a choice; ``auto`` is CUDA where there is a usable GPU, else the CPU.
 
-    Parameters
-    ----------
-    name
-        ``auto`` is CUDA where there is a usable GPU, else the CPU.
-
-    Raises
-    ------
-    ValueError
-        If the choice is unknown, or CUDA is asked for where PyTorch finds none.
+    ValueError if the choice is unknown, or CUDA is asked for where PyTorch finds none.
     """
     if name not in get_args(Device):
         raise ValueError(f"device={name}: must be one of {', '.join(get_args(Device))}")
@@ -47,7 +39,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 @cache
 def thread_pool(n_threads: int) -> ThreadPoolExecutor:
-    """The process's pool of so many threads, for compiled loops that release the GIL; made once, and anew in a forked child."""
+    """The process's pool of `n_threads` threads, for compiled loops that release the GIL; made once, and again in a forked child."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix="sparcode")
 
 
@@ -56,18 +48,9 @@ os.register_at_fork(after_in_child=thread_pool.cache_clear)
 
 
 def in_chunks(n: int, work: Callable[[int, int], None], least: int = 1) -> None:
-    """Call ``work(start, stop)`` for chunks that make up all n rows, on as many threads as PyTorch may use.
+    """Call ``work(start, stop)``, which should release the GIL, for chunks of n rows on as many threads as PyTorch may use.
 
-    Unlike numba's own work queue, the pool is safe beside any other thread.
-
-    Parameters
-    ----------
-    n
-        Rows.
-    work
-        Does a chunk; must not need the GIL for long.
-    least
-        Rows per thread below which another thread would cost more than it does.
+    `least` is the fewest rows per thread that are worth another one. Unlike numba's own work queue, the pool is safe beside other threads.
     """
     n_threads = min(torch.get_num_threads(), n // least)
     if n_threads <= 1:

@@ -1,4 +1,4 @@
-"""Recall, NDCG and precision of retrieved items, counted as an evaluation protocol says."""
+"""Recall, NDCG and precision of retrieved items, counted by an evaluation protocol."""
 
 from __future__ import annotations
 
@@ -24,18 +24,9 @@ class Accuracy(NamedTuple):
 
 
 def accuracy_by_query(item_ids: np.ndarray, targets: Histories, k: int, protocol: EvaluationProtocol = STRONG) -> Accuracy:
-    """Accuracy of each query.
+    """Accuracy at k of each query, from (B, k or more) int32 `item_ids`, best first, -1 as padding.
 
-    Parameters
-    ----------
-    item_ids
-        (B, k or more) int32, best first, -1 as padding.
-    targets
-        B rows.
-    k
-        Cut.
-    protocol
-        Says what precision divides by, and whether queries without targets count.
+    The protocol says what precision divides by, and whether queries without targets count.
     """
     recall, ndcg, precision = (measure(item_ids, targets, k) for measure in (recall_at_k, ndcg_at_k, precision_at_k))
     if protocol.precision_by_targets:

@@ -1,7 +1,6 @@
-"""How well the codebooks are used, from composite codes ``code = sum over m of index[m] * K**m``.
+"""Codebook usage, from composite codes ``code = sum over m of index[m] * K**m``.
 
-All take ``codes`` (integers of any shape), ``n_codebooks`` M and ``codebook_size`` K. M or K below 1, or a code outside [0, K**M), is a
-ValueError.
+All take ``codes`` (integers of any shape), M codebooks and K codewords each. ValueError if M or K is below 1 or a code outside [0, K**M).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def usage_counts(codes: np.ndarray, n_codebooks: int, codebook_size: int) -> np.
 def perplexity(codes: np.ndarray, n_codebooks: int, codebook_size: int) -> np.ndarray:
     """exp(-sum over k of p_k log p_k), p_k the share of codeword k: (M,) float64 in [1, K], NaN without codes.
 
-    So many codewords, evenly used, would carry as much.
+    It is the number of evenly used codewords that carry as much information.
     """
     counts = usage_counts(codes, n_codebooks, codebook_size)
     total = counts.sum(axis=1, keepdims=True)

@@ -12,17 +12,7 @@ from sparcode.data.interactions import Histories
 
 
 class Latency(NamedTuple):
-    """Percentiles and mean of the same calls, in milliseconds, with what they were measured on.
-
-    Attributes
-    ----------
-    p50_ms, p95_ms, p99_ms, mean_ms
-        Over all timed calls.
-    n_calls
-        Timed calls.
-    threads
-        Threads a call may use, as stated by the caller.
-    """
+    """Percentiles and mean of single calls, in milliseconds; `threads` is as stated by the caller."""
 
     p50_ms: float
     p95_ms: float
@@ -40,27 +30,10 @@ def measure_latency(
     seed: int = 0,
     threads: int = 1,
 ) -> Latency:
-    """Time one query at a time: every query `repeats` times, in a seeded random order.
+    """Time one query at a time: every query `repeats` times, in a seeded random order, after `warm_up` untimed calls.
 
-    Only the call is timed; picking the query is not.
-
-    Parameters
-    ----------
-    call
-        Takes a single query (one row).
-    repeats
-        Timed calls per query, at least 1.
-    warm_up
-        Calls before the first timed one, on queries drawn at random.
-    seed
-        Seed of the order.
-    threads
-        Threads a call may use. Stated with the result, not enforced: set the libraries' own limits first.
-
-    Raises
-    ------
-    ValueError
-        If there is no query, or a count is too small.
+    `call` takes a single query (one row); only the call is timed. `threads` is recorded, not enforced: set the libraries' own limits first.
+    ValueError if there is no query, or a count is too small.
     """
     if len(queries) == 0:
         raise ValueError("queries must have at least one row")

@@ -1,4 +1,4 @@
-"""Run retrievers over held-out queries: accuracy, latency, size; and measure one index at any threshold."""
+"""Evaluate retrievers on held-out queries: accuracy, latency, size; and one index at any threshold."""
 
 from __future__ import annotations
 
@@ -22,21 +22,7 @@ from sparcode.retrieval.sparse import SparseRetriever
 
 
 class Evaluation(NamedTuple):
-    """Means over the queries of an evaluation set, and the cost of one query.
-
-    Attributes
-    ----------
-    recall, ndcg, precision
-        Mean over queries, at k.
-    k
-        Items returned per query.
-    n_queries
-        Queries in the mean.
-    latency
-        Single-query retrieval, encoding included.
-    size_bytes
-        Bytes of what serving holds, by part.
-    """
+    """Means at k over `n_queries` queries, single-query `latency` with encoding, and bytes that serving holds, by part."""
 
     recall: float
     ndcg: float
@@ -52,16 +38,12 @@ class ExplorerPoint(NamedTuple):
 
     Attributes
     ----------
-    tau, density
-        Threshold, and the share of (stored code, item) scores above it.
-    recall, ndcg, precision
-        Means over the evaluation set's queries, at the explorer's k.
+    density
+        Share of (stored code, item) scores above tau.
     size_bytes
         Bytes by part of what serving at tau needs.
-    kept_postings
-        Postings above tau.
-    list_lengths
-        (n_lists,) int64 postings above tau per list.
+    kept_postings, list_lengths
+        Postings above tau, in all and per list, (n_lists,) int64.
     short_results
         Queries that got fewer than k items.
     """
@@ -85,14 +67,8 @@ class ExplorerPoint(NamedTuple):
 class CodeUsage(NamedTuple):
     """How the training queries use the codes.
 
-    Attributes
-    ----------
-    counts
-        (M, K) int64, assignments per codeword.
-    perplexity, dead_share
-        (M,) float64 per codebook.
-    codes_in_use, possible_codes, n_lists
-        Distinct composite codes, K**M, and lists stored.
+    `counts` are (M, K) int64 assignments per codeword; `perplexity` and `dead_share` are (M,) float64. `codes_in_use` are the distinct
+    composite codes of K**M `possible_codes`, `n_lists` the lists stored.
     """
 
     counts: np.ndarray
@@ -110,25 +86,16 @@ def accuracy(retriever: Retriever, evaluation: EvaluationSet, k: int) -> tuple[f
 
 
 def evaluate(retriever: Retriever, evaluation: EvaluationSet, k: int = DEFAULT_K, n_timed: int = 200, seed: int = 0) -> Evaluation:
-    """Measure a retriever; `n_timed` queries, drawn with the seed, are timed one by one (all of them if there are fewer)."""
+    """Measure a retriever; at most `n_timed` queries, drawn with the seed, are timed one by one."""
     recall, ndcg, precision = accuracy(retriever, evaluation, k)
     latency = _timed(retriever, evaluation.queries, k, n_timed, seed)
     return Evaluation(recall, ndcg, precision, k, len(evaluation.queries), latency, retriever.size_bytes())
 
 
 class Explorer:
-    """One model and its index, measured at any threshold: the queries are encoded once, moving tau is a prefix cut.
+    """One model and its index, measured at any threshold down to the index's floor: queries are encoded once, tau only cuts lists.
 
-    Parameters
-    ----------
-    index
-        Built from the model; its floor is the lowest threshold.
-    evaluation
-        Held-out queries and targets.
-    train
-        Training queries, for code usage.
-    unseen
-        What to do with a code that has no list; see `SparseRetriever`.
+    `train` queries are for code usage; `unseen` says what to do with a code without a list, see `SparseRetriever`.
     """
 
     def __init__(
@@ -151,13 +118,7 @@ class Explorer:
         return max(self.model.threshold, self.index.floor)
 
     def at(self, tau: float) -> ExplorerPoint:
-        """Exact figures at one threshold.
-
-        Raises
-        ------
-        ValueError
-            If tau lies below the index's floor.
-        """
+        """Exact figures at one threshold; ValueError if tau is below the index's floor."""
         retriever = self._retriever.with_threshold(tau)
         found = retriever.retrieve_codes(self._codes, self._weights, self.evaluation.queries, self.k).item_ids
         recall, ndcg, precision = accuracy_by_query(found, self.evaluation.targets, self.k, self.evaluation.protocol).means()
@@ -178,7 +139,7 @@ class Explorer:
 
 
 def code_usage(model: SparCodeModel, train: Histories, n_lists: int) -> CodeUsage:
-    """How a model's training queries use its codes; `n_lists` of them are stored."""
+    """Code usage of a model's training queries; `n_lists` lists are stored."""
     config = model.quantizer.config
     codes, weights = model.encode(train)
     codes, size = codes[weights > 0], (config.n_codebooks, config.codebook_size)

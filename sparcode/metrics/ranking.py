@@ -1,8 +1,7 @@
-"""Ranking metrics: one value per query, the caller averages.
+"""Ranking metrics, one value per query.
 
 All take ``item_ids`` (B, k') int32 best first, with distinct items per row and -1 as padding, ``targets`` (B rows; repeats count once) and
-``1 <= k <= k'``; anything else is a ValueError. Order is taken as it comes: ties were settled by the retriever. A query without targets
-gives NaN, so that it cannot slip into an average unnoticed (``np.nanmean`` leaves it out).
+``1 <= k <= k'``; anything else is a ValueError. Queries without targets give NaN (average with ``np.nanmean``).
 """
 
 from __future__ import annotations
@@ -14,21 +13,21 @@ from sparcode.retrieval.contract import check_k
 
 
 def recall_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
-    """Recall@k = hits in the first k / number of targets (all of them, also where there are more than k): (B,) float64 in [0, 1]."""
+    """Recall@k = hits in the first k / number of targets, also of more than k: (B,) float64 in [0, 1]."""
     hits, n_targets = _hits_within(item_ids, targets, k)
     return _share(hits.sum(axis=1), n_targets)
 
 
 def precision_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
-    """Precision@k = hits in the first k / k (also where fewer than k items came back): (B,) float64 in [0, 1]."""
+    """Precision@k = hits in the first k / k, also where fewer than k items came back: (B,) float64 in [0, 1]."""
     hits, n_targets = _hits_within(item_ids, targets, k)
     return np.where(n_targets > 0, hits.sum(axis=1) / k, np.nan)
 
 
 def ndcg_at_k(item_ids: np.ndarray, targets: Histories, k: int) -> np.ndarray:
-    """NDCG@k = DCG / ideal DCG: (B,) float64 in [0, 1].
+    """NDCG@k = DCG / ideal DCG, (B,) float64 in [0, 1], with DCG = sum over hits at rank r (from 1) of 1 / log2(r + 1).
 
-    DCG = sum over hits at rank r (from 1) of 1 / log2(r + 1); the ideal has min(k, number of targets) hits on top.
+    The ideal ranking starts with min(k, number of targets) hits.
     """
     hits, n_targets = _hits_within(item_ids, targets, k)
     gains = 1 / np.log2(np.arange(2, k + 2))

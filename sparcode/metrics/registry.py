@@ -1,4 +1,4 @@
-"""What every reported number is called, its unit, which way is better and how it is written."""
+"""Names, units, directions and formats of all reported numbers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,9 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Metric:
-    """How a number is shown.
+    """How a number is shown: `name` is its key in records, `label` the text, `direction` which way is better.
 
-    Attributes
-    ----------
-    name
-        Key in records.
-    label
-        For people.
-    unit
-        Empty for a plain ratio or count.
-    direction
-        Which way is better.
-    number_format
-        Format specification for `format`, applied to the value times `scale`.
-    scale
-        What a stored value is multiplied by before it is shown (bytes to MB, share to percent).
+    `unit` is empty for a plain ratio or count. `number_format` applies to the value times `scale` (bytes to MB, share to percent).
     """
 
     name: str
@@ -34,7 +21,7 @@ class Metric:
     scale: float = 1.0
 
     def text(self, value: float) -> str:
-        """The value as people read it, with its unit."""
+        """The formatted value with its unit."""
         number = format(value * self.scale, self.number_format)
         return f"{number} {self.unit}" if self.unit else number
 

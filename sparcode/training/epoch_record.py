@@ -1,4 +1,4 @@
-"""What training tells its caller after each epoch, and what it asks."""
+"""The record of a training epoch and the types of the trainer's callbacks."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class EpochRecord(NamedTuple):
     epoch
         1 for the first epoch; 0 is the state before training.
     loss, commit_loss
-        Means over the epoch's batches (NaN where none was trained on): the softmax loss, the weighted commitment loss.
+        Batch means of the softmax and the weighted commitment loss; NaN without batches.
     recall
         Mean Recall@50 on the validation users; NaN until `fit` has measured it.
     perplexity, dead_share
-        Means over codebooks of the codes of training queries; NaN for models without codes.
+        Means over codebooks of the codes of training queries; NaN without codes.
     codes_in_use
         Distinct composite codes of those queries; 0 without codes.
     revived
-        Codewords re-seeded in the epoch.
+        Codewords re-seeded.
     train_seconds
-        Wall time of the epoch, without validation.
+        Wall time without validation.
     stopped
-        Whether `should_stop` cut it short.
+        Whether `should_stop` ended the epoch early.
     """
 
     epoch: int

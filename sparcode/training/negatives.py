@@ -1,7 +1,7 @@
-"""Candidates of a sampled softmax that are not drawn evenly, each with the weight that makes its draw up.
+"""Weighted candidates for a sampled softmax.
 
-An item that stands among the candidates with an expected count of e has the weight 1 / e (the correction of Bengio and Senecal, 2008), so
-that the sum of weighted exponentials is, in expectation over the draw, the sum over the whole catalogue.
+An item with an expected count of e among the candidates has the weight 1 / e (Bengio and Senecal, 2008): the weighted sum of exponentials
+is, in expectation, the sum over the whole catalogue.
 """
 
 from __future__ import annotations
@@ -18,16 +18,9 @@ POPULARITY_POWER = 0.75
 
 
 class Candidates(NamedTuple):
-    """Items that a batch is scored on.
+    """(C,) int64 items that a batch is scored on, ascending and distinct; `columns`, (n,) int64, are the places of the batch's targets.
 
-    Attributes
-    ----------
-    items
-        (C,) int64, ascending, no item twice.
-    columns
-        (n,) int64: where each target of the batch stands in `items`.
-    log_weights
-        (C,) float32: logarithm of an item's weight as a negative; -inf for an item that was not drawn and is only a target.
+    `log_weights`, (C,) float32, are those of the items as negatives; -inf for an item that is only a target.
     """
 
     items: np.ndarray
@@ -36,18 +29,10 @@ class Candidates(NamedTuple):
 
 
 class NegativeSampler:
-    """Draws shared negatives by popularity, or takes the items of the batch.
+    """Draws shared negatives by popularity, or takes the items of the batch; batches choose users uniformly.
 
-    Parameters
-    ----------
-    histories
-        All training histories: batches are parts of them, each user equally likely.
-    kind
-        ``"popularity"``: with replacement, by the 0.75th power of how many training users an item has; an item without users counts as
-        one with one, so that every item can be drawn. ``"batch"``: every item that any user of the batch has, once. Items that no training
-        user has are in no batch.
-    n_negatives
-        Draws per batch; plays no part for ``"batch"``.
+    ``"popularity"`` draws `n_negatives` with replacement by the 0.75th power of an item's number of training users (0 counts
+    as 1). ``"batch"`` takes every item of the batch's users once, so never an item without training users.
     """
 
     def __init__(self, histories: Histories, kind: Literal["popularity", "batch"], n_negatives: int) -> None:
@@ -56,13 +41,7 @@ class NegativeSampler:
         self._bounds = np.cumsum(np.maximum(self._counts, 1) ** POPULARITY_POWER)
 
     def draw(self, targets: Histories, rng: np.random.Generator) -> Candidates:
-        """Candidates of a batch.
-
-        Parameters
-        ----------
-        rng
-            Draws the negatives; not used for ``"batch"``.
-        """
+        """Candidates of a batch; ``"batch"`` does not use `rng`."""
         items, columns = np.unique(targets.items, return_inverse=True)
         if self._kind == "batch":
             return Candidates(items.astype(np.int64), columns, -self._log_inclusion(items, len(targets)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""The stages of a run, one function each: backbone -> preview -> joint fine-tuning -> index -> serving; and the baselines beside them."""
+"""The stages of a run: backbone -> preview -> joint fine-tuning -> index -> serving; and the baselines."""
 
 from __future__ import annotations
 
@@ -29,13 +29,7 @@ _WITH_ITEMS, _WITH_USERS = ("items", "both"), ("users", "both")
 
 
 def check_side_features(split: Split, config: ModelConfig) -> None:
-    """Find out before training whether the data has the side features that the settings choose.
-
-    Raises
-    ------
-    ValueError
-        If it has not; says what is allowed.
-    """
+    """Raise ValueError, with what is allowed, if the data lacks the side features that the settings choose."""
     chosen, lacking = config.side_features, []
     split.protocol.check_side_features(chosen)
     if chosen in _WITH_ITEMS and split.item_features is None:
@@ -51,13 +45,7 @@ def check_side_features(split: Split, config: ModelConfig) -> None:
 
 
 def check_settings_act(split: Split, config: TrainingConfig) -> None:
-    """Refuse settings of training that this data leaves without effect; see `RunConfig` for those that other settings do.
-
-    Raises
-    ------
-    ValueError
-        Names the setting and the reason.
-    """
+    """Raise ValueError if settings of training have no effect on this data; `RunConfig` checks them against other settings."""
     usual, n_items = TrainingConfig(), split.train.n_items
     if not split.has_time and split.protocol.shows_history and config.first_part_share not in (0, usual.first_part_share):
         raise ValueError(f"first_part_share={config.first_part_share} does nothing where the data has no times; leave it out")
@@ -75,18 +63,10 @@ def train_backbone(
     device: Device = "auto",
     with_start: bool = False,
 ) -> tuple[AllToAllModel, list[EpochRecord]]:
-    """Train the continuous all-to-all model, to its best validation recall.
+    """Train the continuous all-to-all model to its best validation recall; callbacks as for `sparcode.training.trainer.fit`.
 
-    Parameters
-    ----------
-    config
-        The run's settings; `quantizer` and `index` play no part.
-    on_epoch, should_stop
-        See `sparcode.training.trainer.fit`.
-    device
-        Where the model is trained and stays; what is made from it later stays there too. See `sparcode.device.choose_device`.
-    with_start
-        Whether the records begin with the untrained model as epoch 0, for those who watch: a first epoch may take long.
+    The model stays on `device`, and so does what is made from it; see `sparcode.device.choose_device`. `with_start` puts the untrained
+    model first among the records, as epoch 0.
     """
     model = AllToAllModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
     trainer = _start(model, split, config, device)
@@ -101,7 +81,7 @@ def train_two_tower(
 ) -> tuple[TwoTowerModel, list[EpochRecord]]:
     """Train the two-tower baseline on the same users, loss and epoch budget; arguments as for `train_backbone`.
 
-    Its budget includes SparCode's joint epochs, so neither model sees the data more often than the other may.
+    Its budget includes SparCode's joint epochs, so both models may see the data equally often.
     """
     model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
     budget = config.training.epochs + config.training.joint_epochs
@@ -110,7 +90,7 @@ def train_two_tower(
 
 
 def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
-    """Quantize a trained backbone by k-means, without training; the backbone is left as it was."""
+    """Quantize a copy of a trained backbone by k-means, without training."""
     training = config.training
     return SparCodeModel.from_backbone(backbone, config.quantizer, split.train_queries, training.density, training.seed)
 
@@ -118,7 +98,7 @@ def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCod
 def fine_tune(
     model: SparCodeModel, split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
 ) -> list[EpochRecord]:
-    """Train encoder, codebooks and interaction network jointly, in place; ends at the best validation recall, the start included."""
+    """Train encoder, codebooks and interaction network jointly, in place, to the best validation recall, the start included."""
     if config.training.joint_epochs == 0:
         return []
     backbone = model.backbone if config.training.joint_teacher == "backbone" else None
@@ -128,13 +108,7 @@ def fine_tune(
 def train_sparcode(
     split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop, device: Device = "auto"
 ) -> tuple[SparCodeModel, AllToAllModel, list[EpochRecord]]:
-    """From scratch: backbone, preview and joint training.
-
-    Returns
-    -------
-    tuple
-        The SparCode model, the all-to-all backbone it started from, and the records of both stages, one after the other.
-    """
+    """Train backbone, preview and joint model from scratch; return SparCode, its original backbone and the records of both stages."""
     backbone, records = train_backbone(split, config, on_epoch, should_stop, device)
     model = preview(backbone, split, config)
     if not should_stop():
@@ -145,8 +119,7 @@ def train_sparcode(
 def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig, should_stop: ShouldStop = never_stop) -> InvertedIndex:
     """Index every code that a training query uses.
 
-    Scores down to the floor are stored, the share `floor_density` of all or down to the model's own threshold if that is lower, so that
-    the threshold can move without a rebuild.
+    Scores down to the floor (the share `floor_density` of all, or the model's threshold if lower) are stored, so the threshold can move.
     """
     codes = np.unique(model.encode(train)[0])
     floor = min(floor_for_density(model, codes, config.floor_density, config.block_codes), model.threshold)
@@ -154,21 +127,10 @@ def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig,
 
 
 def serve(model: SparCodeModel, index: InvertedIndex, config: IndexConfig, cut: Cut | None = None, n_threads: int = 0) -> SparseRetriever:
-    """A retriever over a run's index, in the layout that its settings name.
+    """A retriever over a run's index, with the layout and treatment of codes without a list that its settings name.
 
-    Parameters
-    ----------
-    config
-        Layout of the postings, and what to do with codes without a list.
-    cut
-        What of the index counts; None: what is above the threshold that the model was trained with.
-    n_threads
-        See `SparseRetriever`.
-
-    Raises
-    ------
-    ValueError
-        If the threshold is below the index's floor, or as for `sparcode.index.block_index.block_index`.
+    `cut` is by default at the threshold that the model was trained with; `n_threads` as for `SparseRetriever`. ValueError if the threshold
+    is below the index's floor, or as for `sparcode.index.block_index.block_index`.
     """
     cut = cut or Cut(max(model.threshold, index.floor))
     return SparseRetriever(model, as_served(index, cut, config.postings), cut, config.unseen, n_threads)
@@ -184,7 +146,7 @@ def _start(model: TrainableModel, split: Split, config: RunConfig, device: Devic
 
 
 def _side_features(split: Split, config: RunConfig) -> tuple[int, torch.Tensor | None]:
-    """What the networks see: features per user, and item features."""
+    """Number of user features and the item features that the networks see."""
     check_side_features(split, config.model)
     chosen = config.model.side_features
     n_features = split.train.n_features if chosen in _WITH_USERS else 0
@@ -200,7 +162,7 @@ def _trainer(
 
 
 def _teacher(split: Split, config: TrainingConfig, device: torch.device, backbone: AllToAllModel | None = None) -> Teacher | None:
-    """The backbone if one is given, else EASE; None where settings or catalogue leave teachers out, or queries have no history."""
+    """The backbone if given, else EASE; None where settings, catalogue or queries without a history rule teachers out."""
     train = split.train
     if not split.protocol.shows_history or config.teacher_weight == 0 or 0 < config.n_negatives < train.n_items:
         return None

@@ -1,8 +1,7 @@
 """Spectral start: item vectors from the training histories' leading singular vectors, item biases from popularity.
 
-The degree-normalised interaction matrix ``R = D_u^-1/2 X D_i^-1/2`` holds in its leading right singular vectors what a linear low-pass
-filter over the user-item graph knows (GF-CF, Shen et al., arXiv 2108.07567). A network whose item vectors stand there, on both the query's
-and the item's side, has only its small layers left to learn, instead of the whole catalogue's geometry.
+The leading right singular vectors of ``R = D_u^-1/2 X D_i^-1/2``, the degree-normalised interactions, are what a linear low-pass filter
+over the user-item graph uses (GF-CF, Shen et al., arXiv 2108.07567). With them only the network's small layers are left to learn.
 """
 
 from __future__ import annotations
@@ -22,14 +21,9 @@ POWER_ITERATIONS = 4
 
 
 def start_spectrally(model: AllToAllModel | TwoTowerModel, histories: Histories, seed: int) -> None:
-    """Replace item vectors, embeddings of the query encoder and item biases; every other weight stays.
+    """Replace item vectors, embeddings of the query encoder and item biases of an initialised model, in place.
 
-    Items without training interactions, and dimensions beyond the matrix's rank, keep the weights they have.
-
-    Parameters
-    ----------
-    model
-        An initialised model, changed in place.
+    Items without training interactions, and dimensions beyond the matrix's rank, keep their weights.
     """
     history = model.tokenizer.history
     tables = [(model.items.embedding.weight, 1.0), (model.tokenizer.encoder.embedding.weight, 1.0)]
@@ -49,19 +43,9 @@ def start_spectrally(model: AllToAllModel | TwoTowerModel, histories: Histories,
 
 
 def singular_item_vectors(histories: Histories, dim: int, seed: int) -> np.ndarray:
-    """Leading right singular vectors of the degree-normalised interactions, as columns.
+    """Leading right singular vectors of B degree-normalised histories over I items: (I, min(dim, B, I)) float32, strongest first.
 
-    Parameters
-    ----------
-    histories
-        B histories over I items.
-    seed
-        Seed of the randomised range finder (Halko et al., arXiv 0909.4061, algorithm 4.4).
-
-    Returns
-    -------
-    np.ndarray
-        (I, min(dim, B, I)) float32, strongest direction first; the row of an item that nobody has is 0.
+    Computed by a randomised range finder (Halko et al., arXiv 0909.4061, algorithm 4.4). Rows of items without interactions are 0.
     """
     values = np.ones(len(histories.items), dtype=np.float32)
     interactions = csr_array((values, histories.items, histories.indptr), shape=(len(histories), histories.n_items), copy=True)

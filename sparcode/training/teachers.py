@@ -1,4 +1,4 @@
-"""Teachers: distributions over items that a network learns from beside the real targets (Hinton et al., arXiv 1503.02531)."""
+"""Teachers: distributions over items that a network learns from, in addition to the real targets (Hinton et al., arXiv 1503.02531)."""
 
 from __future__ import annotations
 
@@ -17,36 +17,15 @@ from sparcode.model.query_batch import QueryBatch
 
 
 class Teacher(Protocol):
-    """Says what to expect of a batch."""
+    """Gives soft targets for a batch."""
 
     def soft_targets(self, queries: QueryBatch, histories: Histories) -> Tensor:
-        """Distributions over all items.
-
-        Parameters
-        ----------
-        queries
-            What the network is shown of B users.
-        histories
-            All that the B users did.
-
-        Returns
-        -------
-        Tensor
-            (B, I) float32 on the queries' device; rows add up to 1.
-        """
+        """(B, I) float32 distributions over all items, on the queries' device; `histories` are the users' full histories."""
         ...
 
 
 class EaseTeacher:
-    """The softmax of EASE's scores, from what the network is shown.
-
-    Parameters
-    ----------
-    weights
-        (I, I) float32 item-to-item weights; the sum of a query's rows is its score of every item.
-    scale
-        Factor on the scores before the softmax.
-    """
+    """The softmax of EASE's scores of the queries, from (I, I) float32 item-to-item weights; `scale` multiplies the scores."""
 
     def __init__(self, weights: np.ndarray, scale: float, device: torch.device) -> None:
         self._weights, self._scale = torch.from_numpy(weights).to(device), scale
@@ -58,14 +37,9 @@ class EaseTeacher:
 
 
 class BackboneTeacher:
-    """The continuous all-to-all model, which is shown the whole history where the network that learns sees a part of it.
+    """A copy of the all-to-all model, which sees the whole history where the trained network sees a part of it.
 
-    What it knows more than its pupil is what makes it worth learning from: shown the same part, it teaches next to nothing.
-
-    Parameters
-    ----------
-    backbone
-        Copied, so that it stays as it is.
+    The extra history is what makes it worth learning from: shown the same part, it teaches next to nothing.
     """
 
     def __init__(self, backbone: AllToAllModel) -> None:

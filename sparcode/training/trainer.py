@@ -1,4 +1,4 @@
-"""Training: `Trainer.train_epoch() -> EpochRecord`; `fit` loops, validates and keeps the best checkpoint."""
+"""`Trainer` trains one epoch at a time; `fit` loops, validates and keeps the best checkpoint."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Trainer:
     total_epochs
         Length of the cosine along which the step size falls (see `schedule`).
     in_time
-        Whether histories are ordered in time, so that their first part means something.
+        Whether histories are ordered in time.
     teacher
-        Soft targets beside the real ones, with the weight `teacher_weight`; not used with sampled negatives. None: no teacher.
+        Soft targets with the weight `teacher_weight`; not used with sampled negatives.
     protocol
         Says whether queries show any of a history.
     """
@@ -82,17 +82,9 @@ class Trainer:
         self._first_rates = [group["lr"] for group in self._optimizer.param_groups]
 
     def train_epoch(self, should_stop: ShouldStop = never_stop) -> EpochRecord:
-        """Go once through all users.
+        """Go once through all users; `should_stop` is asked between batches and ends the epoch early.
 
-        Parameters
-        ----------
-        should_stop
-            Asked between batches; true ends the epoch early.
-
-        Raises
-        ------
-        DivergenceError
-            If the loss or a gradient is not finite; the message names the epoch and what to try.
+        `DivergenceError`, with the epoch and what to try, if the loss or a gradient is not finite.
         """
         started = time.perf_counter()
         self.model.train()
@@ -195,7 +187,7 @@ class Trainer:
 
 
 def validation_recall(model: TrainableModel, validation: EvaluationSet) -> float:
-    """Mean Recall@50 over validation users, by scoring every item; items that serving cannot return are not counted."""
+    """Mean Recall@50 over validation users, by scoring every item that serving can return."""
     found = []
     for block in query_blocks(validation.queries):
         scores = model.servable_scores(block)
@@ -213,18 +205,10 @@ def fit(
 ) -> list[EpochRecord]:
     """Train up to the trainer's epochs and leave the model at its best checkpoint by validation recall.
 
-    Where the model's start is a checkpoint (a SparCode model's preview), training never ends below where it began on the validation users.
-    Training stops after `patience` epochs without a better one, or when `should_stop`, asked between batches, says so.
+    Where the start is a checkpoint (a SparCode model's preview) its record, epoch 0, comes first. Training stops after `patience` epochs
+    without a better one, or when `should_stop`, asked between batches, says so.
 
-    Returns
-    -------
-    list of EpochRecord
-        Epoch 0 first where the start is a checkpoint.
-
-    Raises
-    ------
-    DivergenceError
-        If the loss, a gradient or the scores are no longer finite; the model is left at the best epoch so far.
+    `DivergenceError` if the loss, a gradient or the scores are not finite; the model is left at the best epoch so far.
     """
     model, config = trainer.model, trainer.config
     records: list[EpochRecord] = []
