@@ -1,4 +1,4 @@
-"""Files of a .zip archive or of a folder, read by name in place: nothing is extracted, nothing absurdly large is read."""
+"""Read files of a .zip archive or a folder by name, without extracting them and with a limit on their size."""
 
 from __future__ import annotations
 
@@ -68,19 +68,9 @@ class ZipFiles:
 
 @contextmanager
 def open_files(source: str | Path | BinaryIO, subfolders: Sequence[str], max_bytes: int) -> Iterator[FolderFiles | ZipFiles]:
-    """Open a folder, or a .zip archive given as a path or as an open binary file.
+    """Open a folder and its named subfolders, or a .zip archive given as a path or an open binary file, for files of at most `max_bytes`.
 
-    Parameters
-    ----------
-    subfolders
-        Subfolders that are searched too, where the source is a folder.
-    max_bytes
-        Largest size of a file that is read.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing at the path, or it is no readable .zip archive.
+    ValueError if there is nothing at the path, or it is no readable .zip archive.
     """
     if isinstance(source, str | Path):
         path = Path(source)

@@ -1,7 +1,7 @@
 """Deezer's user cold-start release (Briand et al., KDD 2021, arXiv 2106.03819): users known by features alone, songs by vectors.
 
-The folder holds ``song_embeddings.parquet``, ``user_embeddings.parquet`` and ``user_features_{train,validation,test}_{svd,mf}.parquet`` as
-published by the authors. Vectors of the first two files are JSON text.
+The folder holds ``song_embeddings.parquet``, ``user_embeddings.parquet`` (vectors as JSON text) and
+``user_features_{train,validation,test}_{svd,mf}.parquet``.
 """
 
 from __future__ import annotations
@@ -24,16 +24,10 @@ _UNKNOWN = "songs heard that have no vector"
 
 
 class DeezerUsers(NamedTuple):
-    """One part of the users, in the order of their index.
+    """One part of the users, in the order of `user_index`, (n,) int64.
 
-    Attributes
-    ----------
-    user_index
-        (n,) int64.
-    features
-        (n, F) float32, every column after the first two; what is missing is 0, as in the authors' code.
-    targets
-        Songs heard in the 30 days after registration, one row per user, possibly empty; each song once.
+    `features` are (n, F) float32, every column after the first two, 0 where missing (as in the authors' code). `targets` are the songs
+    heard in the 30 days after registration, each once; possibly none.
     """
 
     user_index: np.ndarray
@@ -42,18 +36,14 @@ class DeezerUsers(NamedTuple):
 
 
 class DeezerData(NamedTuple):
-    """The release, for one kind of embedding.
+    """The release for one kind of embedding; E is 128 (TT-SVD) or 256 (UT-ALS).
 
     Attributes
     ----------
     song_index
-        (S,) int64, the songs' published numbers; rows of everything else are positions in it.
-    song_vectors
-        (S, 128 or 256) float32.
-    train, validation, test
-        Users.
-    train_vectors
-        (n_train, 128 or 256) float32, vectors of the training users in the order of `train`.
+        (S,) int64, the songs' published numbers; other fields refer to songs by their position in it.
+    song_vectors, train_vectors
+        (S, E) and (n_train, E) float32; training users in the order of `train`.
     feature_names
         F names, the columns of every part's features.
     dropped
@@ -71,20 +61,10 @@ class DeezerData(NamedTuple):
 
 
 def read_deezer(folder: str | Path, embedding: Literal["svd", "mf"] = "svd") -> DeezerData:
-    """Read the release.
+    """Read a folder of the release, with the vectors and features of TT-SVD or UT-ALS (``mf``).
 
-    Parameters
-    ----------
-    folder
-        Where the published files lie.
-    embedding
-        Which vectors and features: TT-SVD or UT-ALS.
-
-    Raises
-    ------
-    ValueError
-        If a file or a column is missing, empty or of another type, the parts have other features, a vector is no list of as many finite
-        numbers as the others, an index stands twice, or a training user has no vector; names file and column.
+    ValueError, with file and column, if one is missing, empty or of another type, the parts have different features, a vector is not a list
+    of as many finite numbers as the others, an index is repeated, or a training user has no vector.
     """
     if embedding not in EMBEDDINGS:
         raise ValueError(f"embedding must be 'svd' or 'mf'; got {embedding!r}")
@@ -104,7 +84,7 @@ def read_deezer(folder: str | Path, embedding: Literal["svd", "mf"] = "svd") -> 
 
 
 def is_release(folder: str | Path) -> bool:
-    """Whether a folder holds files of the release, by their published names."""
+    """Whether a folder holds the release's files, by their published names."""
     features = [f"user_features_{part}_{embedding}.parquet" for part in PARTS for embedding in EMBEDDINGS]
     return any((Path(folder) / name).is_file() for name in (SONGS, USERS, *features))
 
@@ -150,7 +130,7 @@ def _whole_numbers(column: pa.ChunkedArray, path: Path, name: str) -> np.ndarray
 
 
 def _feature_names(paths: dict[str, Path]) -> list[str]:
-    """Names of the features, which all parts must have in the same order: they are one input."""
+    """Names of the features, which all parts must have in the same order."""
     heads = ("user_index", _TARGETS)
     names = {path: [name for name in _open(path, list(heads)).schema_arrow.names if name not in heads] for path in paths.values()}
     (first, wanted), *others = names.items()

@@ -21,29 +21,13 @@ BLOCK = 128
 
 
 def read_deezer_split(folder: str | Path, embedding: str = "svd") -> tuple[Interactions, Split]:
-    """Read the release as its authors split it.
+    """Read the release as its authors split it, with the training users as the data set; arguments and errors as `read_deezer`.
 
-    A query is empty but for the user's features; the songs heard in the 30 days after registration are the targets. The raw counts are
-    huge beside the embeddings, so every feature is put in spreads from its mean, both over the training users, and cut at 10 spreads
-    (`sparcode.data.side_features`); a feature that is the same for all of them is left out. Song vectors are divided by their mean length.
+    Queries hold only the user's features; targets are the songs heard in the 30 days after registration. Features are standardised over the
+    training users and clipped at 10 standard deviations (`sparcode.data.side_features`); constant ones are left out. Song vectors are
+    divided by their mean length. Songs without a vector and training users without songs are counted in `dropped`.
 
-    Parameters
-    ----------
-    folder
-        Where the published files lie.
-    embedding
-        ``svd`` (TT-SVD) or ``mf`` (UT-ALS).
-
-    Returns
-    -------
-    tuple
-        The training users as a data set over all songs, and the split. Left out and counted: songs heard that have no vector, and
-        training users who heard none.
-
-    Raises
-    ------
-    ValueError
-        As `read_deezer`, or if nobody is left to train or to validate on.
+    ValueError also if no user is left to train or to validate on.
     """
     data = read_deezer(folder, cast(Literal["svd", "mf"], embedding))
     parts = _part_hashes(data)
@@ -94,7 +78,7 @@ def _part_hashes(data: DeezerData) -> dict[str, str]:
 
 
 def _standardise(parts: list[DeezerUsers], names: list[str]) -> tuple[UserEncoding, list[np.ndarray]]:
-    """Features in spreads from the mean of the first part, written over the raw ones, and what they were made with."""
+    """Standardise the features of all parts in place by the first part; return the encoding too."""
     columns, kept = [], np.zeros(len(names), dtype=bool)
     for start in range(0, len(names), BLOCK):
         block = slice(start, start + BLOCK)

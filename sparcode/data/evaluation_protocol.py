@@ -1,4 +1,4 @@
-"""Evaluation protocols: what the queries of held-out users show, and how accuracy over these users is counted."""
+"""Evaluation protocols: what held-out queries show, and how their accuracy is counted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from sparcode.data.interactions import Histories
 
 @dataclass(frozen=True)
 class EvaluationProtocol:
-    """How users are evaluated.
+    """How users are evaluated; `name` is as in `sparcode.config.SplitConfig`.
 
     Attributes
     ----------
-    name
-        As in `sparcode.config.SplitConfig`.
     default_k
         Items retrieved per query unless k is given.
     shows_history
@@ -27,7 +25,7 @@ class EvaluationProtocol:
     precision_by_targets
         Whether precision divides the hits by min(k, number of targets); else by k.
     note
-        What a table of results has to say about it, with a place for {k}; empty: nothing.
+        Remark for a table of results, with a place for {k}; may be empty.
     """
 
     name: str
@@ -47,13 +45,7 @@ class EvaluationProtocol:
         return histories if self.shows_history else histories.select(np.zeros(len(histories.items), dtype=bool))
 
     def check_side_features(self, chosen: str) -> None:
-        """Refuse a choice of `ModelConfig.side_features` that leaves nothing known of a user.
-
-        Raises
-        ------
-        ValueError
-            If users are known by side features alone and the choice leaves these out.
-        """
+        """Raise ValueError if users are known by side features alone and a choice of `ModelConfig.side_features` omits them."""
         if not self.shows_history and chosen not in ("users", "both"):
             raise ValueError(f"side_features={chosen!r}: nothing but side features is known of these users; allowed is 'users' or 'both'")
 

@@ -1,6 +1,6 @@
 """Ready-made splits: a file of training pairs and one of test pairs, as published with LightGCN, SimpleX and others.
 
-The query of a test user is the user's training items; all other items are ranked (weak generalization: test users are training users).
+A test query is the user's training items; all other items are ranked (weak generalization: test users are training users).
 """
 
 from __future__ import annotations
@@ -22,28 +22,13 @@ COLUMNS = ["user_id", "item_id"]
 
 
 def read_fixed_split(train: str | Path, test: str | Path, config: SplitConfig) -> tuple[Interactions, Split]:
-    """Read two files with the columns ``user_id`` and ``item_id``.
+    """Read two files with the columns ``user_id`` and ``item_id`` as a data set over the items of both; ids of CSV and TSV files are text.
 
-    A seeded share `validation_share` of the users with at least `min_history` training items is held out for validation: of each the share
-    `target_share` of its training items, chosen at random, is to be predicted and is not trained on. Test queries show all training items.
+    A seeded share `validation_share` of the users with at least `min_history` training items is held out: a random share `target_share` of
+    their items becomes validation targets and is not trained on. Rows with an empty id, repeated pairs, test pairs that are also in
+    training and test users without training items are counted in `dropped`.
 
-    Parameters
-    ----------
-    train, test
-        The files; also CSV or TSV, whose ids are text.
-    config
-        Shares, the shortest history of a validation user, and the seed.
-
-    Returns
-    -------
-    tuple
-        The training file as a data set over the items of both files, and the split. Left out and counted: rows with an empty id, repeated
-        pairs, test pairs that are also in training, and test users without training items.
-
-    Raises
-    ------
-    ValueError
-        If a file cannot be read, lacks a column, the two files' ids are of different types, or nothing is left to train, validate or test.
+    ValueError if a file cannot be read or lacks a column, the files' ids differ in type, or nothing is left to train, validate or test.
     """
     dropped: dict[str, int] = {}
     frames = [_read(Path(path), part, dropped) for path, part in ((train, "training"), (test, "test"))]
@@ -84,13 +69,7 @@ def hash_arrays(*arrays: np.ndarray) -> str:
 
 
 def hash_pairs(pairs: pd.DataFrame) -> str:
-    """Hash of (user, item) pairs by their original ids, 16 hexadecimal digits; the order of users does not matter, that within one does.
-
-    Parameters
-    ----------
-    pairs
-        ``user_id`` and ``item_id``, each integers or texts.
-    """
+    """Hash of (``user_id``, ``item_id``) pairs, 16 hexadecimal digits; the order of users does not matter, the order within a user does."""
     ordered = pairs.sort_values("user_id", kind="stable")
     digest = hashlib.sha256()
     for column in ("user_id", "item_id"):

@@ -21,16 +21,8 @@ def offsets(lengths: ArrayLike) -> np.ndarray:
 class Histories:
     """Ragged rows of item indices, oldest first: the queries (or the targets) of a set of users.
 
-    Attributes
-    ----------
-    indptr
-        (B + 1,) int64; row b is ``items[indptr[b]:indptr[b + 1]]``.
-    items
-        (n_interactions,) int32, item indices in ``[0, n_items)``.
-    n_items
-        Catalogue size I.
-    features
-        (B, F) float32 side features of the rows' users; None where nothing is known of them.
+    Row b is ``items[indptr[b]:indptr[b + 1]]``: `indptr` is (B + 1,) int64, `items` (n_interactions,) int32 in ``[0, n_items)``. `features`
+    are the users' (B, F) float32 side features or None.
     """
 
     indptr: np.ndarray
@@ -89,13 +81,7 @@ class Histories:
         return np.repeat(np.arange(len(self)), self.lengths)
 
     def take(self, rows: np.ndarray) -> Histories:
-        """The given rows, (n,) integers, in the given order; repeats are allowed.
-
-        Raises
-        ------
-        ValueError
-            If a row is outside ``[0, B)``, or `rows` does not hold integers (a mask does not).
-        """
+        """The given rows, (n,) integers in ``[0, B)``, in the given order; repeats are allowed. ValueError for others or a mask."""
         rows = np.asarray(rows)
         if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
             raise ValueError(f"rows must be a one-dimensional array of integers; got shape {rows.shape}, dtype {rows.dtype}")
@@ -109,13 +95,7 @@ class Histories:
         return Histories(indptr, self.items[places], self.n_items, features)
 
     def select(self, wanted: np.ndarray) -> Histories:
-        """The entries where `wanted`, (n_interactions,) bool, is true; all rows stay, some may become empty.
-
-        Raises
-        ------
-        ValueError
-            If `wanted` has another shape or type.
-        """
+        """The entries where `wanted`, (n_interactions,) bool, is true; emptied rows stay. ValueError for another shape or type."""
         wanted = np.asarray(wanted)
         if wanted.shape != self.items.shape or wanted.dtype != bool:
             raise ValueError(f"wanted must be ({len(self.items)},) bool; got shape {wanted.shape}, dtype {wanted.dtype}")
@@ -136,21 +116,19 @@ class Interactions:
     histories
         One row per user, oldest first, no item twice in a row.
     user_ids, item_ids
-        (n_users,) and (n_items,) original ids, in the order of the internal indices.
+        (n_users,) and (n_items,) original ids, in index order.
     items
-        DataFrame of n_items rows in index order, with at least a ``title`` column; ``genres`` ('|'-separated text) where known.
-    name
-        Short name shown beside every number measured on it.
+        DataFrame in index order, with a ``title`` column and, where known, ``genres`` ('|'-separated).
     synthetic
-        Whether the project made it up. Shown wherever the data shows.
+        Whether the data is generated; shown wherever the data is.
     has_time
-        Whether the order inside a history is an order in time.
+        Whether histories are ordered in time.
     dropped
-        Reason -> number of rows (or users) left out while reading. Empty if nothing was.
+        Reason -> number of rows or users left out while reading.
     users
-        DataFrame of n_users rows in index order with what is known of users: numbers, or texts that name a category. None: nothing.
+        DataFrame in index order of user features, numbers or category texts; None for none.
     parts
-        Part of a ready-made split -> hash of its content; empty where the histories are all there is.
+        Part of a ready-made split -> hash of its content; empty for other data.
     """
 
     histories: Histories
@@ -190,29 +168,22 @@ class Interactions:
         dropped: Mapping[str, int] | None = None,
         users: pd.DataFrame | None = None,
     ) -> Interactions:
-        """Index a frame of (user, item) rows.
+        """Index a frame of (user, item) rows; rows without a user or item and repeated pairs (the oldest stays) are counted in `dropped`.
 
-        Rows without a user or an item and repeated (user, item) pairs are dropped and counted; of repeats the oldest stays.
+        ValueError if a column is missing, or nothing is left.
 
         Parameters
         ----------
         frame
-            Columns ``user_id``, ``item_id`` (integers or text) and optionally ``timestamp`` (numbers or times). Without
-            ``timestamp`` the order of rows is kept and `has_time` is false.
-        name, synthetic
-            As in the class.
+            Columns ``user_id``, ``item_id`` (integers or text) and optionally ``timestamp`` (numbers or times); without it the order of
+            rows is kept and `has_time` is false.
         items
-            ``item_id``, ``title`` and optionally ``genres`` and others. Items nobody touched are left out; the title of an item without
-            one is its id.
+            ``item_id``, ``title`` and optionally ``genres`` and others; items without interactions are left out, the id stands for a
+            missing title.
         dropped
             Counts of what was left out before.
         users
-            ``user_id`` and columns of features. Nothing is known of a user without a row.
-
-        Raises
-        ------
-        ValueError
-            If a column is missing, or nothing is left.
+            ``user_id`` and feature columns; a user without a row has unknown features.
         """
         if missing := [column for column in ("user_id", "item_id") if column not in frame.columns]:
             raise ValueError(f"missing column(s) {missing}; the data has {list(frame.columns)}")
@@ -257,7 +228,7 @@ class Interactions:
         return len(self.histories.items)
 
     def content_hash(self) -> str:
-        """Hash of the histories, or of all parts of a ready-made split, 16 hexadecimal digits: the same data has the same hash."""
+        """Hash of the histories, or of all parts of a ready-made split, 16 hexadecimal digits."""
         digest = hashlib.sha256()
         if self.parts:
             digest.update(json.dumps(dict(self.parts), sort_keys=True).encode())
@@ -278,7 +249,6 @@ def _count(dropped: dict[str, int], reason: str, n: int) -> None:
 
 
 def _item_table(item_ids: np.ndarray, items: pd.DataFrame | None) -> pd.DataFrame:
-    """Item texts in the order of the ids."""
     if items is None:
         return pd.DataFrame({"title": [str(item_id) for item_id in item_ids]})
     if missing := [column for column in ("item_id", "title") if column not in items.columns]:
@@ -291,7 +261,6 @@ def _item_table(item_ids: np.ndarray, items: pd.DataFrame | None) -> pd.DataFram
 
 
 def _user_table(user_ids: np.ndarray, users: pd.DataFrame | None) -> pd.DataFrame | None:
-    """What is known of users in the order of the ids."""
     if users is None:
         return None
     if "user_id" not in users.columns:

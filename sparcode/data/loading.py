@@ -1,4 +1,4 @@
-"""One way in for every kind of data; a new kind is its reader and one row of `KINDS`."""
+"""Load any kind of data; a new kind is its reader and one row of `KINDS`."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ Source = str | Path | BinaryIO | SyntheticConfig | TrainTestFiles
 
 @dataclass(frozen=True)
 class Options:
-    """What may be said of some kinds of data; None or false: nothing.
+    """Options that apply to some kinds of data; None or false: not given.
 
     Attributes
     ----------
     columns, items_path, users_path, name
-        Of tables, see `read_table`; a name is also taken for an open archive.
+        See `read_table`; `name` also applies to an open archive.
     min_rating
         Keep ratings of at least this.
     download, accept_terms
-        Fetch MovieLens if it is not in the cache. The caller shows `movielens.TERMS` and asks before setting `accept_terms`.
+        Fetch MovieLens if it is not in the cache; the caller shows `movielens.TERMS` and asks first.
     embedding
         Vectors and features of Deezer's release: ``svd`` (the default) or ``mf``.
     progress
-        Draw progress bars on standard error; applies to everything.
+        Draw progress bars on standard error; applies to every kind.
     """
 
     columns: ColumnMapping | Mapping[str, str] | None = None
@@ -63,28 +63,16 @@ class Options:
 
     @property
     def given(self) -> list[str]:
-        """Names of what was said, `progress` aside."""
+        """Names of the options that are set, except `progress`."""
         said = {option.name: getattr(self, option.name) for option in fields(self) if option.name != "progress"}
         return [name for name, value in said.items() if value is not None and value is not False]
 
 
 class Kind(NamedTuple):
-    """A kind of data.
+    """A kind of data, with the `Options` that apply to it.
 
-    Attributes
-    ----------
-    label
-        For messages.
-    recognises
-        Whether a source, with the name that an open file was given, is of this kind.
-    read
-        Makes the data of a source; of a kind with a protocol of its own, the data and its split.
-    options
-        Fields of `Options` that apply.
-    extensions
-        Of its files, where they may be given open, such as uploads.
-    protocol
-        How it is split and evaluated.
+    `recognises` takes a source and the name given with an open file; `read` returns the data, with its split where the kind has its own
+    `protocol`. `extensions` are those of files that may be given open, such as uploads.
     """
 
     label: str
@@ -140,23 +128,17 @@ FILE_EXTENSIONS = tuple(extension for kind in KINDS for extension in kind.extens
 def load(source: Source | None = None, **options: Any) -> Interactions:
     """Load a data set.
 
+    ValueError if the source is none of these or cannot be read, an option does not apply to it, the data has a split of its own (use
+    `load_split`), or a download was not asked for or its terms not accepted. OSError if a download fails.
+
     Parameters
     ----------
     source
-        - None or ``'synthetic'``: the synthetic data with its default settings; a `SyntheticConfig`: with those.
-        - ``'ml-100k'``, ``'ml-1m'``, ``'ml-10m'``: MovieLens, from the cache of an earlier download, or downloaded now if that is asked
-          for. (A folder of that name is meant by ``'./ml-100k'``.)
-        - a path or an open binary file: a MovieLens ``.zip`` (told by its content) or folder, else a table by its extension.
+        - None or ``'synthetic'``: the synthetic data with default settings; a `SyntheticConfig`: with those.
+        - ``'ml-100k'``, ``'ml-1m'``, ``'ml-10m'``: MovieLens, cached or downloaded if allowed (``'./ml-100k'`` is a folder of that name).
+        - a path or an open binary file: a MovieLens ``.zip`` (recognised by content) or folder, else a table by its extension.
     **options
         Fields of `Options`.
-
-    Raises
-    ------
-    ValueError
-        If the source is not one of these or cannot be read, an option does not apply to it, the data comes with a split of its own (use
-        `load_split`), or a download was not asked for or its terms not accepted.
-    OSError
-        If a download fails.
     """
     source, kind, given = _prepared(source, options)
     if kind.protocol != STRONG:
@@ -165,23 +147,10 @@ def load(source: Source | None = None, **options: Any) -> Interactions:
 
 
 def load_split(source: Source | None, config: SplitConfig, **options: Any) -> tuple[Interactions, Split]:
-    """Load a data set and split it by the protocol of `config`.
+    """Load a data set and split it by the protocol of `config`; options as for `load`.
 
-    Parameters
-    ----------
-    source
-        As for `load`; also `TrainTestFiles` (protocol ``fixed-split``) and the folder of Deezer's release (``cold-start``).
-    config
-        Protocol, shares and seed.
-    **options
-        Fields of `Options`.
-
-    Raises
-    ------
-    ValueError
-        As for `load`, or if the protocol is not that of the data, or the data cannot be split.
-    OSError
-        If a download fails.
+    The source may also be `TrainTestFiles` (protocol ``fixed-split``) or the folder of Deezer's release (``cold-start``). Errors as for
+    `load`; also ValueError if the protocol is not that of the data, or it cannot be split.
     """
     source, kind, given = _prepared(source, options)
     if kind.protocol.name != config.protocol:
@@ -191,13 +160,7 @@ def load_split(source: Source | None, config: SplitConfig, **options: Any) -> tu
 
 
 def kind_of(source: Source | None, name: str | None = None) -> Kind:
-    """What kind of data a source is.
-
-    Raises
-    ------
-    ValueError
-        If there is no such file or folder.
-    """
+    """The kind of data of a source; ValueError if there is no such file or folder."""
     source = _full(source)
     if isinstance(source, str | Path) and source not in movielens.DATASETS and not Path(source).exists():
         raise ValueError(f"unknown data {str(source)!r}: there is no such file or folder; allowed are {_allowed()}")
@@ -207,7 +170,7 @@ def kind_of(source: Source | None, name: str | None = None) -> Kind:
 
 
 def kinds_with(option: str) -> str:
-    """Labels of the kinds of data that an option applies to, for messages."""
+    """Labels of the kinds that an option applies to, for messages."""
     return " and ".join(kind.label for kind in KINDS if option in kind.options)
 
 

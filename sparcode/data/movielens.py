@@ -32,16 +32,10 @@ USER_COLUMNS = ["user_id", "gender", "age", "occupation"]
 
 
 class Dataset(NamedTuple):
-    """Where one MovieLens data set comes from and how its files are laid out.
+    """Where a MovieLens data set comes from and how its files are laid out.
 
-    Attributes
-    ----------
-    folder
-        What the archive holds everything in.
-    users
-        File of what is known of users; None: nothing is.
-    marker
-        A file that tells this set from another one with the same ratings file.
+    `folder` is the archive's top folder, `users` the file of user features (None: none), `marker` a file that tells apart sets with the
+    same ratings file.
     """
 
     title: str
@@ -98,22 +92,13 @@ DATASETS = {
 
 
 def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = None) -> Interactions:
-    """Read MovieLens 100K, 1M or 10M; which one is told from the files inside.
+    """Read MovieLens 100K, 1M or 10M told by its files, from the published ``.zip`` (a path or an open binary file) or folder.
 
-    Lines that break the format are left out and counted in `dropped`. Users (100K and 1M) have a gender, an age group and an occupation.
+    Only ratings of at least `min_rating` stars (1 to 5; None: all) are kept. Malformed lines are counted in `dropped`.
+    Users of 100K and 1M have a gender, an age group and an occupation.
 
-    Parameters
-    ----------
-    source
-        The ``.zip`` as published (a path or an open binary file), or the folder it extracts to.
-    min_rating
-        Keep ratings of at least this many stars, 1 to 5; None keeps all.
-
-    Raises
-    ------
-    ValueError
-        If the source is no such archive or folder, a file is missing, damaged or absurdly large, more than 1% of a file's lines are
-        malformed, or nothing is left.
+    ValueError if the source is no such archive or folder, a file is missing, damaged or too large, more than 1% of a file's lines are
+    malformed, or nothing is left.
     """
     if min_rating is not None and not 1 <= min_rating <= 5:
         raise ValueError(f"min_rating must lie in [1, 5] (stars); got {min_rating}")
@@ -152,25 +137,16 @@ def download(
     expected_checksum: str | None = None,
     progress: bool = True,
 ) -> Path:
-    """Fetch an archive from its publisher into the user's cache folder, unless it is there already.
+    """Fetch an archive, named by a key of `DATASETS`, into the user's cache folder unless it is there already.
+
+    ValueError if the name or checksum is wrong or the terms (in the message) are not accepted; OSError if the download fails.
 
     Parameters
     ----------
-    name
-        A key of `DATASETS`.
     accept_terms
-        Whether the user has read `TERMS` and agrees. Show them first.
+        Whether the user has read `TERMS` and agrees; show them first.
     url, expected_checksum
-        Another address, and the ``algorithm:hexadecimal digits`` of what it serves; by default the publisher's.
-    progress
-        Draw a progress bar on standard error.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, the terms are not accepted (the message holds them), or the file has another checksum.
-    OSError
-        If the download fails.
+        Another address, and the ``algorithm:hexadecimal digits`` of its file; by default the publisher's.
     """
     dataset = _dataset(name)
     if not accept_terms:
@@ -283,7 +259,7 @@ def _parse_users_1m(raw: bytes, dropped: dict[str, int]) -> pd.DataFrame:
 
 
 def _matching_lines(raw: bytes, pattern: re.Pattern[bytes], member: str, dropped: dict[str, int]) -> list[re.Match[bytes]]:
-    """Matches of every line of a file; lines that do not match are left out and counted, and refused where they are more than 1%."""
+    """Matches of every line of a file; others are counted in `dropped`, a ValueError where they are more than 1%."""
     matches, n_lines, n_bad, first_bad = [], 0, 0, 0
     for number, line in enumerate(raw.split(b"\n"), start=1):
         text = line.rstrip(b"\r")

@@ -1,4 +1,4 @@
-"""Side features: genres of items; categories and numbers of users, whose meaning is learned from training users."""
+"""Side features: genres of items; categories and numbers of users, encoded by what training users have."""
 
 from __future__ import annotations
 
@@ -13,18 +13,14 @@ from sparcode.config import Config
 # A value that only one item or user has says nothing about others; more values than this are free text, not categories.
 LEAST_SHARED = 2
 MAX_VALUES = 512
-# Counts have long tails; a user beyond this many spreads is no more unlike the others than one at it.
+# Counts have long tails, so values are clipped at this many standard deviations from the mean.
 MAX_SPREADS = 10.0
 
 
 def genre_features(items: pd.DataFrame) -> np.ndarray | None:
-    """Features of an item table by its '|'-separated ``genres``.
+    """(I, G) float32 features of a table with '|'-separated ``genres``: 1 / sqrt(its number of genres) where it has the genre, else 0.
 
-    Returns
-    -------
-    np.ndarray or None
-        (I, G) float32: 1 / sqrt(number of the item's genres) where it has the genre, else 0, so that rows have length 1 (or 0). Genres in
-        alphabetical order; of more than 512 the most frequent. None without the column, or where no genre is shared by two items.
+    Genres are in alphabetical order; of more than 512 the most frequent. None without the column, or where no two items share a genre.
     """
     if "genres" not in items.columns:
         return None
@@ -55,7 +51,7 @@ class CategoryColumn(Config):
 
 
 class NumberColumn(Config):
-    """A column of numbers: one feature, in spreads (standard deviations) from the mean."""
+    """A column of numbers: one feature, in standard deviations from the mean."""
 
     name: str = Field(description="Name of the column.")
     mean: float = Field(description="Mean over training users.")
@@ -67,30 +63,20 @@ class NumberColumn(Config):
         return 1
 
     def encode(self, cells: pd.Series) -> np.ndarray:
-        """(n, 1) float32 within 10 spreads; 0, the mean, where the cell is empty."""
+        """(n, 1) float32, clipped at 10 standard deviations; 0, the mean, where the cell is empty."""
         return standardised(cells.to_numpy(np.float64, na_value=np.nan)[:, None], self.mean, self.spread)
 
 
 class UserEncoding(Config):
-    """How a table of users becomes features; kept with a run, so that a user described later is encoded as the training users were."""
+    """How a table of users becomes features; stored with a run, so that new users are encoded as the training users were."""
 
     columns: tuple[CategoryColumn | NumberColumn, ...] = Field(min_length=1, description="Columns in the order of their features.")
 
     @classmethod
     def fit(cls, users: pd.DataFrame, train_users: np.ndarray) -> UserEncoding | None:
-        """Learn values, means and spreads from training users.
+        """Learn values, means and spreads from the `train_users`, (n,) int64 rows; None where no column differs between them.
 
-        Parameters
-        ----------
-        users
-            One row per user; columns of numbers become one feature, all others are taken as categories.
-        train_users
-            (n,) int64 rows of the training users.
-
-        Returns
-        -------
-        UserEncoding or None
-            None where no column tells training users apart.
+        Number columns become one feature each; all others are categories.
         """
         seen = users.iloc[train_users]
         columns = [column for name in users.columns if (column := _fit_column(str(name), seen[name])) is not None]
@@ -106,12 +92,9 @@ class UserEncoding(Config):
         return np.concatenate([column.encode(users[column.name]) for column in self.columns], axis=1)
 
     def encode_described(self, known: Mapping[str, object]) -> np.ndarray:
-        """Features of one user, (F,) float32, described by some of the columns; what is not said counts as unknown.
+        """Features of one user, (F,) float32, described by some of the columns; the rest counts as unknown.
 
-        Raises
-        ------
-        ValueError
-            If there is no such column, a number is none, or no training user has the value; says what is allowed.
+        ValueError, with what is allowed, for an unknown column or a value that is no number or that no training user has.
         """
         columns = {column.name: column for column in self.columns}
         parts = {column.name: np.zeros(column.width, dtype=np.float32) for column in self.columns}
@@ -141,7 +124,7 @@ def _fit_column(name: str, cells: pd.Series) -> CategoryColumn | NumberColumn | 
         return NumberColumn(name=name, mean=float(values.mean()), spread=spread) if spread > 0 else None
     counts = category_texts(cells).value_counts()
     kept = counts[counts >= LEAST_SHARED].sort_index().nlargest(MAX_VALUES).index.sort_values()
-    # A value that everybody has tells nobody apart.
+    # A value that everybody has carries no information.
     if len(kept) == 0 or (len(kept) == 1 and counts[kept[0]] == len(cells)):
         return None
     return CategoryColumn(name=name, values=tuple(kept))

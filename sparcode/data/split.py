@@ -16,14 +16,7 @@ from sparcode.data.side_features import UserEncoding, genre_features
 class EvaluationSet(NamedTuple):
     """Held-out users: what is known of each (the query) and what is to be predicted (the targets).
 
-    Attributes
-    ----------
-    queries, targets
-        One row per user. A query and its targets put together are the history, oldest first.
-    users
-        (n,) int64, the users' rows in the data set.
-    protocol
-        What the queries show and how accuracy is counted.
+    `users` are (n,) int64 rows in the data set. A query followed by its targets is the history, oldest first.
     """
 
     queries: Histories
@@ -37,20 +30,18 @@ class Split(NamedTuple):
 
     Attributes
     ----------
-    train
-        One full history per training user.
     train_users
-        (n,) int64, the training users' rows in the data set.
+        (n,) int64, rows in the data set.
     validation, test
-        Held-out users. Every choice uses `validation`; `test` is for the numbers that are reported.
+        Every choice uses `validation`; `test` is for reported numbers.
     dropped
         Reason -> number of users left out.
     has_time
-        Whether the order inside a history is an order in time.
+        Whether histories are ordered in time.
     item_features
-        (I, F) float32 side features of items; None for none.
+        (I, F) float32 or None.
     user_encoding
-        How what is known of users became the `features` of `train` and of the queries; None where nothing is.
+        How user tables became `features`; None for none.
     user_vectors
         (n_train, E) float32 published embeddings of the training users, in the space of `item_features`; None for none.
     """
@@ -67,7 +58,7 @@ class Split(NamedTuple):
 
     @property
     def protocol(self) -> EvaluationProtocol:
-        """How the users are evaluated; training queries show as much as those of the test."""
+        """How the users are evaluated."""
         return self.test.protocol
 
     @property
@@ -79,21 +70,12 @@ class Split(NamedTuple):
 def split_users(interactions: Interactions, config: SplitConfig) -> Split:
     """Split users by a seeded shuffle and cut each held-out history in time.
 
-    Of a held-out history of n items the last ``max(1, round(target_share * n))`` are targets, but never all n. Where the data has no
-    times, every history is shuffled with the seed first: the order of a file often follows the item id, so that its last rows would
-    be a biased choice. Targets that no training user has touched stay targets: a service meets them too, and leaving them out would
-    flatter every model. `validation_share` and `test_share` are rounded down, but to at least one user. What is known of users becomes
-    features by what the training users have: categories, means and spreads.
+    The last ``max(1, round(target_share * n))`` of n items are targets, but never all. Histories without times are shuffled first: files
+    are often sorted by item id, so their last rows would be a biased choice. Targets that no training user has stay, as in a real service.
+    `validation_share` and `test_share` are rounded down, but to at least one user. User features are encoded by the training users'
+    categories, means and spreads.
 
-    Parameters
-    ----------
-    config
-        Shares, the shortest history and the seed.
-
-    Raises
-    ------
-    ValueError
-        If fewer than three users have a history of at least `min_history` items.
+    ValueError if fewer than three users have a history of at least `min_history` items.
     """
     histories = interactions.histories if interactions.has_time else _shuffled(interactions.histories, config.seed)
     usable = np.flatnonzero(histories.lengths >= config.min_history)

@@ -1,10 +1,9 @@
-"""The embedded default data: a planted catalogue whose structure is known exactly.
+"""Synthetic data: a planted catalogue whose structure is known exactly.
 
-Items lie on a small taste space (genre, era and a personal offset); a user has one to four tastes in the same space. The planted
-affinity mixes two parts. The *linear* part is a dot product of the user's average taste with the item, so a two-tower model of the latent
-dimension expresses it exactly. The *nonlinear* part is 'the item fits ANY ONE of the user's tastes' (the best of several dot products);
-opposite tastes do not cancel in it, and no single dot product of small dimension equals it. `SyntheticConfig.nonlinear_share` is the
-second part's share.
+Items lie in a small taste space (genre, era and a personal offset); a user has one to four tastes in it. The *linear* part of the affinity
+is the dot product of the user's average taste with the item, which a two-tower model of that dimension expresses exactly. The *nonlinear*
+part, of share `SyntheticConfig.nonlinear_share`, is the best dot product over the user's tastes: opposite tastes do not cancel, and no
+single dot product of small dimension equals it.
 """
 
 from __future__ import annotations
@@ -47,16 +46,9 @@ _LAST_WORDS = (
 
 
 class Planted(NamedTuple):
-    """The generator's truth.
+    """The generator's true affinities, (n_users, n_items) float32, and (n_items, LATENT_DIM) float32 unit `item_vectors`.
 
-    Attributes
-    ----------
-    affinity
-        (n_users, n_items) float32: planted affinity before popularity and noise, unit variance.
-    linear, nonlinear
-        (n_users, n_items) float32: the two parts, each of unit variance, uncorrelated over all pairs.
-    item_vectors
-        (n_items, LATENT_DIM) float32, unit length.
+    `affinity` (before popularity and noise) and its uncorrelated parts `linear` and `nonlinear` have unit variance.
     """
 
     affinity: np.ndarray
@@ -68,10 +60,7 @@ class Planted(NamedTuple):
 def generate(config: SyntheticConfig | None = None) -> Interactions:
     """Generate the planted data set; None takes the settings of the app's embedded data.
 
-    Returns
-    -------
-    Interactions
-        Marked synthetic; item texts have title, genres and year. Orders inside histories are random, so `has_time` is false.
+    Items have title, genres and year. Histories are in random order, so `has_time` is false.
     """
     config = config or SyntheticConfig()
     rng = np.random.default_rng(config.seed)
@@ -102,7 +91,7 @@ def generate(config: SyntheticConfig | None = None) -> Interactions:
 
 
 def planted_truth(config: SyntheticConfig | None = None) -> Planted:
-    """Recompute the truth behind `generate(config)`; same config, same truth."""
+    """The truth behind `generate(config)`; same config, same truth."""
     config = config or SyntheticConfig()
     rng = np.random.default_rng(config.seed)
     _, item_vectors, _ = _catalogue(config, rng)
@@ -110,17 +99,9 @@ def planted_truth(config: SyntheticConfig | None = None) -> Planted:
 
 
 def inexpressible_share(planted: Planted, dimension: int) -> float:
-    """Share of the affinity's variance that the best dot product of a dimension leaves over (Eckart-Young).
+    """Share of the affinity's variance, in [0, 1], that the best dot product of a dimension cannot express (Eckart-Young).
 
-    Parameters
-    ----------
-    dimension
-        Dimension of the two vectors; each item may also have a bias, which the best constant per item stands for.
-
-    Returns
-    -------
-    float
-        Between 0 (a two-tower model of that dimension can express everything) and 1.
+    Each item may also have a bias: the best constant per item.
     """
     centred = planted.affinity - planted.affinity.mean(axis=0)
     small = centred @ centred.T if centred.shape[0] <= centred.shape[1] else centred.T @ centred

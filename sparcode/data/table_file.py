@@ -1,4 +1,4 @@
-"""A CSV, TSV or Parquet file: its column names, then columns as ids, texts, numbers or times; broken rows and cells are counted."""
+"""CSV, TSV and Parquet files: column names, and columns as ids, texts, numbers or times; broken rows and cells are counted."""
 
 from __future__ import annotations
 
@@ -26,28 +26,11 @@ MAX_MALFORMED_SHARE = 0.01
 
 
 class TableFile:
-    """A table in memory, not yet parsed.
+    """A table in memory, not yet parsed, from a path or an open binary file; `name` (by default the file's own) tells the format.
 
-    Parameters
-    ----------
-    source
-        A path, or an open binary file.
-    name
-        File name that tells the format; by default the path's, or the open file's own ``name``.
+    `n_rows` is None for text files, whose rows are not counted yet; `label` is the file name, for messages.
 
-    Attributes
-    ----------
-    label
-        File name, for messages.
-    columns
-        Column names in the file's order.
-    n_rows
-        Rows of a Parquet file, as it says itself; None for text, whose rows are not counted yet.
-
-    Raises
-    ------
-    ValueError
-        If there is no such file, its extension is not in `EXTENSIONS`, it is empty, too large, or not what its extension says.
+    ValueError if there is no such file, its extension is not in `EXTENSIONS`, it is empty, too large, or not what its extension says.
     """
 
     def __init__(self, source: str | Path | BinaryIO, name: str | None = None) -> None:
@@ -78,24 +61,10 @@ class TableFile:
             raise ValueError(f"{self.label}: repeated column name(s) {repeated}")
 
     def read(self, columns: Sequence[str]) -> tuple[pa.Table, int]:
-        """Parse some columns.
+        """Parse some of `columns`; return their table and how many rows had more or fewer cells than the header and were left out.
 
-        Parameters
-        ----------
-        columns
-            Names out of `columns`.
-
-        Returns
-        -------
-        table
-            The columns; those of CSV and TSV are text as written, an empty cell is null.
-        n_malformed
-            Rows left out because they have more or fewer cells than the header.
-
-        Raises
-        ------
-        ValueError
-            If a column is missing, more than 1% of rows are malformed, or the content cannot be parsed.
+        Columns of CSV and TSV are text as written, an empty cell is null. ValueError if a column is missing, more than 1% of rows are
+        malformed, or the content cannot be parsed.
         """
         if missing := [column for column in columns if column not in self.columns]:
             raise ValueError(f"{self.label}: no column(s) {missing}; it has {self.columns}")
@@ -163,13 +132,7 @@ class TableFile:
 
 
 def read_keys(table: pa.Table, column: str, label: str) -> pd.Series:
-    """Ids as they are, integers or text; empty cells are missing.
-
-    Raises
-    ------
-    ValueError
-        If the column, which is named, holds something else.
-    """
+    """Ids as they are, integers or text; empty cells are missing. ValueError, with the column, for any other type."""
     values = table[column]
     if pa.types.is_floating(values.type):
         # Whole numbers with gaps are often stored as floats.
@@ -206,7 +169,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def read_numbers(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.ndarray]:
-    """Numbers (NaN where there is none), and (n,) bool which cells hold something else; a ValueError where more than 1% do."""
+    """Numbers (NaN where there is none), and (n,) bool, which cells are invalid; a ValueError where more than 1% are."""
     values = table[column]
     if not (is_text(values.type) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         raise ValueError(f"{label}: column {column!r} must hold numbers; its type is {values.type}")
@@ -219,7 +182,7 @@ def read_numbers(table: pa.Table, column: str, label: str) -> tuple[pd.Series, n
 
 
 def read_times(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.ndarray]:
-    """Times as numbers or time stamps, and (n,) bool which cells hold something else; a ValueError where more than 1% do."""
+    """Times as numbers or time stamps, and (n,) bool, which cells are invalid; a ValueError where more than 1% are."""
     values, place = table[column], f"{label}: column {column!r}"
     kind = values.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
@@ -244,7 +207,7 @@ def read_times(table: pa.Table, column: str, label: str) -> tuple[pd.Series, np.
 
 @contextmanager
 def _as_value_error(problem: str) -> Iterator[None]:
-    """Make a ValueError of whatever pyarrow and pandas raise on damaged content: nearly any kind, by the place of the damage."""
+    """Make a ValueError of any error that pyarrow and pandas raise on damaged content."""
     try:
         yield
     except Exception as error:
@@ -253,7 +216,6 @@ def _as_value_error(problem: str) -> Iterator[None]:
 
 
 def _whole_numbers(values: pa.ChunkedArray) -> pd.Series:
-    """Exact even where cells are empty."""
     return pc.cast(values, pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 

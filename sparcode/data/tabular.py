@@ -56,14 +56,9 @@ class ColumnMapping(Config):
 
 
 def guess_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -> ColumnMapping:
-    """Map columns by their names, such as ``userId``, ``movie_id`` or ``ts``; case and punctuation do not matter.
+    """Map columns by their names, such as ``userId``, ``movie_id`` or ``ts``, ignoring case and punctuation; `given` fields are kept.
 
-    Fields in `given` (field -> column) are taken as they are.
-
-    Raises
-    ------
-    ValueError
-        If there is no column that looks like user ids or item ids.
+    ValueError if no column looks like user ids or item ids.
     """
     given = given or {}
     others = [name for name in names if name not in given.values()]
@@ -86,35 +81,25 @@ def read_table(
     name: str | None = None,
     users_path: str | Path | BinaryIO | None = None,
 ) -> Interactions:
-    """Read (user, item) rows from a ``.csv``, ``.tsv`` or ``.parquet`` file.
+    """Read (user, item) rows from a ``.csv``, ``.tsv`` or ``.parquet`` file or upload; `name` is for an open file without a name.
 
-    Ids are kept as text, so that ``007`` stays ``007``. Rows with an empty or unreadable cell where one is needed are left out and
-    counted in `dropped`. Text files are UTF-8 with a header line; a ``.csv`` may be separated by comma, semicolon or tab.
-    Times without an offset are taken as UTC.
+    Ids are kept as text (``007`` stays ``007``). Rows with an empty or unreadable cell where one is needed are counted in `dropped`. Text
+    files are UTF-8 with a header line; a ``.csv`` may be separated by comma, semicolon or tab. Times without an offset are UTC.
+
+    ValueError if a file is missing, empty, too large, damaged or of another format; a column is missing; more than 1% of rows are malformed
+    or of times or ratings are unreadable; or nothing is left.
 
     Parameters
     ----------
-    source
-        A path, or an open binary file such as an upload.
     columns
-        Which column holds what; fields that a mapping leaves out are guessed from the names (`guess_columns`) and logged at level INFO.
+        Fields that are left out are guessed (`guess_columns`) and logged at level INFO.
     items_path
-        Table with item ids, titles and optionally genres, in columns of the same names or guessed ones. Without it, titles and genres come
-        from the first table.
+        Table of item ids, titles and optionally genres, in columns of the same names or guessed ones; by default the first table.
     min_rating
-        Keep rows rated at least this. By default every row counts as a positive interaction.
-    name
-        File name, for an open file that has none of its own.
+        Keep rows rated at least this; None keeps all.
     users_path
-        Table with user ids, in a column of the same name or a guessed one. Every other column is a feature: of numbers where all its cells
-        are numbers, else of categories (codes that only look like numbers have to be written as text, such as ``job-7``). Of a user's
-        several rows the first counts.
-
-    Raises
-    ------
-    ValueError
-        If a file is missing, empty, too large, of another format or damaged; if a column is missing; if more than 1% of rows are
-        malformed or of times or ratings are unreadable; or if nothing is left.
+        Table of user ids and features; a user's first row counts. Columns whose cells are all numbers are numeric, all others
+        categories (write codes that look like numbers as text, such as ``job-7``).
     """
     if min_rating is not None and not math.isfinite(min_rating):
         raise ValueError(f"min_rating must be a finite number; got {min_rating}")
