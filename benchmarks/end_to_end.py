@@ -15,8 +15,8 @@ in, and the ratio of recalls tells. Plots, of the validation pass, go to --out.
 from __future__ import annotations
 
 import json
-import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -25,80 +25,134 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.pareto_plot import write_pareto
+from benchmarks.command import Data, Keep, Quick, Rounds, Seed, Settings, print_figures, run_command
+from benchmarks.csr_search import CsrRetriever
+from benchmarks.pareto_plot import CSR, DIRECT, ServedPoint, fastest, latency, write_pareto
 from benchmarks.quality import QUICK, settings
-from benchmarks.served_point import ServedPoint, fastest, latency
-from benchmarks.serving_peers import CSR, DIRECT, FULL_SWEEP, KINDS, QUICK_SWEEP, peers
-from benchmarks.trained_models import trained_models
+from benchmarks.trained_models import TrainedModels, trained_models
 from sparcode.commands.process import keep_freed_memory
 from sparcode.comparison.interleaved_timing import Timing, interleaved, queries_per_second
+from sparcode.comparison.measuring import at_settings
 from sparcode.comparison.pareto import pareto_front
-from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, K, Peer
-from sparcode.config import RunConfig
+from sparcode.comparison.peers import (
+    ALL_TO_ALL,
+    COOCCURRENCE,
+    EASE_NAME,
+    FLAT,
+    HNSW,
+    IVF_FLAT,
+    IVF_PQ,
+    SPARCODE,
+    PeerAtSetting,
+    SparCode,
+    Sweep,
+    named,
+    of_codes,
+    whole,
+)
+from sparcode.comparison.training import Models, Trained
+from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.split import EvaluationSet, Split, split_users
 from sparcode.data.synthetic import generate
+from sparcode.index.pruning import KeepDensity
 from sparcode.metrics.ranking import recall_at_k
+from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.runs.machine import machine_facts
 
+VECTORS = (FLAT, HNSW, IVF_FLAT, IVF_PQ)
+NAMES = (*VECTORS, SPARCODE, CSR, DIRECT, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
+EXCLUDE = ("ask_more", "selector")
+FULL_SWEEP = Sweep(ef_search=(16, 64, 96, 128, 192, 256, 512), exclude=EXCLUDE, k_factor=(0.0, 2.0, 4.0))
+QUICK_SWEEP = Sweep(
+    densities=(0.2, 0.05), links=(16,), ef_search=(16, 128), n_lists=(0,), n_probe=(4, 16), exclude=EXCLUDE, k_factor=(0.0, 2.0)
+)
 NEAREST = (1, 2, 4, 8)
-# Scoring every item takes a thousand times as long; a few queries say how long.
-SLOW, SLOW_QUERIES = (DIRECT, ALL_TO_ALL), 10
+# Scoring every item by a network takes a thousand times as long; a few queries say how long.
+SLOW_QUERIES = 10
 WITHIN = 0.999
 SMALL = {"quantizer": {"codebook_size": 64}, "training": {"epochs": 12, "joint_epochs": 4}}
 
 
-def measure(found: list[Peer], users: EvaluationSet, n_timed: int, rounds: int, seed: int) -> list[ServedPoint]:
+class SparCodeBeside(SparCode):
+    """SparCode by its own search, each setting followed by SciPy's product of the same lists; and scored without an index."""
+
+    def at_settings(self, trained: Trained, models: Models, sweep: Sweep) -> Iterator[PeerAtSetting]:
+        """See `Peer.at_settings`."""
+        model, index, unseen = trained.model, models.get("index").model, models.config.index.unseen
+        for density, peer in zip(sweep.densities, super().at_settings(trained, models, sweep), strict=True):
+            yield peer
+            product = CsrRetriever(model, index, KeepDensity(density).threshold(index), unseen)
+            yield PeerAtSetting(CSR, peer.setting, product, of_codes(model, product))
+        threshold = KeepDensity(sweep.densities[0]).threshold(index)
+        network = {"interaction network": sum(value.nbytes for value in model.backbone.interaction.state_dict().values())}
+        direct = ExactRetriever(SparseDirectScorer(model, threshold), network)
+        yield PeerAtSetting(DIRECT, f"{100 * sweep.densities[0]:.3g}% of scores", direct, whole(direct), slow=True)
+
+
+def peers(found: TrainedModels, split: Split, config: RunConfig, sweep: Sweep) -> list[PeerAtSetting]:
+    """Everything that is compared, at every setting of the sweep."""
+    given = {"two-tower": Trained(found.two_tower), "backbone": Trained(found.backbone)}
+    sweep = sweep._replace(asked=split.validation.queries)
+    ready = at_settings(named(*VECTORS), Models(split, config, given=given), sweep)[0]
+    for nearest, model in found.sparcode.items():
+        models = Models(split, config, given={**given, "sparcode": Trained(model)})
+        ready += [peer._replace(setting=f"P = {nearest}, {peer.setting}") for peer in at_settings([SparCodeBeside()], models, sweep)[0]]
+    return ready + at_settings(named(ALL_TO_ALL, EASE_NAME, COOCCURRENCE), models, sweep)[0]
+
+
+def measure(found: list[PeerAtSetting], users: EvaluationSet, n_timed: int, rounds: int, seed: int) -> list[ServedPoint]:
     """Recall, latency, bytes and batch speed of every peer; exact two-tower search is one of them."""
     order = np.random.default_rng(seed).permutation(len(users.queries))[:n_timed]
     timings: dict[str, Timing] = {}
     for group, rows, times in (
-        ([peer for peer in found if peer.kind not in SLOW], order, rounds),
-        ([peer for peer in found if peer.kind in SLOW], order[:SLOW_QUERIES], 1),
+        ([peer for peer in found if not peer.slow], order, rounds),
+        ([peer for peer in found if peer.slow], order[:SLOW_QUERIES], 1),
     ):
         if group:
-            timings |= interleaved({peer.name: peer.call for peer in group}, users.queries.take(rows), times, seed=seed)
-    recalls = [recall_at_k(peer.retriever.retrieve(users.queries, K).item_ids, users.targets, K) for peer in found]
-    exact = next(recall for peer, recall in zip(found, recalls, strict=True) if peer.kind == FLAT)
-    return [_point(peer, timings[peer.name], users, recall, exact) for peer, recall in zip(found, recalls, strict=True)]
+            timings |= interleaved({peer.label: peer.call for peer in group}, users.queries.take(rows), times, seed=seed)
+    recalls = [recall_at_k(peer.retriever.retrieve(users.queries, DEFAULT_K).item_ids, users.targets, DEFAULT_K) for peer in found]
+    exact = next(recall for peer, recall in zip(found, recalls, strict=True) if peer.name == FLAT)
+    return [_point(peer, timings[peer.label], users, recall, exact) for peer, recall in zip(found, recalls, strict=True)]
 
 
-def _point(peer: Peer, timing: Timing, users: EvaluationSet, recall: np.ndarray, exact: np.ndarray) -> ServedPoint:
+def _point(peer: PeerAtSetting, timing: Timing, users: EvaluationSet, recall: np.ndarray, exact: np.ndarray) -> ServedPoint:
     ahead = (recall - exact)[~np.isnan(exact)]
-    batch = users.queries.take(np.arange(SLOW_QUERIES)) if peer.kind in SLOW else users.queries
+    batch = users.queries.take(np.arange(SLOW_QUERIES)) if peer.slow else users.queries
     return ServedPoint(
-        peer.kind,
+        peer.name,
         peer.setting,
         float(np.nanmean(recall)),
         *(timing.total_ms(percentile) for percentile in (50, 95, 99)),
-        float("nan") if peer.kind in SLOW else float(np.median(timing.encode_us)) / 1e3,  # those encode on their way
+        float("nan") if peer.slow else float(np.median(timing.encode_us)) / 1e3,  # those encode on their way
         float(np.median(timing.retrieve_us)) / 1e3,
         sum(peer.retriever.size_bytes().values()),
-        queries_per_second(peer.call, batch, 1 if peer.kind in SLOW else 3),
+        queries_per_second(peer.call, batch, 1 if peer.slow else 3),
         float(ahead.std() / np.sqrt(len(ahead))),
     )
 
 
-def best_of_kinds(points: list[ServedPoint]) -> dict[str, ServedPoint]:
-    """The setting of every kind that the test users meet, chosen from validation points by the rule at the top of this file."""
-    exact = next(point.recall for point in points if point.kind == FLAT)
-    best = {kind: fastest(points, kind, WITHIN * exact) for kind in (FLAT, HNSW, IVF_FLAT, IVF_PQ)}
+def best_of_peers(points: list[ServedPoint]) -> dict[str, ServedPoint]:
+    """The setting of every peer that the test users meet, chosen from validation points by the rule at the top of this file."""
+    exact = next(point.recall for point in points if point.name == FLAT)
+    best = {name: fastest(points, name, WITHIN * exact) for name in VECTORS}
     best[SPARCODE] = fastest(points, SPARCODE, exact, errors=1.0)
-    best[CSR] = next(point for point in points if (point.kind, point.setting) == (CSR, best[SPARCODE].setting))
+    best[CSR] = next(point for point in points if (point.name, point.setting) == (CSR, best[SPARCODE].setting))
     return best
 
 
 def table(points: list[ServedPoint]) -> list[str]:
     """Markdown rows."""
     lines = [
-        f"| retriever | setting | Recall@{K} | error | p50 (ms) | p95 | p99 | encoding p50 | retrieval p50 | MB | queries per s, batch |",
+        f"| retriever | setting | Recall@{DEFAULT_K} | error | p50 (ms) | p95 | p99 | encoding p50 | retrieval p50 | MB | "
+        "queries per s, batch |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for point in points:
         encoding = "-" if np.isnan(point.encode_ms) else f"{point.encode_ms:.3f}"
         lines.append(
-            f"| {point.kind} | {point.setting} | {point.recall:.4f} | {point.recall_error:.4f} | "
+            f"| {point.name} | {point.setting} | {point.recall:.4f} | {point.recall_error:.4f} | "
             f"{point.p50_ms:.3f} | {point.p95_ms:.3f} | {point.p99_ms:.3f} | "
             f"{encoding} | {point.retrieve_ms:.3f} | {point.size_bytes / 1e6:.2f} | {point.queries_per_second:,.0f} |"
         )
@@ -114,23 +168,22 @@ def ratios(best: dict[str, ServedPoint]) -> dict[str, float]:
 
 
 def main(
-    data: Annotated[Path | None, typer.Option(help="MovieLens archive or table; without it the built-in data.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the split, the trainings and the order of timed queries.")] = 0,
+    data: Data = None,
+    seed: Seed = 0,
     threads: Annotated[list[int] | None, typer.Option(min=1, help="May be repeated; by default 1. The ratios are the first one's.")] = None,
     encoder: Annotated[str, typer.Option(help="mean, gru or sasrec.")] = "mean",
-    settings_file: Annotated[
-        Path | None, typer.Option("--settings", help="Settings per encoder, as in benchmarks/settings: of all models, and of two-tower.")
-    ] = None,
+    settings_file: Settings = None,
     nearest: Annotated[
         list[int] | None, typer.Option(min=1, help="Nearest codes per token; may be repeated, by default 1, 2, 4, 8.")
     ] = None,
-    keep: Annotated[Path | None, typer.Option(help="Folder for trained models; what it holds is not trained again.")] = None,
+    keep: Keep = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the plots and all points as JSON.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that each query is timed; three times as often on test users.")] = 3,
+    rounds: Rounds = 3,
     timed: Annotated[int, typer.Option(min=1, help="Validation queries timed of each setting.")] = 200,
-    quick: Annotated[bool, typer.Option("--quick", help="A small built-in data set and few settings: under 50 s.")] = False,
+    quick: Quick = False,
 ) -> None:
     """Train or load, measure, print tables and ratios, draw."""
+    keep_freed_memory()
     source = generate(QUICK) if quick else load(data)
     tuned = {} if settings_file is None else json.loads(settings_file.read_text()).get(encoder, {})
     of_all, of_two_tower = (tuned.get(models, {}) for models in ("all", "two_tower"))
@@ -139,48 +192,44 @@ def main(
     two_tower_config = settings(source, encoder, None, seed, of_all, of_two_tower, extra)
     split = split_users(source, config.split)
     chosen = tuple(nearest or ((1, 4) if quick else NEAREST))
-    models = trained_models(
-        split, config, two_tower_config, chosen, None if keep is None else lambda name: keep / f"{source.content_hash()}-{name}.safetensors"
-    )
+    models = trained_models(source, split, config, two_tower_config, chosen, keep)
     headline: dict[str, float] | None = None
     for n_threads in threads or [1]:
         torch.set_num_threads(n_threads)
         faiss.omp_set_num_threads(n_threads)
-        found = peers(models, split, config, QUICK_SWEEP if quick else FULL_SWEEP, n_threads)
+        found = peers(models, split, config, (QUICK_SWEEP if quick else FULL_SWEEP)._replace(n_threads=n_threads))
         print(f"{source!r}, {machine_facts()}; encoder {encoder}, seed {seed}")
         print(f"{len(split.validation.users)} validation users, {len(split.test.users)} test users\n")
         points, best = chosen_and_tested(found, split, timed, rounds, seed)
         headline = headline or ratios(best)
         if out is not None:
             _write(points, source, config, out / f"threads-{n_threads}")
-    print(json.dumps(headline))
+    print_figures(headline)
 
 
 def chosen_and_tested(
-    found: list[Peer], split: Split, timed: int, rounds: int, seed: int
+    found: list[PeerAtSetting], split: Split, timed: int, rounds: int, seed: int
 ) -> tuple[list[ServedPoint], dict[str, ServedPoint]]:
     """All settings on validation users, printed as far as nothing of their kind beats them; then the chosen of each kind on test users."""
     points = measure(found, split.validation, timed, rounds, seed)
-    fronts = [point for kind in KINDS for point in pareto_front((one for one in points if one.kind == kind), latency)]
+    fronts = [point for name in NAMES for point in pareto_front((one for one in points if one.name == name), latency)]
     print("Validation users, all settings that no other of their kind beats:\n\n" + "\n".join(table(fronts)) + "\n")
-    best = best_of_kinds(points)
-    wanted = {(point.kind, point.setting) for point in best.values()}
+    best = best_of_peers(points)
+    wanted = {(point.name, point.setting) for point in best.values()}
     print("Chosen on validation users:\n\n" + "\n".join(table(list(best.values()))) + "\n", flush=True)
-    chosen = [peer for peer in found if (peer.kind, peer.setting) in wanted]
+    chosen = [peer for peer in found if (peer.name, peer.setting) in wanted]
     tested = measure(chosen, split.test, len(split.test.queries), 3 * rounds, seed + 1)
     print("The same on all test users:\n\n" + "\n".join(table(tested)) + "\n")
-    return points, {point.kind: point for point in tested}
+    return points, {point.name: point for point in tested}
 
 
 def _write(points: list[ServedPoint], source: Interactions, config: RunConfig, folder: Path) -> None:
     title = f"{source.name}, {source.n_items:,} items, encoder {config.model.encoder}<br>{machine_facts()}"
-    page, picture = write_pareto(points, title, folder, K)
+    page, picture = write_pareto(points, title, folder, DEFAULT_K)
     (folder / "points.json").write_text(json.dumps([point._asdict() for point in points], indent=1))
     note = "the picture is left out, for there is no Chromium or no Playwright" if picture is None else str(picture)
     print(f"plots: {page}, {note}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    keep_freed_memory()
-    typer.run(main)
+    run_command(main)

@@ -8,8 +8,6 @@ medians, and one line of JSON.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import statistics
 import sys
@@ -18,6 +16,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from benchmarks.command import Rounds, print_figures, run_command
 from scripts.studio_in_browser import BROWSERS, running_studio
 
 PATIENCE_MS: Final = 90_000
@@ -32,11 +31,8 @@ DIAGRAM: Final = """() => {
 PAGES: Final = {"Overview": ("", DIAGRAM), "Index Explorer": ("explorer", DRAWN), "Train": ("train", DRAWN)}
 
 
-def main() -> None:
+def main(rounds: Rounds = 3) -> None:
     """Launch, time, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="launches per page")
-    rounds = parser.parse_args().rounds
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         sys.exit(f"error: no browser on PATH (looked for {', '.join(BROWSERS)})")
@@ -48,15 +44,8 @@ def main() -> None:
             cold, warm = zip(*(waits(browser, path, drawn) for _ in range(rounds)), strict=True)
             medians[name] = (statistics.median(cold), statistics.median(warm))
             print(f"| {name} | {medians[name][0]:.2f} | {medians[name][1]:.2f} |", flush=True)
-    print(
-        json.dumps(
-            {
-                f"{name} {kind} (s)": round(value, 2)
-                for name, pair in medians.items()
-                for kind, value in zip(("cold", "warm"), pair, strict=True)
-            }
-        )
-    )
+    kinds = ("cold", "warm")
+    print_figures({f"{name} {kind} (s)": value for name, pair in medians.items() for kind, value in zip(kinds, pair, strict=True)}, 2)
 
 
 def waits(browser: Browser, path: str, drawn: str) -> tuple[float, float]:
@@ -91,4 +80,4 @@ def first_chart(context: BrowserContext, url: str, drawn: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -4,7 +4,7 @@
 
 The threshold moves over an index of 10 million postings (a trained backbone with two codebooks, every code that training queries use), each
 time with Recall@50 of 1,000 test queries, which are encoded already. Loading is measured on a grown catalogue (see
-`benchmarks/grown_catalogue.py`) with 100 million postings, in a process of its own: from the call to the first result, files in the cache,
+`benchmarks/trained_models.py`) with 100 million postings, in a process of its own: from the call to the first result, files in the cache,
 memory-mapped, every posting checked; imports and compiled code are there before. In between, Recall@50
 of quantized postings is held against that of float32 on all test users. The last line holds the median move, that ratio, the slower first
 answer of the two layouts, and the bytes of a posting in 16-bit blocks.
@@ -12,7 +12,6 @@ answer of the two layouts, and the bytes of a posting in 16-bit blocks.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -23,10 +22,11 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks.grown_catalogue import grown
+from benchmarks.command import Data, Keep, Quick, Seed, print_figures, run_command
 from benchmarks.quality import QUICK, settings
-from benchmarks.trained_models import trained_models
+from benchmarks.trained_models import grown, trained_models
 from sparcode.commands.process import keep_freed_memory
+from sparcode.config import DEFAULT_K
 from sparcode.data.interactions import Histories
 from sparcode.data.loading import load
 from sparcode.data.split import split_users
@@ -42,8 +42,6 @@ from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import preview
-
-K = 50
 
 
 class Catalogue:
@@ -79,7 +77,7 @@ def moves(model: SparCodeModel, in_use: np.ndarray, test: tuple[Histories, Histo
         threshold = threshold_for_postings(index, int(share * len(index.item_ids)))
         started = time.perf_counter()
         at = retriever.with_threshold(threshold)
-        recall = float(np.mean(recall_at_k(at.retrieve_codes(codes, weights, queries, K).item_ids, targets, K)))
+        recall = float(np.mean(recall_at_k(at.retrieve_codes(codes, weights, queries, DEFAULT_K).item_ids, targets, DEFAULT_K)))
         kept = index.kept_postings(threshold)
         taken.append((time.perf_counter() - started) * 1e3)
         print(f"| {kept:,} | {threshold:.4g} | {recall:.4f} | {taken[-1]:.0f} |", flush=True)
@@ -93,7 +91,7 @@ def recall_by_layout(model: SparCodeModel, in_use: np.ndarray, test: tuple[Histo
     print("\n| postings | Recall@50 | bytes per posting |\n|---|---|---|")
     for kind in ("float32", "blocked", "quantized"):
         retriever = SparseRetriever(model, as_served(lists, Cut(lists.floor), kind), lists.floor)
-        recalls[kind] = float(np.mean(recall_at_k(retriever.retrieve(test[0], K).item_ids, test[1], K)))
+        recalls[kind] = float(np.mean(recall_at_k(retriever.retrieve(test[0], DEFAULT_K).item_ids, test[1], DEFAULT_K)))
         size = sum(retriever.size_bytes().values()) / len(lists.item_ids)
         print(f"| {kind} | {recalls[kind]:.5f} | {size:.2f} |", flush=True)
     return recalls["quantized"] / recalls["float32"]
@@ -106,7 +104,7 @@ def first_answer(folder: Path) -> float:
     started = time.perf_counter()
     index = load_index(folder / "index", mmap=True)
     retriever = SparseRetriever(Catalogue(index.n_items), index, index.floor)
-    found = retriever.retrieve_codes(codes, np.ones(codes.shape, dtype=np.float32), None, K)
+    found = retriever.retrieve_codes(codes, np.ones(codes.shape, dtype=np.float32), None, DEFAULT_K)
     seconds = time.perf_counter() - started
     if found.item_ids[0, 0] < 0:
         raise ValueError("the first query found nothing")
@@ -134,12 +132,12 @@ def loading(model: SparCodeModel, codes: np.ndarray, n_postings: int) -> dict[st
 
 
 def main(
-    data: Annotated[Path | None, typer.Option(help="Data set; without it the built-in one.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of split, training and catalogues.")] = 0,
+    data: Data = None,
+    seed: Seed = 0,
     n_nearest: Annotated[int, typer.Option(min=1, max=64, help="Lists per token.")] = 1,
-    keep: Annotated[Path | None, typer.Option(help="Folder of finished trainings.")] = None,
+    keep: Keep = None,
     folder: Annotated[Path | None, typer.Option("--open", help="Only open what an earlier step wrote here.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A small run on made-up data.")] = False,
+    quick: Quick = False,
 ) -> None:
     """Print both measurements, and one line of JSON at the end."""
     if folder is not None:
@@ -150,8 +148,7 @@ def main(
     overrides = {"quantizer": {"n_nearest": n_nearest}, "training": {"epochs": 8, "joint_epochs": 4} if quick else {}}
     config = settings(interactions, "mean", None, seed, overrides)
     split = split_users(interactions, config.split)
-    kept = None if keep is None else lambda name: keep / f"{interactions.content_hash()}-{name}.safetensors"
-    models = trained_models(split, config, config, (n_nearest,), kept)
+    models = trained_models(interactions, split, config, config, (n_nearest,), keep)
     model = models.sparcode[n_nearest]
     print(machine_facts())
     n_test = len(split.test.queries)
@@ -169,8 +166,8 @@ def main(
         "first_answer_s": round(max(seconds for seconds, _ in loaded.values()), 3),
         "bytes_per_posting": round(loaded["blocks, 16 bits"][1], 3),
     }
-    print(json.dumps(result))
+    print_figures(result, 5)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

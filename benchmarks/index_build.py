@@ -17,7 +17,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -25,6 +24,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
+from benchmarks.command import Quick, Seed, peak_memory_kib, print_figures, run_command
 from sparcode.config import IndexConfig, ModelConfig, QuantizerConfig
 from sparcode.index import build_kernels
 from sparcode.index.coded_model import CodedModel
@@ -114,10 +114,10 @@ def main(
     items: Annotated[int, typer.Option(min=2)] = 100_000,
     codes: Annotated[int, typer.Option(min=4)] = 256,
     density: Annotated[float, typer.Option(min=1e-6, max=1, help="Share of scores the index keeps.")] = 0.05,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Seed = 0,
     threads: Annotated[int, typer.Option(min=0, help="Threads of both sides; 0 takes one per processor.")] = 0,
     repeats: Annotated[int, typer.Option(min=1)] = 3,
-    quick: Annotated[bool, typer.Option("--quick", help="60,000 items, 128 codes: under 50 s.")] = False,
+    quick: Quick = False,
     memory_of_build: Annotated[bool, typer.Option(help="Build once and print the peak memory.", hidden=True)] = False,
 ) -> None:
     """Measure, print the table and the ratios."""
@@ -149,7 +149,7 @@ def main(
         "build_over_pairwise": median["build_index"] / median["concatenated pairs"],
         "peak_over_index_plus_block": peak / (index_bytes + block_bytes),
     }
-    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+    print_figures(figures, 3)
 
 
 def _alternate(
@@ -179,16 +179,8 @@ def _print_peak(model: SparCodeModel, codes: np.ndarray, floor: float, threads: 
     # Threads and libraries are started by a build of few items, which leaves no memory behind that the build could use unseen.
     build(random_model(20_000, 0), codes[:8], floor, threads)
     ctypes.CDLL(None).malloc_trim(0)
-    # Forget the peak of everything before (Linux), so that only the build counts.
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _memory_kib("VmRSS")
-    index = build(model, codes, floor, threads)[1]
-    print(json.dumps({"kib": _memory_kib("VmHWM") - before, "postings": len(index.scores)}))
-
-
-def _memory_kib(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+    peak, (_, index) = peak_memory_kib(lambda: build(model, codes, floor, threads))
+    print_figures({"kib": peak, "postings": len(index.scores)})
 
 
 def _peak(items: int, codes: int, density: float, seed: int, threads: int) -> int:
@@ -201,4 +193,4 @@ def _peak(items: int, codes: int, density: float, seed: int, threads: int) -> in
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -9,18 +9,17 @@ users. Prints a table; the last line holds the slowest of each kind in seconds.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
-import typer
 
 from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
 from app.measured.setting_jobs import LEAST_TUNING_SECONDS, LIVE_SECONDS
 from app.models.tuned import fine_tune_within
 from app.session.loaders import run_config
+from benchmarks.command import Quick, Threads, print_figures, run_command
 from sparcode.config import RunConfig
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
@@ -49,8 +48,8 @@ class _Shown(Exception):
 
 
 def main(
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the network computations.")] = 2,
-    quick: Annotated[bool, typer.Option("--quick", help="One setting, its training from scratch cut short: under 50 s.")] = False,
+    threads: Threads = 2,
+    quick: Quick = False,
 ) -> None:
     """Measure, print the table and the slowest waits."""
     torch.set_num_threads(threads)
@@ -70,8 +69,8 @@ def main(
         waits = Waits(backbone_seconds + passed, *live_waits(backbone, split, chosen), processor + worked)
         rows.append(waits)
         print(f"| {n_codebooks} | {codebook_size} | {' | '.join(f'{seconds:.2f} s' for seconds in waits)} |", flush=True)
-    slowest = {name: round(max(values), 2) for name, values in zip(Waits._fields, zip(*rows, strict=True), strict=True)}
-    print("\n" + json.dumps(slowest))
+    slowest = {name: max(values) for name, values in zip(Waits._fields, zip(*rows, strict=True), strict=True)}
+    print_figures(slowest, 2)
 
 
 def changed(config: RunConfig, n_codebooks: int, codebook_size: int, joint_epochs: int) -> RunConfig:
@@ -122,4 +121,4 @@ def show(model: SparCodeModel, split: Split, config: RunConfig, records: list[Ep
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -1,38 +1,102 @@
-"""Recall against latency and against bytes: one HTML file that needs no network, and a picture of it."""
+"""Retrievers as points between accuracy and cost, and their plot: one HTML file that needs no network, and a picture of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.theme import series_style
-from benchmarks.served_point import ServedPoint, latency, size
+from app.theme import model_place, series_style
 from sparcode.comparison.pareto import pareto_front
+from sparcode.comparison.peers import POPULARITY, REGRESSION
+from sparcode.config import DEFAULT_K
 
+CSR, DIRECT = "SparCode (scipy CSR)", "SparCode (direct)"
+# Of the benchmark alone: in the looks of two models that it does not measure.
+OTHER_LOOKS = {CSR: model_place(REGRESSION), DIRECT: model_place(POPULARITY)}
 WIDTH, HEIGHT = 1500, 720
 FRONT = {"color": "#1B2430", "width": 7}
 FRONT_OPACITY = 0.18
 # Settings that lose more than this share of the best recall are of no use to anyone, and would flatten the rest.
 SHOWN_RECALL = 0.8
 TICKS = [round(factor * 10.0**power, 4) for power in range(-3, 5) for factor in (1, 2, 5)]
-# Okabe and Ito's yellow is too faint for markers on white, so its place goes to the next look.
-LOOKS = (0, 1, 2, 3, 4, 5, 7, 8)
+
+
+class ServedPoint(NamedTuple):
+    """What was measured of a retriever at one setting.
+
+    Attributes
+    ----------
+    name, setting
+        The peer's, and how it was set.
+    recall
+        Mean Recall@50 over the users it was measured on.
+    p50_ms, p95_ms, p99_ms
+        Single queries, encoding included.
+    encode_ms, retrieve_ms
+        Medians of the two parts; NaN for encoding where the two are not apart.
+    size_bytes
+        Arrays that serving holds of items and codes; the query encoder comes on top.
+    queries_per_second
+        All their queries as one batch, encoding included.
+    recall_error
+        Standard error, over those users, of the difference between its recall and that of exact two-tower search; 0 for the latter.
+    """
+
+    name: str
+    setting: str
+    recall: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    encode_ms: float
+    retrieve_ms: float
+    size_bytes: int
+    queries_per_second: float
+    recall_error: float = 0.0
+
+
+def latency(point: ServedPoint) -> float:
+    """Cost of a point: its median latency."""
+    return point.p50_ms
+
+
+def size(point: ServedPoint) -> float:
+    """Cost of a point: its bytes."""
+    return float(point.size_bytes)
+
+
+def fastest(points: Sequence[ServedPoint], name: str, least_recall: float, errors: float = 0.0) -> ServedPoint:
+    """The fastest setting of a peer whose recall, less so many standard errors, is at least so high; else the most accurate one.
+
+    Raises
+    ------
+    ValueError
+        If there is no point of that name.
+    """
+    settings = [point for point in points if point.name == name]
+    if not settings:
+        raise ValueError(f"no point is of {name!r}; got {sorted({point.name for point in points})}")
+    enough = [point for point in settings if point.recall - errors * point.recall_error >= least_recall]
+    return min(enough, key=latency) if enough else max(settings, key=lambda point: point.recall)
+
+
 PANELS: tuple[tuple[str, Callable[[ServedPoint], float]], ...] = (
     ("latency of one query, p50, encoding included (ms)", latency),
     ("bytes of items and codes (MB)", lambda point: size(point) / 1e6),
 )
 
 
-def pareto_figure(points: Sequence[ServedPoint], title: str, k: int = 50) -> go.Figure:
+def pareto_figure(points: Sequence[ServedPoint], title: str, k: int = DEFAULT_K) -> go.Figure:
     """Two panels with a common recall axis: latency and bytes, both logarithmic; the front over all points underneath.
 
     Parameters
     ----------
     points
-        At least one; a kind is a series, in order of first appearance.
+        At least one; a peer is a series, in order of first appearance.
     title
         Data, model and machine.
     k
@@ -46,12 +110,12 @@ def pareto_figure(points: Sequence[ServedPoint], title: str, k: int = 50) -> go.
     if not points:
         raise ValueError("points must hold at least one point")
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
-    kinds = list(dict.fromkeys(point.kind for point in points))
+    names = list(dict.fromkeys(point.name for point in points))
     for column, (axis, cost) in enumerate(PANELS, start=1):
         front = pareto_front(points, cost)
         figure.add_trace(_line(front, cost, "front of all", FRONT, column), row=1, col=column)
-        for place, kind in enumerate(kinds):
-            for trace in _series([point for point in points if point.kind == kind], cost, kind, LOOKS[place % len(LOOKS)], column):
+        for name in names:
+            for trace in _series([point for point in points if point.name == name], cost, name, column):
                 figure.add_trace(trace, row=1, col=column)
         ticks = {"tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]}
         figure.update_xaxes(title_text=axis, type="log", **ticks, row=1, col=column)
@@ -87,9 +151,10 @@ def _line(points: Sequence[ServedPoint], cost: Callable[[ServedPoint], float], n
     )
 
 
-def _series(points: Sequence[ServedPoint], cost: Callable[[ServedPoint], float], kind: str, look: int, column: int) -> list[go.Scatter]:
-    """All settings of a kind as faint markers, and those of them that no other of the kind beats as a line."""
-    style, common = series_style(look, dark=False), {"legendgroup": kind, "name": kind}
+def _series(points: Sequence[ServedPoint], cost: Callable[[ServedPoint], float], name: str, column: int) -> list[go.Scatter]:
+    """All settings of a peer as faint markers, and those of them that no other of it beats as a line."""
+    style = series_style(OTHER_LOOKS[name] if name in OTHER_LOOKS else model_place(name), dark=False)
+    common = {"legendgroup": name, "name": name}
     front = pareto_front(points, cost)
     rest = [point for point in points if point not in front]
     traces = [
@@ -112,12 +177,12 @@ def _series(points: Sequence[ServedPoint], cost: Callable[[ServedPoint], float],
 
 def _hover(point: ServedPoint) -> str:
     return (
-        f"<b>{point.kind}</b><br>{point.setting}<br>Recall {point.recall:.4f}<br>p50 {point.p50_ms:.3f} ms, p95 {point.p95_ms:.3f} ms<br>"
+        f"<b>{point.name}</b><br>{point.setting}<br>Recall {point.recall:.4f}<br>p50 {point.p50_ms:.3f} ms, p95 {point.p95_ms:.3f} ms<br>"
         f"{point.size_bytes / 1e6:.2f} MB<br>{point.queries_per_second:,.0f} queries per second in a batch"
     )
 
 
-def write_pareto(points: Sequence[ServedPoint], title: str, folder: Path, k: int = 50) -> tuple[Path, Path | None]:
+def write_pareto(points: Sequence[ServedPoint], title: str, folder: Path, k: int = DEFAULT_K) -> tuple[Path, Path | None]:
     """Write ``pareto.html`` and, where there is a Chromium to open it with, ``pareto.png``.
 
     Parameters

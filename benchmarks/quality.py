@@ -1,4 +1,4 @@
-"""SparCode through its index beside two-tower, all-to-all, EASE and popularity: one data set, several encoders, interactions and seeds.
+"""SparCode through its index beside all its peers: one data set, several encoders, interactions and seeds.
 
     python -m benchmarks.quality --data ml-1m.zip --seeds 5 --encoder mean --encoder gru --encoder sasrec
 
@@ -10,7 +10,6 @@ last line holds ratios of mean Recall@50, SparCode's over its peer's: the lowest
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable
@@ -20,15 +19,16 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from benchmarks.command import Data, Quick, Seeds, Settings, print_figures, run_command
 from sparcode.commands.process import keep_freed_memory
-from sparcode.comparison.training import ALL_TO_ALL, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER, compare, machine_facts
-from sparcode.config import RunConfig, SyntheticConfig
+from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, MODELS, SPARCODE, TWO_TOWER
+from sparcode.comparison.run import compare
+from sparcode.config import DEFAULT_K, RunConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.synthetic import generate
+from sparcode.runs.machine import machine_facts
 
-K = 50
-MODELS = (SPARCODE, TWO_TOWER, ALL_TO_ALL, EASE_NAME, POPULARITY)
 ENCODERS, INTERACTIONS = ("mean", "gru", "sasrec"), ("dot", "mlp", "cross", "attention")
 QUICK = SyntheticConfig(n_users=600, n_items=300)
 # One codebook of 512 codewords; sequence encoders are narrower, for their steps cost more.
@@ -54,7 +54,7 @@ def settings(data: Interactions, encoder: str, interaction: str | None, seed: in
 def measure(data: Interactions, config: RunConfig, two_tower_config: RunConfig) -> dict:
     """Train and measure all models once."""
     started = time.perf_counter()
-    comparison = compare(data, config, K, two_tower_config=two_tower_config)
+    comparison = compare(data, config, two_tower_config=two_tower_config)
     return {
         "recall": {row.name: row.recall for row in comparison.rows},
         "ndcg": {row.name: row.ndcg for row in comparison.rows},
@@ -71,7 +71,7 @@ def table(results: list[dict]) -> list[str]:
         "|---|---|---|---|---|---|---|---|",
     ]
     for part, found in parts(results).items():
-        for model in (model for model in MODELS if model in found[0]["recall"]):
+        for model in (peer.name for peer in MODELS if peer.name in found[0]["recall"]):
             recall, ndcg = (np.array([result[metric][model] for result in found]) for metric in ("recall", "ndcg"))
             won = sum(result["recall"][model] > result["recall"][TWO_TOWER] for result in found)
             lines.append(
@@ -97,19 +97,18 @@ def ratio(results: list[dict], model: str, peer: str) -> float:
 
 
 def main(
-    data: Annotated[Path | None, typer.Option(help="MovieLens archive or table; without it the built-in data.")] = None,
-    seeds: Annotated[int, typer.Option(min=1)] = 5,
+    data: Data = None,
+    seeds: Seeds = 5,
     first_seed: Annotated[int, typer.Option(min=0)] = 0,
     encoder: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(ENCODERS)}; may be repeated.")] = None,
     interaction: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(INTERACTIONS)}; may be repeated.")] = None,
-    settings_file: Annotated[
-        Path | None, typer.Option("--settings", help="Settings per encoder, as in benchmarks/settings: of all models, and of two-tower.")
-    ] = None,
+    settings_file: Settings = None,
     overrides: Annotated[str, typer.Option("--set", help='Settings as JSON, for instance {"training": {"epochs": 30}}.')] = "{}",
     keep: Annotated[Path | None, typer.Option(help="File that every result is added to; what it holds is not measured again.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A small built-in data set, two encoders and one seed: under 50 s.")] = False,
+    quick: Quick = False,
 ) -> None:
     """Measure, print the table and the ratios."""
+    keep_freed_memory()
     chosen = json.loads(overrides)
     tuned = {} if settings_file is None else json.loads(settings_file.read_text())
     encoders, interactions = encoder or list(tuned) or list(ENCODERS), interaction or [None]
@@ -138,15 +137,15 @@ def main(
                 if keep is not None:
                     with keep.open("a") as lines:
                         lines.write(json.dumps(result) + "\n")
-    print(f"{source!r}, {machine_facts()}; k = {K}, seeds {sorted({result['seed'] for result in results})}; settings {json.dumps(chosen)}")
+    ran = sorted({result["seed"] for result in results})
+    print(f"{source!r}, {machine_facts()}; k = {DEFAULT_K}, seeds {ran}; settings {json.dumps(chosen)}")
     print(f"scores kept: {np.mean([result['density'] for result in results]):.1%}\n")
     print("\n".join(table(results)) + "\n")
     peers = {"recall_vs_two_tower": TWO_TOWER, "recall_vs_all_to_all": ALL_TO_ALL, "recall_vs_ease": EASE_NAME}
+    peers["recall_vs_cooccurrence"] = COOCCURRENCE
     lowest = {name: min(ratio(found, SPARCODE, peer) for found in parts(results).values()) for name, peer in peers.items()}
-    print(json.dumps({name: None if np.isnan(value) else round(value, 4) for name, value in lowest.items()}))
+    print_figures(lowest)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    keep_freed_memory()
-    typer.run(main)
+    run_command(main)

@@ -11,18 +11,16 @@ no training query uses. The last line holds each variant's mean recall over that
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 import typer
 
-from sparcode.comparison.training import machine_facts
-from sparcode.config import RunConfig, SyntheticConfig
+from benchmarks.command import Data, Quick, Seeds, Threads, print_figures, run_command
+from sparcode.config import DEFAULT_K, RunConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
@@ -31,10 +29,10 @@ from sparcode.metrics.codes import dead_share, perplexity
 from sparcode.metrics.evaluation import accuracy
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.sparse import SparseRetriever
+from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import build_run_index, fine_tune, preview, train_backbone
 from sparcode.training.trainer import validation_recall
 
-K = 50
 QUICK = SyntheticConfig(n_users=400, n_items=200)
 QUICK_TRAINING = {"epochs": 8, "joint_epochs": 3}
 DEFAULT, NEAREST_STORED = "all remedies", "no lists for unseen codes"
@@ -96,7 +94,7 @@ def recall_of(model: SparCodeModel, split: Split, config: RunConfig) -> float:
     if config.index.unseen == "compute":
         return validation_recall(model, split.validation)
     index = build_run_index(model, split.train, config.index)
-    return accuracy(SparseRetriever(model, index, model.threshold, "nearest", n_threads=1), split.validation, K)[0]
+    return accuracy(SparseRetriever(model, index, model.threshold, "nearest", n_threads=1), split.validation, DEFAULT_K)[0]
 
 
 def measure(model: SparCodeModel, start: float, split: Split, config: RunConfig) -> Figures:
@@ -160,11 +158,11 @@ def ratio(results: dict[str, np.ndarray], name: str) -> float:
 
 
 def main(
-    data: Annotated[Path | None, typer.Option(help="MovieLens archive or table; without it the built-in data.")] = None,
-    seeds: Annotated[int, typer.Option(min=1)] = 3,
+    data: Data = None,
+    seeds: Seeds = 3,
     negatives: Annotated[bool, typer.Option("--negatives", help="Also train on sampled negatives, backbone included.")] = False,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
-    quick: Annotated[bool, typer.Option("--quick", help="Few epochs, one seed, a small data set unless --data.")] = False,
+    threads: Threads = 1,
+    quick: Quick = False,
 ) -> None:
     """Measure, print the table and the ratios."""
     torch.set_num_threads(threads)
@@ -175,10 +173,9 @@ def main(
     results = {name: np.array([figures[name] for figures in found]) for name in variants}
     quantizer = settings(source, 0, {}, training).quantizer
     print(f"{source!r}, {machine_facts()}; M = {quantizer.n_codebooks}, K = {quantizer.codebook_size}, seeds 0 to {seeds - 1}\n")
-    print("\n".join(table(results)) + "\n")
-    print(json.dumps({"recall_over_default": {name: round(ratio(results, name), 4) for name in results}}))
+    print("\n".join(table(results)))
+    print_figures({"recall_over_default": {name: ratio(results, name) for name in results}})
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    typer.run(main)
+    run_command(main)

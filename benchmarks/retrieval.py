@@ -3,7 +3,7 @@
     python -m benchmarks.retrieval --data ml-1m.zip
 
 Trains both models on the data (the built-in one if none is given) and grows their catalogues to the sizes asked for, see
-`benchmarks/grown_catalogue.py`: scores are a trained model's, queries are those of test users. Encoding plays no part, nothing is
+`benchmarks/trained_models.py`: scores are a trained model's, queries are those of test users. Encoding plays no part, nothing is
 seen before, the best 100 are asked for. Latency is that of single queries on one thread, all ways in turn, a query's time being its median
 over rounds. The floor adds the same postings into an accumulator and clears it, without a top k. HNSW, IVF-Flat and IVF-PQ are
 measured at the fastest of their settings that finds 95% of the exact best; so is IVF-PQ with its finds ranked again by whole vectors.
@@ -20,23 +20,17 @@ whose recall on the catalogue as it is is at least two-tower's; it is left out w
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from benchmarks.grown_catalogue import grown
+from benchmarks.command import Data, Keep, Quick, Rounds, Seed, print_figures, run_command
 from benchmarks.quality import QUICK, settings
 from benchmarks.retrieval_cases import (
     BLOCKED,
-    FLAT,
     FLOOR,
-    HNSW,
-    IVF_FLAT,
-    IVF_PQ,
     IVF_PQ_RANKED,
     KERNEL,
     LISTS,
@@ -50,9 +44,10 @@ from benchmarks.retrieval_cases import (
     timed_build,
     uncut_best,
 )
-from benchmarks.trained_models import TrainedModels, trained_models
+from benchmarks.trained_models import TrainedModels, grown, trained_models
 from sparcode.commands.process import keep_freed_memory
-from sparcode.config import RunConfig
+from sparcode.comparison.peers import FLAT, HNSW, IVF_FLAT, IVF_PQ
+from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
@@ -70,7 +65,6 @@ SWEEP_ITEMS, SWEEP_LENGTH = 100_000, 2_000
 SWEEP_CODEBOOKS = ((1, 128), (2, 64), (4, 16))
 SWEEP_DENSITIES = (0.005, 0.02, 0.1)
 HNSW_LIMIT = 2_000_000
-TARGETS_K = 50
 
 
 def queries_of(model: SparCodeModel, split: Split, n_tokens: int | None = None) -> Codes:
@@ -145,15 +139,15 @@ def real_recalls(model: SparCodeModel, split: Split, densities: dict[int, float]
     cuts |= {length: threshold_for_length(index, queries.codes, density * model.n_items) for length, density in densities.items()}
     found = {}
     for length, threshold in cuts.items():
-        items = SparseRetriever(model, index, threshold).retrieve_codes(*queries, split.test.queries, TARGETS_K).item_ids
-        found[length] = float(np.mean(recall_at_k(items, split.test.targets, TARGETS_K)))
+        items = SparseRetriever(model, index, threshold).retrieve_codes(*queries, split.test.queries, DEFAULT_K).item_ids
+        found[length] = float(np.mean(recall_at_k(items, split.test.targets, DEFAULT_K)))
     return found
 
 
 def exact_recall(model: TwoTowerModel, split: Split) -> float:
     """Two-tower's Recall@50 on the catalogue as it is, every inner product computed."""
-    found = FaissRetriever(model, "flat").retrieve(split.test.queries, TARGETS_K).item_ids
-    return float(np.mean(recall_at_k(found, split.test.targets, TARGETS_K)))
+    found = FaissRetriever(model, "flat").retrieve(split.test.queries, DEFAULT_K).item_ids
+    return float(np.mean(recall_at_k(found, split.test.targets, DEFAULT_K)))
 
 
 def recall_table(recalls: dict[int, dict[int | None, float]], exact: float, densities: dict[int, float]) -> list[str]:
@@ -182,39 +176,39 @@ def ratios(lists: list[Served], vectors: list[Served], bytes_per_posting: float)
     """The last line; HNSW is left out where it was not built."""
     p50 = {row.name: row.p50_us for row in [*lists, *vectors]}
     mine = fastest_us(lists)
-    found = {f"speedup_vs_{kind.lower()}": round(p50[kind] / mine, 2) for kind in (HNSW, FLAT) if kind in p50}
+    found = {f"speedup_vs_{name}": round(p50[kind] / mine, 2) for name, kind in (("hnsw", HNSW), ("flat", FLAT)) if kind in p50}
     return found | {"over_floor": round(p50[KERNEL] / p50[FLOOR], 3), "bytes_per_posting": round(bytes_per_posting, 3)}
 
 
 def main(
-    data: Annotated[Path | None, typer.Option(help="Data set; without it the built-in one.")] = None,
+    data: Data = None,
     items: Annotated[list[int] | None, typer.Option(help="Sizes of catalogues; may be given several times.")] = None,
     n_nearest: Annotated[
         list[int] | None, typer.Option(min=1, max=64, help="Lists per token; may be given several times, by default 1 and 4.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of split, training and catalogues.")] = 0,
-    rounds: Annotated[int, typer.Option(min=1, help="Times each query is timed.")] = 3,
+    seed: Seed = 0,
+    rounds: Rounds = 3,
     swept: Annotated[bool, typer.Option("--sweep/--no-sweep", help="Also sweep T, M, K and density.")] = True,
-    keep: Annotated[Path | None, typer.Option(help="Folder of finished trainings.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A small run on made-up data.")] = False,
+    keep: Keep = None,
+    quick: Quick = False,
 ) -> None:
     """Print tables, and ratios as one line of JSON at the end."""
     keep_freed_memory()
+    print("training and building take minutes", file=sys.stderr)
     interactions = load(data) if data is not None else generate(QUICK) if quick else generate()
     sizes = sorted(items or ([10_000] if quick else [10_000, 100_000, 1_000_000]))
     nearest = tuple(dict.fromkeys(n_nearest or [1, 4]))
     overrides = {"quantizer": {"n_nearest": nearest[0]}, "training": {"epochs": 8, "joint_epochs": 4} if quick else {}}
     config = settings(interactions, "mean", None, seed, overrides)
     split = split_users(interactions, config.split)
-    kept = None if keep is None else lambda name: keep / f"{interactions.content_hash()}-{name}.safetensors"
-    models = trained_models(split, config, config, nearest, kept)
+    models = trained_models(interactions, split, config, config, nearest, keep)
     print(f"{machine_facts()}; {interactions.name}, {len(split.test.queries)} queries", flush=True)
     for n_items in sizes:
         last = measure_size(models, split, n_items, rounds)
     if swept:
         n_items, length = (10_000, 400) if quick else (SWEEP_ITEMS, SWEEP_LENGTH)
         sweep(split, models.backbone, config, models.sparcode[nearest[0]], n_items, length, rounds)
-    print(json.dumps(last))
+    print_figures(last)
 
 
 def measure_size(models: TrainedModels, split: Split, n_items: int, rounds: int) -> dict[str, float]:
@@ -228,7 +222,7 @@ def measure_size(models: TrainedModels, split: Split, n_items: int, rounds: int)
         found[nearest] = measure_index(title, grown(model, n_items, seed=1), queries, lengths, rounds)
         recalls[nearest] = real_recalls(model, split, densities)
     exact = exact_recall(models.two_tower, split)
-    print(f"\nRecall@{TARGETS_K} of the targets, {models.two_tower.n_items:,} items, lists as dense as those of {n_items:,}\n")
+    print(f"\nRecall@{DEFAULT_K} of the targets, {models.two_tower.n_items:,} items, lists as dense as those of {n_items:,}\n")
     print("\n".join(recall_table(recalls, exact, densities)), flush=True)
     kinds = (HNSW, IVF_FLAT, IVF_PQ, IVF_PQ_RANKED) if n_items <= HNSW_LIMIT else (IVF_PQ, IVF_PQ_RANKED)
     vectors = grown(models.two_tower, n_items, seed=1).item_vectors()
@@ -242,6 +236,4 @@ def measure_size(models: TrainedModels, split: Split, n_items: int, rounds: int)
 
 
 if __name__ == "__main__":
-    if "--help" not in sys.argv:
-        print("training and building take minutes", file=sys.stderr)
-    typer.run(main)
+    run_command(main)

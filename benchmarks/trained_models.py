@@ -1,7 +1,11 @@
-"""Two-tower, the all-to-all backbone and SparCode at several numbers of nearest codes, trained once on one split and kept in a folder."""
+"""Two-tower, the all-to-all backbone and SparCode at several numbers of nearest codes: trained once, kept in a folder, and grown.
+
+A grown model is a trained one over a larger catalogue than there is data for: beside the trained items stand others like them.
+"""
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from collections.abc import Callable
@@ -9,14 +13,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import safetensors.torch
+import torch
 from torch import nn
 
 from sparcode.config import RunConfig
+from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
 from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.interaction import ItemTable
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.pipeline import fine_tune, preview, train_backbone, train_two_tower
+
+SPREAD = 0.5
 
 
 class TrainedModels(NamedTuple):
@@ -38,25 +47,26 @@ class TrainedModels(NamedTuple):
 
 
 def trained_models(
-    split: Split, config: RunConfig, two_tower_config: RunConfig, n_nearest: tuple[int, ...], kept: Callable[[str], Path] | None = None
+    data: Interactions, split: Split, config: RunConfig, two_tower_config: RunConfig, n_nearest: tuple[int, ...], keep: Path | None = None
 ) -> TrainedModels:
     """Train what is not kept yet.
 
     Parameters
     ----------
-    split
-        Training and validation users; no side features are used.
+    data, split
+        The data; training and validation users. No side features are used.
     config, two_tower_config
         Settings of SparCode with its backbone, and of two-tower.
     n_nearest
         Nearest codes per token, one SparCode model each, all from the same backbone.
-    kept
-        Name of a model -> the file it is kept in. None keeps nothing.
+    keep
+        Folder of the models, which are found there by data and settings; None keeps nothing.
     """
-    n_items, dropout = split.train.n_items, config.training.dropout
+    n_items, dropout = data.n_items, config.training.dropout
 
     def ready(name: str, empty: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
-        return _kept_or_trained(name, None if kept is None else kept(name), empty, train).eval()
+        path = None if keep is None else keep / f"{data.content_hash()}-{name}.safetensors"
+        return _kept_or_trained(name, path, empty, train).eval()
 
     two_tower = ready(
         f"two-tower-{two_tower_config.content_hash()}",
@@ -93,3 +103,45 @@ def _kept_or_trained(name: str, path: Path | None, empty: nn.Module, train: Call
         path.parent.mkdir(parents=True, exist_ok=True)
         safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
     return model
+
+
+def grown(model: SparCodeModel | TwoTowerModel, n_items: int, seed: int, spread: float = SPREAD) -> SparCodeModel | TwoTowerModel:
+    """A copy of a model with a larger catalogue: its own items, and as many more as are asked for, drawn from these (smoothed bootstrap).
+
+    A new item is a trained one plus `spread` times the difference of two others over the square root of 2, vector and bias alike: that
+    noise has the covariance of the items. Scores keep their distribution; queries, codes and targets are untouched.
+
+    Parameters
+    ----------
+    model
+        A trained model without side features of items.
+    n_items
+        Size of the new catalogue; fewer than there are keeps the first ones.
+    seed
+        Seed of the draw; equal for models of the same items gives both the same catalogue.
+    spread
+        Standard deviation of the noise over that of the items.
+    """
+    model = copy.deepcopy(model)
+    owners: list[nn.Module] = [model]
+    if isinstance(model, SparCodeModel):
+        owners += [model.backbone, model.backbone.interaction]
+    _grow(owners[-1].items, n_items, seed, spread)
+    for owner in owners:
+        owner.n_items = n_items
+    return model
+
+
+@torch.no_grad()
+def _grow(items: ItemTable, n_items: int, seed: int, spread: float) -> None:
+    if items.features is not None:
+        raise ValueError("items with side features cannot be drawn anew")
+    generator = torch.Generator().manual_seed(seed)
+    n_trained = min(items.bias.numel(), n_items)
+    base, one, other = (torch.randint(items.bias.numel(), (n_items - n_trained,), generator=generator) for _ in range(3))
+
+    def drawn(values: torch.Tensor) -> torch.Tensor:
+        return torch.cat([values[:n_trained], values[base].add_(values[one] - values[other], alpha=spread * 2**-0.5)])
+
+    items.embedding = nn.Embedding.from_pretrained(drawn(items.embedding.weight))
+    items.bias = nn.Parameter(drawn(items.bias))

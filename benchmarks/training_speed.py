@@ -11,7 +11,6 @@ of a fresh process each. The last line holds the ratios, the least favourable wh
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import typer
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.command import Data, Quick, Seeds, peak_memory_kib, print_figures, run_command
 from sparcode.config import ModelConfig, QuantizerConfig, RunConfig, SyntheticConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.loading import load
@@ -116,12 +116,12 @@ class Measured(NamedTuple):
 
 
 def main(
-    data: Annotated[Path | None, typer.Option(help="MovieLens archive or table; without it a small made-up catalogue.")] = None,
+    data: Data = None,
     batch_size: Annotated[list[int] | None, typer.Option(min=8, help="May be repeated; by default 512.")] = None,
     negatives: Annotated[int, typer.Option(min=16)] = 64,
     epochs: Annotated[int, typer.Option(min=1)] = 1,
-    seeds: Annotated[int, typer.Option(min=1)] = 3,
-    quick: Annotated[bool, typer.Option("--quick", help="A smaller catalogue, one seed: under 50 s.")] = False,
+    seeds: Seeds = 3,
+    quick: Quick = False,
     memory_of: Annotated[
         str | None, typer.Option(help="Train one epoch of 'ours' or 'plain' and print the peak memory.", hidden=True)
     ] = None,
@@ -151,7 +151,7 @@ def main(
             row = (size, name, f"{np.median(measured.seconds[name]):.2f}", text, f"{memory[name] / 2**10:.0f} MiB", speedup)
             print(f"| {' | '.join(map(str, row))} |", flush=True)
     speedup, share = (choose(ratios[name] for ratios in found) for name, choose in (("epoch_speedup", min), ("peak_memory_ratio", max)))
-    print("\n" + json.dumps({"epoch_speedup": round(speedup, 3), "peak_memory_ratio": round(share, 3)}))
+    print_figures({"epoch_speedup": speedup, "peak_memory_ratio": share}, 3)
 
 
 def measure(train: Histories, configs: list[RunConfig], epochs: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
@@ -182,16 +182,7 @@ def _final_loss(trainer: Trainer) -> float:
 
 def _print_peak(name: str, train: Histories, config: RunConfig) -> None:
     trainer = TRAINERS[name](start(train, config), train, config.training)
-    # Forget the peak of everything before (Linux), so that only the epoch counts.
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _memory_kib("VmRSS")
-    trainer.train_epoch()
-    print(json.dumps({"kib": _memory_kib("VmHWM") - before}))
-
-
-def _memory_kib(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+    print_figures({"kib": peak_memory_kib(trainer.train_epoch)[0]})
 
 
 def _peak(name: str, data: Path | None, batch_size: int, negatives: int, quick: bool) -> int:
@@ -202,5 +193,4 @@ def _peak(name: str, data: Path | None, batch_size: int, negatives: int, quick: 
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    typer.run(main)
+    run_command(main)

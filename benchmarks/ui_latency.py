@@ -9,8 +9,6 @@ setting is new to the studio. Prints tables; the last line holds the figures as 
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -19,6 +17,7 @@ from typing import Final
 import numpy as np
 from playwright.sync_api import Browser, Page
 
+from benchmarks.command import Data, Quick, print_figures, run_command
 from benchmarks.page_timing import (
     PATIENCE_MS,
     SettingTimes,
@@ -50,15 +49,11 @@ FIRST_CHART: Final = ".sparcode-chart[data-drawn]"
 FIRST_FIGURES: Final = "[data-tile='recall']"
 
 
-def main() -> None:
+def main(data: Data = None, quick: Quick = False) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few moves and one change of K: under 50 s")
-    parser.add_argument("--data", help="a table, MovieLens archive or folder, in place of the built-in data")
-    arguments = parser.parse_args()
-    quick, environment = arguments.quick, {"SPARCODE_DATA": arguments.data} if arguments.data else {}
+    environment = {"SPARCODE_DATA": str(data)} if data else {}
     figures: dict[str, float] = {}
-    print(f"{arguments.data or 'built-in data'}, {machine_facts()}, load of the machine before: {os.getloadavg()[0]:.1f}\n")
+    print(f"{data or 'built-in data'}, {machine_facts()}, load of the machine before: {os.getloadavg()[0]:.1f}\n")
     with open_browser() as browser:
         started = time.perf_counter()
         with running_studio(environment) as address:
@@ -83,7 +78,7 @@ def main() -> None:
             figures |= setting_figures(page, address, QUICK_WALKS if quick else WALKS)
     cold, first, warm = (figures[name] for name in ("first_chart_s", "first_figures_s", "warm_page_s"))
     print(f"\nProcess start to the first chart {cold:.1f} s, to figures {first:.1f} s; a page of the warm studio {warm:.1f} s\n")
-    print(json.dumps({name: round(float(value), 2) for name, value in figures.items()}))
+    print_figures({name: float(value) for name, value in figures.items()}, 2)
 
 
 def settled(page: Page) -> None:
@@ -154,4 +149,4 @@ def warm_page(browser: Browser, address: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

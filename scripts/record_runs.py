@@ -45,7 +45,9 @@ from app.session import loaders
 from app.session.configuration import Configuration
 from app.training.control import TrainingControl
 from app.training.run import EpochPoint, train_from_scratch, train_two_tower_baseline
-from sparcode.config import RunConfig
+from sparcode.comparison.measuring import Measurement
+from sparcode.comparison.training import Models
+from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
@@ -55,7 +57,6 @@ from sparcode.retrieval.exact import ExactRetriever
 from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import preview, train_backbone
 
-K: Final = 50
 # M and K one step of a slider away from the default, which comes first; the others stay to be watched.
 CODEBOOKS: Final = ((2, 64), (2, 256), (1, 128))
 
@@ -84,7 +85,7 @@ class Recorder:
         model, records = train_backbone(self.split, self.config, device="cpu", with_start=True)
         seconds = time.perf_counter() - started
         kept = in_half_precision(model)
-        recall, ndcg, _ = accuracy(ExactRetriever(kept), self.split.test, K)
+        recall, ndcg, _ = accuracy(ExactRetriever(kept), self.split.test, DEFAULT_K)
         said = self._address(self.config, BACKBONE_STAGES)
         entry = BackboneEntry(
             **said,
@@ -94,7 +95,7 @@ class Recorder:
             ndcg=ndcg,
             seconds=seconds,
         )
-        _say("backbone", f"Recall@{K} {recall:.4f}", seconds)
+        _say("backbone", f"Recall@{DEFAULT_K} {recall:.4f}", seconds)
         return model, Backbone(kept, tuple(records), recall, ndcg, seconds), entry
 
     def tuned(self, backbone: AllToAllModel, config: RunConfig) -> tuple[Tuned, TunedEntry]:
@@ -114,7 +115,10 @@ class Recorder:
     def comparison(self, backbone: Backbone, tuned: Tuned) -> ComparisonEntry:
         """SparCode beside its peers."""
         started = time.perf_counter()
-        made = compare(self.split, self.config, backbone, tuned, _handle([]))
+        handle = _handle([])
+        made = compare(
+            self.split, self.config, backbone, tuned, handle, lambda told: Models(self.split, self.config, on_epoch=told).get("two-tower")
+        )
         _say("comparison", f"{len(made.rows)} models", time.perf_counter() - started)
         return ComparisonEntry(
             **self._address(self.config, ALL_STAGES), rows=[_row(row) for row in made.rows], left_out=list(made.left_out)
@@ -133,7 +137,7 @@ class Recorder:
         )
         said = self._address(self.config, ALL_STAGES)
         usage = write_usage([point.usage for point in points if point.usage is not None], self.folder, f"training-{said['address']}")
-        _say("from scratch", f"Recall@{K} {result.recall:.4f}", result.seconds)
+        _say("from scratch", f"Recall@{DEFAULT_K} {result.recall:.4f}", result.seconds)
         without_usage = [{name: value for name, value in plain(point._replace(usage=None)).items() if name != "usage"} for point in points]
         return TrainingEntry(**said, points=without_usage, usage=usage, result=plain(result))
 
@@ -194,8 +198,8 @@ def _handle(records: list[Any]) -> JobHandle:
     return JobHandle(records.append, threading.Event().is_set)
 
 
-def _row(row: Any) -> dict[str, Any]:
-    return {name: value for name, value in plain(row).items() if name != "trained"}
+def _row(row: Measurement) -> dict[str, Any]:
+    return {name: value for name, value in plain(row).items() if name not in ("trained_where", "recall_by_query")}
 
 
 def _say(what: str, figure: str, seconds: float) -> None:

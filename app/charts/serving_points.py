@@ -9,11 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.charts.frame import titled_figure, with_note
-from app.measured.verdict import NAMES
 from app.theme import model_style, text_colour
-from sparcode.comparison.measuring import ServingPoint
+from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.pareto import pareto_front
-from sparcode.comparison.serving_peers import SPARCODE, K
+from sparcode.comparison.peers import SPARCODE
+from sparcode.config import DEFAULT_K
 
 LATENCY_TITLE, BYTES_TITLE = "Recall against latency", "Recall against memory"
 # Settings that lose more than this share of the best recall are of no use to anyone, and would flatten the rest.
@@ -27,16 +27,15 @@ class ServingSeries(NamedTuple):
 
     Attributes
     ----------
-    kind, label
-        What it is, and what the legend says.
+    name
+        The peer's.
     settings
         n texts.
     cost, low, high, recall
         (n,) float64: cost with its noise band (equal to it where there is no noise), in order of rising effort.
     """
 
-    kind: str
-    label: str
+    name: str
     settings: tuple[str, ...]
     cost: np.ndarray
     low: np.ndarray
@@ -52,7 +51,7 @@ class ServingPointsData(NamedTuple):
     title, axis, unit
         Texts; the unit is that of the cost.
     series
-        One per kind.
+        One per peer, in order of first appearance.
     front_cost, front_recall
         (f,) float64, ascending: what no other point beats.
     k
@@ -68,53 +67,32 @@ class ServingPointsData(NamedTuple):
     k: int
 
 
-def latency_data(points: Sequence[ServingPoint]) -> ServingPointsData:
-    """Median latency, with its quartiles between rounds; points without a timed round are left out.
-
-    Parameters
-    ----------
-    points
-        Any number.
-    """
+def latency_data(points: Sequence[Measurement]) -> ServingPointsData:
+    """Median latency, with its quartiles between rounds; points without a timed round are left out."""
     timed = [point for point in points if point.n_rounds]
     return _data(LATENCY_TITLE, "median of one query, encoding included (ms)", "ms", timed, lambda point: point.p50_ms)
 
 
-def bytes_data(points: Sequence[ServingPoint]) -> ServingPointsData:
-    """Megabytes, which are counted and have no noise.
-
-    Parameters
-    ----------
-    points
-        Any number.
-    """
+def bytes_data(points: Sequence[Measurement]) -> ServingPointsData:
+    """Megabytes, which are counted and have no noise."""
     return _data(BYTES_TITLE, "memory of items and codes (MB)", "MB", points, lambda point: (point.size_bytes / 1e6,) * 3)
 
 
 def _data(
-    title: str, axis: str, unit: str, points: Sequence[ServingPoint], cost: Callable[[ServingPoint], tuple[float, float, float]]
+    title: str, axis: str, unit: str, points: Sequence[Measurement], cost: Callable[[Measurement], tuple[float, float, float]]
 ) -> ServingPointsData:
     series = []
-    for kind in NAMES:
-        rows = [point for point in points if point.kind == kind]
-        if rows:
-            columns = np.array([(*cost(point), point.recall) for point in rows], dtype=np.float64).T
-            series.append(ServingSeries(kind, NAMES[kind], tuple(point.setting for point in rows), *columns.copy()))
+    for name in dict.fromkeys(point.name for point in points):
+        rows = [point for point in points if point.name == name]
+        columns = np.array([(*cost(point), point.recall) for point in rows], dtype=np.float64).T
+        series.append(ServingSeries(name, tuple(point.setting for point in rows), *columns.copy()))
     front = pareto_front(points, lambda point: cost(point)[0])
-    costs = np.array([cost(point)[0] for point in front], dtype=np.float64)
-    return ServingPointsData(title, axis, unit, tuple(series), costs, np.array([point.recall for point in front], dtype=np.float64), K)
+    costs, recalls = (np.array(values, dtype=np.float64) for values in ([cost(point)[0] for point in front], [p.recall for p in front]))
+    return ServingPointsData(title, axis, unit, tuple(series), costs, recalls, DEFAULT_K)
 
 
 def serving_points_figure(data: ServingPointsData, dark: bool) -> go.Figure:
-    """Recall over a logarithmic cost: SparCode's thresholds as a thick line, peers as thin ones, the front as a staircase underneath.
-
-    Parameters
-    ----------
-    data : ServingPointsData
-        What to draw; without points the figure says so.
-    dark : bool
-        Whether it stands on the dark background.
-    """
+    """Recall over a logarithmic cost: SparCode's thresholds as a thick line, peers as thin ones, the front as a staircase underneath."""
     figure = titled_figure(data.title, data.axis, f"Recall@{data.k}", dark)
     if not data.series:
         return with_note(figure, "Nothing is measured yet")
@@ -136,15 +114,15 @@ def out_of_view(data: ServingPointsData) -> int:
 
 
 def _trace(series: ServingSeries, unit: str, dark: bool) -> dict[str, Any]:
-    style = model_style(series.kind, dark)
-    main = series.kind == SPARCODE
+    style = model_style(series.name, dark)
+    main = series.name == SPARCODE
     noise = None
     if (series.high > series.low).any():
         noise = {"array": series.high - series.cost, "arrayminus": series.cost - series.low, "thickness": 1.5, "width": 4}
     return {
         "x": series.cost,
         "y": series.recall,
-        "name": series.label,
+        "name": series.name,
         "mode": "lines+markers",
         "line": {**style["line"], "width": 3.5 if main else 1.5},
         "marker": {**style["marker"], "size": 11 if main else 9},

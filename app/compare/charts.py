@@ -8,21 +8,13 @@ import streamlit as st
 
 from app.charts.serving_points import bytes_data, latency_data, out_of_view, serving_points_figure
 from app.components.live_chart import live_chart
-from sparcode.comparison.measuring import ServingPoint
+from sparcode.comparison.measuring import Measurement
 
 HEIGHT = 480
 
 
-def serving_charts(points: Sequence[ServingPoint], takeaway: str) -> None:
-    """Recall against latency, and against memory.
-
-    Parameters
-    ----------
-    points
-        Measured so far.
-    takeaway
-        What the charts say, for people who do not see them.
-    """
+def serving_charts(points: Sequence[Measurement], takeaway: str) -> None:
+    """Recall against latency, and against memory; `takeaway` is what they say, for people who do not see them."""
     charts = (("chart-serving-latency", latency_data(points)), ("chart-serving-bytes", bytes_data(points)))
     with st.grid(2, min_column_width=480):
         for key, data in charts:

@@ -102,8 +102,9 @@ def _start(job: JobSnapshot | None, result: ServingResult | None, stage: Measure
         st.info(f"{status_text(job)} Nothing of it is kept" + ("; below is the one before." if result else "."))
     if result is None:
         st.markdown(
-            "SparCode's index at eight thresholds, two-tower exactly and through HNSW, IVF-Flat and IVF-PQ at several settings, and the "
-            "all-to-all model that scores every item: the same test users, one query at a time, encoding included, in "
+            "SparCode's index at eight thresholds, two-tower exactly and through HNSW, IVF-Flat and IVF-PQ at several settings, the "
+            "all-to-all model that scores every item, EASE and item co-occurrence: the same test users, one query at a time, encoding "
+            "included, in "
             f"{PLAN.rounds} rounds in which all take turns. Two-tower is trained the first time. It takes about half a minute."
         )
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -154,8 +155,8 @@ def _finished(result: ServingResult, stage: MeasuredIndex | None, measuring: boo
         if read.at_most:
             st.markdown(f"**{read.at_most}**")
         st.markdown("\n".join(f"- {sentence}" for sentence in read.sentences))
-        if read.missing:
-            st.markdown(f"Not measured: {', '.join(read.missing)}.")
+        if result.left_out or read.missing:
+            st.markdown("\n".join(f"- {reason}" for reason in result.left_out) or f"Not measured: {', '.join(read.missing)}.")
         if result.busy:
             st.markdown("Other jobs ran beside this measurement, so its times are upper bounds: **measure again** when nothing else runs.")
         st.caption(

@@ -8,24 +8,17 @@ import pandas as pd
 import streamlit as st
 
 from app.measured.serving import ServingResult
-from app.measured.verdict import NAMES
-from sparcode.comparison.measuring import ServingPoint
+from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.pareto import pareto_front
-from sparcode.comparison.serving_peers import K
+from sparcode.config import DEFAULT_K
 
 _NUMBER = "%.3f"
 # Pixels, so that nothing is cut off on the narrowest screen shown.
 _WIDTHS = (150, 165, 90, 85, 100, 130, 80, 105, 310)
 
 
-def points_table(points: Sequence[ServingPoint]) -> None:
-    """Every point, sortable by any column; it holds the data of both charts.
-
-    Parameters
-    ----------
-    points
-        In the order to show at first.
-    """
+def points_table(points: Sequence[Measurement]) -> None:
+    """Every point, sortable by any column; it holds the data of both charts."""
     table = table_of(points)
     columns = {
         name: st.column_config.NumberColumn(width=width, format=_NUMBER)
@@ -36,55 +29,43 @@ def points_table(points: Sequence[ServingPoint]) -> None:
     st.dataframe(table, hide_index=True, height="content", column_config=columns, alt="Every measured setting with its figures")
 
 
-def table_of(points: Sequence[ServingPoint]) -> pd.DataFrame:
-    """Points as people read them.
-
-    Parameters
-    ----------
-    points
-        In the order to show.
-    """
+def table_of(points: Sequence[Measurement]) -> pd.DataFrame:
+    """Points as people read them."""
     remarks = remarks_of(points)
     return pd.DataFrame(
         [
             {
-                "way to serve": NAMES[point.kind],
+                "way to serve": point.name,
                 "setting": point.setting or "-",
-                f"Recall@{K}": point.recall,
-                f"NDCG@{K}": point.ndcg,
+                f"Recall@{DEFAULT_K}": point.recall,
+                f"NDCG@{DEFAULT_K}": point.ndcg,
                 "median (ms)": point.p50_ms.middle,
                 "its quartiles (ms)": f"{point.p50_ms.low:.3f} to {point.p50_ms.high:.3f}" if point.n_rounds else "not timed yet",
                 "p95 (ms)": point.p95_ms.middle,
                 "memory (MB)": point.size_bytes / 1e6,
-                "remarks": ", ".join(remarks[point.name]),
+                "remarks": ", ".join(remarks[point.label]),
             }
             for point in points
         ]
     )
 
 
-def remarks_of(points: Sequence[ServingPoint]) -> dict[str, list[str]]:
-    """Name of a point -> what it is best at, and the fronts it is on; a tie is remarked at every point that has it.
-
-    Parameters
-    ----------
-    points
-        Any number.
-    """
-    remarks: dict[str, list[str]] = {point.name: [] for point in points}
+def remarks_of(points: Sequence[Measurement]) -> dict[str, list[str]]:
+    """Label of a point -> what it is best at, and the fronts it is on; a tie is remarked at every point that has it."""
+    remarks: dict[str, list[str]] = {point.label: [] for point in points}
     timed = [point for point in points if point.n_rounds]
     for text, values in (
-        ("best recall", {point.name: -point.recall for point in points}),
-        ("best NDCG", {point.name: -point.ndcg for point in points}),
-        ("fastest median", {point.name: point.p50_ms.middle for point in timed}),
-        ("fastest p95", {point.name: point.p95_ms.middle for point in timed}),
-        ("least memory", {point.name: float(point.size_bytes) for point in points}),
+        ("best recall", {point.label: -point.recall for point in points}),
+        ("best NDCG", {point.label: -point.ndcg for point in points}),
+        ("fastest median", {point.label: point.p50_ms.middle for point in timed}),
+        ("fastest p95", {point.label: point.p95_ms.middle for point in timed}),
+        ("least memory", {point.label: float(point.size_bytes) for point in points}),
     ):
         for name, value in values.items():
             if value == min(values.values()):
                 remarks[name].append(text)
-    fast = {point.name for point in pareto_front(timed, lambda point: point.p50_ms.middle)}
-    small = {point.name for point in pareto_front(points, lambda point: point.size_bytes)}
+    fast = {point.label for point in pareto_front(timed, lambda point: point.p50_ms.middle)}
+    small = {point.label for point in pareto_front(points, lambda point: point.size_bytes)}
     for name, texts in remarks.items():
         fronts = [text for text, front in (("latency front", fast), ("memory front", small)) if name in front]
         texts += ["both fronts"] if len(fronts) == 2 else fronts
@@ -92,20 +73,14 @@ def remarks_of(points: Sequence[ServingPoint]) -> dict[str, list[str]]:
 
 
 def csv_of(result: ServingResult) -> str:
-    """All figures of a measurement with what they depend on in every row, so that no copy loses it.
-
-    Parameters
-    ----------
-    result
-        A finished one.
-    """
+    """All figures of a measurement with what they depend on in every row, so that no copy loses it."""
     quantizer = result.config.quantizer
     rows = [
         {
-            "retriever": NAMES[point.kind],
+            "retriever": point.name,
             "setting": point.setting,
-            f"recall@{K}": point.recall,
-            f"ndcg@{K}": point.ndcg,
+            f"recall@{DEFAULT_K}": point.recall,
+            f"ndcg@{DEFAULT_K}": point.ndcg,
             **{f"{name}_{part}": value for name in ("p50_ms", "p95_ms") for part, value in getattr(point, name)._asdict().items()},
             "size_bytes": point.size_bytes,
             "queries_timed": point.n_timed,

@@ -12,6 +12,7 @@ from app.measured.figures import Figures
 from app.session.configuration import Configuration
 from app.session.run_history import Run, RunHistory
 from app.session.widgets import go_to, pin
+from sparcode.config import DEFAULT_K
 
 _KEY: Final = "run-table"
 _COLUMNS: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms")
@@ -35,8 +36,7 @@ def run_table(history: RunHistory, pinned: Configuration | None) -> None:
     pinned
         The pinned configuration, if there is one.
     """
-    k = 50
-    head = ["run", "settings, and what changed", "model", f"Recall@{k}", f"NDCG@{k}", "size", "scores", "median", "", ""]
+    head = ["run", "settings, and what changed", "model", f"Recall@{DEFAULT_K}", f"NDCG@{DEFAULT_K}", "size", "scores", "median", "", ""]
     _mount(
         key=_KEY,
         data={"head": head, "runs": table_rows(history, pinned)},

@@ -12,11 +12,12 @@ from app.charts.threshold_curve import PinnedCurve, threshold_curve_data, thresh
 from app.charts.training_curve import training_curve_data, training_curve_figure
 from app.components.live_chart import live_chart
 from app.explorer.controls import run_history
-from app.measured.comparison import ALL_TO_ALL, TWO_TOWER, ModelRow
 from app.measured.measured_index import MeasuredIndex
 from app.session.configuration import label_of
 from app.session.run_history import PinnedRun
 from app.studio import Studio
+from sparcode.comparison.measuring import Measurement
+from sparcode.comparison.peers import ALL_TO_ALL, TWO_TOWER
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.training.epoch_record import EpochRecord
 
@@ -68,9 +69,7 @@ def size_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinne
     if pinned is not None:
         line = _line(pinned.stage) if pinned.stage is not stage else trade_off("", np.zeros(0), np.zeros(0))
         ghost = (line, (pinned.point.total_bytes, pinned.point.recall))
-    peers = tuple(
-        Peer(row.name, _short(row, stage, studio), float(sum(row.result.size_bytes.values())), row.result.recall) for row in _peers(studio)
-    )
+    peers = tuple(Peer(row.name, _short(row, stage, studio), float(row.size_bytes), row.recall) for row in _peers(studio))
     live_chart(
         recall_size_figure,
         recall_size_data(_line(stage), others, current, stage.explorer.k, ghost, peers),
@@ -88,7 +87,7 @@ def latency_chart(stage: MeasuredIndex, stop: int, studio: Studio, pinned: Pinne
         p50_ms = pinned.figures.p50_ms
         point = None if p50_ms is None else (p50_ms, pinned.point.recall)
         ghost = (np.array(_timed(pinned.stage)[:2]) if pinned.stage is not stage else np.zeros((2, 0)), point)
-    peers = tuple(Peer(row.name, _short(row, stage, studio), row.result.latency.p50_ms, row.result.recall) for row in _peers(studio))
+    peers = tuple(Peer(row.name, _short(row, stage, studio), row.p50_ms.middle, row.recall) for row in _peers(studio))
     said = f" Now: recall {current[1]:.3f} in {current[0]:.3f} ms." if current else ""
     live_chart(
         recall_latency_figure,
@@ -102,13 +101,13 @@ def _beside(pinned: PinnedRun | None) -> str:
     return "" if pinned is None else f" Pinned: recall {pinned.point.recall:.3f} at {pinned.point.total_bytes / 1e6:.2f} MB."
 
 
-def _peers(studio: Studio) -> list[ModelRow]:
+def _peers(studio: Studio) -> list[Measurement]:
     return [row for row in (studio.comparison.rows if studio.comparison else ()) if row.name.startswith(_PEERS)]
 
 
-def _short(row: ModelRow, stage: MeasuredIndex, studio: Studio) -> str:
+def _short(row: Measurement, stage: MeasuredIndex, studio: Studio) -> str:
     # The faiss indexes all hold two-tower's vectors, which stand beside them in the legend.
-    name = row.name.removeprefix(f"{TWO_TOWER}, ")
+    name = row.name.removeprefix(f"{TWO_TOWER} ")
     notes = []
     # The peers are those of the studio's own settings.
     if stage.config.model.encoder != studio.config.model.encoder:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from app.measured.measured_index import MeasuredIndex
-from sparcode.comparison.training import SPARCODE, data_facts
+from sparcode.comparison.peers import SPARCODE
+from sparcode.comparison.run import data_facts
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
 from sparcode.metrics.evaluation import ExplorerPoint

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import faiss
 
 from app.jobs.byte_cache import ByteCache
 from app.jobs.job import JobHandle, JobSnapshot
-from app.measured.comparison import train_peer
+from app.jobs.manager import JobManager
+from app.measured.comparison import left_out_sentences
 from app.measured.measured_index import Kind, MeasuredIndex
-from app.models.trained import TrainedTwoTower
-from sparcode.comparison.measuring import ServingPoint, TimingPlan, measure_serving
-from sparcode.comparison.serving_peers import Peer, Sweep, all_to_all_peer, sparse_peers, two_tower_peers
+from app.models.backbones import Backbones
+from sparcode.comparison.measuring import Measurement, TimingPlan, at_settings, measure_in_turn
+from sparcode.comparison.peers import (
+    ALL_TO_ALL,
+    COOCCURRENCE,
+    EASE_NAME,
+    FLAT,
+    HNSW,
+    IVF_FLAT,
+    IVF_PQ,
+    SPARCODE,
+    PeerAtSetting,
+    Sweep,
+    named,
+)
+from sparcode.comparison.training import Models, Trained
 from sparcode.config import RunConfig
+from sparcode.data.split import Split
+from sparcode.model.all_to_all import AllToAllModel
 from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import OnEpoch
 
-if TYPE_CHECKING:
-    from app.studio import Studio
-
 LANE: Final = "training"
+# In the order of the page. Popularity is the same list for everyone: there is nothing to search.
+PEERS: Final = named(SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
 # Rising effort, so that the first setting that finds enough is the cheapest one.
 SWEEP: Final = Sweep(
     densities=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5),
@@ -53,7 +69,7 @@ class Progress(NamedTuple):
     step: str
     done: int
     total: int
-    point: ServingPoint | None = None
+    point: Measurement | None = None
 
 
 class ServingResult(NamedTuple):
@@ -62,7 +78,9 @@ class ServingResult(NamedTuple):
     Attributes
     ----------
     points
-        A kind's settings in order of rising effort.
+        A peer's settings in order of rising effort.
+    left_out
+        Why a peer has no point, one sentence each.
     config
         Settings of the SparCode model.
     kind, n_epochs, cut_short
@@ -79,7 +97,8 @@ class ServingResult(NamedTuple):
         What the measurement took, training two-tower included.
     """
 
-    points: tuple[ServingPoint, ...]
+    points: tuple[Measurement, ...]
+    left_out: tuple[str, ...]
     config: RunConfig
     kind: Kind
     n_epochs: int
@@ -97,33 +116,50 @@ class ServingResult(NamedTuple):
 
 
 class ServingMeasurements:
-    """Measurements of one studio: at most one at a time, and never beside training. Safe to share between threads.
+    """Measurements of one data set: at most one at a time, and never beside training. Safe to share between threads.
 
     Parameters
     ----------
-    studio
-        Has data, models, measured indexes and the job manager.
+    split, data_name
+        The data.
+    jobs
+        Where measurements run.
+    backbones
+        The models that SparCode started from.
+    seen_indexes
+        Gives the measured indexes that are in memory.
+    at_work
+        Gives the keys of all jobs that use the processor.
     """
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._two_towers: dict[str, TrainedTwoTower] = {}
+    def __init__(
+        self,
+        split: Split,
+        data_name: str,
+        jobs: JobManager,
+        backbones: Backbones,
+        seen_indexes: Callable[[], list[MeasuredIndex]],
+        at_work: Callable[[], set[str]],
+    ) -> None:
+        self._split, self._data_name, self._jobs, self._backbones = split, data_name, jobs, backbones
+        self._seen_indexes, self._at_work = seen_indexes, at_work
+        self._two_towers: dict[str, Trained] = {}
         self._results: ByteCache[ServingResult] = ByteCache(RESULTS_BYTES, _result_bytes)
 
     def start(self, config: RunConfig, owner: str) -> JobSnapshot:
         """Measure a setting's best index in the background, or join the measurement under way."""
         label = f"measurement of M = {config.quantizer.n_codebooks}, K = {config.quantizer.codebook_size} beside its peers"
-        return self._studio.jobs.submit(serving_key(config), label, lambda handle: self._measure(config, handle), owner, LANE)
+        return self._jobs.submit(serving_key(config), label, lambda handle: self._measure(config, handle), owner, LANE)
 
     def job(self, config: RunConfig) -> JobSnapshot | None:
         """The last measurement of a setting as it stands; None if there never was one or it is forgotten."""
-        return self._studio.jobs.get(serving_key(config))
+        return self._jobs.get(serving_key(config))
 
     def result(self, config: RunConfig) -> ServingResult | None:
         """The last finished measurement of a setting."""
         return self._results.get(config.content_hash())
 
-    def two_tower(self, config: RunConfig, handle: JobHandle, on_epoch: OnEpoch) -> TrainedTwoTower:
+    def two_tower(self, config: RunConfig, handle: JobHandle, on_epoch: OnEpoch) -> Trained:
         """The two-tower model of a setting's encoder, seed and training, trained by the first job that needs it.
 
         Parameters
@@ -137,89 +173,95 @@ class ServingMeasurements:
 
         Raises
         ------
-        JobCancelled
+        ComparisonStopped
             If the job was cancelled on the way; the next one trains it anew.
         """
         model = config.model.model_copy(update={"n_tokens": 1, "interaction": "dot"})
         key = f"{model.content_hash()} {config.training.content_hash()}"
         if key not in self._two_towers:
-            self._two_towers[key] = train_peer(self._studio.split, config, on_epoch, handle)
+            models = Models(self._split, config, on_epoch=on_epoch, should_stop=handle.should_stop)
+            self._two_towers[key] = models.get("two-tower")
             while len(self._two_towers) > KEPT_TWO_TOWERS:
                 self._two_towers.pop(next(iter(self._two_towers)))
         return self._two_towers[key]
 
     def _measure(self, config: RunConfig, handle: JobHandle) -> None:
         started = datetime.datetime.now().astimezone()
-        stage, backbone = best_measured(self._studio.indexes.all(), config), self._studio.backbones.of(config)
-        if stage is None or backbone is None:
+        measured, backbone = best_measured(self._seen_indexes(), config), self._backbones.of(config)
+        if measured is None or backbone is None:
             raise ValueError("there is no whole index of this setting yet; wait for its first figures and start again")
-        training = config.training
-        most = training.epochs + training.joint_epochs
-        handle.publish(Progress("Training two-tower", 0, most))
-        two_tower = self.two_tower(config, handle, lambda record: handle.publish(Progress("Training two-tower", record.epoch, most)))
-        peers = [*self._peers(stage, two_tower, handle), all_to_all_peer(backbone.model)]
+        peers, left_out = self._peers(measured, backbone.model, config, handle)
         points = self._points(peers, serving_key(config), handle)
         result = ServingResult(
             points=points,
+            left_out=left_out_sentences(left_out),
             config=config,
-            kind=stage.kind,
-            n_epochs=max(0, len(stage.records) - 1),
-            cut_short=stage.cut_short,
-            data_name=self._studio.interactions.name,
-            n_queries=len(self._studio.split.test.queries),
+            kind=measured.kind,
+            n_epochs=max(0, len(measured.records) - 1),
+            cut_short=measured.cut_short,
+            data_name=self._data_name,
+            n_queries=len(self._split.test.queries),
             machine=machine_facts(),
             measured_at=started.isoformat(timespec="seconds"),
             seconds=(datetime.datetime.now().astimezone() - started).total_seconds(),
         )
         self._results.put(config.content_hash(), result)
 
-    def _points(self, peers: list[Peer], key: str, handle: JobHandle) -> tuple[ServingPoint, ...]:
+    def _points(self, peers: list[PeerAtSetting], key: str, handle: JobHandle) -> tuple[Measurement, ...]:
         """Measure all, publishing each; a cancelled job ends by `JobCancelled`."""
         # A limit of the calling thread, so that training elsewhere keeps its own.
         faiss.omp_set_num_threads(1)
-        points: dict[str, ServingPoint] = {}
+        points: dict[str, Measurement] = {}
         total = PLAN.n_steps(len(peers))
 
         def is_busy() -> bool:
-            return not self._studio.at_work() <= {key}
+            return not self._at_work() <= {key}
 
-        measured = measure_serving(peers, self._studio.split.test, PLAN, handle.check, is_busy)
+        measured = measure_in_turn(peers, self._split.test, PLAN, handle.check, is_busy)
         for done, point in enumerate(measured, start=1):
-            points[point.name] = point
+            points[point.label] = point
             handle.publish(Progress("Timing in turn" if point.n_rounds else "Measuring recall", done, total, point))
         handle.check()
         return tuple(points.values())
 
-    def _peers(self, stage: MeasuredIndex, two_tower: TrainedTwoTower, handle: JobHandle) -> list[Peer]:
-        explorer = stage.explorer
-        peers = list(sparse_peers(explorer.model, explorer.index, SWEEP.densities, stage.config.index.unseen, n_threads=1))
-        for peer in two_tower_peers(two_tower.model, SWEEP, self._studio.split.test.queries):
-            handle.check()
-            handle.publish(Progress("Building the indexes", len(peers), len(peers) + 1))
-            peers.append(peer)
-        return peers
+    def _peers(
+        self, measured: MeasuredIndex, backbone: AllToAllModel, config: RunConfig, handle: JobHandle
+    ) -> tuple[list[PeerAtSetting], dict[str, str]]:
+        """Retrievers of a measured index and of its peers, ready to be timed, and why a peer is missing."""
+        training, explorer, built = config.training, measured.explorer, []
+        most = training.epochs + training.joint_epochs
+
+        def two_tower() -> Trained:
+            handle.publish(Progress("Training two-tower", 0, most))
+            return self.two_tower(config, handle, lambda record: handle.publish(Progress("Training two-tower", record.epoch, most)))
+
+        def on_peer(peer: PeerAtSetting) -> None:
+            built.append(peer)
+            handle.publish(Progress("Building the indexes", len(built), len(built) + 1))
+
+        given = {
+            "sparcode": Trained(explorer.model),
+            "index": Trained(explorer.index),
+            "backbone": Trained(backbone),
+            "two-tower": two_tower,
+        }
+        models = Models(self._split, measured.config, given={**given, "two-tower": two_tower}, should_stop=handle.should_stop)
+        models.get("two-tower")
+        return at_settings(PEERS, models, SWEEP._replace(asked=self._split.test.queries), on_peer)
 
 
-def best_measured(stages: list[MeasuredIndex], config: RunConfig) -> MeasuredIndex | None:
-    """The trained stage of a setting with its whole index, else the preview, else None.
-
-    Parameters
-    ----------
-    stages
-        Measured stages of any setting.
-    config
-        The setting.
-    """
-    of_setting = [stage for stage in stages if stage.complete and stage.config == config]
-    return max(of_setting, key=lambda stage: not stage.is_preview, default=None)
+def best_measured(indexes: list[MeasuredIndex], config: RunConfig) -> MeasuredIndex | None:
+    """The whole index of a setting's trained model, else of its preview, else None; `indexes` are measured indexes of any setting."""
+    of_setting = [index for index in indexes if index.complete and index.config == config]
+    return max(of_setting, key=lambda index: not index.is_preview, default=None)
 
 
-def points_of(job: JobSnapshot | None) -> list[ServingPoint]:
+def points_of(job: JobSnapshot | None) -> list[Measurement]:
     """What a measurement has published so far: the latest of every retriever and setting, in order."""
-    latest: dict[str, ServingPoint] = {}
+    latest: dict[str, Measurement] = {}
     for record in () if job is None else job.records:
         if isinstance(record, Progress) and record.point is not None:
-            latest[record.point.name] = record.point
+            latest[record.point.label] = record.point
     return list(latest.values())
 
 

@@ -7,8 +7,8 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from sparcode.comparison.measuring import Band, ServingPoint
-from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
+from sparcode.comparison.measuring import Band, Measurement
+from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
 
 Outcome = Literal["wins", "ties", "loses"]
 _AT_MOST: Final[dict[Outcome | None, str]] = {
@@ -18,16 +18,10 @@ _AT_MOST: Final[dict[Outcome | None, str]] = {
     None: "",
 }
 
-NAMES: Final = {
-    SPARCODE: "SparCode",
-    FLAT: "two-tower exact",
-    HNSW: "two-tower HNSW",
-    IVF_FLAT: "two-tower IVF-Flat",
-    IVF_PQ: "two-tower IVF-PQ",
-    ALL_TO_ALL: "all-to-all",
-}
 # Whom the headline is about: HNSW is what two-tower is served with most, the next ones stand in.
-HEADLINE_ORDER: Final = (HNSW, IVF_FLAT, IVF_PQ, FLAT, ALL_TO_ALL)
+HEADLINE_ORDER: Final = (HNSW, IVF_FLAT, IVF_PQ, FLAT, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
+# In the order of the page.
+PAGE_ORDER: Final = (FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
 # A peer is taken at its least effort within 1% of the exact Recall@50.
 WITHIN: Final = 0.99
 # Standard errors of the mean difference, user by user, that count as more than chance.
@@ -36,18 +30,10 @@ SAME_SIZE: Final = 0.05
 
 
 class Duel(NamedTuple):
-    """SparCode against one peer, each at the setting that is compared.
+    """SparCode against one peer, each at the setting that is compared, and how SparCode does."""
 
-    Attributes
-    ----------
-    ours, theirs
-        The two points.
-    recall, latency, size
-        How SparCode does.
-    """
-
-    ours: ServingPoint
-    theirs: ServingPoint
+    ours: Measurement
+    theirs: Measurement
     recall: Outcome
     latency: Outcome
     size: Outcome
@@ -74,28 +60,22 @@ class Verdict(NamedTuple):
     missing: tuple[str, ...]
 
 
-def verdict(points: Sequence[ServingPoint]) -> Verdict:
-    """Read a measurement.
-
-    Parameters
-    ----------
-    points
-        A kind's settings in order of rising effort; points without a timed round do not count.
-    """
+def verdict(points: Sequence[Measurement]) -> Verdict:
+    """Read a measurement: settings of a peer in order of rising effort; points without a timed round do not count."""
     timed = [point for point in points if point.n_rounds]
     duels = [found for kind in HEADLINE_ORDER if (found := duel(timed, kind)) is not None]
-    met = {found.theirs.kind for found in duels}
-    missing = tuple(NAMES[kind] for kind in HEADLINE_ORDER if kind not in met)
-    if not any(point.kind == SPARCODE for point in timed):
+    met = {found.theirs.name for found in duels}
+    missing = tuple(kind for kind in HEADLINE_ORDER if kind not in met)
+    if not any(point.name == SPARCODE for point in timed):
         return Verdict("No verdict: SparCode is not measured yet.", "", (), missing)
     if not duels:
         return Verdict("No verdict: no peer is measured yet.", "", (), missing)
-    in_page_order = sorted(duels, key=lambda found: list(NAMES).index(found.theirs.kind))
+    in_page_order = sorted(duels, key=lambda found: PAGE_ORDER.index(found.theirs.name))
     outcome, at_most = _most_recall(timed)
     return Verdict(_headline(duels[0]), _AT_MOST[outcome], (*map(_sentence, in_page_order), *at_most), missing)
 
 
-def duel(points: Sequence[ServingPoint], kind: str) -> Duel | None:
+def duel(points: Sequence[Measurement], kind: str) -> Duel | None:
     """SparCode against a peer, both by rules that do not look at the times, so that no lucky one is picked; None where one is missing.
 
     The peer is taken at its least effort within 1% of the exact two-tower recall (all-to-all as it is); SparCode at the fewest scores that
@@ -108,24 +88,24 @@ def duel(points: Sequence[ServingPoint], kind: str) -> Duel | None:
     kind
         The peer's.
     """
-    ours = [point for point in points if point.kind == SPARCODE]
-    theirs = [point for point in points if point.kind == kind]
+    ours = [point for point in points if point.name == SPARCODE]
+    theirs = [point for point in points if point.name == kind]
     if not ours or not theirs:
         return None
-    exact = next((point.recall for point in points if point.kind == FLAT), max(point.recall for point in theirs))
+    exact = next((point.recall for point in points if point.name == FLAT), max(point.recall for point in theirs))
     peer = _least_effort(theirs, WITHIN * exact)
     mine = _least_effort(ours, peer.recall)
     recall = _recall_outcome(mine, peer)
     return Duel(mine, peer, recall, _latency_outcome(mine.p50_ms, peer.p50_ms), _size_outcome(mine, peer))
 
 
-def _least_effort(points: Sequence[ServingPoint], recall: float) -> ServingPoint:
+def _least_effort(points: Sequence[Measurement], recall: float) -> Measurement:
     best = max(point.recall for point in points)
     least = recall if best >= recall else WITHIN * best
     return next(point for point in points if point.recall >= least)
 
 
-def _recall_outcome(ours: ServingPoint, theirs: ServingPoint) -> Outcome:
+def _recall_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
     """By the differences user by user: both were asked for the same ones."""
     change = ours.recall_by_query - theirs.recall_by_query
     change = change[np.isfinite(change)]
@@ -142,7 +122,7 @@ def _latency_outcome(ours: Band, theirs: Band) -> Outcome:
     return "wins" if ours.middle < theirs.middle else "loses"
 
 
-def _size_outcome(ours: ServingPoint, theirs: ServingPoint) -> Outcome:
+def _size_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
     if abs(ours.size_bytes - theirs.size_bytes) <= SAME_SIZE * theirs.size_bytes:
         return "ties"
     return "wins" if ours.size_bytes < theirs.size_bytes else "loses"
@@ -154,20 +134,20 @@ def _headline(found: Duel) -> str:
     parts = [f"{word} on {named[outcome]}" for outcome, word in (("wins", "wins"), ("loses", "loses")) if named[outcome]]
     if named["ties"]:
         parts.append(f"cannot be told apart on {named['ties']}")
-    return f"Against {NAMES[found.theirs.kind]}, SparCode {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}."
+    return f"Against {found.theirs.name}, SparCode {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}."
 
 
-def _most_recall(points: Sequence[ServingPoint]) -> tuple[Outcome | None, tuple[str, ...]]:
+def _most_recall(points: Sequence[Measurement]) -> tuple[Outcome | None, tuple[str, ...]]:
     """How the most that SparCode finds compares with the most that two-tower finds at any setting, and the sentence that says so."""
-    two_tower = [point for point in points if point.kind in (FLAT, HNSW, IVF_FLAT, IVF_PQ)]
+    two_tower = [point for point in points if point.name in (FLAT, HNSW, IVF_FLAT, IVF_PQ)]
     if not two_tower:
         return None, ()
-    ours = max((point for point in points if point.kind == SPARCODE), key=lambda point: point.recall)
+    ours = max((point for point in points if point.name == SPARCODE), key=lambda point: point.recall)
     theirs = max(two_tower, key=lambda point: point.recall)
     outcome = _recall_outcome(ours, theirs)
     share = f", {ours.recall / theirs.recall:.0%} of it" if theirs.recall > 0 else ""
     noise = "within the noise" if outcome == "ties" else "beyond the noise"
-    by = f"{NAMES[theirs.kind]}{', ' + theirs.setting if theirs.setting else ''}"
+    by = f"{theirs.label}"
     return outcome, (
         f"**At most** recall is {theirs.recall:.3f} with two-tower ({by}; {_band(theirs.p50_ms)}, {_size(theirs)}) and "
         f"**{ours.recall:.3f}** with SparCode{share}, {noise} (keeping {ours.setting}; {_band(ours.p50_ms)}, {_size(ours)}).",
@@ -180,7 +160,7 @@ def _listed(words: Sequence[str]) -> str:
 
 def _sentence(found: Duel) -> str:
     ours, theirs = found.ours, found.theirs
-    name = NAMES[theirs.kind]
+    name = theirs.name
     setting = f"{theirs.setting}: " if theirs.setting else ""
     return (
         f"**{name[0].upper()}{name[1:]}** ({setting}recall {theirs.recall:.3f}, {_band(theirs.p50_ms)}, {_size(theirs)}). SparCode, "
@@ -222,5 +202,5 @@ def _band(band: Band) -> str:
     return f"{band.middle:.3f} ms [{band.low:.3f} to {band.high:.3f}]"
 
 
-def _size(point: ServingPoint) -> str:
+def _size(point: Measurement) -> str:
     return f"{point.size_bytes / 1e6:,.2f} MB"

@@ -10,7 +10,6 @@ from torch import nn
 
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.epoch_record import EpochRecord
 
 
@@ -92,24 +91,6 @@ class Tuned(NamedTuple):
     def trained(self) -> bool:
         """Whether at least one batch was trained; if not, the model is still the preview."""
         return any(not math.isnan(record.loss) for record in self.records)
-
-
-class TrainedTwoTower(NamedTuple):
-    """The two-tower model that every comparison holds SparCode against.
-
-    Attributes
-    ----------
-    model
-        At its best epoch.
-    epochs
-        Epochs it was trained for.
-    seconds
-        Training time.
-    """
-
-    model: TwoTowerModel
-    epochs: int
-    seconds: float
 
 
 def weight_bytes(model: nn.Module) -> int:

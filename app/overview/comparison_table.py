@@ -11,10 +11,13 @@ import streamlit as st
 from app.components.job_status import status_text
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.job import JobSnapshot, JobState
-from app.measured.comparison import ALL_TO_ALL, SPARCODE, TWO_TOWER, Comparison, ModelRow, Step
+from app.measured.comparison import Comparison, Step
 from app.session import loaders
 from app.session.visitor import owner_id
 from app.studio import COMPARISON_KEY, Studio
+from sparcode.comparison.measuring import Measurement
+from sparcode.comparison.peers import ALL_TO_ALL, MODELS, SERVED_BY, SPARCODE, TWO_TOWER, runnable
+from sparcode.config import DEFAULT_K
 from sparcode.metrics.registry import METRICS
 
 POLL_SECONDS: Final = 1.0
@@ -29,25 +32,19 @@ def comparison() -> None:
     st.fragment(_panel, run_every=poll)(studio)
 
 
-def table_of(rows: Sequence[ModelRow]) -> pd.DataFrame:
-    """Rows as people read them.
-
-    Parameters
-    ----------
-    rows
-        In the order to show.
-    """
-    k = rows[0].result.k if rows else 50
+def table_of(rows: Sequence[Measurement]) -> pd.DataFrame:
+    """Rows as people read them."""
+    k = rows[0].k if rows else DEFAULT_K
     return pd.DataFrame(
         [
             {
                 "model": row.name,
-                "served by": row.note,
-                f"Recall@{k}": METRICS["recall"].text(row.result.recall),
-                f"NDCG@{k}": METRICS["ndcg"].text(row.result.ndcg),
-                "median (ms)": f"{row.result.latency.p50_ms:.2f}",
-                "p95 (ms)": f"{row.result.latency.p95_ms:.2f}",
-                "search data (MB)": f"{sum(row.result.size_bytes.values()) / 1e6:,.2f}",
+                "served by": SERVED_BY.get(row.name, ""),
+                f"Recall@{k}": METRICS["recall"].text(row.recall),
+                f"NDCG@{k}": METRICS["ndcg"].text(row.ndcg),
+                "median (ms)": f"{row.p50_ms.middle:.2f}",
+                "p95 (ms)": f"{row.p95_ms.middle:.2f}",
+                "search data (MB)": f"{row.size_bytes / 1e6:,.2f}",
                 "training (s)": f"{row.train_seconds:.1f}",
             }
             for row in rows
@@ -81,7 +78,8 @@ def _start(job: JobSnapshot | None, studio: Studio) -> None:
         st.error(status_text(job))
     recorded = studio.comparison is not None
     if not recorded:
-        st.markdown("SparCode, all-to-all, two-tower, EASE and popularity, trained and measured here and now on the same users.")
+        names = ", ".join(peer.name for peer in runnable(MODELS, studio.split)[0])
+        st.markdown(f"{names}: trained and measured on this machine with the same users.")
     label = "Measure on this machine" if recorded else "Train and compare the models"
     help_text = "Measures the recorded models here, and trains their peers." if recorded else None
     if st.button(label, type="secondary" if recorded else "primary", help=help_text):
@@ -106,8 +104,8 @@ def _progress(job: JobSnapshot, studio: Studio) -> None:
             st.rerun()
 
 
-def _rows_of(job: JobSnapshot | None) -> list[ModelRow]:
-    return [] if job is None else [record for record in job.records if isinstance(record, ModelRow)]
+def _rows_of(job: JobSnapshot | None) -> list[Measurement]:
+    return [] if job is None else [record for record in job.records if isinstance(record, Measurement)]
 
 
 def _kind(known: Comparison | None) -> None:
@@ -117,20 +115,20 @@ def _kind(known: Comparison | None) -> None:
             st.markdown(f"trained and measured {known.recording.day_words}: accuracy and sizes hold here, too, times may not")
 
 
-def _origin(rows: Sequence[ModelRow], known: Comparison | None, studio: Studio) -> tuple[str, str]:
+def _origin(rows: Sequence[Measurement], known: Comparison | None, studio: Studio) -> tuple[str, str]:
     """Where models were trained, and what they were measured on."""
     if known is not None and known.recording is not None:
         return "All trained", f"Trained and measured {known.recording.words}."
     where = f"Measured on this machine: {studio.machine}."
-    trained = [row for row in rows if row.trained is not None]
+    trained = [row for row in rows if row.trained_where]
     if not trained:
         return "All trained here", where
     names = " and ".join(row.name for row in trained)
-    return f"{names} trained {trained[0].trained.words}, the others here,", where
+    return f"{names} trained {trained[0].trained_where}, the others here,", where
 
 
-def _reading(rows: Sequence[ModelRow], known: Comparison | None, studio: Studio) -> None:
-    recall = {row.name: row.result.recall for row in rows}
+def _reading(rows: Sequence[Measurement], known: Comparison | None, studio: Studio) -> None:
+    recall = {row.name: row.recall for row in rows}
     if {SPARCODE, TWO_TOWER, ALL_TO_ALL} <= recall.keys():
         st.markdown(
             f"SparCode reaches **{recall[SPARCODE] / recall[ALL_TO_ALL]:.0%}** of the recall of the all-to-all model it stands for, "
@@ -138,11 +136,10 @@ def _reading(rows: Sequence[ModelRow], known: Comparison | None, studio: Studio)
         )
     for reason in known.left_out if known else ():
         st.markdown(reason)
-    latency = rows[0].result.latency
     trained, measured = _origin(rows, known, studio)
     st.caption(
         f"{trained} on **{studio.interactions.name}**, one seed ({studio.config.training.seed}), means over "
-        f"{rows[0].result.n_queries:,} test users: differences of a few thousandths are chance. Latency: {latency.n_calls} single queries, "
+        f"{rows[0].n_queries:,} test users: differences of a few thousandths are chance. Latency: {rows[0].n_timed} single queries, "
         "encoding included. Search data: the index, item vectors or network that a query is matched with. The catalogue is small "
         f"({studio.interactions.n_items:,} items); all of these times grow with its size, that of SparCode with the scores it keeps. "
         f"{measured}"

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from app.measured.comparison import Comparison, ModelRow
+from app.measured.comparison import Comparison
 from app.models.trained import Backbone, Recording, Tuned
 from app.recorded.files import (
     ALL_STAGES,
@@ -33,6 +33,7 @@ from app.recorded.files import (
 from app.training.data import TrainingData
 from app.training.plan import EarlierRun, RunPlan
 from app.training.run import JOINT, EpochPoint, RunResult
+from sparcode.comparison.measuring import Measurement
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.device import choose_device
@@ -41,7 +42,11 @@ from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.training.epoch_record import EpochRecord
 
 RECORD_AGAIN: Final = "python -m scripts.record_runs"
-_RECORD, _ROW, _RESULT = TypeAdapter(EpochRecord), TypeAdapter(ModelRow), TypeAdapter(RunResult)
+_RECORD, _ROW, _RESULT = (
+    TypeAdapter(EpochRecord),
+    TypeAdapter(Measurement, config=ConfigDict(arbitrary_types_allowed=True)),
+    TypeAdapter(RunResult),
+)
 # Its use of codewords is an array, which stands in a file of its own.
 _POINT = TypeAdapter(EpochPoint, config=ConfigDict(arbitrary_types_allowed=True))
 _Found = TypeVar("_Found", bound=Entry)

@@ -116,8 +116,8 @@ def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> tu
 
 def evaluation_text(run: Run, record: dict) -> str:
     """The figures as a table, and below it what they were measured on."""
+    from sparcode.comparison.peers import SPARCODE
     from sparcode.comparison.table import check_line, data_line, readable_bytes, text_table
-    from sparcode.comparison.training import SPARCODE
     from sparcode.device import device_of
     from sparcode.runs.machine import machine_facts
 

@@ -7,14 +7,14 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from sparcode.comparison.training import Stage
+from sparcode.comparison.training import Step
 from sparcode.training.epoch_record import EpochRecord
 
 _WITHOUT_EPOCHS = "{desc} ({elapsed})"
 
 
 class Progress:
-    """One bar per stage; none if `quiet`, or if standard error is not a terminal."""
+    """One bar per step; none if `quiet`, or if standard error is not a terminal."""
 
     def __init__(self, quiet: bool) -> None:
         self._hidden = quiet or not sys.stderr.isatty()
@@ -26,14 +26,14 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._close()
 
-    def on_stage(self, stage: Stage) -> None:
+    def on_step(self, step: Step) -> None:
         """Start a bar; the one before is finished."""
         self._close()
         self._bar = tqdm(
-            desc=stage.name,
-            total=stage.epochs or None,
+            desc=step.name,
+            total=step.epochs or None,
             unit="epoch",
-            bar_format=None if stage.epochs else _WITHOUT_EPOCHS,
+            bar_format=None if step.epochs else _WITHOUT_EPOCHS,
             file=sys.stderr,
             disable=self._hidden,
         )

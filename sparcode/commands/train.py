@@ -39,13 +39,13 @@ def train(
 
     # These take seconds to import; bad input is answered before.
     from sparcode.commands.progress import Progress
+    from sparcode.comparison.run import compare
     from sparcode.comparison.table import comparison_record, comparison_text
-    from sparcode.comparison.training import compare
     from sparcode.runs.store import save_run
 
     set_threads(threads)
     with Progress(quiet or as_json) as progress:
-        comparison = compare(data, config, k, progress.on_stage, progress.on_epoch, split=split, device=device)
+        comparison = compare(data, config, k, progress.on_step, progress.on_epoch, split=split, device=device)
     if out is not None:
         save_run(comparison.run, out, overwrite)
     if as_json:

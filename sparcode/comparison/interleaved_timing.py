@@ -51,18 +51,7 @@ class Timing(NamedTuple):
 def interleaved(
     calls: Mapping[str, Call], queries: Histories | Sequence[Any], rounds: int, run_length: int = 25, seed: int = 0
 ) -> dict[str, Timing]:
-    """Time every retriever on every query once per round; per query the median over rounds counts.
-
-    Parameters
-    ----------
-    calls, queries, rounds, run_length, seed
-        See `timed_rounds`.
-
-    Raises
-    ------
-    ValueError
-        As for `timed_rounds`.
-    """
+    """Time every retriever as `timed_rounds` does; per query the median over rounds counts."""
     parts = list(timed_rounds(calls, queries, rounds, run_length, seed))
     taken = {name: np.stack([part[name] for part in parts], axis=1) for name in calls}
     return {name: Timing(*(np.median(part, axis=0) / 1e3 for part in (*values, values.sum(0)))) for name, values in taken.items()}

@@ -19,15 +19,7 @@ Point = TypeVar("Point", bound=HasRecall)
 
 
 def pareto_front(points: Iterable[Point], cost: Callable[[Point], float]) -> list[Point]:
-    """The points that no other beats in recall at the same or less cost, cheapest first; of equals the first stays.
-
-    Parameters
-    ----------
-    points
-        Any number.
-    cost
-        Cost of a point; lower is better.
-    """
+    """The points that no other beats in recall at the same or less cost, cheapest first; of equals the first stays."""
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (cost(point), -point.recall)):
         if not front or point.recall > front[-1].recall:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sparcode.comparison.training import SPARCODE, Comparison
+from sparcode.comparison.peers import SPARCODE
+from sparcode.comparison.run import ComparedRun
 from sparcode.data.evaluation_protocol import PROTOCOLS
 from sparcode.runs.store import DataFacts
 
@@ -14,15 +15,7 @@ DECIMALS = 4
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns: the first to the left, the others to the right.
-
-    Parameters
-    ----------
-    header
-        Column names.
-    rows
-        As many cells each.
-    """
+    """Aligned columns: the first to the left, the others to the right."""
     widths = [max(len(line[column]) for line in (header, *rows)) for column in range(len(header))]
     lines = [
         "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(zip(line, widths, strict=True)))
@@ -56,7 +49,7 @@ def check_line(k: int, recall: float, direct_recall: float) -> str:
     return f"SparCode Recall@{k} through the index {recall:.{DECIMALS}f}, by direct scoring {direct_recall:.{DECIMALS}f}"
 
 
-def comparison_text(comparison: Comparison) -> str:
+def comparison_text(comparison: ComparedRun) -> str:
     """The table, and below it what has to be known to read it."""
     k, run, config = comparison.k, comparison.run, comparison.run.config
     header = ("model", f"Recall@{k}", f"NDCG@{k}", f"Precision@{k}", "p50 latency", "index size", "training")
@@ -64,7 +57,7 @@ def comparison_text(comparison: Comparison) -> str:
         (
             row.name,
             *(f"{value:.{DECIMALS}f}" for value in (row.recall, row.ndcg, row.precision)),
-            f"{row.p50_ms:.3f} ms",
+            f"{row.p50_ms.middle:.3f} ms",
             readable_bytes(row.size_bytes),
             f"{row.train_seconds:.1f} s",
         )
@@ -89,7 +82,7 @@ def comparison_text(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def comparison_record(comparison: Comparison) -> dict[str, Any]:
+def comparison_record(comparison: ComparedRun) -> dict[str, Any]:
     """The same as plain values, exact, for JSON."""
     run = comparison.run
     recall = {row.name: row.recall for row in comparison.rows}[SPARCODE]
@@ -98,7 +91,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "data": {**vars(run.data), "dropped": dict(comparison.dropped)},
         "users": {"train": comparison.n_train, "validation": comparison.n_validation, "test": comparison.n_test},
         "k": comparison.k,
-        "rows": [row._asdict() for row in comparison.rows],
+        "rows": [row.record() for row in comparison.rows],
         "left_out": dict(comparison.left_out),
         "threshold": comparison.threshold,
         "density": comparison.density,

@@ -57,9 +57,9 @@ def test_the_recorded_comparison_is_there_until_it_is_measured_here(studio: Stud
     studio.start_comparison("ann")
     assert ended(studio, COMPARISON_KEY).state is JobState.DONE
     assert studio.comparison.recording is None
-    trained = {row.name: row.trained for row in studio.comparison.rows}
-    assert trained["SparCode"] == trained["all-to-all"] == studio.recorded.recording
-    assert trained["two-tower"] is None
+    trained = {row.name: row.trained_where for row in studio.comparison.rows}
+    assert trained["SparCode (index)"] == trained["all-to-all"] == studio.recorded.recording.words
+    assert trained["two-tower"] == ""
 
 
 def test_the_recorded_training_stands_for_owners_without_one_and_behind_those_of_others(studio: Studio) -> None:
@@ -95,7 +95,7 @@ def test_the_comparison_trains_all_epochs_and_the_explorer_takes_its_model(monke
     shown = settled(studio, studio.config).measured
     assert not shown.cut_short
     at_its_threshold = shown.explorer.at(shown.explorer.default_threshold)
-    assert studio.comparison.rows[0].result.recall == at_its_threshold.recall
+    assert studio.comparison.rows[0].recall == at_its_threshold.recall
     studio.close()
 
 

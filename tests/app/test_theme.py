@@ -9,9 +9,8 @@ import plotly.graph_objects as go
 import pytest
 
 from app import theme
-from app.measured.verdict import NAMES
 from app.training.run import BACKBONE, JOINT, TWO_TOWER
-from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, SPARCODE
+from sparcode.comparison.peers import ALL_TO_ALL, FLAT, ROSTER, SPARCODE
 
 LOOKS = [("light", False), ("dark", True)]
 
@@ -81,12 +80,12 @@ def test_looks_repeat_after_the_tenth_series() -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_model_looks_the_same_in_every_chart_and_unlike_the_others(dark: bool) -> None:
-    names = (*NAMES, JOINT, BACKBONE, TWO_TOWER)
+    names = (*(peer.name for peer in ROSTER), JOINT, BACKBONE, TWO_TOWER)
     looks = {name: json.dumps(theme.model_style(name, dark)) for name in names}
     assert looks[JOINT] == looks[SPARCODE]
     assert looks[TWO_TOWER] == looks[FLAT]
     assert looks[BACKBONE] == looks[ALL_TO_ALL]
-    assert len(set(looks.values())) == len(NAMES)
+    assert len(set(looks.values())) == 10
     assert len(set(theme.MODEL_STYLES.values())) == 10
 
 

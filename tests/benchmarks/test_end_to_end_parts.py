@@ -6,20 +6,18 @@ import numpy as np
 import pytest
 
 from benchmarks import end_to_end
-from benchmarks.end_to_end import best_of_kinds, ratios
-from benchmarks.pareto_plot import pareto_figure
-from benchmarks.served_point import ServedPoint, fastest, latency, size
-from benchmarks.serving_peers import CSR
+from benchmarks.end_to_end import best_of_peers, ratios
+from benchmarks.pareto_plot import CSR, ServedPoint, fastest, latency, pareto_figure, size
 from sparcode.comparison.interleaved_timing import Call, interleaved
 from sparcode.comparison.pareto import pareto_front
-from sparcode.comparison.serving_peers import FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, Peer
+from sparcode.comparison.peers import FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, PeerAtSetting
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet, Split
 from sparcode.retrieval.contract import Retrieved
 
 
-def point(kind: str, recall: float, p50_ms: float, size_bytes: int = 10, setting: str = "a") -> ServedPoint:
-    return ServedPoint(kind, setting, recall, p50_ms, 2 * p50_ms, 3 * p50_ms, p50_ms / 2, p50_ms / 2, size_bytes, 100.0)
+def point(name: str, recall: float, p50_ms: float, size_bytes: int = 10, setting: str = "a") -> ServedPoint:
+    return ServedPoint(name, setting, recall, p50_ms, 2 * p50_ms, 3 * p50_ms, p50_ms / 2, p50_ms / 2, size_bytes, 100.0)
 
 
 POINTS = [
@@ -36,36 +34,36 @@ POINTS = [
 
 
 def test_the_front_holds_what_nothing_beats() -> None:
-    assert [(one.kind, one.setting) for one in pareto_front(POINTS, latency)] == [
+    assert [(one.name, one.setting) for one in pareto_front(POINTS, latency)] == [
         (IVF_PQ, "a"), (SPARCODE, "c"), (SPARCODE, "b"), (SPARCODE, "a"),
     ]  # fmt: skip
     assert [one.recall for one in pareto_front(POINTS, size)] == [0.2, 0.29, 0.3, 0.31]
 
 
 def test_the_headline_compares_the_fastest_that_are_accurate_enough() -> None:
-    best = best_of_kinds(POINTS)
+    best = best_of_peers(POINTS)
     assert (best[HNSW].setting, best[SPARCODE].setting, best[CSR].setting) == ("a", "b", "b")
     assert best[IVF_PQ].recall == 0.2  # none is accurate enough
     assert ratios(best) == {"latency_vs_two_tower_hnsw": 0.7, "recall_vs_two_tower": 1.0}
 
 
 def test_sparcode_must_be_ahead_by_more_than_chance() -> None:
-    unsure = [one._replace(recall_error=0.005) if one.kind == SPARCODE else one for one in POINTS]
-    best = best_of_kinds([*unsure, point(CSR, 0.31, 1.3)])
+    unsure = [one._replace(recall_error=0.005) if one.name == SPARCODE else one for one in POINTS]
+    best = best_of_peers([*unsure, point(CSR, 0.31, 1.3)])
     assert best[SPARCODE].setting == "a"
     assert best[HNSW].setting == "a"
 
 
 def test_a_recall_has_the_error_of_its_difference_to_exact_search() -> None:
     users = EvaluationSet(Histories.from_lists([[0]] * 4, 10), Histories.from_lists([[9]] * 4, 10), np.arange(4))
-    found = [Peer(kind, "a", Fake({4: n}), Call(len, lambda *_: None)) for kind, n in ((FLAT, 3), (SPARCODE, 1))]
+    found = [PeerAtSetting(kind, "a", Fake({4: n}), Call(len, lambda *_: None)) for kind, n in ((FLAT, 3), (SPARCODE, 1))]
     points = end_to_end.measure(found, users, 4, 1, 0)
     # Differences 0, -1, -1, 0.
     assert [(point.recall, point.recall_error) for point in points] == [(0.75, 0.0), (0.25, 0.25)]
 
 
-def test_a_kind_without_points_is_named() -> None:
-    with pytest.raises(ValueError, match="no point is of kind 'annoy'"):
+def test_a_peer_without_points_is_named() -> None:
+    with pytest.raises(ValueError, match="no point is of 'annoy'"):
         fastest(POINTS, "annoy", 0.1)
 
 
@@ -131,13 +129,13 @@ def test_settings_are_chosen_on_validation_users_alone(monkeypatch: pytest.Monke
     split = Split(users(1).queries, np.arange(1), validation, test, {})
     # "a" is good on validation users, "b" on test users.
     found = [
-        Peer(kind, setting, Fake({4: 4 - 2 * (setting == "b"), 5: 5 - 2 * (setting == "a")}), Call(len, lambda *_: None))
+        PeerAtSetting(kind, setting, Fake({4: 4 - 2 * (setting == "b"), 5: 5 - 2 * (setting == "a")}), Call(len, lambda *_: None))
         for kind in (FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, CSR)
         for setting in (("a",) if kind == FLAT else ("a", "b"))
     ]
     measured, original = [], end_to_end.measure
 
-    def measure(peers: list[Peer], at: EvaluationSet, *rest: int) -> list[ServedPoint]:
+    def measure(peers: list[PeerAtSetting], at: EvaluationSet, *rest: int) -> list[ServedPoint]:
         measured.append((len(peers), len(at.queries)))
         return original(peers, at, *rest)
 

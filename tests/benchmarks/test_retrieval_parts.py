@@ -6,9 +6,7 @@ import pytest
 from benchmarks.retrieval import equal_recall, ratios, recall_table
 from benchmarks.retrieval_cases import (
     BLOCKED,
-    FLAT,
     FLOOR,
-    HNSW,
     IVF_PQ_RANKED,
     KERNEL,
     LINKS,
@@ -23,6 +21,7 @@ from benchmarks.retrieval_cases import (
     fit,
     uncut_best,
 )
+from sparcode.comparison.peers import FLAT, HNSW
 from sparcode.index.score_table import code_scores
 from sparcode.retrieval.faiss import search_faiss
 from sparcode.retrieval.faiss_index import FlatConfig, build_faiss

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from sparcode.commands.progress import Progress
-from sparcode.comparison.training import Stage
+from sparcode.comparison.training import Step
 from sparcode.training.epoch_record import EpochRecord
 
 
@@ -17,10 +17,10 @@ class Terminal(io.StringIO):
 def shown(stream: io.StringIO, quiet: bool, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr("sys.stderr", stream)
     with Progress(quiet) as progress:
-        progress.on_stage(Stage("training the backbone", 2))
+        progress.on_step(Step("training the backbone", 2))
         for epoch, recall in ((0, 0.1), (1, 0.25), (2, 0.5)):
             progress.on_epoch(EpochRecord(epoch, 1.0, 0.0, recall, 1.0, 0.0, 0, 0, 0.1, False))
-        progress.on_stage(Stage("measuring on the test users"))
+        progress.on_step(Step("measuring on the test users"))
     return stream.getvalue()
 
 

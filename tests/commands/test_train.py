@@ -18,7 +18,9 @@ def test_it_ends_with_one_table(command: Command) -> None:
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
     lines = result.stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines[2:7]] == ["SparCode (index)", "two-tower", "all-to-all", "EASE", "popularity"]
+    assert [line.split("  ")[0] for line in lines[2:8]] == [
+        "SparCode (index)", "two-tower", "all-to-all", "EASE", "item co-occurrence", "popularity",
+    ]  # fmt: skip
     assert "Recall@10" in lines[0]
     assert "SYNTHETIC" in result.stdout
     assert lines[-1] == "Not kept: give --out to keep the run"
@@ -29,7 +31,7 @@ def test_json_is_one_object_and_nothing_else(command: Command, tmp_path: Path) -
     record = json.loads(result.stdout)
     assert result.stderr == ""
     assert record["saved_to"] == str(tmp_path / "run")
-    assert len(record["rows"]) == 5
+    assert len(record["rows"]) == 6
     assert record["check"]["recall_through_index"] == record["check"]["recall_by_direct_scoring"]
 
 

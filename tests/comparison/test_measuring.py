@@ -8,28 +8,16 @@ import pytest
 
 from sparcode.comparison import measuring as module
 from sparcode.comparison.interleaved_timing import Call, timed_rounds
-from sparcode.comparison.measuring import Band, ServingPoint, TimingPlan, measure_serving
-from sparcode.comparison.serving_peers import (
-    ALL_TO_ALL,
-    FLAT,
-    HNSW,
-    IVF_FLAT,
-    IVF_PQ,
-    SPARCODE,
-    K,
-    Peer,
-    Sweep,
-    all_to_all_peer,
-    sparse_peers,
-    two_tower_peers,
-)
+from sparcode.comparison.measuring import Band, Measurement, TimingPlan, at_settings, measure_in_turn
+from sparcode.comparison.peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, PeerAtSetting, Sweep, named
+from sparcode.comparison.training import Models, Trained
+from sparcode.config import DEFAULT_K
 from sparcode.metrics.evaluation import accuracy
-from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.pipeline import train_two_tower
 from tests.tiny import CONFIG, tiny_backbone, tiny_index, tiny_model, tiny_split
 
 PLAN = TimingPlan(n_queries=5, slow_queries=2, rounds=3)
-SWEEP = Sweep(links=(4,), ef_search=(16, 64), n_lists=(4,), n_probe=(1, 4))
+SWEEP = Sweep(densities=(0.1, 0.5), links=(4,), ef_search=(16, 64), n_lists=(4,), n_probe=(1, 4))
 
 
 class Stopped(Exception):
@@ -37,27 +25,32 @@ class Stopped(Exception):
 
 
 @cache
-def two_tower() -> TwoTowerModel:
-    return train_two_tower(tiny_split(), CONFIG)[0]
+def models() -> Models:
+    given = {
+        "backbone": tiny_backbone(),
+        "sparcode": tiny_model(),
+        "index": tiny_index(),
+        "two-tower": train_two_tower(tiny_split(), CONFIG)[0],
+    }
+    return Models(tiny_split(), CONFIG, given={part: Trained(model) for part, model in given.items()})
 
 
-def peers() -> list[Peer]:
-    sparse = sparse_peers(tiny_model(), tiny_index(), (0.1, 0.5), "compute", n_threads=1)
-    return [*sparse, *two_tower_peers(two_tower(), SWEEP), all_to_all_peer(tiny_backbone())]
+def peers(*names: str, sweep: Sweep = SWEEP) -> list[PeerAtSetting]:
+    return at_settings(named(*(names or (SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL))), models(), sweep)[0]
 
 
-def measured(found: list[Peer], busy: bool = False) -> list[ServingPoint]:
-    return list(measure_serving(found, tiny_split().test, PLAN, lambda: None, lambda: busy))
+def measured(found: list[PeerAtSetting], busy: bool = False) -> list[Measurement]:
+    return list(measure_in_turn(found, tiny_split().test, PLAN, lambda: None, lambda: busy))
 
 
 def test_every_retriever_is_a_point_untimed_first_and_again_after_every_round() -> None:
     found = peers()
     points = measured(found)
-    names = [peer.name for peer in found]
-    assert [point.name for point in points] == names * (1 + PLAN.rounds)
+    names = [peer.label for peer in found]
+    assert [point.label for point in points] == names * (1 + PLAN.rounds)
     assert len(points) == PLAN.n_steps(len(found))
     assert [point.n_rounds for point in points[:: len(names)]] == [0, 1, 2, 3]
-    assert [peer.kind for peer in found] == [SPARCODE] * 2 + [FLAT] + [HNSW] * 2 + [IVF_FLAT] * 2 + [IVF_PQ] * 2 + [ALL_TO_ALL]
+    assert [peer.name for peer in found] == [SPARCODE] * 2 + [FLAT] + [HNSW] * 2 + [IVF_FLAT] * 2 + [IVF_PQ] * 2 + [ALL_TO_ALL]
     first, last = points[0], points[-len(names)]
     assert math.isnan(first.p50_ms.middle)
     assert 0 < last.p50_ms.low <= last.p50_ms.middle <= last.p50_ms.high
@@ -66,12 +59,12 @@ def test_every_retriever_is_a_point_untimed_first_and_again_after_every_round() 
 
 
 def test_settings_of_hnsw_are_named_by_what_was_searched() -> None:
-    sweep = SWEEP._replace(ef_search=(16, 4096), n_lists=(), exclude=("ask_more", "selector"))
     asked = tiny_split().validation.queries
-    words = [peer.setting for peer in two_tower_peers(two_tower(), sweep, asked) if peer.kind == HNSW]
+    sweep = SWEEP._replace(ef_search=(16, 4096), exclude=("ask_more", "selector"), asked=asked)
+    words = [peer.setting for peer in peers(HNSW, sweep=sweep)]
     assert words[1:] == [
         "4 links, efSearch 4096",
-        f"4 links, selector, efSearch {min(K, asked.n_items)}",
+        f"4 links, selector, efSearch {min(DEFAULT_K, asked.n_items)}",
         "4 links, selector, efSearch 4096",
     ]
     assert words[0].startswith("4 links, efSearch ")
@@ -81,7 +74,7 @@ def test_settings_of_hnsw_are_named_by_what_was_searched() -> None:
 def test_accuracy_and_bytes_are_those_of_the_retriever() -> None:
     found = peers()
     for peer, point in zip(found, measured(found)[: len(found)], strict=True):
-        assert (point.recall, point.ndcg) == pytest.approx(accuracy(peer.retriever, tiny_split().test, K)[:2])
+        assert point[2:5] == pytest.approx(accuracy(peer.retriever, tiny_split().test, DEFAULT_K))
         assert np.nanmean(point.recall_by_query) == pytest.approx(point.recall)
         assert point.size_bytes == sum(peer.retriever.size_bytes().values())
         assert not point.recall_by_query.flags.writeable
@@ -89,12 +82,12 @@ def test_accuracy_and_bytes_are_those_of_the_retriever() -> None:
 
 def test_slow_kinds_of_a_large_catalogue_are_timed_on_fewer_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SLOW_ITEMS", 10)
-    timed = {point.kind: point.n_timed for point in measured(peers())}
+    timed = {point.name: point.n_timed for point in measured(peers())}
     assert (timed[ALL_TO_ALL], timed[SPARCODE]) == (PLAN.slow_queries, PLAN.n_queries)
 
 
 def test_a_point_says_whether_other_jobs_ran_beside_it() -> None:
-    found = peers()[:2]
+    found = peers(SPARCODE)
     assert {point.busy for point in measured(found)} == {False}
     assert [point.busy for point in measured(found, busy=True)] == [False] * 2 + [True] * 6
 
@@ -109,9 +102,9 @@ def test_it_can_be_stopped_between_any_two_calls(calls_before: int) -> None:
         if asked > calls_before:
             raise Stopped
 
-    found = peers()[:2]
+    found = peers(SPARCODE)
     with pytest.raises(Stopped):
-        list(measure_serving(found, tiny_split().test, PLAN, check, lambda: False))
+        list(measure_in_turn(found, tiny_split().test, PLAN, check, lambda: False))
     assert asked == calls_before + 1
 
 

@@ -16,7 +16,7 @@ from app.measured.verdict import verdict
 from app.models import backbones as backbones_module
 from app.session.configuration import Configuration
 from sparcode.comparison.measuring import TimingPlan
-from sparcode.comparison.serving_peers import FLAT, SPARCODE
+from sparcode.comparison.peers import FLAT, SPARCODE
 from sparcode.config import RunConfig
 from tests.app.serving_points import served
 from tests.pages.opened_pages import PATIENCE, charts, described, ended, opened, own_backbone, settled, studio, visited
@@ -77,7 +77,7 @@ def test_a_measurement_shows_verdict_charts_table_and_where_it_comes_from() -> N
 
 def test_a_measurement_under_way_has_a_bar_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     reached, go_on = threading.Event(), threading.Event()
-    measure = serving_module.measure_serving
+    measure = serving_module.measure_in_turn
 
     def held(*arguments: object) -> object:
         for number, point in enumerate(measure(*arguments)):
@@ -86,7 +86,7 @@ def test_a_measurement_under_way_has_a_bar_and_can_be_cancelled(monkeypatch: pyt
                 reached.set()
                 assert go_on.wait(PATIENCE)
 
-    monkeypatch.setattr(serving_module, "measure_serving", held)
+    monkeypatch.setattr(serving_module, "measure_in_turn", held)
     app = settled(opened(PAGE, k="8"))
     click(app, MEASURE)
     assert reached.wait(PATIENCE)
@@ -108,7 +108,7 @@ def test_a_failed_measurement_says_why_and_can_be_tried_again(monkeypatch: pytes
         raise ValueError("no memory for the graph")
 
     with monkeypatch.context() as patched:
-        patched.setattr(serving_module, "measure_serving", fail)
+        patched.setattr(serving_module, "measure_in_turn", fail)
         app = settled(opened(PAGE, k="8"))
         click(app, MEASURE)
         ended(key())
@@ -139,7 +139,7 @@ def test_an_address_that_asks_for_the_impossible_is_answered() -> None:
 
 def test_best_values_are_marked_in_words() -> None:
     points = [served(SPARCODE, "5% of scores", 0.6, 0.2, 3_000_000), served(FLAT, "", 0.5, 0.1, 1_000_000)]
-    best, cheap = (remarks_of(points)[point.name] for point in points)
+    best, cheap = (remarks_of(points)[point.label] for point in points)
     assert best == ["best recall", "best NDCG", "both fronts"]
     assert cheap == ["fastest median", "fastest p95", "least memory", "both fronts"]
     assert table_of(points)["remarks"].tolist() == [", ".join(best), ", ".join(cheap)]

@@ -38,10 +38,10 @@ def test_the_comparison_runs_when_asked_and_shows_every_model() -> None:
     (table,) = [element.value for element in app.table]
     comparison = studio().comparison
     assert table["model"].tolist() == [row.name for row in comparison.rows]
-    assert table["Recall@50"].tolist() == [f"{row.result.recall:.3f}" for row in comparison.rows]
+    assert table["Recall@50"].tolist() == [f"{row.recall:.3f}" for row in comparison.rows]
     assert START not in [button.label for button in app.button]
-    recall = {row.name: row.result.recall for row in comparison.rows}
-    assert any(f"**{recall['SparCode'] / recall['all-to-all']:.0%}**" in text.value for text in app.markdown)
+    recall = {row.name: row.recall for row in comparison.rows}
+    assert any(f"**{recall['SparCode (index)'] / recall['all-to-all']:.0%}**" in text.value for text in app.markdown)
 
 
 def test_a_failed_comparison_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from sparcode.comparison.training import compare, data_facts
+from sparcode.comparison.run import compare, data_facts
 from sparcode.config import settings_hash
 from sparcode.index.block_index import block_index
 from sparcode.index.storage import save_index

@@ -5,7 +5,7 @@ import pytest
 
 from app.charts.serving_points import ServingPointsData, bytes_data, latency_data, out_of_view, serving_points_figure
 from sparcode.comparison.measuring import UNTIMED
-from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_PQ, SPARCODE
+from sparcode.comparison.peers import ALL_TO_ALL, FLAT, HNSW, IVF_PQ, SPARCODE
 from tests.app.serving_points import served
 
 POINTS = [
@@ -20,7 +20,7 @@ POINTS = [
 
 def test_series_hold_cost_and_noise_and_the_front_what_nothing_beats() -> None:
     data = latency_data(POINTS)
-    assert [series.label for series in data.series] == ["SparCode", "two-tower exact", "two-tower HNSW", "two-tower IVF-PQ", "all-to-all"]
+    assert [series.name for series in data.series] == [SPARCODE, FLAT, HNSW, IVF_PQ, ALL_TO_ALL]
     ours = data.series[0]
     assert ours.cost.tolist() == [0.1, 0.2]
     assert (ours.low < ours.cost).all()

@@ -11,7 +11,7 @@ import pytest
 
 from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
 from app.measured.run_export import evaluate_command, run_of, run_zip
-from sparcode.comparison.training import data_facts
+from sparcode.comparison.run import data_facts
 from sparcode.runs.store import load_run
 from sparcode.training.epoch_record import EpochRecord
 from tests.tiny import CONFIG, tiny_data, tiny_model, tiny_split

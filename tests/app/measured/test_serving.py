@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from app.jobs.job import JobState
-from app.measured import comparison as comparison_module
 from app.measured import serving as serving_module
-from app.measured.serving import SWEEP, Progress, best_measured, points_of, serving_key
+from app.measured.serving import PEERS, SWEEP, Progress, best_measured, points_of, serving_key
 from app.studio import Studio
+from sparcode.comparison import training as training_module
 from sparcode.comparison.measuring import TimingPlan
-from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
+from sparcode.comparison.peers import SPARCODE
 from tests.app.open_studio import settled
 from tests.tiny import CONFIG, changed, tiny_data
 
@@ -41,9 +41,9 @@ def test_a_measurement_publishes_its_way_and_is_kept_with_its_labels(studio: Stu
     studio.serving.start(SMALL, "ann")
     assert ended(studio) is JobState.DONE
     job, result = studio.serving.job(SMALL), studio.serving.result(SMALL)
-    assert [point.name for point in points_of(job)] == [point.name for point in result.points]
-    assert {point.kind for point in result.points} == {SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL}
-    assert [point.kind for point in result.points].count(SPARCODE) == len(SWEEP.densities)
+    assert [point.label for point in points_of(job)] == [point.label for point in result.points]
+    assert list(dict.fromkeys(point.name for point in result.points)) == [peer.name for peer in PEERS]
+    assert [point.name for point in result.points].count(SPARCODE) == len(SWEEP.densities)
     assert {point.n_rounds for point in result.points} == {2}
     assert (result.kind, result.config, result.data_name) == ("preview", SMALL, studio.interactions.name)
     assert result.config.training.seed == CONFIG.training.seed
@@ -60,14 +60,14 @@ def test_a_measurement_publishes_its_way_and_is_kept_with_its_labels(studio: Stu
 def test_two_tower_is_trained_once_for_all_measurements(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     studio.serving.start(SMALL, "ann")
     ended(studio)
-    monkeypatch.setattr(comparison_module, "train_two_tower", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(training_module, "train_two_tower", lambda *arguments: 1 / 0)
     studio.serving.start(SMALL, "ann")
     assert ended(studio) is JobState.DONE
 
 
 def test_a_cancelled_measurement_keeps_nothing(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     reached, go_on = threading.Event(), threading.Event()
-    measure = serving_module.measure_serving
+    measure = serving_module.measure_in_turn
 
     def held(*arguments: object) -> Iterator[object]:
         for point in measure(*arguments):
@@ -75,7 +75,7 @@ def test_a_cancelled_measurement_keeps_nothing(studio: Studio, monkeypatch: pyte
             reached.set()
             assert go_on.wait(PATIENCE)
 
-    monkeypatch.setattr(serving_module, "measure_serving", held)
+    monkeypatch.setattr(serving_module, "measure_in_turn", held)
     key = studio.serving.start(SMALL, "ann").key
     assert reached.wait(PATIENCE)
     assert not studio.jobs.cancel(key, "bob")
@@ -89,7 +89,7 @@ def test_an_error_is_kept_in_words(studio: Studio, monkeypatch: pytest.MonkeyPat
     def fail(*arguments: object) -> None:
         raise ValueError("no memory for the graph")
 
-    monkeypatch.setattr(serving_module, "measure_serving", fail)
+    monkeypatch.setattr(serving_module, "measure_in_turn", fail)
     studio.serving.start(SMALL, "ann")
     assert ended(studio) is JobState.FAILED
     assert studio.serving.job(SMALL).error == "no memory for the graph"

@@ -4,7 +4,7 @@ import pytest
 
 from app.measured.verdict import duel, verdict
 from sparcode.comparison.measuring import UNTIMED
-from sparcode.comparison.serving_peers import ALL_TO_ALL, FLAT, HNSW, IVF_PQ, SPARCODE
+from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
 from tests.app.serving_points import served
 
 EXACT = served(FLAT, "", 0.5, 0.1, 1_000_000)
@@ -49,7 +49,7 @@ def test_the_most_recall_is_quoted_apart_from_what_suffices() -> None:
     assert read.headline == "Against two-tower HNSW, SparCode wins on memory and cannot be told apart on recall and speed."
     assert read.at_most == "At its most accurate, SparCode finds more than two-tower at any setting."
     assert read.sentences[-1] == (
-        "**At most** recall is 0.500 with two-tower (two-tower exact; 0.100 ms [0.095 to 0.105], 1.00 MB) and **0.550** with SparCode, "
+        "**At most** recall is 0.500 with two-tower (two-tower Flat; 0.100 ms [0.095 to 0.105], 1.00 MB) and **0.550** with SparCode, "
         "110% of it, beyond the noise (keeping 20% of scores; 0.200 ms [0.190 to 0.210], 1.00 MB)."
     )
 
@@ -69,8 +69,8 @@ def test_where_nothing_reaches_the_recall_the_best_of_its_own_stands_in() -> Non
 
 def test_missing_peers_are_named_and_the_next_one_makes_the_headline() -> None:
     read = verdict([served(SPARCODE, "5% of scores", 0.6, 0.1), EXACT])
-    assert read.headline.startswith("Against two-tower exact, SparCode wins on recall")
-    assert read.missing == ("two-tower HNSW", "two-tower IVF-Flat", "two-tower IVF-PQ", "all-to-all")
+    assert read.headline.startswith("Against two-tower Flat, SparCode wins on recall")
+    assert read.missing == (HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
     assert len(read.sentences) == 2
 
 

@@ -63,12 +63,12 @@ def test_what_was_recorded_is_found_with_its_day_and_machine(folder: Path) -> No
 
 def test_recorded_figures_are_those_of_the_recorded_weights(folder: Path) -> None:
     recorded = opened(folder)
-    rows = {row.name: row.result for row in recorded.comparison(CONFIG).rows}
+    rows = {row.name: row for row in recorded.comparison(CONFIG).rows}
     facts = ModelFacts("recorded", CONFIG, (), lambda: 1.0, cut_short=False)
     stage = measure(recorded.tuned(CONFIG).model, facts, tiny_split(), lambda stage: None, lambda: None)
     point = stage.explorer.at(stage.explorer.default_threshold)
-    assert (point.recall, point.ndcg) == (rows["SparCode"].recall, rows["SparCode"].ndcg)
-    assert point.size_bytes == rows["SparCode"].size_bytes
+    assert (point.recall, point.ndcg) == (rows["SparCode (index)"].recall, rows["SparCode (index)"].ndcg)
+    assert point.total_bytes == rows["SparCode (index)"].size_bytes
     assert rows["all-to-all"].recall == recorded.backbone(CONFIG).recall
 
 
@@ -166,7 +166,7 @@ def test_weights_that_do_not_fit_are_said_once_and_not_used(folder: Path) -> Non
 
 def test_rows_and_epochs_that_make_no_sense_are_not_used(folder: Path) -> None:
     def spoil(described: dict) -> None:
-        described["comparisons"][0]["rows"][0].pop("result")
+        described["comparisons"][0]["rows"][0].pop("recall")
         described["trainings"][0]["points"].pop()
         described["trainings"][0]["points"][-1].pop("stage")
 

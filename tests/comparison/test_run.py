@@ -7,19 +7,10 @@ import numpy as np
 import pytest
 
 from sparcode.baselines.ease import EASE
-from sparcode.comparison import training as module
+from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER
+from sparcode.comparison.run import ComparedRun, compare
 from sparcode.comparison.table import comparison_record, comparison_text, readable_bytes, text_table, without_nan
-from sparcode.comparison.training import (
-    ALL_TO_ALL,
-    EASE_NAME,
-    POPULARITY,
-    SPARCODE,
-    TWO_TOWER,
-    Comparison,
-    ComparisonStopped,
-    Stage,
-    compare,
-)
+from sparcode.comparison.training import ComparisonStopped, Step
 from sparcode.data.interactions import Interactions
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import Cut, as_served
@@ -33,25 +24,25 @@ K = 10
 
 @pytest.fixture(scope="module")
 def watched() -> SimpleNamespace:
-    stages: list[Stage] = []
+    steps: list[Step] = []
     epochs: list = []
-    return SimpleNamespace(comparison=compare(tiny_data(), CONFIG, K, stages.append, epochs.append), stages=stages, epochs=epochs)
+    return SimpleNamespace(comparison=compare(tiny_data(), CONFIG, K, steps.append, epochs.append), steps=steps, epochs=epochs)
 
 
 @pytest.fixture(scope="module")
-def comparison(watched: SimpleNamespace) -> Comparison:
+def comparison(watched: SimpleNamespace) -> ComparedRun:
     return watched.comparison
 
 
-def test_every_model_has_its_row(comparison: Comparison) -> None:
-    assert [row.name for row in comparison.rows] == [SPARCODE, TWO_TOWER, ALL_TO_ALL, EASE_NAME, POPULARITY]
+def test_every_model_has_its_row(comparison: ComparedRun) -> None:
+    assert [row.name for row in comparison.rows] == [SPARCODE, TWO_TOWER, ALL_TO_ALL, EASE_NAME, COOCCURRENCE, POPULARITY]
     for row in comparison.rows:
         assert all(0 <= value <= 1 for value in (row.recall, row.ndcg, row.precision))
-        assert 0 < row.p50_ms <= row.p95_ms
+        assert 0 < row.p50_ms.middle <= row.p95_ms.middle
         assert row.size_bytes > 0
 
 
-def test_the_rows_are_measured_on_the_test_users(comparison: Comparison) -> None:
+def test_the_rows_are_measured_on_the_test_users(comparison: ComparedRun) -> None:
     rows = {row.name: row for row in comparison.rows}
     run, test = comparison.run, tiny_split().test
     ease = ExactRetriever(EASE().fit(tiny_split().train))
@@ -60,7 +51,7 @@ def test_the_rows_are_measured_on_the_test_users(comparison: Comparison) -> None
     assert accuracy(served, test, K)[0] == rows[SPARCODE].recall == comparison.direct_recall
 
 
-def test_the_facts_beside_the_table_are_those_of_split_and_index(comparison: Comparison) -> None:
+def test_the_facts_beside_the_table_are_those_of_split_and_index(comparison: ComparedRun) -> None:
     split, run = tiny_split(), comparison.run
     assert (comparison.n_train, comparison.n_validation, comparison.n_test) == (len(split.train), 12, 12)
     assert comparison.density == run.index.density(comparison.threshold)
@@ -69,9 +60,9 @@ def test_the_facts_beside_the_table_are_those_of_split_and_index(comparison: Com
     assert comparison.unseen_codes == len(unseen)
 
 
-def test_every_stage_and_epoch_is_told(watched: SimpleNamespace) -> None:
+def test_every_step_and_epoch_is_told(watched: SimpleNamespace) -> None:
     budget = CONFIG.training
-    assert [stage.epochs for stage in watched.stages if stage.epochs] == [
+    assert [step.epochs for step in watched.steps if step.epochs] == [
         budget.epochs,
         budget.joint_epochs,
         budget.epochs + budget.joint_epochs,
@@ -82,9 +73,9 @@ def test_every_stage_and_epoch_is_told(watched: SimpleNamespace) -> None:
 
 
 def test_stopping_ends_it_without_a_table() -> None:
-    stages: list[Stage] = []
+    steps: list[Step] = []
     with pytest.raises(ComparisonStopped, match="joint training"):
-        compare(tiny_data(), CONFIG, K, stages.append, should_stop=lambda: len(stages) >= 2)
+        compare(tiny_data(), CONFIG, K, steps.append, should_stop=lambda: len(steps) >= 1)
 
 
 def test_a_bad_k_is_refused_before_training() -> None:
@@ -92,35 +83,27 @@ def test_a_bad_k_is_refused_before_training() -> None:
         compare(tiny_data(), CONFIG, 0)
 
 
-def test_a_floor_that_cannot_be_fitted_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch, comparison: Comparison) -> None:
-    class Unfit(EASE):
-        def fit(self, histories: object) -> EASE:
-            raise ValueError("its matrix would need 9 TB")
-
-    monkeypatch.setattr(module, "EASE", Unfit)
-    floors, left_out = module._floors(tiny_split())
-    assert [floor.name for floor in floors] == [POPULARITY]
-    assert left_out == {EASE_NAME: "its matrix would need 9 TB"}
-    text = comparison_text(comparison._replace(left_out=left_out))
+def test_a_peer_without_a_row_is_named_with_its_reason(comparison: ComparedRun) -> None:
+    text = comparison_text(comparison._replace(left_out={EASE_NAME: "its matrix would need 9 TB"}))
     assert "EASE is left out: its matrix would need 9 TB" in text
 
 
-def test_the_text_has_the_table_and_says_that_the_data_is_synthetic(comparison: Comparison) -> None:
+def test_the_text_has_the_table_and_says_that_the_data_is_synthetic(comparison: ComparedRun) -> None:
     text = comparison_text(comparison)
     lines = text.splitlines()
     assert lines[0].split() == ["model", "Recall@10", "NDCG@10", "Precision@10", "p50", "latency", "index", "size", "training"]
-    assert [line.split("  ")[0] for line in lines[2:7]] == [row.name for row in comparison.rows]
+    assert [line.split("  ")[0] for line in lines[2:8]] == [row.name for row in comparison.rows]
     assert f"{comparison.rows[0].recall:.4f}" in lines[2]
     assert "SYNTHETIC" in text
     assert "96 users to train, 12 to validate, 12 to test (seed 0)" in text
 
 
-def test_rows_left_out_while_reading_are_told(comparison: Comparison) -> None:
+def test_rows_left_out_while_reading_are_told(comparison: ComparedRun) -> None:
     text = comparison_text(comparison._replace(dropped={"rows without an item": 1234}))
     assert "left out: 1,234 rows without an item" in text
 
 
-def test_the_record_is_plain_json_with_exact_numbers(comparison: Comparison) -> None:
+def test_the_record_is_plain_json_with_exact_numbers(comparison: ComparedRun) -> None:
     record = json.loads(json.dumps(comparison_record(comparison), allow_nan=False))
     assert [row["recall"] for row in record["rows"]] == [row.recall for row in comparison.rows]
     assert record["config"] == CONFIG.model_dump(mode="json")
@@ -128,12 +111,12 @@ def test_the_record_is_plain_json_with_exact_numbers(comparison: Comparison) -> 
     assert record["data"]["synthetic"] is True
 
 
-def test_a_run_keeps_the_rows(comparison: Comparison) -> None:
+def test_a_run_keeps_the_rows(comparison: ComparedRun) -> None:
     assert [row["name"] for row in comparison.run.results] == [row.name for row in comparison.rows]
     assert all(row["k"] == K for row in comparison.run.results)
 
 
-def test_the_data_facts_are_those_of_the_data(comparison: Comparison) -> None:
+def test_the_data_facts_are_those_of_the_data(comparison: ComparedRun) -> None:
     data: Interactions = tiny_data()
     facts = comparison.run.data
     assert (facts.n_users, facts.n_items, facts.n_interactions) == (data.n_users, data.n_items, data.n_interactions)

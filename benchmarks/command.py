@@ -1,0 +1,56 @@
+"""What all benchmarks share: names of options, how they are started, the line of JSON they end with, and peak memory."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Data = Annotated[Path | None, typer.Option("--data", help="MovieLens archive, folder or table; without it the built-in data.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of split, training and whatever is drawn.")]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0 to n-1 of split and training, one after the other.")]
+Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Times that each of the timed things is timed.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of all computations.")]
+Settings = Annotated[
+    Path | None, typer.Option("--settings", help="Settings per encoder, as in benchmarks/settings: of all models, and of two-tower.")
+]
+Keep = Annotated[Path | None, typer.Option("--keep", help="Folder of trained models; what it holds is not trained again.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A small run, under 50 s on an idle machine.")]
+
+
+def run_command(main: Callable[..., None]) -> None:
+    """Run a benchmark's `main` with the options of the command line."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    typer.run(main)
+
+
+def print_figures(figures: Mapping[str, Any], digits: int = 4) -> None:
+    """The last line: figures as JSON, nested ones too, rounded; null for what is not a number."""
+    print("\n" + json.dumps({name: _rounded(value, digits) for name, value in figures.items()}, allow_nan=False))
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _rounded(part, digits) for name, part in value.items()}
+    if isinstance(value, float):
+        return round(value, digits) if math.isfinite(value) else None
+    return value
+
+
+def peak_memory_kib(work: Callable[[], Any]) -> tuple[int, Any]:
+    """KiB that the resident set grows by at most during some work, and its result (Linux)."""
+    # Forget the peak of everything before.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _memory_kib("VmRSS")
+    result = work()
+    return _memory_kib("VmHWM") - before, result
+
+
+def _memory_kib(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))

@@ -1,0 +1,155 @@
+"""One run with its table: SparCode and its peers trained on a data set and measured on the test users, ready to be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from sparcode.comparison.measuring import Measurement, compare_peers
+from sparcode.comparison.peers import MODELS
+from sparcode.comparison.training import Models, Step
+from sparcode.config import DEFAULT_K, RunConfig
+from sparcode.data.interactions import Interactions
+from sparcode.data.split import Split, split_users
+from sparcode.device import Device, choose_device
+from sparcode.metrics.evaluation import accuracy
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.contract import check_k
+from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
+from sparcode.runs.machine import machine_facts
+from sparcode.runs.store import DataFacts, Run
+from sparcode.training.epoch_record import never_stop
+from sparcode.training.pipeline import OnEpoch, ShouldStop, check_side_features, ignore_record, serve
+
+
+class ComparedRun(NamedTuple):
+    """The table of a run and what belongs beside it.
+
+    Attributes
+    ----------
+    rows, left_out
+        One row per model of the roster, SparCode first; name -> reason of those without a row.
+    k
+        Items per query.
+    direct_recall
+        SparCode's recall at k by scoring every item with the thresholded model, no index: must be that of its row, but for quantized
+        postings.
+    threshold, density
+        tau, and the share of (stored code, item) scores above it.
+    codes_in_use, unseen_codes
+        Codes that training queries use, the index's lists; and those that only test queries use.
+    n_train, n_validation, n_test
+        Users per part.
+    dropped
+        Reason -> rows or users left out while reading and splitting.
+    run
+        Settings, data facts, model, index, records and the rows as plain numbers, for `sparcode.runs.store.save_run`.
+    """
+
+    rows: list[Measurement]
+    left_out: Mapping[str, str]
+    k: int
+    direct_recall: float
+    threshold: float
+    density: float
+    codes_in_use: int
+    unseen_codes: int
+    n_train: int
+    n_validation: int
+    n_test: int
+    dropped: Mapping[str, int]
+    run: Run
+
+
+def compare(
+    data: Interactions,
+    config: RunConfig,
+    k: int = DEFAULT_K,
+    on_step: Callable[[Step], None] = lambda step: None,
+    on_epoch: OnEpoch = ignore_record,
+    should_stop: ShouldStop = never_stop,
+    split: Split | None = None,
+    device: Device = "auto",
+    two_tower_config: RunConfig | None = None,
+) -> ComparedRun:
+    """Train SparCode and its peers on one split and measure all of them on the test users, once.
+
+    Every network keeps its best checkpoint by validation recall. The two-tower model may train for as many epochs as SparCode's stages
+    together.
+
+    Parameters
+    ----------
+    data
+        The data set.
+    config
+        Settings of all networks, two-tower excepted where it has its own.
+    k
+        Items per query.
+    on_step, on_epoch, should_stop, device
+        See `Models`.
+    split
+        A ready-made split of the data; None splits the users as the settings say.
+    two_tower_config
+        Settings that suit two-tower better than SparCode's; its `split` plays no part. None: the same settings.
+
+    Raises
+    ------
+    ComparisonStopped
+        If `should_stop` said so.
+    ValueError
+        If `k` is below 1, there are too few users to split, the data lacks the side features that the settings choose, or the device is
+        not there.
+    DivergenceError
+        If a loss is no longer finite.
+    """
+    check_k(k)
+    chosen = choose_device(device)
+    split = _checked_split(data, split, config, two_tower_config or config)
+    models = Models(split, config, two_tower_config, device, None, on_step, on_epoch, should_stop)
+    rows, left_out = compare_peers(MODELS, models, k)
+    model, index = models.get("sparcode").model, models.get("index").model
+    threshold = serve(model, index, config.index).threshold
+    records = [*models.get("backbone").records, *models.get("sparcode").records]
+    results = [{**row.record(), "k": k} for row in rows]
+    item_ids = [str(item_id) for item_id in data.item_ids]
+    seen = split.user_encoding if config.model.side_features in ("users", "both") else None
+    return ComparedRun(
+        rows=rows,
+        left_out=left_out,
+        k=k,
+        direct_recall=direct_recall(model, split, k),
+        threshold=threshold,
+        density=index.density(threshold),
+        codes_in_use=index.n_lists,
+        unseen_codes=len(np.setdiff1d(model.encode(split.test.queries)[0], index.codes)),
+        n_train=len(split.train),
+        n_validation=len(split.validation.users),
+        n_test=len(split.test.users),
+        dropped={**data.dropped, **split.dropped},
+        run=Run(config, data_facts(data), model, index, item_ids, data.items, records, results, machine_facts(chosen), seen),
+    )
+
+
+def direct_recall(model: SparCodeModel, split: Split, k: int) -> float:
+    """Mean recall at k on the test users by scoring every item with the thresholded model, without the index."""
+    return accuracy(ExactRetriever(SparseDirectScorer(model, model.threshold)), split.test, k)[0]
+
+
+def data_facts(data: Interactions) -> DataFacts:
+    """Which data it is, as a run keeps it."""
+    return DataFacts(data.name, data.content_hash(), data.synthetic, data.n_users, data.n_items, data.n_interactions, dict(data.parts))
+
+
+def _checked_split(data: Interactions, split: Split | None, config: RunConfig, two_tower_config: RunConfig) -> Split:
+    """The split given or made, which has what the settings of both networks ask for."""
+    if split is None:
+        if config.split.protocol != "strong":
+            raise ValueError(
+                f"protocol {config.split.protocol!r} needs its ready-made split, see sparcode.data.fixed_split and deezer_split"
+            )
+        split = split_users(data, config.split)
+    for settings in (config, two_tower_config):
+        check_side_features(split, settings.model)
+    return split

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from sparcode.baselines.cooccurrence import Cooccurrence
+from sparcode.comparison import peers as module
+from sparcode.comparison.measuring import Measurement, at_settings, compare_peers
+from sparcode.comparison.peers import (
+    ALL_TO_ALL,
+    COOCCURRENCE,
+    COOCCURRENCE_GRID,
+    EASE_NAME,
+    FLAT,
+    HNSW,
+    IVF_FLAT,
+    IVF_PQ,
+    MODELS,
+    POPULARITY,
+    REGRESSION,
+    ROSTER,
+    SERVED_BY,
+    SPARCODE,
+    TWO_TOWER,
+    BaselinePeer,
+    CannotRun,
+    Peer,
+    Sweep,
+    chosen_cooccurrence,
+    named,
+    runnable,
+)
+from sparcode.comparison.training import ComparisonStopped, Models, Step, Trained
+from sparcode.config import DEFAULT_K
+from sparcode.data.evaluation_protocol import COLD_START
+from sparcode.data.split import Split
+from sparcode.metrics.evaluation import accuracy
+from sparcode.retrieval.contract import Retriever
+from sparcode.retrieval.exact import ExactRetriever
+from sparcode.training.pipeline import train_two_tower
+from tests.tiny import CONFIG, tiny_backbone, tiny_index, tiny_model, tiny_split
+
+SWEEP = Sweep(densities=(0.1, 0.5), links=(4,), ef_search=(16, 64), n_lists=(4,), n_probe=(1, 4), k_factor=(0.0, 2.0))
+
+
+@pytest.fixture(scope="module")
+def given() -> dict[str, Trained]:
+    return {
+        "backbone": Trained(tiny_backbone(), 3.0, where="on another day"),
+        "sparcode": Trained(tiny_model(), 2.0, where="on another day"),
+        "index": Trained(tiny_index()),
+        "two-tower": Trained(train_two_tower(tiny_split(), CONFIG)[0], 1.0),
+    }
+
+
+def models(given: dict[str, Trained], **options: object) -> Models:
+    return Models(tiny_split(), CONFIG, given=given, **options)
+
+
+def runnable_here() -> list[Peer]:
+    return runnable(ROSTER, tiny_split())[0]
+
+
+@pytest.mark.parametrize("peer", runnable_here(), ids=lambda peer: peer.name)
+def test_a_peer_serves_what_it_trained(peer: Peer, given: dict[str, Trained]) -> None:
+    bench = models(given)
+    trained = peer.train(bench)
+    retriever = peer.retriever(trained, bench)
+    queries = tiny_split().test.queries
+    found = retriever.retrieve(queries, 5).item_ids
+    assert found.shape == (len(queries), 5)
+    assert sum(retriever.size_bytes().values()) > 0
+    settings = list(peer.at_settings(trained, bench, SWEEP))
+    assert len({one.label for one in settings}) == len(settings) > 0
+    for one in settings:
+        assert (one.name, one.slow) == (peer.name, peer.name == ALL_TO_ALL)
+        called = one.call.retrieve(one.call.encode(queries), queries).item_ids
+        np.testing.assert_array_equal(called, one.retriever.retrieve(queries, DEFAULT_K).item_ids)
+
+
+def test_names_are_one_of_a_kind_and_every_model_says_how_it_is_served() -> None:
+    assert list(SERVED_BY) == [peer.name for peer in ROSTER]
+    assert all(SERVED_BY.values())
+    assert not {FLAT, HNSW, IVF_FLAT, IVF_PQ} & {peer.name for peer in MODELS}
+    assert [peer.name for peer in named(EASE_NAME, SPARCODE)] == [EASE_NAME, SPARCODE]
+
+
+def test_rows_hold_the_figures_of_the_models_given(given: dict[str, Trained]) -> None:
+    told: list[Measurement] = []
+    rows, left_out = compare_peers(ROSTER, models(given), on_row=told.append)
+    by_name = {row.name: row for row in rows}
+    assert rows == told
+    assert left_out == {}
+    assert list(by_name) == [peer.name for peer in runnable_here()]
+    exact = accuracy(ExactRetriever(tiny_backbone()), tiny_split().test, DEFAULT_K)
+    assert by_name[ALL_TO_ALL][2:5] == exact
+    assert by_name[FLAT].recall == pytest.approx(by_name[TWO_TOWER].recall, abs=0.02)
+    assert by_name[SPARCODE].train_seconds >= 5
+    assert by_name[ALL_TO_ALL].train_seconds >= 3
+    assert (by_name[SPARCODE].trained_where, by_name[TWO_TOWER].trained_where) == ("on another day", "")
+
+
+def test_a_part_is_trained_once_when_it_is_first_asked_for(given: dict[str, Trained]) -> None:
+    asked: list[int] = []
+    steps: list[Step] = []
+    bench = models({**given, "two-tower": lambda: asked.append(1) or given["two-tower"]}, on_step=steps.append)
+    assert asked == []
+    compare_peers(named(TWO_TOWER, FLAT, HNSW), bench)
+    assert asked == [1]
+    assert [step.name for step in steps] == [f"measuring {name}" for name in (TWO_TOWER, FLAT, HNSW)]
+
+
+def refuse(reason: str) -> Callable[[Split], object]:
+    def fit(split: Split) -> object:
+        raise ValueError(reason)
+
+    return fit
+
+
+def test_a_peer_that_cannot_be_had_is_left_out_with_its_reason(given: dict[str, Trained], monkeypatch: pytest.MonkeyPatch) -> None:
+    def small(model: object, kind: str, params: object) -> Retriever:
+        raise RuntimeError(f"too few items for {kind}")
+
+    monkeypatch.setattr(module, "FaissRetriever", small)
+    peers = [BaselinePeer("huge", "", refuse("it takes 9 TB")), *named(HNSW, POPULARITY)]
+    rows, left_out = compare_peers(peers, models(given))
+    assert [row.name for row in rows] == [POPULARITY]
+    assert left_out == {"huge": "it takes 9 TB", HNSW: "too few items for hnsw"}
+    assert at_settings(peers, models(given), SWEEP)[1] == left_out
+
+
+def test_queries_without_a_history_leave_out_what_scores_histories() -> None:
+    found, left_out = runnable(ROSTER, tiny_split()._replace(test=tiny_split().test._replace(protocol=COLD_START)))
+    assert set(left_out) == {EASE_NAME, COOCCURRENCE}
+    assert all("the test queries have none" in reason for reason in left_out.values())
+    assert REGRESSION not in {peer.name for peer in found}
+    vectors = np.zeros((96, 3), dtype=np.float32)
+    found, _ = runnable(ROSTER, tiny_split()._replace(user_vectors=vectors, item_features=vectors[:80]))
+    assert found[-1].name == REGRESSION
+
+
+def test_exponents_are_chosen_on_validation_users() -> None:
+    split = tiny_split()
+    chosen = chosen_cooccurrence(split)
+    recalls = {
+        point: accuracy(ExactRetriever(Cooccurrence(point).fit(split.train)), split.validation, DEFAULT_K)[0] for point in COOCCURRENCE_GRID
+    }
+    assert recalls[chosen.exponents] == max(recalls.values())
+
+
+def test_stopping_is_asked_before_every_step(given: dict[str, Trained]) -> None:
+    with pytest.raises(ComparisonStopped, match="measuring two-tower"):
+        compare_peers(named(TWO_TOWER), models(given, should_stop=lambda: True))
+
+
+def test_an_error_of_a_training_is_not_a_reason_to_be_left_out(given: dict[str, Trained]) -> None:
+    def broken() -> Trained:
+        raise ValueError("no such file")
+
+    with pytest.raises(ValueError, match="no such file"):
+        compare_peers(named(TWO_TOWER), models({**given, "two-tower": broken}))
+    assert not issubclass(CannotRun, ValueError)
