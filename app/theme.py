@@ -1,4 +1,4 @@
-"""Colours, dashes, markers and the base layout of every chart; the values that `.streamlit/config.toml` repeats for Streamlit."""
+"""Colours, dashes, markers and the base layout of every chart; `.streamlit/config.toml` repeats colours and fonts for Streamlit."""
 
 from __future__ import annotations
 
@@ -78,24 +78,9 @@ def text_colour(dark: bool) -> str:
 
 
 def series_style(position: int, dark: bool) -> dict[str, Any]:
-    """Line and marker of one series: colour, dash and symbol that belong together.
+    """`line` and `marker` arguments of a Plotly scatter trace for the series at a position from 0; styles repeat after the tenth.
 
-    Parameters
-    ----------
-    position
-        Place of the series in its chart, from 0. After the tenth the styles repeat.
-    dark
-        Whether the chart stands on the dark background.
-
-    Returns
-    -------
-    dict
-        `line` and `marker` keyword arguments of a Plotly scatter trace.
-
-    Raises
-    ------
-    ValueError
-        If `position` is negative.
+    ValueError if `position` is negative.
     """
     if position < 0:
         raise ValueError(f"position must be 0 or more, got {position}")
@@ -108,13 +93,7 @@ def series_style(position: int, dark: bool) -> dict[str, Any]:
 
 
 def model_place(name: str) -> int:
-    """Place of a model in the palette, for `series_style`.
-
-    Raises
-    ------
-    ValueError
-        If no beginning of the name is in `MODEL_STYLES`.
-    """
+    """Place of a model in the palette, for `series_style`; ValueError if no beginning of the name is in `MODEL_STYLES`."""
     known = [key for key in MODEL_STYLES if name.startswith(key)]
     if not known:
         raise ValueError(f"no style for model {name!r}; known: {', '.join(MODEL_STYLES)}")
@@ -127,27 +106,11 @@ def model_style(name: str, dark: bool) -> dict[str, Any]:
 
 
 def figure_layout(dark: bool, font_size: int = 14) -> dict[str, Any]:
-    """Plotly layout that every figure starts from.
+    """Arguments of `go.Figure(layout=...)` that every figure starts from, as a fresh dict; `font_size` in pixels.
 
-    The template is named explicitly: importing Streamlit replaces Plotly's default one by placeholder colours, which would turn an
-    exported figure black. It is the empty one, because checking a full one takes most of the time of making a small figure.
-
-    Parameters
-    ----------
-    dark
-        Whether the chart stands on the dark background.
-    font_size
-        Base text size in pixels; slides want 16 to 18.
-
-    Returns
-    -------
-    dict
-        Arguments for `go.Figure(layout=...)`; a fresh dict at each call.
-
-    Raises
-    ------
-    ValueError
-        If `font_size` is not positive.
+    The template is explicit because importing Streamlit replaces Plotly's default by placeholder colours, which would turn an exported
+    figure black. It is empty because validating a full one takes most of the time of a small figure. ValueError if `font_size` is not
+    positive.
     """
     if font_size <= 0:
         raise ValueError(f"font_size must be positive, got {font_size}")

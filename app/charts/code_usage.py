@@ -1,4 +1,4 @@
-"""How evenly each codebook's codewords are used."""
+"""Chart of how evenly each codebook's codewords are used."""
 
 from __future__ import annotations
 
@@ -14,16 +14,8 @@ TITLE = "Use of codewords"
 
 
 class CodeUsageData(NamedTuple):
-    """Usage per codebook.
-
-    Attributes
-    ----------
-    relative
-        (M, K) float64: use of each codeword, 1 being an even share, most used first.
-    perplexity
-        (M,) float64.
-    pinned
-        (M', K') float64: use of the codewords of the pinned run; None if there is none.
+    """Use of codewords, most used first, 1 being an even share: relative (M, K) and pinned (M', K'), the pinned run's; perplexity (M,); all
+    float64.
     """
 
     relative: np.ndarray
@@ -32,31 +24,13 @@ class CodeUsageData(NamedTuple):
 
 
 def code_usage_data(counts: np.ndarray, perplexity: np.ndarray, pinned_counts: np.ndarray | None = None) -> CodeUsageData:
-    """Sort codewords by use and relate them to an even share.
-
-    Parameters
-    ----------
-    counts : np.ndarray
-        (M, K) int64 assignments per codeword.
-    perplexity : np.ndarray
-        (M,) float64.
-    pinned_counts
-        The counts of the pinned run, of any shape, if there is one.
-    """
+    """Sort codewords by use: counts (M, K) int64 assignments, perplexity (M,) float64; the pinned run's counts may differ in shape."""
     ghost = None if pinned_counts is None else _relative(pinned_counts)
     return CodeUsageData(_relative(counts), np.asarray(perplexity, dtype=np.float64), ghost)
 
 
 def code_usage_figure(data: CodeUsageData, dark: bool) -> go.Figure:
-    """One stepped line per codebook over its codewords, most used first; the dotted line is even use.
-
-    Parameters
-    ----------
-    data : CodeUsageData
-        What to draw.
-    dark : bool
-        Whether it stands on the dark background.
-    """
+    """One stepped line per codebook over its codewords, most used first; the dotted line is even use."""
     figure = titled_figure(TITLE, "codewords, most used first", "use (1 = even)", dark)
     n_codebooks, codebook_size = data.relative.shape
     if data.relative.sum() == 0:

@@ -1,4 +1,4 @@
-"""The combinatorial truth: of all codes that M codebooks of K codewords can write, how many are ever used and stored."""
+"""Chart of how many of the K**M codes that M codebooks of K codewords can write are used and stored."""
 
 from __future__ import annotations
 
@@ -14,16 +14,8 @@ TITLE = "Codes: possible, in use, stored"
 
 
 class CodesStoredData(NamedTuple):
-    """Counts from the largest to the smallest set.
-
-    Attributes
-    ----------
-    n_codebooks, codebook_size
-        M and K.
-    counts
-        (3,) float64: K**M possible codes, codes that training queries use, lists stored.
-    pinned
-        The same of the pinned run; None if there is none.
+    """M, K, and counts (3,) float64: K**M possible codes, codes that training queries use, lists stored; `pinned` are the pinned run's
+    counts.
     """
 
     n_codebooks: int
@@ -41,15 +33,7 @@ def codes_stored_data(
 
 
 def codes_stored_figure(data: CodesStoredData, dark: bool) -> go.Figure:
-    """Three bars on a logarithmic axis, with their numbers.
-
-    Parameters
-    ----------
-    data : CodesStoredData
-        What to draw.
-    dark : bool
-        Whether it stands on the dark background.
-    """
+    """Three bars on a logarithmic axis, with their numbers."""
     figure = titled_figure(TITLE, "codes (logarithmic)", "", dark)
     power = f"{data.codebook_size}<sup>{data.n_codebooks}</sup>" if data.n_codebooks > 1 else str(data.codebook_size)
     labels = [f"{power} possible", "in use", "lists stored"]

@@ -1,4 +1,4 @@
-"""Lines over epochs: the run of now in the foreground, earlier runs as thin ghosts behind it."""
+"""Chart of lines over epochs, with earlier runs as thin lines ("ghosts") behind the current one."""
 
 from __future__ import annotations
 
@@ -19,18 +19,9 @@ _LEAST_EPOCHS = 5
 
 
 class EpochLine(NamedTuple):
-    """One line.
+    """One line: epochs and values, (n,) float64, values may be NaN; `look` is its place in the palette, None for a ghost.
 
-    Attributes
-    ----------
-    name
-        For the legend.
-    epochs, values
-        (n,) float64; a value may be NaN.
-    look
-        Place in the palette; None for a ghost.
-    note
-        What the hover text adds; empty for nothing.
+    The note is added to the hover text.
     """
 
     name: str
@@ -41,22 +32,18 @@ class EpochLine(NamedTuple):
 
 
 class EpochLinesData(NamedTuple):
-    """One chart.
+    """One chart over epochs; titles include units.
 
     Attributes
     ----------
-    title, y_title
-        Texts, units included.
     lines
         Ghosts first, so that they lie behind.
     boundary
-        Epoch at which codes come in; None before that.
+        Epoch at which SparCode's training begins; None before that.
     level, level_name
-        A value to hold the lines against, and what it is; None and empty for none.
+        A reference value and what it is; None and empty for none.
     note
-        What stands in place of lines where there are none.
-    from_zero
-        Whether the vertical axis starts at 0.
+        Shown in place of lines where there are none.
     """
 
     title: str
@@ -77,15 +64,7 @@ def epoch_line(name: str, epochs: np.ndarray, values: np.ndarray, look: int | No
 
 
 def epoch_lines_figure(data: EpochLinesData, dark: bool) -> go.Figure:
-    """The lines of a chart over epochs.
-
-    Parameters
-    ----------
-    data : EpochLinesData
-        What to draw; where no line has a point the figure says so.
-    dark : bool
-        Whether it stands on the dark background.
-    """
+    """The lines of a chart over epochs, or its note where no line has a point."""
     figure = titled_figure(data.title, "epoch", data.y_title, dark)
     drawn = [line for line in data.lines if len(line.epochs)]
     if not drawn:

@@ -1,4 +1,4 @@
-"""Figures as the browser takes them, kept: a page that looks for news twice a second mostly draws what it drew before."""
+"""A cache of figures as JSON: a page that polls twice a second mostly draws the same figures again."""
 
 from __future__ import annotations
 
@@ -17,21 +17,9 @@ _kept: Final[ByteCache[str]] = ByteCache(32 * 2**20, len)
 
 
 def figure_json(make: Callable[[Data, bool], go.Figure], data: Data, dark: bool) -> str:
-    """The figure of some data as JSON, made anew only if it was not made before.
+    """The figure of some data as JSON, cached by the content of its arguments; `make` must depend on nothing else.
 
-    Parameters
-    ----------
-    make
-        A chart's figure function; depends on nothing but its arguments.
-    data
-        The chart's data: a tuple of numbers, texts, arrays, None and such tuples.
-    dark
-        Whether it stands on the dark background.
-
-    Raises
-    ------
-    TypeError
-        If the data holds anything else, whose content could change unseen.
+    TypeError if the data is anything but a tuple of numbers, texts, arrays, None and such tuples: other content could change unseen.
     """
     content = hashlib.sha256()
     _add(data, content)
@@ -44,7 +32,7 @@ def figure_json(make: Callable[[Data, bool], go.Figure], data: Data, dark: bool)
 
 
 def _add(value: Any, content: hashlib._Hash) -> None:
-    """Put a value into the hash, with its kind and length, so that no two contents run into one."""
+    """Put a value into the hash, with its kind and length, so that different contents stay distinct."""
     if isinstance(value, np.ndarray):
         content.update(f"array {value.dtype.str} {value.shape} ".encode())
         content.update(np.ascontiguousarray(value).tobytes())

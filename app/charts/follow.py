@@ -1,7 +1,7 @@
-"""How a chart says which of its traces follow the threshold while it is dragged, before the server draws anew.
+"""Marks of the traces that follow the threshold in the browser while it is dragged, before the server draws anew.
 
-The browser holds a table of measured columns, one row per stop (`app.charts.threshold_columns`), and puts values of the row under the
-slider into the traces named here.
+The browser holds a table of measured columns, one row per stop (`app.charts.threshold_columns`), and writes the slider's row into these
+traces.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ROOM: Final = 0.06
 
 
 class Column(StrEnum):
-    """What a trace can follow; the browser gets a column of each."""
+    """What a trace can follow: a column of the browser's table."""
 
     TAU = "tau"
     PERCENT = "percent"
@@ -37,13 +37,7 @@ class Column(StrEnum):
 
     @classmethod
     def of_part(cls, part: str) -> Column:
-        """Megabytes of one part of an index.
-
-        Raises
-        ------
-        ValueError
-            If no column holds that part.
-        """
+        """Megabytes of one part of an index; ValueError if no column holds that part."""
         return cls(f"{part}_mb")
 
 
@@ -52,22 +46,15 @@ Source = Column | float | list[Column | float | str]
 
 
 def let_follow(figure: go.Figure, **sources: Source) -> None:
-    """Mark the trace added last: what its `x`, `y` or `text` takes from the columns."""
+    """Mark the trace added last: the columns that its `x`, `y` or `text` come from."""
     meta: dict[str, Any] = figure.layout.meta or {"follow": []}
     figure.layout.meta = {**meta, "follow": [*meta["follow"], {"trace": len(figure.data) - 1, **sources}]}
 
 
 def axes_stay(figure: go.Figure, *heights: float) -> None:
-    """Fix the axes around all traces of a finished figure, so that no stop of the threshold moves them.
+    """Fix the axes around all traces of a finished figure and `heights`, so that no stop moves them; kind, direction and zero stay.
 
-    The browser then moves what follows in half the time. Markers on the edge stay whole.
-
-    Parameters
-    ----------
-    figure
-        Its axes keep their kind, direction and zero.
-    heights
-        Further values that the vertical axis has room for.
+    The browser then updates traces in half the time. Markers on the edge stay whole.
     """
     for axis, part, more in ((figure.layout.xaxis, "x", ()), (figure.layout.yaxis, "y", heights)):
         values = np.concatenate([*(np.asarray(trace[part], dtype=np.float64) for trace in figure.data), np.array(more, dtype=np.float64)])

@@ -1,4 +1,4 @@
-"""What charts share: the empty figure with its title and legend, a note in place of data, and how now and a pinned run are marked."""
+"""Shared parts of charts: the empty figure, a note in place of data, and the marks of the current point and of a pinned run."""
 
 from __future__ import annotations
 
@@ -13,15 +13,7 @@ PINNED: Final = "pinned"
 
 
 def titled_figure(title: str, x_title: str, y_title: str, dark: bool) -> go.Figure:
-    """An empty figure in the studio's look; zoom survives new data as long as the title stays.
-
-    Parameters
-    ----------
-    title, x_title, y_title
-        Texts, units included.
-    dark
-        Whether it stands on the dark background.
-    """
+    """An empty figure in the studio's look; titles include units. Zoom survives new data as long as the title stays."""
     layout = figure_layout(dark, FONT_SIZE)
     for axis, text in (("xaxis", x_title), ("yaxis", y_title)):
         layout[axis]["title"] |= {"text": text, "font": {"size": FONT_SIZE}}

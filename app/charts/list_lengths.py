@@ -1,4 +1,4 @@
-"""How long the posting lists are at the current threshold."""
+"""Histogram of posting list lengths at the current threshold."""
 
 from __future__ import annotations
 
@@ -16,18 +16,9 @@ TITLE = "Length of posting lists"
 
 
 class ListLengthsData(NamedTuple):
-    """A histogram.
+    """A histogram: centres (n_bins,) float64 postings, counts (n_bins,) int64 lists; bin width and median in postings.
 
-    Attributes
-    ----------
-    centres, counts
-        (n_bins,) float64 postings and int64 lists.
-    width
-        Of a bin, in postings.
-    median
-        Postings of the median list; NaN without lists.
-    pinned
-        (n_bins,) int64 lists of the pinned run's index; None if there is none.
+    The median is NaN without lists. `pinned` are the counts of the pinned run's index, None if there is none.
     """
 
     centres: np.ndarray
@@ -38,28 +29,12 @@ class ListLengthsData(NamedTuple):
 
 
 def list_lengths_data(lengths: np.ndarray, n_items: int) -> ListLengthsData:
-    """Count lists by length, in bins that stay the same when the threshold moves.
-
-    Parameters
-    ----------
-    lengths : np.ndarray
-        (n_lists,) integers.
-    n_items : int
-        Catalogue size, the longest a list can be.
-    """
+    """Count lists by length, (n_lists,) integers of at most `n_items`, in bins that do not depend on the threshold."""
     return ListLengthsData(*count_lengths(lengths, n_items))
 
 
 def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:
-    """Bars over the number of items in a list, with the median marked.
-
-    Parameters
-    ----------
-    data : ListLengthsData
-        What to draw.
-    dark : bool
-        Whether it stands on the dark background.
-    """
+    """Bars over the number of items in a list, with the median marked."""
     figure = titled_figure(TITLE, "items in a list", "lists", dark)
     if data.counts.sum() == 0:
         return with_note(figure, "The index has no lists")
@@ -94,7 +69,7 @@ def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:
 
 
 def median_top(counts: np.ndarray) -> float:
-    """Where the line of the median ends: above the highest bar."""
+    """Upper end of the median's line, above the highest bar."""
     return 1.12 * float(counts.max())
 
 

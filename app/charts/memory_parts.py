@@ -1,4 +1,4 @@
-"""Where the index's bytes go."""
+"""Chart of the bytes of each part of the index."""
 
 from __future__ import annotations
 
@@ -17,18 +17,8 @@ LABELS = {"item_ids": "item ids", "scores": "scores", "indptr": "list starts", "
 
 
 class MemoryPartsData(NamedTuple):
-    """Bytes per part, the largest last (drawn on top).
-
-    Attributes
-    ----------
-    labels
-        For people.
-    megabytes
-        (n,) float64.
-    parts
-        The parts' names in the index.
-    pinned
-        (n,) float64 MB of the same parts in the pinned run's index; None if there is none.
+    """MB per part, (n,) float64, ascending (the last is drawn on top); `pinned` has the same parts of the pinned run's index, None if there
+    is none.
     """
 
     labels: tuple[str, ...]
@@ -38,15 +28,7 @@ class MemoryPartsData(NamedTuple):
 
 
 def memory_parts_data(size_bytes: Mapping[str, int], pinned: Mapping[str, int] | None = None) -> MemoryPartsData:
-    """Sort the parts by size.
-
-    Parameters
-    ----------
-    size_bytes
-        Part -> bytes.
-    pinned
-        The same of the pinned run, if there is one.
-    """
+    """Sort the parts by size; both arguments map part -> bytes."""
     parts = sorted(size_bytes.items(), key=lambda part: part[1])
     labels = tuple(LABELS.get(name, name) for name, _ in parts)
     names = tuple(name for name, _ in parts)
@@ -55,15 +37,7 @@ def memory_parts_data(size_bytes: Mapping[str, int], pinned: Mapping[str, int] |
 
 
 def memory_parts_figure(data: MemoryPartsData, dark: bool) -> go.Figure:
-    """A bar per part, with its megabytes written beside it.
-
-    Parameters
-    ----------
-    data : MemoryPartsData
-        What to draw; without parts the figure says that the index is being built.
-    dark : bool
-        Whether it stands on the dark background.
-    """
+    """A bar per part with its megabytes; without parts the figure says that the index is being built."""
     figure = titled_figure(TITLE, "MB", "", dark)
     if not data.labels:
         return with_note(figure, "Building the whole index ...")

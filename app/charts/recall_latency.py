@@ -1,4 +1,4 @@
-"""Recall against the time of a query: the other side of the trade-off, at the thresholds that were timed."""
+"""Chart of recall over the time of a query, at the thresholds that were timed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,10 @@ class RecallLatencyData(NamedTuple):
         (n,) bool: timed while jobs ran beside it, so an upper bound.
     current
         (median ms, recall) at the slider; None before it is timed.
-    k
-        Items per query.
     pinned
         (2, m) float64 ms and recall of the pinned run's index, and its own point; None if there is none.
     peers
-        Other kinds of models, in ms.
+        Other models, cost in ms.
     """
 
     p50_ms: np.ndarray
@@ -50,15 +48,7 @@ def recall_latency_data(
     pinned: tuple[np.ndarray, tuple[float, float] | None] | None = None,
     peers: tuple[Peer, ...] = (),
 ) -> RecallLatencyData:
-    """Put the parts together.
-
-    Parameters
-    ----------
-    timed
-        Median ms, recall, and whether jobs ran beside it; each (n,).
-    current, k, pinned, peers
-        See `RecallLatencyData`.
-    """
+    """Put the parts together; `timed` are (n,) median ms, recall, and whether jobs ran beside it. See `RecallLatencyData`."""
     p50_ms, recall, busy = timed
     return RecallLatencyData(np.asarray(p50_ms, dtype=np.float64), np.asarray(recall, dtype=np.float64), busy, current, k, pinned, peers)
 
@@ -66,12 +56,7 @@ def recall_latency_data(
 def recall_latency_figure(data: RecallLatencyData, dark: bool) -> go.Figure:
     """Recall over milliseconds; every marker is a measurement, hollow where jobs ran beside it.
 
-    Parameters
-    ----------
-    data : RecallLatencyData
-        What to draw; without points the figure says that they are being timed.
-    dark : bool
-        Whether it stands on the dark background.
+    Without points the figure says that they are being timed.
     """
     figure = titled_figure(TITLE, "median time of a query (ms)", f"Recall@{data.k}", dark)
     if len(data.p50_ms) == 0 and data.current is None:

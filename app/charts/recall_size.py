@@ -1,4 +1,4 @@
-"""Recall against index size: the trade-off itself, for this setting, others seen before, and other kinds of models."""
+"""Chart of recall over index size, for this setting, others seen before, and other models."""
 
 from __future__ import annotations
 
@@ -16,15 +16,7 @@ MOST_OTHERS = 4
 
 
 class TradeOff(NamedTuple):
-    """One setting's line.
-
-    Attributes
-    ----------
-    label
-        What it is called in the legend.
-    megabytes, recall
-        (n,) float64, ascending by size.
-    """
+    """One setting's line: legend label, megabytes and recall (n,) float64, ascending by size."""
 
     label: str
     megabytes: np.ndarray
@@ -32,19 +24,7 @@ class TradeOff(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """Another kind of model, one point.
-
-    Attributes
-    ----------
-    model
-        A key of `app.theme.MODEL_STYLES` or what begins with one.
-    label
-        For the legend.
-    cost
-        MB or milliseconds.
-    recall
-        What it finds for that.
-    """
+    """One point of another model: a name that begins with a key of `app.theme.MODEL_STYLES`, legend label, cost in MB or ms, recall."""
 
     model: str
     label: str
@@ -53,22 +33,10 @@ class Peer(NamedTuple):
 
 
 class RecallSizeData(NamedTuple):
-    """The setting at hand, others, and the point of the slider.
+    """The line of this setting, at most `MOST_OTHERS` other lines, and points of peers, in MB.
 
-    Attributes
-    ----------
-    this
-        The line of the setting at hand.
-    others
-        At most `MOST_OTHERS`.
-    current
-        (MB, recall) at the slider; None before it is measured.
-    k
-        Items per query.
-    pinned
-        Line of the pinned run, without points where it is the same line, and its own point; None if there is none.
-    peers
-        Other kinds of models, in MB.
+    `current` is (MB, recall) at the slider, None before it is measured. `pinned` holds the pinned run's line (without points where it is
+    the same line) and its own point, None if there is none.
     """
 
     this: TradeOff
@@ -80,15 +48,7 @@ class RecallSizeData(NamedTuple):
 
 
 def trade_off(label: str, size_bytes: np.ndarray, recall: np.ndarray) -> TradeOff:
-    """A line from measured points, in MB and ascending by size.
-
-    Parameters
-    ----------
-    label
-        Legend text.
-    size_bytes, recall
-        (n,) numbers.
-    """
+    """A line from measured points, (n,) numbers each, in MB and ascending by size."""
     order = np.argsort(size_bytes, kind="stable")
     return TradeOff(label, np.asarray(size_bytes, dtype=np.float64)[order] / 1e6, np.asarray(recall, dtype=np.float64)[order])
 
@@ -101,21 +61,7 @@ def recall_size_data(
     pinned: tuple[TradeOff, tuple[float, float]] | None = None,
     peers: tuple[Peer, ...] = (),
 ) -> RecallSizeData:
-    """The chart's data: of the others, the last `MOST_OTHERS` that have points and another label.
-
-    Parameters
-    ----------
-    this, others
-        Lines, the others with the most recent last.
-    current
-        (bytes, recall) at the slider.
-    k
-        Items per query.
-    pinned
-        Line and (bytes, recall) of the pinned run.
-    peers
-        Costs in bytes.
-    """
+    """The chart's data: of the others, most recent last, the last `MOST_OTHERS` that have points and another label. All costs in bytes."""
     shown = [other for other in others if len(other.recall) and other.label != this.label]
     marked = None if current is None else (current[0] / 1e6, current[1])
     ghost = None if pinned is None else (pinned[0], (pinned[1][0] / 1e6, pinned[1][1]))
@@ -126,12 +72,7 @@ def recall_size_data(
 def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
     """Recall over megabytes on a logarithmic axis; every point of a line is one threshold.
 
-    Parameters
-    ----------
-    data : RecallSizeData
-        What to draw; without points the figure says that the index is being built.
-    dark : bool
-        Whether it stands on the dark background.
+    Without points the figure says that the index is being built.
     """
     figure = titled_figure(TITLE, "index size (MB)", f"Recall@{data.k}", dark)
     if len(data.this.recall) == 0 and data.current is None:
@@ -162,7 +103,7 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
 
 
 def add_peers(figure: go.Figure, peers: tuple[Peer, ...], dark: bool) -> None:
-    """One marker with its name per model of another kind; in the legend, because points lie close together."""
+    """One marker per model, named in the legend because points lie close together."""
     for peer in peers:
         # With an edge, for some of the colours are pale.
         marker = {**model_style(peer.model, dark)["marker"], "size": 12, "line": {"width": 1, "color": text_colour(dark)}}

@@ -1,4 +1,4 @@
-"""Which lines the charts of a training show: the run, its baselines on the same axes, and earlier runs."""
+"""The lines in the charts of a training: the run, its baselines on the same axes, and earlier runs."""
 
 from __future__ import annotations
 
@@ -29,24 +29,14 @@ def stage_points(points: Sequence[EpochPoint], stage: str) -> tuple[EpochPoint, 
 
 
 def boundary_of(points: Sequence[EpochPoint]) -> float | None:
-    """Epochs of the backbone once SparCode has begun: where its own epochs are counted on from; None before that."""
+    """Epochs of the backbone, from which SparCode's own epochs count on; None before SparCode has begun."""
     if not stage_points(points, JOINT):
         return None
     return float(max((point.epoch for point in stage_points(points, BACKBONE)), default=0))
 
 
 def recall_lines(points: Sequence[EpochPoint], baseline: Sequence[EpochPoint], ghosts: Sequence[Ghost]) -> EpochLinesData:
-    """Validation recall: SparCode, all-to-all, two-tower, and earlier runs.
-
-    Parameters
-    ----------
-    points
-        Epochs of the run, in the order they came.
-    baseline
-        Epochs of the two-tower baseline; may be empty.
-    ghosts
-        Earlier runs on the same data.
-    """
+    """Validation recall of SparCode, all-to-all, two-tower (`baseline`, may be empty), and earlier runs on the same data."""
     lines = [epoch_line(ghost.name, *_one_after_the_other(ghost.points), None, ghost.note) for ghost in ghosts]
     lines += _lines(baseline, "recall", (TWO_TOWER,), 0.0) + _lines(points, "recall", (BACKBONE, JOINT), boundary_of(points))
     backbone, joint = stage_points(points, BACKBONE), stage_points(points, JOINT)
@@ -61,19 +51,7 @@ def loss_lines(points: Sequence[EpochPoint], baseline: Sequence[EpochPoint]) -> 
 
 
 def code_lines(points: Sequence[EpochPoint], field: str, title: str, y_title: str, scale: float = 1.0) -> EpochLinesData:
-    """One figure of the codes over SparCode's epochs, its state after k-means at 0.
-
-    Parameters
-    ----------
-    points
-        Epochs of the run.
-    field
-        Of `EpochPoint`.
-    title, y_title
-        Texts, units included.
-    scale
-        What values are multiplied by.
-    """
+    """One field of `EpochPoint`, times `scale`, over SparCode's epochs, its state after k-means at 0; titles include units."""
     joint = stage_points(points, JOINT)
     epochs, values = (np.array([getattr(point, name) for point in joint], dtype=np.float64) for name in ("epoch", field))
     return EpochLinesData(title, y_title, (epoch_line(JOINT, epochs, scale * values, model_place(JOINT)),), note=NO_CODES)

@@ -1,4 +1,4 @@
-"""How the stored scores spread, and where the threshold cuts them."""
+"""Histogram of the stored scores with the threshold that cuts them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,9 @@ TITLE = "Scores and the cut"
 
 
 class ScoreCutData(NamedTuple):
-    """A histogram with a line.
+    """A histogram, edges (n + 1,) float64 ascending and counts (n,) int64, and the threshold.
 
-    Attributes
-    ----------
-    edges
-        (n + 1,) float64, ascending.
-    counts
-        (n,) int64 scores per bin.
-    tau
-        The threshold.
-    pinned
-        The threshold of the pinned run in this index's scores; None if there is none, or it has scores of its own.
+    `pinned` is the pinned run's threshold; None if there is none, or if it has scores of its own.
     """
 
     edges: np.ndarray
@@ -41,15 +32,7 @@ def score_cut_data(edges: np.ndarray, counts: np.ndarray, tau: float, pinned: fl
 
 
 def score_cut_figure(data: ScoreCutData, dark: bool) -> go.Figure:
-    """Bars over the scores; the part to the right of the line stays in the index.
-
-    Parameters
-    ----------
-    data : ScoreCutData
-        What to draw.
-    dark : bool
-        Whether it stands on the dark background.
-    """
+    """Bars over the scores; the part to the right of the line stays in the index."""
     figure = titled_figure(TITLE, "score of a code and an item", "scores stored", dark)
     if data.counts.sum() == 0:
         return with_note(figure, "The index has no scores")

@@ -1,4 +1,4 @@
-"""Recall against latency and against bytes: every way to serve at every setting, and which of them nothing beats."""
+"""Chart of recall over latency or bytes: every serving method at every setting, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -23,17 +23,7 @@ NARROW = 1.2
 
 
 class ServingSeries(NamedTuple):
-    """One way to serve.
-
-    Attributes
-    ----------
-    name
-        The peer's.
-    settings
-        n texts.
-    cost, low, high, recall
-        (n,) float64: cost with its noise band (equal to it where there is no noise), in order of rising effort.
-    """
+    """One peer's n settings in order of rising effort; cost, its noise band (low, high) and recall, (n,) float64."""
 
     name: str
     settings: tuple[str, ...]
@@ -44,19 +34,7 @@ class ServingSeries(NamedTuple):
 
 
 class ServingPointsData(NamedTuple):
-    """A recall chart.
-
-    Attributes
-    ----------
-    title, axis, unit
-        Texts; the unit is that of the cost.
-    series
-        One per peer, in order of first appearance.
-    front_cost, front_recall
-        (f,) float64, ascending: what no other point beats.
-    k
-        Items per query.
-    """
+    """A recall chart, one series per peer in order of first appearance, cost in `unit`; the Pareto front is (f,) float64, ascending."""
 
     title: str
     axis: str
@@ -92,7 +70,7 @@ def _data(
 
 
 def serving_points_figure(data: ServingPointsData, dark: bool) -> go.Figure:
-    """Recall over a logarithmic cost: SparCode's thresholds as a thick line, peers as thin ones, the front as a staircase underneath."""
+    """Recall over a logarithmic cost: SparCode's thresholds as a thick line, peers as thin ones, the Pareto front as a staircase."""
     figure = titled_figure(data.title, data.axis, f"Recall@{data.k}", dark)
     if not data.series:
         return with_note(figure, "Nothing is measured yet")

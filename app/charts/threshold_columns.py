@@ -1,4 +1,4 @@
-"""The measured curve of an index as the browser gets it: one row per measured stop, for what moves while the threshold is dragged.
+"""The measured curve of an index for the browser: one row per measured stop, with all that follows the threshold while it is dragged.
 
 Nothing is interpolated: a stop that is not measured has no row, and a latency that is not measured is null.
 """
@@ -25,20 +25,10 @@ MOVING_TILES: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms", "p9
 
 
 def threshold_columns(stage: MeasuredIndex, pinned: Figures | None) -> str:
-    """All columns and texts as JSON.
+    """All columns and texts as JSON; the stage's curve may be partly measured, and `pinned` are the figures that deltas are relative to.
 
-    Parameters
-    ----------
-    stage
-        What is shown; its curve may be partly measured.
-    pinned
-        Figures that deltas are held against.
-
-    Returns
-    -------
-    str
-        ``version``: of the stage; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``:
-        name -> n values, deltas, tones and, for some, captions; ``captions``: n texts.
+    ``version``: of the stage; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``: name -> n
+    values, deltas, tones and, for some, captions; ``captions``: n texts.
     """
     curve, timed = stage.curve, stage.latencies()
     known = [timed.get(stop) for stop in curve.stops.tolist()]
@@ -71,12 +61,12 @@ def threshold_columns(stage: MeasuredIndex, pinned: Figures | None) -> str:
 
 
 def precision_text(precision: float) -> str:
-    """What stands under NDCG."""
+    """The caption under NDCG."""
     return f"precision {figure_text('precision', precision)}"
 
 
 def timing_text(timed: TimedLatency) -> str:
-    """What stands under the 95th percentile of the latency."""
+    """The caption under the 95th percentile of the latency."""
     return "jobs ran beside it" if timed.busy else f"{timed.latency.n_calls} queries"
 
 

@@ -1,4 +1,4 @@
-"""Accuracy against the threshold, with the current threshold marked."""
+"""Chart of accuracy over the threshold, with the current threshold marked."""
 
 from __future__ import annotations
 
@@ -16,14 +16,9 @@ TICKS = (0.2, 1.0, 5.0, 20.0)
 
 
 class PinnedCurve(NamedTuple):
-    """The curve of a pinned run.
+    """The curve of a pinned run, (n,) float64, empty where it is the same curve.
 
-    Attributes
-    ----------
-    percent_kept, recall
-        (n,) float64; empty where it is the same curve.
-    point
-        (percent kept, recall) of the pinned run; None where its index is empty.
+    `point` is (percent kept, recall) of the run, None where its index is empty.
     """
 
     percent_kept: np.ndarray
@@ -42,10 +37,6 @@ class ThresholdCurveData(NamedTuple):
         (percent kept, recall, NDCG) at the slider; None before it is measured.
     ceiling
         Recall of the all-to-all model without codes; None if unknown.
-    k
-        Items per query.
-    pinned
-        The curve to compare with; None if no run is pinned.
     """
 
     tau: np.ndarray
@@ -67,14 +58,7 @@ def threshold_curve_data(
 ) -> ThresholdCurveData:
     """Put a measured curve in order and shares in percent.
 
-    Parameters
-    ----------
-    columns
-        tau, share kept (0 to 1), recall, NDCG; each (n,).
-    current
-        Share kept (0 to 1), recall and NDCG at the slider, if known.
-    ceiling, k, pinned
-        See `ThresholdCurveData`.
+    `columns` are (n,) tau, share kept, recall, NDCG; `current` is share kept, recall and NDCG at the slider. Shares are 0 to 1.
     """
     tau, density, recall, ndcg = (np.asarray(column, dtype=np.float64) for column in columns)
     # A share of 0 (an empty index) has no place on a logarithmic axis.
@@ -85,14 +69,9 @@ def threshold_curve_data(
 
 
 def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
-    """Recall and NDCG over the share of scores kept, from many (left) to few; tau stands in the hover text.
+    """Recall and NDCG over the share of scores kept, from many (left) to few; hover texts show tau.
 
-    Parameters
-    ----------
-    data : ThresholdCurveData
-        What to draw; without points the figure says that the curve is being measured.
-    dark : bool
-        Whether it stands on the dark background.
+    Without points the figure says that the curve is being measured.
     """
     figure = titled_figure(TITLE, "share of scores kept, and its threshold", "mean over test users", dark)
     if len(data.tau) == 0 and data.current is None:
@@ -143,7 +122,7 @@ def _add_pinned(figure: go.Figure, pinned: PinnedCurve, dark: bool) -> None:
 
 
 def _tick(data: ThresholdCurveData, percent: float) -> str:
-    """The share, and under it the tau of the measured point next to it (within a fifth)."""
+    """The share, and under it the tau of the nearest measured point (within a fifth)."""
     if len(data.tau) == 0:
         return f"{percent:g} %"
     distance = np.abs(np.log(data.percent_kept / percent))

@@ -1,4 +1,4 @@
-"""A training run, epoch by epoch: loss, validation recall and, for models with codes, perplexity."""
+"""Chart of a training run by epoch: loss, validation recall and, for models with codes, perplexity."""
 
 from __future__ import annotations
 
@@ -14,18 +14,9 @@ from sparcode.training.epoch_record import EpochRecord
 
 
 class TrainingCurveData(NamedTuple):
-    """One run.
+    """One run: epochs (n,) int64; loss, recall, perplexity (n,) float64, NaN where there is no value.
 
-    Attributes
-    ----------
-    title
-        What is being trained.
-    epochs
-        (n,) int64.
-    loss, recall, perplexity
-        (n,) float64, NaN where there is no value.
-    pinned
-        (m,) float64 validation recall of the pinned run's epochs, from its first on; None if there is none.
+    `pinned` is validation recall of the pinned run, (m,) float64 from its first epoch on; None if there is none.
     """
 
     title: str
@@ -37,32 +28,14 @@ class TrainingCurveData(NamedTuple):
 
 
 def training_curve_data(title: str, records: Sequence[EpochRecord], pinned: Sequence[EpochRecord] | None = None) -> TrainingCurveData:
-    """Columns from records.
-
-    Parameters
-    ----------
-    title
-        What is being trained.
-    records
-        In order of epochs; may be empty.
-    pinned
-        The same of the pinned run, if there is one.
-    """
+    """Columns from records in order of epochs, which may be empty."""
     columns = [np.array([getattr(row, name) for row in records], dtype=np.float64) for name in ("loss", "recall", "perplexity")]
     ghost = np.array([row.recall for row in pinned], dtype=np.float64) if pinned else None
     return TrainingCurveData(title, np.array([row.epoch for row in records], dtype=np.int64), *columns, ghost)
 
 
 def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
-    """Up to three panels above each other over the same epochs.
-
-    Parameters
-    ----------
-    data : TrainingCurveData
-        What to draw; without epochs the figure says so.
-    dark : bool
-        Whether it stands on the dark background.
-    """
+    """Up to three panels above each other over the same epochs; without epochs the figure says so."""
     figure = titled_figure(data.title, "epoch", "", dark)
     if len(data.epochs) == 0:
         return with_note(figure, "Waiting for the first epoch ...")

@@ -1,4 +1,4 @@
-"""Use of codewords, epoch by epoch: one figure, and the heights its lines take in every epoch."""
+"""Chart of codeword use by epoch: one figure, and the heights of its lines in every epoch."""
 
 from __future__ import annotations
 
@@ -19,23 +19,16 @@ MAX_FRAMES: Final = 40
 
 
 class UsageFrame(NamedTuple):
-    """One epoch: what it is, in words, and (M, W) float32 use of codewords, most used first."""
+    """One epoch: its label, and (M, W) float32 use of codewords, most used first."""
 
     label: str
     use: np.ndarray
 
 
 class UsageFramesData(NamedTuple):
-    """What does not change from frame to frame.
+    """What all frames share: `last` (M, W) float32 is the newest epoch, without rows before the first one.
 
-    Attributes
-    ----------
-    last
-        (M, W) float32, the newest epoch; without rows before the first one.
-    ranks
-        (W,) float64, place of each point among the K codewords.
-    highest
-        Highest use in any frame.
+    `ranks` (W,) float64 are the points' places among the K codewords, `highest` is the highest use in any frame.
     """
 
     last: np.ndarray
@@ -44,13 +37,7 @@ class UsageFramesData(NamedTuple):
 
 
 def usage_frames(points: Sequence[EpochPoint]) -> tuple[UsageFrame, ...]:
-    """Frames of SparCode's epochs, evenly thinned to `MAX_FRAMES`, the first and the last among them.
-
-    Parameters
-    ----------
-    points
-        Epochs of a run.
-    """
+    """Frames of SparCode's epochs, evenly thinned to `MAX_FRAMES`, the first and the last among them."""
     coded = [point for point in stage_points(points, JOINT) if point.usage is not None]
     if len(coded) > MAX_FRAMES:
         coded = [coded[position] for position in np.linspace(0, len(coded) - 1, MAX_FRAMES).round().astype(int)]
@@ -58,15 +45,7 @@ def usage_frames(points: Sequence[EpochPoint]) -> tuple[UsageFrame, ...]:
 
 
 def usage_frames_data(frames: Sequence[UsageFrame], codebook_size: int) -> UsageFramesData:
-    """What the frames have in common.
-
-    Parameters
-    ----------
-    frames
-        As made by `usage_frames`.
-    codebook_size
-        K.
-    """
+    """What all `usage_frames` share."""
     if not frames:
         return UsageFramesData(np.zeros((0, 0), dtype=np.float32), np.zeros(0), 0.0)
     last = frames[-1].use
@@ -75,15 +54,7 @@ def usage_frames_data(frames: Sequence[UsageFrame], codebook_size: int) -> Usage
 
 
 def usage_frames_figure(data: UsageFramesData, dark: bool) -> go.Figure:
-    """One stepped line per codebook at the newest epoch, on axes that fit every epoch; the dotted line is even use.
-
-    Parameters
-    ----------
-    data : UsageFramesData
-        What to draw.
-    dark : bool
-        Whether it stands on the dark background.
-    """
+    """One stepped line per codebook at the newest epoch, on axes that fit every epoch; the dotted line is even use."""
     figure = titled_figure(TITLE, "codewords, most used first", "use (1 = even)", dark)
     if len(data.last) == 0:
         return with_note(figure, NO_CODES)
