@@ -1,4 +1,4 @@
-"""JavaScript and CSS of a component, from the files beside its Python."""
+"""JavaScript and CSS of a component, from the files beside its Python file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EXPORT: Final = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 def script(python_file: str) -> str:
-    """The module of the same name as one text, because Streamlit takes one per component: what it imports comes first, each file once."""
+    """The module of the same name with its imports first, each file once, as one text: Streamlit takes one per component."""
     return "\n".join(_with_imports(Path(python_file).with_suffix(".js"), set()))
 
 

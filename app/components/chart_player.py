@@ -1,4 +1,4 @@
-"""A chart that plays through time: all frames are sent once, the browser steps through them."""
+"""A chart that plays through time: all frames are sent once, and the browser steps through them."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def chart_player(
     alt: str,
     height: int = HEIGHT,
 ) -> None:
-    """Draw a figure with a slider and a play button under it.
+    """Draw a figure with a slider and a play button under it; at first it shows the last frame.
 
     Parameters
     ----------
     make, data
-        A chart's figure function, and what its frames have in common; the figure shows the last frame.
+        A chart's figure function, and what its frames share.
     frames
-        Label and (n_traces, n) heights of the figure's first traces, in the order of time.
+        Label and (n_traces, n) heights of the figure's first traces, in order of time.
     key
-        Tells charts of a page apart.
+        Unique on the page.
     alt
-        What the chart shows, for people who do not see it; the label of the frame is added to it.
+        Text alternative, completed by the frame's label.
     height
         Of the figure, in pixels.
     """

@@ -1,4 +1,4 @@
-"""Figures in large type, side by side; the ones that depend on the threshold follow it while it is dragged."""
+"""Figures in large type, side by side; those that depend on the threshold follow it while it is dragged."""
 
 from __future__ import annotations
 
@@ -12,20 +12,9 @@ from app.measured.figure_texts import NO_DELTA, Delta
 
 
 class Tile(NamedTuple):
-    """One figure.
+    """One figure: what it is, of which kind of model, its value and caption as text, and its difference to a reference.
 
-    Attributes
-    ----------
-    name
-        Tells it apart; where it is one of `app.charts.threshold_columns.MOVING_TILES`, it follows the threshold.
-    label, kind
-        What it is, and of which model.
-    value
-        As text.
-    caption
-        What else there is to say.
-    delta
-        Difference to what it is held against.
+    Tiles whose `name` is in `app.charts.threshold_columns.MOVING_TILES` follow the threshold.
     """
 
     name: str
@@ -42,16 +31,6 @@ _mount = st.components.v2.component(
 
 
 def figure_tiles(tiles: Sequence[Tile], key: str, version: str) -> None:
-    """Draw the figures, or update those that stand there under the same key.
-
-    Parameters
-    ----------
-    tiles
-        In the order to show.
-    key
-        Tells groups of tiles on a page apart.
-    version
-        What they are of, as for charts; see `app.components.live_chart.charts_of`.
-    """
+    """Draw the tiles, or update those of the same `key`, which is unique on the page; `version` is as in `charts_of` for charts."""
     plain = [{**tile._asdict(), "delta": tile.delta.text, "tone": tile.delta.tone} for tile in tiles]
     _mount(key=key, data={"tiles": plain, "version": version}, width="stretch", height="content")

@@ -1,4 +1,4 @@
-"""What a job is doing, as a line people read, and the way on when it failed."""
+"""The state of a job in words."""
 
 from __future__ import annotations
 
@@ -12,15 +12,7 @@ def epochs_of(job: JobSnapshot | None) -> list[EpochRecord]:
 
 
 def status_text(job: JobSnapshot, total_epochs: int | None = None) -> str:
-    """One sentence on where a job stands.
-
-    Parameters
-    ----------
-    job
-        Any job.
-    total_epochs
-        Most epochs it may train; None where something else than epochs ends it.
-    """
+    """One sentence on where a job stands; `total_epochs` it may train at most, None where something else ends it."""
     label = job.label[0].upper() + job.label[1:]
     if job.state is JobState.QUEUED:
         return f"Waiting for its turn, behind: {', '.join(job.ahead)}." if job.ahead else "About to start."

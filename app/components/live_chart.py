@@ -1,4 +1,4 @@
-"""A Plotly chart that is redrawn in place: new data moves what is there, zoom and focus stay."""
+"""A Plotly chart that is updated in place: zoom and focus stay."""
 
 from __future__ import annotations
 
@@ -29,13 +29,7 @@ _version: ContextVar[str] = ContextVar("version of the charts", default="")
 
 @contextmanager
 def charts_of(version: str) -> Iterator[None]:
-    """Charts drawn inside carry this version.
-
-    Parameters
-    ----------
-    version
-        The same for two drawings only if all they hold that follows the threshold is the same; see `MeasuredIndex.version`.
-    """
+    """Give charts drawn inside a version, equal only if all that follows the threshold is equal; see `MeasuredIndex.version`."""
     token = _version.set(version)
     try:
         yield
@@ -44,16 +38,16 @@ def charts_of(version: str) -> Iterator[None]:
 
 
 def live_chart(make: Callable[[Data, bool], go.Figure], data: Data, key: str, alt: str, height: int = HEIGHT) -> None:
-    """Draw a figure in the reader's theme, or update the one that stands there under the same key.
+    """Draw a figure in the reader's theme, or update the one of the same key.
 
     Parameters
     ----------
     make, data
-        A chart's figure function, and its data; `layout.uirevision` of the figure keeps the reader's zoom.
+        A chart's figure function, and its data; the figure's `layout.uirevision` keeps the reader's zoom.
     key
-        Tells charts of a page apart.
+        Unique on the page.
     alt
-        What the chart shows, for people who do not see it.
+        Text alternative.
     height
         In pixels.
     """

@@ -1,4 +1,4 @@
-"""One entry in the browser's history for each page, so that Back returns to the page before with its settings."""
+"""One browser history entry per page, so that Back returns to the previous page with its settings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ _mount = st.components.v2.component("sparcode_page_history", html="<span hidden>
 
 
 def page_history() -> None:
-    """Have settings replace the page's entry; takes next to no room."""
+    """Let changed settings replace the page's history entry."""
     with st.container(key=f"{_KEY}-place", height=1, width=1, border=False):
         _mount(key=_KEY, data={})

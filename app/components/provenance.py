@@ -1,4 +1,4 @@
-"""Where figures come from, in words: kind, data, seed, machine."""
+"""The provenance of figures in words: kind, data, seed, machine."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _MEANINGS: Final = {
 
 
 def recorded_notes(studio: Studio) -> None:
-    """Why recorded runs are not used, where they should be."""
+    """Say why recorded runs are not used."""
     for note in studio.recorded.notes:
         st.info(note)
 
 
 def kind_badge(kind: Kind, recording: Recording | None = None) -> None:
-    """The kind of the figures below, as a coloured word; its help names day and machine of a recording."""
+    """The kind of the figures below as a coloured word; its help gives day and machine of a recording."""
     meaning = _MEANINGS[kind] if recording is None else f"trained {recording.words}, and stored with the studio"
     st.badge(kind.upper(), color=_COLOURS[kind], help=meaning)
 
 
 def data_line(studio: Studio) -> str:
-    """The data, its size, and that it is made up where it is."""
+    """The data's name and size, and whether it is synthetic."""
     data = studio.interactions
     made_up = ", made up by this project" if data.synthetic else ""
     return f"Data: **{data.name}**{made_up}: {data.n_users:,} users, {data.n_items:,} items, {data.n_interactions:,} interactions"
 
 
 def provenance(stage: MeasuredIndex, studio: Studio) -> None:
-    """One line under the figures of a stage."""
+    """One line under the figures of a measured index."""
     seconds = f"first figures after {stage.seconds:.1f} s" if stage.is_preview else f"trained in {stage.seconds:.0f} s"
     meaning, computed = _MEANINGS[stage.kind], ""
     if stage.recording is not None:

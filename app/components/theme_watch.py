@@ -1,4 +1,4 @@
-"""Charts are drawn for a light or a dark page; this has them drawn anew when the reader switches."""
+"""Reruns the page when the reader switches between light and dark, because charts are drawn for one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _mount = st.components.v2.component("sparcode_theme_watch", html="<span hidden><
 
 
 def theme_watch() -> None:
-    """Rerun the page when its background changes from light to dark or back; takes next to no room."""
+    """Rerun the page when its background changes from light to dark or back."""
     with st.container(key=f"{_KEY}-place", height=1, width=1, border=False):
         _mount(key=_KEY, data={"dark": st.context.theme.type == "dark"}, on_theme_change=_rerun)
 

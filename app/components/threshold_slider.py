@@ -1,4 +1,4 @@
-"""The threshold's slider: figures and charts follow it in the browser while it is dragged, and the server answers on release."""
+"""The threshold's slider: figures and charts follow it in the browser while it is dragged; the server answers on release."""
 
 from __future__ import annotations
 
@@ -24,16 +24,9 @@ _mount = st.components.v2.component("sparcode_threshold_slider", html=_HTML, css
 
 
 def threshold_slider(kept: str, curve: str, note: str) -> None:
-    """The slider, with the measured curve for what moves in the browser.
+    """The slider at `kept`, one of `KEPT.options`; `note` says how much of the curve is measured.
 
-    Parameters
-    ----------
-    kept
-        The stop of the session, one of `KEPT.options`.
-    curve
-        Of `app.charts.threshold_columns.threshold_columns`; empty before anything is measured.
-    note
-        How much of the curve is measured, in words.
+    `curve` comes from `app.charts.threshold_columns.threshold_columns`, and is empty before anything is measured.
     """
     _mount(
         key=_KEY,

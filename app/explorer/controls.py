@@ -1,4 +1,4 @@
-"""Buttons of the Index Explorer: undo, redo, pin, and the thresholds it can find by itself."""
+"""Buttons of the Index Explorer: undo, redo, pin, and thresholds found automatically."""
 
 from __future__ import annotations
 
@@ -22,17 +22,7 @@ def run_history() -> RunHistory:
 
 
 def controls(chosen: Configuration, pinned: Configuration | None, stage: MeasuredIndex | None) -> None:
-    """One row of buttons.
-
-    Parameters
-    ----------
-    chosen
-        What is shown.
-    pinned
-        What it is held against.
-    stage
-        Its measured index; None before the first figures.
-    """
+    """One row of buttons; `stage` is None before the first figures."""
     history = run_history()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button("Undo", on_click=_undo, disabled=not history.can_undo(), shortcut="Ctrl+Z", help="The setting before the last change")

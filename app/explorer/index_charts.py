@@ -1,4 +1,4 @@
-"""Charts of what an index is made of: scores, lists, bytes, codes; and the numbers behind all charts as tables."""
+"""Charts of an index's scores, lists, bytes and codes, and the numbers behind all charts as tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sparcode.training.epoch_record import EpochRecord
 
 
 def threshold_charts(stage: MeasuredIndex, point: ExplorerPoint, pinned: PinnedRun | None) -> None:
-    """What the threshold cuts off: scores, list lengths, bytes. Each a cell of the surrounding grid."""
+    """Scores, list lengths and bytes at the threshold, each in a cell of the surrounding grid."""
     there = pinned.point.tau if pinned is not None and pinned.stage is stage else None
     live_chart(
         score_cut_figure,
@@ -48,7 +48,7 @@ def threshold_charts(stage: MeasuredIndex, point: ExplorerPoint, pinned: PinnedR
 
 
 def code_charts(stage: MeasuredIndex, pinned: PinnedRun | None) -> None:
-    """What the codes are: how many there could be and are, and how evenly codewords are used. Each a cell of the surrounding grid."""
+    """Numbers of possible and used codes, and how evenly codewords are used, each in a cell of the surrounding grid."""
     usage, quantizer = stage.usage, stage.config.quantizer
     other = pinned.stage.usage if pinned is not None and pinned.stage is not stage else None
     ghost = None if other is None else (other.possible_codes, other.codes_in_use, other.n_lists)
@@ -67,15 +67,7 @@ def code_charts(stage: MeasuredIndex, pinned: PinnedRun | None) -> None:
 
 
 def numbers(stage: MeasuredIndex, point: ExplorerPoint, records: Sequence[EpochRecord]) -> None:
-    """Everything the charts show of this index as tables, for reading and for export.
-
-    Parameters
-    ----------
-    stage, point
-        The index, and its figures at the threshold.
-    records
-        Epochs of the training that is shown.
-    """
+    """Tables of all that the charts show of this index, for reading and for export."""
     curve, timed = stage.curve, stage.latencies()
     known = [timed.get(stop) for stop in curve.stops.tolist()]
     tabs = st.tabs(["Thresholds", "Scores", "Codewords", "Lists", "Memory", "Training"])

@@ -1,4 +1,4 @@
-"""The Index Explorer: settings, the threshold's slider, figures, charts, and the runs looked at, live."""
+"""The Index Explorer: settings, threshold slider, figures, charts, and the run history, live."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SHOWN: Final = "explorer_shown"
 
 
 def explorer() -> None:
-    """The whole panel. It reruns by itself while something is under way, without the rest of the page."""
+    """The whole panel; it reruns by itself while something is under way, without the rest of the page."""
     studio = loaders.studio()
     recorded_notes(studio)
     poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
@@ -80,7 +80,7 @@ def _panel(studio: Studio) -> None:
 
 
 class _Against(NamedTuple):
-    """The pinned run as far as it is known, what is still to be said of it, and whether it is being measured."""
+    """The pinned run if it is known, a note on it, and whether it is being measured."""
 
     run: PinnedRun | None
     note: str

@@ -1,4 +1,4 @@
-"""The runs looked at, newest first, with buttons that go back to one or pin it."""
+"""The run history as a table, newest first, with buttons that return to a run or pin it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,7 @@ _mount = st.components.v2.component(
 
 
 def run_table(history: RunHistory, pinned: Configuration | None) -> None:
-    """The table.
-
-    Parameters
-    ----------
-    history
-        Of this visitor.
-    pinned
-        The pinned configuration, if there is one.
-    """
+    """The table of this visitor's runs."""
     head = ["run", "settings, and what changed", "model", f"Recall@{DEFAULT_K}", f"NDCG@{DEFAULT_K}", "size", "scores", "median", "", ""]
     _mount(
         key=_KEY,
@@ -48,7 +40,7 @@ def run_table(history: RunHistory, pinned: Configuration | None) -> None:
 
 
 def table_rows(history: RunHistory, pinned: Configuration | None) -> list[dict[str, Any]]:
-    """The rows as the browser takes them, newest first; differences are to the run before."""
+    """The rows for the browser, newest first; differences are to the run before."""
     rows, before = [], None
     for run in history.runs:
         chosen = run.configuration

@@ -1,4 +1,4 @@
-"""The index at hand as a download that the command line reads."""
+"""Download of the current index for the command line."""
 
 from __future__ import annotations
 
@@ -12,17 +12,7 @@ from sparcode.metrics.evaluation import ExplorerPoint
 
 
 def save_run(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None:
-    """A button that downloads the run, and the command that prints its figures again.
-
-    Parameters
-    ----------
-    stage
-        A complete one.
-    point
-        Its figures at the threshold shown.
-    studio
-        Knows the data.
-    """
+    """A button that downloads the run of a complete index, and the command that prints its figures again."""
     backbone = studio.backbones.of(stage.config)
     run = run_of(stage, point, studio.interactions, studio.split, backbone.records if backbone else (), studio.machine)
     st.markdown(

@@ -1,4 +1,4 @@
-"""What the Index Explorer says in words: how far things are, what went wrong, and the way on."""
+"""Messages of the Index Explorer: progress, failures, and what to do next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sparcode.metrics.registry import METRICS
 
 
 def first_visit(view: View, studio: Studio) -> None:
-    """Before there are any figures of a setting: the backbone's training, or why there is none."""
+    """Before a setting has figures: the backbone's training, or why there is none."""
     job, total, config = view.waiting, view.config.training.epochs, view.config
     is_backbone = job is not None and job.key == backbone_key(config)
     if job is None or (job.active and not is_backbone):
@@ -51,7 +51,7 @@ def first_visit(view: View, studio: Studio) -> None:
 
 
 def status(view: View, studio: Studio) -> None:
-    """One line: what kind of figures these are, and what is being trained."""
+    """One line: the kind of the figures, and what is being trained."""
     with st.container(horizontal=True, vertical_alignment="center", key="explorer-status"):
         kind_badge(view.measured.kind, view.measured.recording)
         if view.waiting is not None and view.waiting.state is JobState.FAILED:
@@ -69,7 +69,7 @@ def status(view: View, studio: Studio) -> None:
 
 
 def plain_words(view: View, point: ExplorerPoint) -> None:
-    """What is odd about the index at this threshold, and the way on."""
+    """Warnings about the index at this threshold, and what to do."""
     if point.kept_postings == 0:
         st.warning("This threshold is above every score: the index is empty and no query gets an item. Move the threshold to the left.")
         st.button("Back to the threshold the model was trained for", on_click=set_threshold, args=(KEPT.start,))
@@ -98,7 +98,7 @@ def is_training(view: View) -> bool:
 
 
 def _tuning(view: View, studio: Studio) -> None:
-    """Fine-tuning that is under way, or ended without a model."""
+    """Fine-tuning under way, or ended without a model."""
     job, config = view.tuning, view.config
     if view.had_no_time and not job.active:
         st.markdown("measured straight after k-means; no fine-tuning fitted into the time of a live demonstration")

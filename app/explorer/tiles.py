@@ -15,17 +15,7 @@ from sparcode.metrics.evaluation import ExplorerPoint
 def index_tiles(
     stage: MeasuredIndex, point: ExplorerPoint, stop: int, pinned: PinnedRun | None, preview: MeasuredIndex | None
 ) -> list[Tile]:
-    """All figures but the latency.
-
-    Parameters
-    ----------
-    stage, point, stop
-        What is shown.
-    pinned
-        What differences are held against, if there is a pinned run.
-    preview
-        What they are held against otherwise, for a fine-tuned model.
-    """
+    """All figures but the latency, with differences to the pinned run, else to the preview of a fine-tuned model."""
     figures, before = figures_of(stage, stop), None
     if pinned is not None:
         before = pinned.figures
@@ -57,7 +47,7 @@ def index_tiles(
 
 
 def latency_tiles(stage: MeasuredIndex, timed: TimedLatency | None, pinned: PinnedRun | None) -> list[Tile]:
-    """Median and 95th percentile of single queries; without values until the whole index is there."""
+    """Median and 95th percentile of single queries; without values until the whole index is built."""
     if timed is None:
         names = (("p50_ms", "Latency, median"), ("p95_ms", "Latency, p95"))
         return [Tile(name, label, stage.kind, "building", "", NO_DELTA) for name, label in names]
@@ -74,12 +64,12 @@ def latency_tiles(stage: MeasuredIndex, timed: TimedLatency | None, pinned: Pinn
 
 
 def has_preview(stage: MeasuredIndex, preview: MeasuredIndex | None) -> bool:
-    """Whether there is a preview that a fine-tuned model's figures can be held against."""
+    """Whether there is a preview to compare a fine-tuned model's figures with."""
     return preview is not None and preview is not stage and preview.complete
 
 
 def possible_codes(stage: MeasuredIndex) -> str:
-    """K**M in digits, or rounded where there are too many."""
+    """K**M in digits, rounded if it is long."""
     count = stage.usage.possible_codes
     return f"{count:,}" if count < 10**9 else f"{count:.1e}"
 

@@ -1,4 +1,4 @@
-"""Charts of what the threshold trades: accuracy, index size, time; with the pinned run and other kinds of models beside them."""
+"""Charts of accuracy, index size and latency over the threshold, with the pinned run and other models."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def accuracy_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, p
 
 
 def size_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
-    """Recall over bytes: the Pareto view."""
+    """Recall over bytes."""
     # What this visitor looked at, not what others on the same server did.
     mine = {run.configuration.run_config(studio.config).content_hash() for run in run_history().runs}
     others = [

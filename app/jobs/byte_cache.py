@@ -1,4 +1,4 @@
-"""A cache with a limit in bytes that forgets what was unused longest."""
+"""A least-recently-used cache with a limit in bytes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ Value = TypeVar("Value")
 
 
 class ByteCache(Generic[Value]):
-    """Keeps values within a limit of bytes. Safe to share between threads.
+    """Least-recently-used values within `max_bytes`, each measured by `size_of`. Safe to share between threads.
 
-    Parameters
-    ----------
-    max_bytes
-        Limit over all values; the value put last is kept even if it is larger.
-    size_of
-        Bytes of a value.
+    The value put last is kept even if it is larger than the limit.
     """
 
     def __init__(self, max_bytes: int, size_of: Callable[[Value], int]) -> None:
@@ -28,22 +23,22 @@ class ByteCache(Generic[Value]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> Value | None:
-        """The value of a key, now the one used last; None if it is not there."""
+        """The value of a key, marked as used; None if it is not cached."""
         with self._lock:
             return self._values.get(key)
 
     def put(self, key: Hashable, value: Value) -> None:
-        """Keep a value, in place of an earlier one of that key, as the one used last."""
+        """Cache a value, in place of an earlier one of that key, marked as used."""
         with self._lock:
             self._values.pop(key, None)
             self._values[key] = value
 
     def discard(self, key: Hashable) -> None:
-        """Forget a key, if it is there."""
+        """Drop a key, if it is cached."""
         with self._lock:
             self._values.pop(key, None)
 
     def values(self) -> list[Value]:
-        """All values, the one put last at the end; does not count as use."""
+        """All values, the last one put at the end; does not count as use."""
         with self._lock:
             return [Cache.__getitem__(self._values, key) for key in self._values]

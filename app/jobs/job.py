@@ -1,4 +1,4 @@
-"""A background job: where it stands, what is known of it, and what its work may do while it runs."""
+"""A background job: its state as pages see it, and the handle its work uses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -25,16 +25,12 @@ class JobSnapshot(NamedTuple):
 
     Attributes
     ----------
-    key, label
-        What tells it apart, and what people read.
     state
-        Where it stands; cancelled as soon as it is asked to stop, though its worker may still end a step.
+        Cancelled as soon as it is asked to stop, though its worker may still finish a step.
     records
         Everything published so far, oldest first.
-    result
-        What the work returned; None until it is done.
-    error
-        Text of the exception that ended it, empty otherwise.
+    result, error
+        What the work returned, None until it is done; text of the exception that ended it, else empty.
     version
         Grows with every change.
     owners
@@ -42,7 +38,7 @@ class JobSnapshot(NamedTuple):
     seconds
         Time at work so far; 0 while queued.
     ahead
-        Labels of the jobs that this one waits for, none unless queued.
+        Labels of the jobs that this one waits for; empty unless queued.
     """
 
     key: str
@@ -67,28 +63,14 @@ class JobCancelled(Exception):
 
 
 class JobHandle:
-    """What the work may do: publish records, and ask whether to stop.
-
-    Parameters
-    ----------
-    publish
-        Takes one immutable record.
-    should_stop
-        Whether the job was cancelled.
-    """
+    """What the work of a job uses: `publish` one immutable record, and ask whether it `should_stop`."""
 
     def __init__(self, publish: Callable[[Any], None], should_stop: Callable[[], bool]) -> None:
         self.publish = publish
         self.should_stop = should_stop
 
     def check(self) -> None:
-        """End the work here if the job was cancelled.
-
-        Raises
-        ------
-        JobCancelled
-            If it was.
-        """
+        """Raise JobCancelled if the job was cancelled."""
         if self.should_stop():
             raise JobCancelled
 

@@ -1,6 +1,6 @@
 """Background jobs: bounded worker threads that publish immutable records, can be cancelled, and keep their error text.
 
-Workers call no Streamlit. A job is told apart by its key: submitting the same key again while it is under way joins it.
+Workers never call Streamlit. Submitting the key of an active job joins it.
 """
 
 from __future__ import annotations
@@ -47,20 +47,15 @@ class JobManager:
     Parameters
     ----------
     lanes
-        Lane name -> number of worker threads, at least 1: short jobs need not wait behind long ones.
+        Lane name -> number of worker threads, so that short jobs need not wait behind long ones; ValueError if empty or below 1.
     kept
-        Finished jobs remembered of each lane; the longest unused is forgotten first.
+        Finished jobs kept per lane; the least recently used is dropped first.
     on_worker_start
         Called once in every worker thread, before its first job.
     has_left
         Whether an owner has left a job (by its key) without cancelling it. Asked while the job runs; it ends once all have left.
     clock
         Seconds of a steady clock.
-
-    Raises
-    ------
-    ValueError
-        If there is no lane, or a lane without workers.
     """
 
     def __init__(
@@ -92,16 +87,12 @@ class JobManager:
 
         Parameters
         ----------
-        key, label
-            What tells the job apart, and what people read.
         work
-            Called with a `JobHandle` in a worker thread. What it returns is kept as the result, so it should be small.
+            Called with a `JobHandle` in a worker thread. Its return value is kept as the result, so it should be small.
         owner
-            Who asks; joins the owners.
-        lane
-            One of the manager's lanes.
+            Joins the owners.
         replaces
-            Whether one of that key that is under way with another label is stopped; its owners get this one instead.
+            Whether to stop an active job of that key with another label; its owners get this one instead.
 
         Raises
         ------
@@ -131,7 +122,7 @@ class JobManager:
             return self._snapshot(job)
 
     def get(self, key: str) -> JobSnapshot | None:
-        """The job of a key as it stands; None if there never was one or it is forgotten."""
+        """The current state of a job; None for an unknown or dropped key."""
         with self._changed:
             job = self._jobs.get(key)
             if job is None:
@@ -145,13 +136,7 @@ class JobManager:
             return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING}
 
     def cancel(self, key: str, owner: str) -> bool:
-        """Take an owner off an active job; the job is stopped once nobody is left.
-
-        Returns
-        -------
-        bool
-            Whether the job was the owner's and active.
-        """
+        """Take an owner off an active job, and stop it if none is left; returns whether the job was the owner's and active."""
         with self._changed:
             job = self._jobs.get(key)
             if job is None or job.state not in ACTIVE or owner not in job.owners:
@@ -164,29 +149,14 @@ class JobManager:
             return True
 
     def forget(self, key: str) -> None:
-        """Drop a finished job, so that whoever needs it starts it anew; an active one stays."""
+        """Drop a finished job, so that it can be started anew; an active one stays."""
         with self._changed:
             job = self._jobs.get(key)
             if job is not None and job.state not in ACTIVE:
                 del self._jobs[key]
 
     def wait(self, key: str, until: Callable[[JobSnapshot], bool], timeout: float) -> JobSnapshot | None:
-        """Wait for a job to reach a point, or to end.
-
-        Parameters
-        ----------
-        key
-            The job's key.
-        until
-            Asked after every change.
-        timeout
-            Seconds to wait at most.
-
-        Returns
-        -------
-        JobSnapshot or None
-            As it stands when the wait is over; None for an unknown key.
-        """
+        """Wait at most `timeout` seconds until a job meets a condition, checked after every change, or ends; None for an unknown key."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while (job := self._jobs.get(key)) is not None:
@@ -198,13 +168,7 @@ class JobManager:
             return None
 
     def close(self, timeout: float = CLOSING_SECONDS) -> None:
-        """Cancel everything, refuse further submits, and wait for the workers to end.
-
-        Parameters
-        ----------
-        timeout
-            Seconds to wait for each worker at most; work that looks at its handle ends sooner.
-        """
+        """Cancel everything, refuse further submits, and wait at most `timeout` seconds for each worker to end."""
         with self._changed:
             self._closed = True
             for job in self._jobs.values():
@@ -255,7 +219,7 @@ class JobManager:
             self._run(job)
 
     def _should_stop(self, job: _Job) -> bool:
-        """Whether a running job was cancelled; it also is once all its owners have left."""
+        """Whether a running job was cancelled or all its owners have left."""
         if not job.cancelled.is_set() and self._clock() >= job.next_look:
             job.next_look = self._clock() + LOOK_SECONDS
             with self._changed:

@@ -25,13 +25,7 @@ class _Tab:
 
 
 class Viewers:
-    """Tabs by browser. Safe to share between threads.
-
-    Parameters
-    ----------
-    clock
-        Seconds of a steady clock.
-    """
+    """Open tabs by browser; `clock` is a steady one, in seconds. Safe to share between threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -39,15 +33,7 @@ class Viewers:
         self._tabs: LRUCache[str, _Tab] = LRUCache(KEPT_TABS)
 
     def enter(self, tab: str, owner: str, is_open: Callable[[], bool]) -> None:
-        """Note an open tab; one that is known keeps its setting.
-
-        Parameters
-        ----------
-        tab, owner
-            Tell the tab apart, and its browser.
-        is_open
-            Whether the tab is connected.
-        """
+        """Note an open tab of a browser (`owner`); a known tab keeps its setting. `is_open` tells whether it is connected."""
         with self._lock:
             known = self._tabs.pop(tab, None)
             if known is None or known.owner != owner:
@@ -56,7 +42,7 @@ class Viewers:
             self._tabs[tab] = known
 
     def show(self, tab: str, setting: str, keys: frozenset[str]) -> None:
-        """Note the setting that a tab shows now, and the keys of that setting's jobs."""
+        """Note the setting that a tab shows now, and the keys of its jobs."""
         with self._lock:
             if (known := self._tabs.get(tab)) is not None:
                 known.setting, known.keys = setting, keys
@@ -73,12 +59,7 @@ class Viewers:
     def has_left(self, owner: str, key: str) -> bool:
         """Whether every tab of an owner that wants a job has been closed for `LEFT_SECONDS`.
 
-        Parameters
-        ----------
-        owner
-            A browser; one that never had a tab does not leave.
-        key
-            Of the job. If no tab shows the job's setting, all tabs of the browser count.
+        An owner without a tab does not leave. If no tab shows the job's setting, all tabs of the owner count.
         """
         with self._lock:
             tabs = [tab for tab in self._tabs.values() if tab.owner == owner]

@@ -1,4 +1,4 @@
-"""The continuous models that previews start from, one per encoder, interaction, tokens and seed: trained in the background and kept."""
+"""The continuous models that previews start from, one per encoder, interaction, tokens and seed: trained in the background and cached."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STAGES: Final = ("split", "model", "training")
 
 
 def backbone_key(config: RunConfig) -> str:
-    """Key of the job that trains the backbone of a setting; the same for all settings that differ in quantizer or index only."""
+    """Key of the job that trains a setting's backbone; settings that differ only in quantizer or index share it."""
     hashes = " ".join(getattr(config, stage).content_hash() for stage in _STAGES)
     return f"backbone/{hashlib.sha256(hashes.encode()).hexdigest()[:16]}"
 
@@ -32,16 +32,12 @@ class Backbones:
 
     Parameters
     ----------
-    split
-        Users to train, validate and test on.
-    jobs
-        Runs the training.
-    lane
-        Lane of `jobs` for it.
+    jobs, lane
+        Runs the training, in this lane.
     recorded
-        Asked for a backbone that is not trained: one recorded before the studio was started, or None.
+        Returns a recorded backbone for a setting that is not trained here, or None.
     max_bytes
-        Weights kept; the backbone unused longest is forgotten first, and trained again when it is asked for.
+        Limit of the weights kept; least recently used backbones are dropped first, and trained again on demand.
     """
 
     def __init__(
@@ -57,7 +53,7 @@ class Backbones:
         self._refused: set[tuple[str, str]] = set()
 
     def of(self, config: RunConfig) -> Backbone | None:
-        """The backbone of a setting, trained here or recorded; None if it is neither (or forgotten)."""
+        """The backbone of a setting, trained here or recorded; None if there is none (any more)."""
         known = self._kept.get(backbone_key(config))
         if known is None and (known := self._recorded(config)) is not None:
             self._kept.put(backbone_key(config), known)
@@ -72,7 +68,7 @@ class Backbones:
     def ensure(self, config: RunConfig, owner: str) -> JobSnapshot | None:
         """The job a missing backbone waits for, started or joined if need be; None if the backbone is there.
 
-        A failed job, or one that this owner cancelled, is not started again by itself.
+        A failed job, or one that this owner cancelled, is not started again automatically.
         """
         if self.of(config) is not None:
             return None
@@ -83,12 +79,12 @@ class Backbones:
         return job if job is not None and job.active and owner in job.owners else self.start(config, owner)
 
     def cancel(self, config: RunConfig, owner: str) -> bool:
-        """Stop the training for this owner, until `retry`; it goes on if others want it too."""
+        """Stop the training for this owner, until `retry`; it goes on for other owners."""
         self._refused.add((backbone_key(config), owner))
         return self.leave(config, owner)
 
     def leave(self, config: RunConfig, owner: str) -> bool:
-        """Stop the training for an owner who looks elsewhere, unless others wait for it; asked for again it starts again."""
+        """Stop the training for an owner who left the setting, unless others wait for it; `ensure` starts it again."""
         return self._jobs.cancel(backbone_key(config), owner)
 
     def retry(self, config: RunConfig, owner: str) -> None:
@@ -97,20 +93,7 @@ class Backbones:
         self._jobs.forget(backbone_key(config))
 
     def train(self, config: RunConfig, handle: JobHandle) -> Backbone:
-        """The backbone of a setting, trained if it is not there; the work of a job.
-
-        Parameters
-        ----------
-        config
-            The setting.
-        handle
-            Told every epoch, and asked whether to stop.
-
-        Raises
-        ------
-        JobCancelled
-            If the job was asked to stop.
-        """
+        """The backbone of a setting, trained if needed: the work of a job, which publishes every epoch. JobCancelled if asked to stop."""
         known = self.of(config)
         if known is not None:
             return known

@@ -1,4 +1,4 @@
-"""Trained models as the studio keeps them: with their epochs, what they took, and when and where they were recorded."""
+"""Trained models with their epochs, training time, and date and machine of the recording."""
 
 from __future__ import annotations
 
@@ -14,46 +14,28 @@ from sparcode.training.epoch_record import EpochRecord
 
 
 class Recording(NamedTuple):
-    """Date and machine of what was trained or measured before the studio was started.
-
-    Attributes
-    ----------
-    day
-        Date, as ``YYYY-MM-DD``.
-    machine
-        Where, in words; see `sparcode.runs.machine.machine_facts`.
-    """
+    """Date (``YYYY-MM-DD``) and machine (see `sparcode.runs.machine.machine_facts`) of what was trained or measured earlier."""
 
     day: str
     machine: str
 
     @property
     def day_words(self) -> str:
-        """The date as people read it."""
+        """The date for people."""
         when = date.fromisoformat(self.day)
         return f"on {when.day} {when:%B %Y}"
 
     @property
     def words(self) -> str:
-        """Date and machine as people read them."""
+        """Date and machine for people."""
         return f"{self.day_words} ({self.machine})"
 
 
 class Backbone(NamedTuple):
-    """The continuous all-to-all model that every preview starts from.
+    """The trained continuous all-to-all model that every preview starts from.
 
-    Attributes
-    ----------
-    model
-        Trained.
-    records
-        Its epochs.
-    recall, ndcg
-        At 50 on the test users, scoring every item: what codes can reach at best.
-    seconds
-        Training time.
-    recording
-        When and where it was trained, if not here.
+    `recall` and `ndcg` are at 50 on the test users, scoring every item: the upper bound for codes. `seconds` is training time; `recording`
+    is None if trained here.
     """
 
     model: AllToAllModel
@@ -65,20 +47,18 @@ class Backbone(NamedTuple):
 
 
 class Tuned(NamedTuple):
-    """A fine-tuned model.
+    """A fine-tuned model at its best epoch.
 
     Attributes
     ----------
-    model
-        At its best epoch.
     records
         Its epochs, the preview's state first.
     seconds
         Training time, the preview included.
     cut_short
-        Whether the time for it ended the training, not the epochs or the patience of its settings.
+        Whether the time limit ended the training, not the epochs or the patience of its settings.
     recording
-        When and where it was trained, if not here.
+        When and where it was trained; None: here.
     """
 
     model: SparCodeModel

@@ -1,4 +1,4 @@
-"""Fine-tuned models: trained within a time limit or for all epochs, and kept within a limit of memory."""
+"""Fine-tuned models: trained within a time limit or for all epochs, and cached within a limit of memory."""
 
 from __future__ import annotations
 
@@ -21,14 +21,10 @@ class TunedModels:
 
     Parameters
     ----------
-    split
-        Users to train, validate and test on.
-    backbones
-        What fine-tuning starts from.
     recorded
-        Asked for what was not trained here.
+        Recorded models, for settings that are not trained here.
     max_bytes
-        Weights kept; the model unused longest is forgotten first.
+        Limit of the weights kept; least recently used models are dropped first.
     """
 
     def __init__(self, split: Split, backbones: Backbones, recorded: Callable[[RunConfig], Tuned | None], max_bytes: int) -> None:
@@ -45,28 +41,14 @@ class TunedModels:
         return known
 
     def discard(self, config: RunConfig) -> None:
-        """Forget the model of a setting, the recorded one too, so that it is trained here."""
+        """Drop the model of a setting, the recorded one too, so that it is trained here."""
         self._replaced.add(config.content_hash())
         self._kept.discard(config.content_hash())
 
     def train(self, config: RunConfig, seconds: float, on_epoch: Callable[[EpochRecord], None], handle: JobHandle) -> Tuned:
         """The model of a setting, trained if there is none or only one that a time limit cut short; the work of a job.
 
-        Parameters
-        ----------
-        config
-            The setting.
-        seconds
-            Time for the epochs; infinity trains all of them.
-        on_epoch
-            Told every epoch.
-        handle
-            Asked whether to stop.
-
-        Raises
-        ------
-        JobCancelled
-            If the job was asked to stop.
+        `seconds` limit the epochs; infinity trains all of them. JobCancelled if the job is asked to stop.
         """
         known = self.of(config)
         if known is not None and not (known.cut_short and seconds == float("inf")):
@@ -90,23 +72,10 @@ def fine_tune_within(
     should_stop: Callable[[], bool],
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[list[EpochRecord], bool]:
-    """Fine-tune in place until the settings or the time end it; the model is left at the best epoch measured, the start included.
+    """Fine-tune a preview in place until the settings or the time end it; it is left at the best epoch measured, the start included.
 
-    Parameters
-    ----------
-    model
-        The preview.
-    split, config, on_epoch, should_stop
-        As for `sparcode.training.pipeline.fine_tune`.
-    seconds
-        Time for the training; infinity is no limit.
-    clock
-        Seconds of a steady clock.
-
-    Returns
-    -------
-    tuple
-        The records, and whether the time ended the training. The last epoch may then be an incomplete one.
+    `seconds` is the time limit, infinity for none; other parameters as for `sparcode.training.pipeline.fine_tune`. Returns the records, and
+    whether the time ended the training; the last epoch may then be incomplete.
     """
     deadline = clock() + seconds
     late = False

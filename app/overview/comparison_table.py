@@ -33,7 +33,7 @@ def comparison() -> None:
 
 
 def table_of(rows: Sequence[Measurement]) -> pd.DataFrame:
-    """Rows as people read them."""
+    """Rows as a table for people, in the order given."""
     k = rows[0].k if rows else DEFAULT_K
     return pd.DataFrame(
         [

@@ -1,4 +1,4 @@
-"""What the data is, in a few numbers."""
+"""Key numbers of the data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.session import loaders
 
 
 def data_facts() -> None:
-    """Sizes of the data set and its split, and that it is synthetic where it is."""
+    """Sizes of the data set and its split, and whether it is synthetic."""
     studio = loaders.studio()
     data, split = studio.interactions, studio.split
     if data.synthetic:

@@ -1,6 +1,6 @@
-"""The files of recorded runs: one JSON description, weights as safetensors in half precision, code usage as npy. Nothing is unpickled.
+"""The files of recorded runs: a JSON description, weights as safetensors in half precision, code usage as npy; no pickles.
 
-Every entry carries the address of what it was made from, a hash of data and settings, so that one of other data or settings is never found.
+Every entry carries an address, a hash of its data and settings, so that it is found for these only.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class FileEntry(_Part):
 
 
 class Entry(_Part):
-    """What every record says: the address of data and settings, and the settings for people who read the file."""
+    """What every record has: its address, and its settings for human readers."""
 
     address: str
     config: dict[str, Any]
@@ -101,26 +101,13 @@ class Description(_Part):
 
 
 def address(data_hash: str, config: RunConfig, stages: Sequence[str]) -> str:
-    """Hash of data and of the stages of the settings that decide something.
-
-    Parameters
-    ----------
-    data_hash
-        Content hash of the data.
-    config, stages
-        The settings, and which of them count.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits.
-    """
+    """Hash of the data and of these stages of the settings, 16 hexadecimal digits."""
     hashes = [str(RECORDED_VERSION), data_hash, *(getattr(config, stage).content_hash() for stage in stages)]
     return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
 
 def plain(value: Any) -> Any:
-    """A named tuple, or a sequence of them, as JSON takes it: names -> values, without NaN."""
+    """A named tuple, or a sequence of them, for JSON: names -> values, without NaN."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
@@ -131,12 +118,12 @@ def plain(value: Any) -> Any:
 
 
 def with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its NaN back, which JSON does not have; `plain` the other way round."""
+    """A row with its NaN restored, which JSON does not have; the inverse of `plain`."""
     return {name: math.nan if value is None else value for name, value in row.items()}
 
 
 def in_half_precision(model: nn.Module) -> nn.Module:
-    """A copy of a model with weights rounded to what the files keep, so that figures measured now are those of the model read later."""
+    """A copy of a model with weights rounded to the files' precision, so that figures measured now are those of the model read later."""
     rounded = copy.deepcopy(model)
     rounded.load_state_dict(
         {name: value.half().float() if value.dtype == torch.float32 else value for name, value in _state(model).items()}
@@ -145,15 +132,7 @@ def in_half_precision(model: nn.Module) -> nn.Module:
 
 
 def write_weights(model: nn.Module, folder: Path, name: str) -> FileEntry:
-    """Write a model's weights, float32 in half precision.
-
-    Parameters
-    ----------
-    model
-        As `in_half_precision` left it.
-    folder, name
-        Where to, without ending.
-    """
+    """Write the weights of a model from `in_half_precision`; `name` has no extension."""
     weights = {name: value.half() if value.dtype == torch.float32 else value for name, value in _state(model).items()}
     file = folder / f"{name}.safetensors"
     safetensors.torch.save_file({name: value.contiguous() for name, value in weights.items()}, file)
@@ -163,10 +142,7 @@ def write_weights(model: nn.Module, folder: Path, name: str) -> FileEntry:
 def read_weights(model: nn.Module, folder: Path, file: FileEntry) -> None:
     """Read weights into a model, in place, and put it into evaluation mode.
 
-    Raises
-    ------
-    ValueError
-        If the file is damaged or does not fit the model; names it.
+    ValueError names a file that is damaged or does not fit the model.
     """
     path = folder / file.name
     try:
@@ -188,13 +164,7 @@ def write_usage(frames: Sequence[np.ndarray], folder: Path, name: str) -> FileEn
 
 
 def read_usage(folder: Path, file: FileEntry, n_frames: int) -> list[np.ndarray]:
-    """Read frames of code usage, (M, W) float32 each.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged or does not hold `n_frames` frames; names it.
-    """
+    """Frames of code usage, (M, W) float32 each; ValueError names a file that is damaged or does not hold `n_frames` frames."""
     try:
         frames = np.load(folder / file.name, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -205,13 +175,7 @@ def read_usage(folder: Path, file: FileEntry, n_frames: int) -> list[np.ndarray]
 
 
 def read_description(folder: Path) -> Description:
-    """Read and check the description.
-
-    Raises
-    ------
-    ValueError
-        If it is missing, damaged or of another version; names the problem.
-    """
+    """Read and check the description; ValueError if it is missing, damaged or of another version."""
     try:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -227,7 +191,7 @@ def read_description(folder: Path) -> Description:
 
 
 def is_whole(folder: Path, file: FileEntry) -> bool:
-    """Whether a file is there with the bytes it was written with."""
+    """Whether a file exists and is unchanged."""
     try:
         return hashlib.sha256((folder / file.name).read_bytes()).hexdigest() == file.sha256
     except OSError:
@@ -235,26 +199,10 @@ def is_whole(folder: Path, file: FileEntry) -> bool:
 
 
 def write_folder(description: Description, files: Path, folder: Path) -> int:
-    """Put the description beside files already written, and the whole in place of an earlier recording.
+    """Add the description to files already written, replace an earlier recording at `folder` by them, and return the bytes written.
 
-    Parameters
-    ----------
-    description
-        Names the files.
-    files
-        A temporary sibling of `folder`; moved.
-    folder
-        Must not exist, be empty, or hold a recording.
-
-    Returns
-    -------
-    int
-        Bytes written.
-
-    Raises
-    ------
-    ValueError
-        If there is something else at `folder`, or the whole is larger than `MAX_RECORDED_BYTES`.
+    `files` is a temporary sibling of `folder` and is moved. ValueError if `folder` holds anything but a recording, or the whole is larger
+    than `MAX_RECORDED_BYTES`.
     """
     text = json.dumps(description.model_dump(mode="json"), separators=(",", ":"), allow_nan=False)
     (files / DESCRIPTION).write_text(text, encoding="utf-8")

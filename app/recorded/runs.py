@@ -56,23 +56,10 @@ _Read = TypeVar("_Read")
 class RecordedRuns:
     """What is recorded for one data set. Safe to share between threads.
 
-    Each look-up takes settings and returns None if nothing was recorded for these settings and this data, or if the record is damaged.
-    What is found carries its `Recording`, which the page must name: figures in `comparison` and `training` were measured there, those of
-    models from `backbone` and `tuned` are measured here.
-
-    Parameters
-    ----------
-    folder
-        Holds the files.
-    description
-        What they are; None: nothing is recorded.
-    data
-        The studio's data.
-
-    Attributes
-    ----------
-    notes
-        Why records are not used, one sentence each; empty if all are used or nothing was recorded.
+    Each look-up takes settings and returns None if nothing was recorded for them and this data, or if the record is damaged. Results carry
+    their `Recording`, which the page must name: figures from `comparison` and `training` were measured there, those of models from
+    `backbone` and `tuned` are measured here. `notes` has a sentence for each reason why records are not used. A `description` of None means
+    nothing is recorded.
     """
 
     def __init__(self, folder: Path, description: Description | None, data: Interactions, notes: Sequence[str] = ()) -> None:
@@ -89,16 +76,9 @@ class RecordedRuns:
 
     @classmethod
     def opened(cls, folder: Path, data: Interactions, config: RunConfig) -> RecordedRuns:
-        """Records of a folder, as far as they belong to a data set.
+        """Records of a folder, which may be missing, for a data set; records that lack the studio's own settings are out of date.
 
-        Parameters
-        ----------
-        folder
-            May be missing: nothing is recorded then.
-        data
-            The studio's data. Records of other data are none, which is worth a note only where the data is of the recorded name.
-        config
-            The studio's own settings; records that lack them are out of date.
+        Records of other data are ignored, with a note only if the data's name is the recorded one.
         """
         if not (folder / DESCRIPTION).is_file():
             return cls.nothing(data)
@@ -130,11 +110,11 @@ class RecordedRuns:
         return self._found("tuned", config, TUNED_STAGES, lambda entry: self._tuned(entry, config))
 
     def comparison(self, config: RunConfig) -> Comparison | None:
-        """The recorded comparison of models for a setting: rows of accuracy, size, and latency on the machine of the recording."""
+        """The recorded comparison of models for a setting: accuracy, size, and latency on the machine of the recording."""
         return self._found("comparisons", config, ALL_STAGES, self._comparison)
 
     def training(self, config: RunConfig, data: TrainingData) -> EarlierRun | None:
-        """The recorded training from scratch of a setting, on what the page calls the studio's data."""
+        """The recorded training from scratch of a setting on the studio's data."""
         return self._found("trainings", config, ALL_STAGES, lambda entry: self._training(entry, config, data))
 
     def _found(self, kind: str, config: RunConfig, stages: Sequence[str], read: Callable[[_Found], _Read]) -> _Read | None:

@@ -1,4 +1,4 @@
-"""What every HTTP response carries: security headers, and an owner cookie that tells browsers apart."""
+"""Middleware that adds security headers, and an owner cookie that identifies a browser."""
 
 from __future__ import annotations
 
@@ -23,24 +23,18 @@ _OWNER_SECONDS: Final = 180 * 24 * 3600
 
 
 def is_owner(value: str | None) -> bool:
-    """Whether a value of the cookie `OWNER_COOKIE` has the form that `OwnerCookie` gives: 32 characters of URL-safe base64."""
+    """Whether a value has the form of the cookie `OWNER_COOKIE`: 32 characters of URL-safe base64."""
     return value is not None and _OWNER_PATTERN.fullmatch(value) is not None
 
 
 class SecurityHeaders:
-    """Middleware that adds `SECURITY_HEADERS` to each response, unless the response set its own.
-
-    Parameters
-    ----------
-    app : ASGIApp
-        The application to wrap.
-    """
+    """Middleware that adds `SECURITY_HEADERS` to each response, unless the response set its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add the headers to what comes back."""
+        """Pass the request on, and add the headers to the response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -55,20 +49,15 @@ class SecurityHeaders:
 class OwnerCookie:
     """Middleware that gives a browser without an owner cookie a random one, on the first HTML document it loads.
 
-    Jobs belong to the owner, so a shared link shows a run without handing over control of it. Other responses are left alone because
-    shared caches may keep them.
-
-    Parameters
-    ----------
-    app : ASGIApp
-        The application to wrap.
+    Jobs belong to the owner, so a shared link shows a run without handing over control of it. Other responses stay unchanged because shared
+    caches may keep them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add the cookie to a document that comes back."""
+        """Pass the request on, and add the cookie to a returned document."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

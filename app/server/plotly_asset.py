@@ -1,4 +1,4 @@
-"""The installed Plotly package's own JavaScript, served by the studio itself so that no page needs the network."""
+"""The installed Plotly package's own JavaScript, served by the studio so that no page needs the network."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def _plotly_js(request: Request) -> Response:
 
 @cache
 def compressed_plotly() -> bytes:
-    """The file as browsers take it, compressed once: every first visit would wait for that."""
+    """The gzipped file, compressed once."""
     with open(_path(), "rb") as file:
         return gzip.compress(file.read(), _GZIP_LEVEL, mtime=0)
 
@@ -45,19 +45,13 @@ def _path() -> str:
 
 
 class PlotlyAhead:
-    """Middleware that lets browsers fetch Plotly together with the document, while the server makes the page.
-
-    Parameters
-    ----------
-    app : ASGIApp
-        The application to wrap.
-    """
+    """Middleware that lets browsers fetch Plotly together with the document, while the server makes the page."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and name the file in the headers of a document that comes back."""
+        """Pass the request on, and name the file in the headers of a returned document."""
 
         async def send_with_link(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -22,15 +22,7 @@ RECALL_HEIGHT = 400
 
 
 def training_charts(view: TrainingView, data_key: str) -> None:
-    """All charts of a view, live.
-
-    Parameters
-    ----------
-    view
-        What is shown.
-    data_key
-        Earlier runs on this data are comparable, and become ghosts.
-    """
+    """All charts of a view, live; earlier runs on the same data (`data_key`) become ghosts."""
     points = view.points
     ghosts = [Ghost(run.plan.name, settings_text(run.plan.config), run.points) for run in comparable(view.earlier, data_key)]
     live_chart(
@@ -52,26 +44,14 @@ def comparable(earlier: Sequence[EarlierRun], data_key: str) -> list[EarlierRun]
 
 
 def recall_alt(points: Sequence[EpochPoint], baseline: Sequence[EpochPoint]) -> str:
-    """What the chart of recall says, in words.
-
-    Parameters
-    ----------
-    points, baseline
-        Epochs of the run and of the two-tower baseline.
-    """
+    """Text alternative of the recall chart."""
     by_stage = {stage: stage_points(points, stage) for stage in (JOINT, BACKBONE)} | {TWO_TOWER: tuple(baseline)}
     best = [f"{stage} {max(point.recall for point in known):.3f}" for stage, known in by_stage.items() if known]
     return f"Validation recall by epoch. Best so far: {', '.join(best)}." if best else "Validation recall by epoch: no epoch yet."
 
 
 def numbers(points: Sequence[EpochPoint]) -> pd.DataFrame:
-    """Epochs as a table, for reading and for export.
-
-    Parameters
-    ----------
-    points
-        In the order they came.
-    """
+    """Epochs as a table, for reading and for export."""
     return pd.DataFrame(
         [
             {
@@ -91,13 +71,7 @@ def numbers(points: Sequence[EpochPoint]) -> pd.DataFrame:
 
 
 def runs_table(runs: Sequence[EarlierRun]) -> pd.DataFrame:
-    """Finished runs and their settings.
-
-    Parameters
-    ----------
-    runs
-        In the order to show.
-    """
+    """Finished runs and their settings, in the order given."""
     return pd.DataFrame(
         [
             {

@@ -41,7 +41,7 @@ it, and ends two minutes after the last tab of the studio in this browser was cl
 
 
 def training() -> None:
-    """The whole panel. It reruns by itself while a run is under way, without the rest of the page."""
+    """The whole panel; it reruns by itself while a run is under way, without the rest of the page."""
     studio = loaders.studio()
     defaults = loaders.run_config(studio.interactions.synthetic)
     for text in read_address(TRAIN, defaults):
@@ -58,7 +58,7 @@ def training() -> None:
 
 
 def _name_run(session: TrainingSession) -> None:
-    """Keep the run under way in the address, so that the page can tell after a restart of the server that it is gone."""
+    """Write the run under way to the address, so that the page can report it as lost after a restart of the server."""
     named, own = st.query_params.get(_RUN, ""), session.run_id(owner_id())
     if session.is_lost(named):
         st.warning(
@@ -129,13 +129,7 @@ def _recorded(view: TrainingView) -> None:
 
 
 def status(view: TrainingView) -> str:
-    """Where a run stands, in words.
-
-    Parameters
-    ----------
-    view
-        With a job.
-    """
+    """The state of a view's job in words."""
     job, plan, points = view.job, view.plan, view.points
     n_epochs = sum(point.epoch > 0 for point in points)
     trained = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
@@ -160,13 +154,7 @@ def status(view: TrainingView) -> str:
 
 
 def left_text(left: TimeLeft) -> str:
-    """The estimate in words; training may always end earlier.
-
-    Parameters
-    ----------
-    left
-        As estimated.
-    """
+    """The estimate in words; training may always end earlier."""
     later = f"{' and '.join(left.unknown)} not timed yet"
     if left.unknown and left.seconds == 0:
         return later

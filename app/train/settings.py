@@ -24,7 +24,7 @@ _UPLOAD_HELP: Final = (
 
 
 class Choice(NamedTuple):
-    """What the next run is to be."""
+    """Data, settings and baseline of the next run."""
 
     data: TrainingData
     config: RunConfig
@@ -32,20 +32,7 @@ class Choice(NamedTuple):
 
 
 def training_settings(studio: Studio, defaults: RunConfig) -> Choice | None:
-    """The widgets.
-
-    Parameters
-    ----------
-    studio
-        Its data is one of the choices.
-    defaults
-        Settings that suit the studio's data.
-
-    Returns
-    -------
-    Choice or None
-        None where the settings cannot be used; the page then says why.
-    """
+    """The widgets, with defaults that suit the studio's data; None where the settings cannot be used, which the page then explains."""
     data = _data(studio)
     base = defaults if data is None else loaders.run_config(data.synthetic)
     if base != defaults:
@@ -108,7 +95,7 @@ def _uploaded(studio: Studio) -> TrainingData | None:
 
 
 def _evenly_split(token_dim: int, n_codebooks: str) -> int:
-    """D, corrected where M codebooks cannot share it evenly, and then said so."""
+    """D, corrected with a note where M codebooks cannot share it evenly."""
     fitting = split_evenly(token_dim, int(n_codebooks))
     if fitting != token_dim:
         st.info(f"D = {token_dim} cannot be cut into M = {n_codebooks} equal parts, one per codebook: **D = {fitting}** is used.")
@@ -116,7 +103,7 @@ def _evenly_split(token_dim: int, n_codebooks: str) -> int:
 
 
 def _in_pairs(settings: list[Setting]) -> dict[Setting, Any]:
-    """The widgets of settings, two beside each other; a slider has the whole width. Returns their values."""
+    """The values of the settings' widgets, drawn in pairs; a slider has the whole width."""
     values, half = {}, None
     for setting in settings:
         if setting.control == "slider":
