@@ -47,8 +47,7 @@ def _panel(studio: Studio) -> None:
     left = st.session_state.get(_SHOWN, config)
     show_in_tab(config, left, studio)
     st.session_state[_SHOWN] = config
-    studio.setting_jobs.ensure(config, owner_id())
-    view, job, result = studio.setting_jobs.view(config), studio.serving.job(config), studio.serving.result(config)
+    view, job, result = studio.setting_jobs.follow(config, owner_id()), studio.serving.job(config), studio.serving.result(config)
     stage = best_measured(studio.indexes.all(), config)
     _model(stage, view)
     measuring = job is not None and job.active

@@ -56,9 +56,7 @@ def _panel(studio: Studio) -> None:
         run_history().visit(chosen)
         config = chosen.run_config(studio.config)
         _leave_for(config, studio)
-        studio.setting_jobs.ensure(config, owner_id())
-        studio.setting_jobs.wait_for_figures(config, WAIT_SECONDS)
-        view = studio.setting_jobs.view(config)
+        view = studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS)
         against = _against(view, studio)
         ghost = against.run
         threshold_slider(chosen.keep, _columns(view, ghost), curve_note(view))
@@ -109,8 +107,7 @@ def _against(view: View, studio: Studio) -> _Against:
     active = False
     if not view.active:
         # Measured when nothing else is to be done: after a link was opened, or when memory has forgotten it.
-        studio.setting_jobs.ensure(config, owner_id())
-        active = studio.setting_jobs.view(config).active
+        active = studio.setting_jobs.follow(config, owner_id()).active
     stage = studio.indexes.best(config)
     if stage is not None and stage.complete and not view.active and not active:
         # A run pinned by a link was never looked at here.

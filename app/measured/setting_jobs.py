@@ -92,11 +92,12 @@ class SettingJobs:
 
     def view(self, config: RunConfig) -> View:
         """What there is for one setting; starts nothing."""
-        preview, tuned = self._indexes.get("preview", config), self._indexes.get("fine-tuned", config)
-        tuning = self._jobs.get(tuning_key(config))
+        # Jobs before what they make: one that is seen as done has left its index.
+        tuning, backbone = self._jobs.get(tuning_key(config)), self._jobs.get(backbone_key(config))
         measuring = [self._jobs.get(measuring_key(stage, config)) for stage in STAGES]
+        preview, tuned = self._indexes.get("preview", config), self._indexes.get("fine-tuned", config)
         if tuned is None and preview is None and self._backbone_is_missing(config):
-            waiting = self._jobs.get(backbone_key(config))
+            waiting = backbone
         else:
             waiting = _blocking(measuring if tuned is None else measuring[1:])
         active = any(_is_active(job) for job in (waiting, tuning, *measuring))
@@ -104,7 +105,28 @@ class SettingJobs:
         had_no_time = model is not None and model.cut_short and not model.trained
         return View(config, tuned or preview, preview, waiting, tuning, active, had_no_time)
 
-    def ensure(self, config: RunConfig, owner: str) -> None:
+    def follow(self, config: RunConfig, owner: str, seconds: float = 0.0) -> View:
+        """What a page shows that looks again and again: `ensure`, then the view.
+
+        Parameters
+        ----------
+        config, owner
+            As for `ensure`.
+        seconds
+            How long to wait at most for the first figures.
+
+        Returns
+        -------
+        View
+            Active also if a job ended meanwhile, because another step may follow.
+        """
+        is_under_way, view = self.ensure(config, owner), self.view(config)
+        if view.measured is None and view.waiting is not None and view.waiting.key != backbone_key(config):
+            self._jobs.wait(view.waiting.key, lambda job: FIRST_FIGURES in job.records, seconds)
+            view = self.view(config)
+        return view._replace(active=view.active or is_under_way)
+
+    def ensure(self, config: RunConfig, owner: str) -> bool:
         """Start or join what is missing for a setting, one step a call: backbone, then preview, then fine-tuning, then the whole curve.
 
         A failed job, or one that this owner cancelled, is not started again by itself.
@@ -115,31 +137,30 @@ class SettingJobs:
             The setting.
         owner
             Who wants it.
-        """
-        if self._backbone_is_missing(config) and self._backbones.ensure(config, owner) is not None:
-            return
-        tuning, preview, model = self._jobs.get(tuning_key(config)), self._indexes.get("preview", config), self._tuned_model(config)
-        tuned = self._indexes.get("fine-tuned", config)
-        # Fine-tuning that is under way measures its model itself.
-        is_finished = tuned is not None and tuned.finished
-        measuring = None if model is None or is_finished or _is_active(tuning) else self._measure_tuned(config, model, owner)
-        if tuned is not None or (preview is None and _is_active(measuring)):
-            # The figures of a model that is there come sooner than a preview's, which first has to be made.
-            return
-        if preview is None or not preview.presentable:
-            self._measure_preview(config, owner, whole_curve=False)
-            return
-        if self._wants_tuning(config, tuning, owner):
-            tuning = self.start_tuning(config, owner)
-        if not _is_active(tuning) and model is None and not preview.finished:
-            # There is time for the rest of the curve: no fine-tuned figures are about to take its place.
-            self._measure_preview(config, owner, whole_curve=True)
 
-    def wait_for_figures(self, config: RunConfig, seconds: float) -> None:
-        """Wait so long at most for the first figures of a setting, if a job is about to give them."""
-        view = self.view(config)
-        if view.measured is None and view.waiting is not None and view.waiting.key != backbone_key(config):
-            self._jobs.wait(view.waiting.key, lambda job: FIRST_FIGURES in job.records, seconds)
+        Returns
+        -------
+        bool
+            Whether something is under way, so that another step may follow.
+        """
+        if self._backbone_is_missing(config) and (backbone := self._backbones.ensure(config, owner)) is not None:
+            return backbone.active
+        tuning, preview, model = self._jobs.get(tuning_key(config)), self._indexes.get("preview", config), self._tuned_model(config)
+        tuned, measuring = self._indexes.get("fine-tuned", config), None
+        # Fine-tuning that is under way measures its model itself.
+        if model is not None and not _is_active(tuning) and not (tuned is not None and tuned.finished):
+            measuring = self._measure_tuned(config, model, owner)
+        # The figures of a model that is there come sooner than a preview's, which first has to be made.
+        if tuned is None and not (preview is None and _is_active(measuring)):
+            if preview is None or not preview.presentable:
+                measuring = self._measure_preview(config, owner, whole_curve=False)
+            else:
+                if self._wants_tuning(config, tuning, owner):
+                    tuning = self.start_tuning(config, owner)
+                if not _is_active(tuning) and model is None and not preview.finished:
+                    # There is time for the rest of the curve: no fine-tuned figures are about to take its place.
+                    measuring = self._measure_preview(config, owner, whole_curve=True)
+        return _is_active(tuning) or _is_active(measuring)
 
     def start_tuning(self, config: RunConfig, owner: str, full: bool = False) -> JobSnapshot:
         """Fine-tune the preview of a setting in the background, or join the training under way.

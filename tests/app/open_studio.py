@@ -20,10 +20,8 @@ def ended(studio: Studio, key: str) -> JobSnapshot:
 
 
 def looked_at(studio: Studio, config: RunConfig, owner: str = "ann") -> View:
-    """What a page shows: it starts what is missing, and waits for the first figures."""
-    studio.setting_jobs.ensure(config, owner)
-    studio.setting_jobs.wait_for_figures(config, PATIENCE)
-    return studio.setting_jobs.view(config)
+    """What a page shows that waits for the first figures."""
+    return studio.setting_jobs.follow(config, owner, PATIENCE)
 
 
 def settled(studio: Studio, config: RunConfig, owner: str = "ann") -> View:

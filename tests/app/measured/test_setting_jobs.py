@@ -113,14 +113,22 @@ def test_a_preview_appears_then_its_fine_tuning_follows_by_itself(studio: Studio
     assert LEAST_TUNING_SECONDS <= seconds < LIVE_SECONDS
 
 
+def test_a_page_looks_again_although_the_job_it_waited_for_has_ended(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_backbone(studio)
+    wait = studio.jobs.wait
+    monkeypatch.setattr(studio.jobs, "wait", lambda key, until, seconds: wait(key, lambda snapshot: False, PATIENCE))
+    view = studio.setting_jobs.follow(SMALL, "ann", 1.0)
+    # Fine-tuning is the next step, which the next look starts.
+    assert (view.measured.kind, view.waiting, view.tuning, view.active) == ("preview", None, None, True)
+
+
 def test_what_was_seen_before_is_there_at_once(studio: Studio, held: HeldTuning) -> None:
     held.opened.set()
     with_backbone(studio)
     first = settled(studio, SMALL)
     settled(studio, LARGE)
     again = looked_at(studio, SMALL, "bob")
-    assert again.measured is first.measured
-    assert not again.active
+    assert (again.measured, again.active) == (first.measured, False)
     assert [size for size, _ in held.asked] == [4, 8]
 
 
