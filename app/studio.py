@@ -35,8 +35,6 @@ class Studio:
 
     Parameters
     ----------
-    interactions
-        The data set.
     config
         Settings the studio was started with; visitors choose quantizer, tokens, encoder, interaction and seed anew.
     recorded
@@ -44,14 +42,10 @@ class Studio:
 
     Attributes
     ----------
-    jobs, viewers
-        All background jobs, and the tabs that want them.
-    backbones, tuned, indexes
-        What is trained, and what is measured.
-    setting_jobs, serving, from_scratch
-        The jobs of a setting, the measurements on the Compare page, the trainings on the Train page.
+    serving, from_scratch
+        The measurements on the Compare page, and the trainings on the Train page.
     comparison
-        The finished table of models, recorded or measured here; None: there is none yet.
+        The finished table of models, recorded or measured here; None until there is one.
     """
 
     def __init__(self, interactions: Interactions, config: RunConfig, recorded: RecordedRuns | None = None) -> None:
@@ -59,7 +53,7 @@ class Studio:
         self.recorded = recorded or RecordedRuns.nothing(interactions)
         self.split = split_users(interactions, config.split)
         self.viewers = Viewers()
-        # One training at a time and one core each leave a core for the pages.
+        # One training at a time, with one core each, leaves a core for the pages.
         lanes = {TRAINING: 1, PREVIEWS: 1, FROM_SCRATCH: 1}
         self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
         self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split)
@@ -78,7 +72,7 @@ class Studio:
 
     @property
     def machine(self) -> str:
-        """What figures are measured on, in words."""
+        """The machine that figures are measured on, in words."""
         return machine_facts(None if self.backbone is None else device_of(self.backbone.model))
 
     def at_work(self) -> set[str]:
@@ -86,7 +80,7 @@ class Studio:
         return self.jobs.running() - self.from_scratch.paused()
 
     def start_comparison(self, owner: str) -> JobSnapshot:
-        """Train and measure the peers in the background, or join the work under way; the backbone comes first if it is not there."""
+        """Train and measure the peers in the background, after the backbone if it is missing, or join the work under way."""
         if self.backbone is None:
             self.backbones.start(self.config, owner)
         return self.jobs.submit(COMPARISON_KEY, "comparison of models", self._compare, owner, TRAINING)
@@ -99,11 +93,11 @@ class Studio:
         backbone = self.backbone
         if backbone is None:
             raise ValueError("the backbone was not trained, so there is nothing to compare")
-        # All epochs, because its peers get all of theirs.
+        # All epochs, as for its peers.
         tuned = self.tuned.train(self.config, math.inf, lambda record: handle.publish(Step("fine-tuning SparCode", record)), handle)
         shown = self.indexes.get("fine-tuned", self.config)
         if shown is not None and shown.cut_short:
-            # The explorer measures the better model when it is looked at again.
+            # The Explorer measures the better model on the next visit.
             self.indexes.discard("fine-tuned", self.config)
         self.comparison = compare(
             self.split, self.config, backbone, tuned, handle, lambda told: self.serving.two_tower(self.config, handle, told)

@@ -12,7 +12,7 @@ CATEGORICAL_DARK: Final = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442"
 # Viridis in ten steps, low to high.
 SEQUENTIAL: Final = ("#440154", "#482878", "#3E4989", "#31688E", "#26828E", "#1F9E89", "#35B779", "#6DCD59", "#B4DE2C", "#FDE725")
 
-# Series n takes entry n of all three lists, so no series is told apart by colour alone.
+# Series n takes entry n of all three lists, so that series differ by more than colour.
 DASHES: Final = (
     "solid",
     "dash",
@@ -45,13 +45,13 @@ TEXT_DARK: Final = "#E6EAF0"
 GRID_LIGHT: Final = "#D5DCE4"
 GRID_DARK: Final = "#333C4A"
 PRIMARY_LIGHT: Final = "#0072B2"
-# White button text stands on it at 4.5:1, so it is darker than the first series colour.
+# Darker than the first series colour, for a contrast of 4.5:1 with white button text.
 PRIMARY_DARK: Final = "#1F7AC0"
 
 FONT_FAMILY: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Helvetica Neue', Arial, sans-serif"
 
 
-# Place of every model in the palette, on all pages alike; a name takes the entry of its longest beginning that is listed.
+# Place of every model in the palette, on all pages; a name takes the entry of its longest listed prefix.
 MODEL_STYLES: Final = {
     "SparCode": 0,
     "two-tower": 1,
@@ -60,7 +60,7 @@ MODEL_STYLES: Final = {
     "two-tower IVF-PQ": 4,
     "item co-occurrence": 5,
     "regression": 6,
-    # In the colour of text, like the line that marks its recall in other charts.
+    # In the text colour, like the line that marks its recall in other charts.
     "all-to-all": 7,
     "EASE": 8,
     "popularity": 9,

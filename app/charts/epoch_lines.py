@@ -11,10 +11,10 @@ from app.charts.frame import titled_figure, with_note
 from app.theme import TEXT_DARK, TEXT_LIGHT, categorical, series_style
 
 WAITING = "Waiting for the first epoch ..."
-# More points than this are a line; fewer need their markers to be seen.
+# Longer lines have no markers.
 _MARKED_POINTS = 12
 _GHOST_COLOUR = 9
-# With fewer the axis would have ticks between epochs.
+# A shorter axis would have ticks between epochs.
 _LEAST_EPOCHS = 5
 
 
@@ -78,7 +78,7 @@ def epoch_lines_figure(data: EpochLinesData, dark: bool) -> go.Figure:
     end = 1.02 * max(_LEAST_EPOCHS, *(float(line.epochs[-1]) for line in drawn))
     if data.boundary is not None:
         mark = {"text": "codes from here", "font": {"size": 12}}
-        # Where curves are not: what starts at 0 mostly rises, a loss falls.
+        # Away from the curves: those from 0 mostly rise, losses fall.
         place = f"{'bottom' if data.from_zero else 'top'} {'left' if data.boundary > end / 2 else 'right'}"
         figure.add_vline(x=data.boundary, line={"dash": "dash", "width": 1.5, "color": text}, annotation=mark, annotation_position=place)
     figure.layout.xaxis.update(range=[0, end])

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import plotly.graph_objects as go
 
-# Share of an axis beyond the outermost value.
+# Margin beyond the outermost value, as a share of the axis.
 _ROOM: Final = 0.06
 
 
@@ -41,7 +41,7 @@ class Column(StrEnum):
         return cls(f"{part}_mb")
 
 
-# A column, a number or empty text that stays, or several of them for a trace of several points.
+# A column, a constant number or empty text, or a list of them for a trace of several points.
 Source = Column | float | list[Column | float | str]
 
 

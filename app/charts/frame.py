@@ -17,9 +17,9 @@ def titled_figure(title: str, x_title: str, y_title: str, dark: bool) -> go.Figu
     layout = figure_layout(dark, FONT_SIZE)
     for axis, text in (("xaxis", x_title), ("yaxis", y_title)):
         layout[axis]["title"] |= {"text": text, "font": {"size": FONT_SIZE}}
-    # Under everything else, where the plot makes room for as many lines as it takes.
+    # At the bottom, where the plot makes room for any number of lines.
     legend = {"orientation": "h", "xref": "container", "x": 0, "xanchor": "left", "yref": "container", "y": 0, "yanchor": "bottom"}
-    # All at once: Plotly takes ten times as long to change a layout as to check a new one.
+    # In one call: changing a layout takes Plotly ten times as long as validating a new one.
     return go.Figure(
         layout={
             **layout,

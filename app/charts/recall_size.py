@@ -105,6 +105,6 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
 def add_peers(figure: go.Figure, peers: tuple[Peer, ...], dark: bool) -> None:
     """One marker per model, named in the legend because points lie close together."""
     for peer in peers:
-        # With an edge, for some of the colours are pale.
+        # An edge, because some of the colours are pale.
         marker = {**model_style(peer.model, dark)["marker"], "size": 12, "line": {"width": 1, "color": text_colour(dark)}}
         figure.add_scatter(x=np.array([peer.cost]), y=np.array([peer.recall]), name=peer.label, mode="markers", marker=marker)

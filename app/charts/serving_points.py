@@ -16,9 +16,9 @@ from sparcode.comparison.peers import SPARCODE
 from sparcode.config import DEFAULT_K
 
 LATENCY_TITLE, BYTES_TITLE = "Recall against latency", "Recall against memory"
-# Settings that lose more than this share of the best recall are of no use to anyone, and would flatten the rest.
+# Share of the best recall below which settings are not shown at first; they would flatten the rest.
 SHOWN_RECALL = 0.75
-# More of them where the axis covers less than `NARROW` powers of ten.
+# An axis of fewer powers of ten gets more ticks.
 NARROW = 1.2
 
 
@@ -127,5 +127,5 @@ def _ticks(narrow: bool) -> np.ndarray:
 
 def _cost_range(data: ServingPointsData) -> list[float]:
     low, high = min(series.low.min() for series in data.series), max(series.high.max() for series in data.series)
-    # In powers of ten, with room for markers; a cost of zero has no place on this axis.
+    # In powers of ten, with room for markers; the logarithmic axis cannot show a cost of zero.
     return [float(np.log10(max(low, 1e-4))) - 0.08, float(np.log10(max(high, 1e-4))) + 0.08]

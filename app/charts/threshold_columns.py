@@ -19,7 +19,7 @@ from app.measured.figures import Figures
 from app.measured.measured_index import MeasuredIndex
 from sparcode.index.inverted_index import size_of_parts
 
-# Digits enough for a point on a screen; the figures on release are exact.
+# Enough digits for a point on a screen; the figures on release are exact.
 _DIGITS: Final = 6
 MOVING_TILES: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms", "p95_ms")
 
@@ -76,7 +76,7 @@ def _columns(stage: MeasuredIndex, known: list[TimedLatency | None]) -> Mapping[
     parts = [size_of_parts(n_lists, postings) for postings in curve.postings.tolist()]
     return {
         Column.TAU: _rounded(curve.tau),
-        # A share of 0 has no place on a logarithmic axis.
+        # A logarithmic axis cannot show a share of 0.
         Column.PERCENT: [value or None for value in _rounded(100 * curve.density)],
         Column.RECALL: _rounded(curve.recall),
         Column.NDCG: _rounded(curve.ndcg),

@@ -61,7 +61,7 @@ def threshold_curve_data(
     `columns` are (n,) tau, share kept, recall, NDCG; `current` is share kept, recall and NDCG at the slider. Shares are 0 to 1.
     """
     tau, density, recall, ndcg = (np.asarray(column, dtype=np.float64) for column in columns)
-    # A share of 0 (an empty index) has no place on a logarithmic axis.
+    # A logarithmic axis cannot show a share of 0 (an empty index).
     order = np.argsort(tau, kind="stable")
     order = order[density[order] > 0]
     marked = (100 * current[0], *current[1:]) if current is not None and current[0] > 0 else None
@@ -106,7 +106,7 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
     figure.layout.xaxis.update(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
     figure.layout.yaxis.update(rangemode="tozero")
     if data.current is not None:
-        # The words on the line of the ceiling stand above it.
+        # Room for the ceiling's label above its line.
         axes_stay(figure, *([] if data.ceiling is None else [1.1 * data.ceiling]))
     return figure
 

@@ -64,7 +64,7 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
         domain = [max(0.0, top - height + 0.11), top]
         panel = {"domain": domain, "gridcolor": grid, "nticks": 3, "anchor": "x", "automargin": True}
         figure.layout.update({f"yaxis{'' if position == 0 else position + 1}": panel})
-        # Beside the panel's top there is no room for an upright title.
+        # A rotated axis title would not fit beside a low panel.
         place = {"x": 0, "xanchor": "left", "xref": "paper", "y": top, "yanchor": "bottom", "yref": "paper"}
         figure.add_annotation(text=name, showarrow=False, **place)
     figure.layout.update(margin={"t": 56})

@@ -14,7 +14,7 @@ from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
 from app.training.run import JOINT, EpochPoint
 
 TITLE: Final = "Use of codewords, epoch by epoch"
-# More epochs than this are thinned out: every frame goes to the browser.
+# More epochs than this are thinned out, because every frame is sent to the browser.
 MAX_FRAMES: Final = 40
 
 

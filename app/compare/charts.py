@@ -14,7 +14,7 @@ HEIGHT = 480
 
 
 def serving_charts(points: Sequence[Measurement], takeaway: str) -> None:
-    """Recall against latency, and against memory; `takeaway` is what they say, for people who do not see them."""
+    """Recall against latency, and against memory; `takeaway` is the text alternative."""
     charts = (("chart-serving-latency", latency_data(points)), ("chart-serving-bytes", bytes_data(points)))
     with st.grid(2, min_column_width=480):
         for key, data in charts:

@@ -33,7 +33,7 @@ _SHOWN: Final = "compare_shown"
 
 
 def serving_comparison() -> None:
-    """The whole panel. It reruns by itself while something is under way, without the rest of the page."""
+    """The whole panel; it reruns by itself while something is under way, without the rest of the page."""
     for text in read_address(COMPARE, DEFAULTS):
         st.warning(text)
     studio = loaders.studio()
@@ -63,14 +63,14 @@ def _panel(studio: Studio) -> None:
         if points:
             points_table(points)
     active = view.active or measuring
-    # The timer is set where the fragment is called, so a change of pace needs the whole page once.
+    # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
     if active != st.session_state.get(_LIVE, False):
         st.session_state[_LIVE] = active
         st.rerun()
 
 
 def _model(stage: MeasuredIndex | None, view: View) -> None:
-    """Which SparCode model would be measured now."""
+    """The SparCode model that would be measured now."""
     if stage is None:
         waiting = view.waiting
         if waiting is not None and waiting.key == backbone_key(view.config) and waiting.active:
@@ -119,7 +119,7 @@ def _start(job: JobSnapshot | None, result: ServingResult | None, stage: Measure
 
 
 def _full_training(stage: MeasuredIndex | None, view: View, studio: Studio) -> None:
-    """Two-tower trains to the end, so SparCode may want to as well."""
+    """Offer full training, because two-tower is trained to the end."""
     if stage is None or not (stage.cut_short or view.had_no_time) or (view.tuning is not None and view.tuning.active):
         return
     most = view.config.training.joint_epochs
@@ -174,7 +174,7 @@ def _labels(result: ServingResult, studio: Studio) -> None:
     quantizer, timed = result.config.quantizer, max(point.n_timed for point in result.points)
     slow = min(point.n_timed for point in result.points)
     fewer = f" (all-to-all {slow})" if slow < timed else ""
-    # What is known of approximate indexes in general, to keep a small catalogue from being read as a large one.
+    # General knowledge of approximate indexes, so that results on a small catalogue are not taken for those on a large one.
     is_small = studio.interactions.n_items < SMALL_CATALOGUE
     small = "The catalogue is small, where an approximate index gains little over exact search. " if is_small else ""
     name = f"compare-m{quantizer.n_codebooks}-k{quantizer.codebook_size}.csv"

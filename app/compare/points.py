@@ -13,7 +13,7 @@ from sparcode.comparison.pareto import pareto_front
 from sparcode.config import DEFAULT_K
 
 _NUMBER = "%.3f"
-# Pixels, so that nothing is cut off on the narrowest screen shown.
+# Pixels; nothing is cut off on the narrowest supported screen.
 _WIDTHS = (150, 165, 90, 85, 100, 130, 80, 105, 310)
 
 
@@ -30,7 +30,7 @@ def points_table(points: Sequence[Measurement]) -> None:
 
 
 def table_of(points: Sequence[Measurement]) -> pd.DataFrame:
-    """Points as people read them."""
+    """Points as a table for people."""
     remarks = remarks_of(points)
     return pd.DataFrame(
         [
@@ -51,7 +51,7 @@ def table_of(points: Sequence[Measurement]) -> pd.DataFrame:
 
 
 def remarks_of(points: Sequence[Measurement]) -> dict[str, list[str]]:
-    """Label of a point -> what it is best at, and the fronts it is on; a tie is remarked at every point that has it."""
+    """Label of a point -> what it is best at, and the fronts it is on; ties get the remark at every point."""
     remarks: dict[str, list[str]] = {point.label: [] for point in points}
     timed = [point for point in points if point.n_rounds]
     for text, values in (
@@ -73,7 +73,7 @@ def remarks_of(points: Sequence[Measurement]) -> dict[str, list[str]]:
 
 
 def csv_of(result: ServingResult) -> str:
-    """All figures of a measurement with what they depend on in every row, so that no copy loses it."""
+    """All figures of a measurement, with what they depend on repeated in every row so that copied rows keep it."""
     quantizer = result.config.quantizer
     rows = [
         {

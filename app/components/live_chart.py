@@ -51,7 +51,7 @@ def live_chart(make: Callable[[Data, bool], go.Figure], data: Data, key: str, al
     height
         In pixels.
     """
-    # As one string, so that the browser can tell without a look inside that nothing changed.
+    # One string, so that the browser can compare figures without parsing them.
     figure = figure_json(make, data, dark=st.context.theme.type == "dark")
     content = {"figure": figure, "version": _version.get(), "alt": alt, "height": height, "url": PLOTLY_URL}
     _mount(key=key, data=content, width="stretch", height="content")

@@ -45,5 +45,5 @@ def threshold_slider(kept: str, curve: str, note: str) -> None:
 
 
 def _released() -> None:
-    # A trigger and not a state: after an undo, the same stop released again is news.
+    # A trigger, not a state: after an undo, releasing the same stop again must count as a change.
     set_threshold(str(st.session_state[_KEY].release))

@@ -20,5 +20,5 @@ def save_run(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None
         "this or any other threshold:"
     )
     st.code(f"unzip {run.run_id}.zip\n{evaluate_command(run.run_id, point.tau, loaders.data_source())}", language="bash")
-    # Packed when it is asked for, beside the page.
+    # A callable, so that the run is packed on demand.
     st.download_button("Save run", lambda: run_zip(run), f"{run.run_id}.zip", "application/zip", on_click="ignore")

@@ -60,7 +60,7 @@ def status(view: View, studio: Studio) -> None:
                 studio.jobs.forget(view.waiting.key)
                 st.rerun()
         elif not view.measured.is_preview and (not is_training(view) or view.measured.records == tuple(epochs_of(view.tuning))):
-            # The rest of its curve may still be on the way.
+            # The rest of its curve may still be being measured.
             _tuned(view, studio)
         elif view.tuning is not None:
             _tuning(view, studio)

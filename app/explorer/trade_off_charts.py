@@ -21,7 +21,7 @@ from sparcode.comparison.peers import ALL_TO_ALL, TWO_TOWER
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.training.epoch_record import EpochRecord
 
-# Floors have no index that a threshold could be held against.
+# Other peers have no index to compare with.
 _PEERS = (ALL_TO_ALL, TWO_TOWER)
 
 
@@ -42,7 +42,7 @@ def accuracy_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, p
     if pinned is not None:
         there = (100 * pinned.point.density, pinned.point.recall) if pinned.point.density > 0 else None
         line = pinned.stage.curve
-        # An index with its threshold above every score has no place on a logarithmic axis.
+        # A logarithmic axis cannot show an empty index.
         kept = (line.density > 0) & (pinned.stage is not stage)
         ghost = PinnedCurve(100 * line.density[kept], line.recall[kept], there)
     columns = (curve.tau, curve.density, curve.recall, curve.ndcg)
@@ -57,7 +57,7 @@ def accuracy_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, p
 
 def size_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
     """Recall over bytes."""
-    # What this visitor looked at, not what others on the same server did.
+    # Only this visitor's runs, not those of others on the same server.
     mine = {run.configuration.run_config(studio.config).content_hash() for run in run_history().runs}
     others = [
         _line(other)
@@ -106,15 +106,15 @@ def _peers(studio: Studio) -> list[Measurement]:
 
 
 def _short(row: Measurement, stage: MeasuredIndex, studio: Studio) -> str:
-    # The faiss indexes all hold two-tower's vectors, which stand beside them in the legend.
+    # All faiss indexes hold two-tower's vectors; the legend names two-tower itself.
     name = row.name.removeprefix(f"{TWO_TOWER} ")
     notes = []
-    # The peers are those of the studio's own settings.
+    # Peers have the studio's own settings.
     if stage.config.model.encoder != studio.config.model.encoder:
         notes.append(studio.config.model.encoder)
     if stage.config.training.seed != studio.config.training.seed:
         notes.append(f"seed {studio.config.training.seed}")
-    # Their latency is that of another machine.
+    # Recorded latencies are those of another machine.
     if studio.comparison is not None and studio.comparison.recording is not None:
         notes.append("recorded")
     return f"{name} ({', '.join(notes)})" if notes else name

@@ -18,7 +18,7 @@ class ByteCache(Generic[Value]):
     """
 
     def __init__(self, max_bytes: int, size_of: Callable[[Value], int]) -> None:
-        # A value larger than the limit drives out all others instead of being refused.
+        # A value larger than the limit evicts all others instead of being refused.
         self._values: LRUCache[Hashable, Value] = LRUCache(max_bytes, lambda value: min(size_of(value), max_bytes))
         self._lock = threading.Lock()
 

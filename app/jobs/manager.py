@@ -17,7 +17,7 @@ from app.jobs.job import ACTIVE, JobCancelled, JobHandle, JobSnapshot, JobState,
 
 KEPT_JOBS = 64
 CLOSING_SECONDS = 5.0
-# Between two looks at whether a job's owners are still there.
+# Between two checks of whether a job's owners are still there.
 LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ class JobManager:
                 if job.state in ACTIVE:
                     self._stop(job)
             self._changed.notify_all()
-        # A thread inside compiled code when the interpreter goes down takes the process with it.
+        # A thread in compiled code during interpreter shutdown would crash the process.
         for worker in self._workers:
             worker.join(timeout)
 
@@ -186,7 +186,7 @@ class JobManager:
             job.state = JobState.CANCELLED
 
     def _forget_old(self) -> None:
-        # Lane by lane: many short jobs do not push out the few long ones.
+        # By lane, so that many short jobs do not push out the few long ones.
         for lane in self._queues:
             finished = [key for key, job in self._jobs.items() if job.lane == lane and job.state not in ACTIVE]
             for key in finished[: max(0, len(finished) - self._kept)]:
@@ -224,7 +224,7 @@ class JobManager:
             job.next_look = self._clock() + LOOK_SECONDS
             with self._changed:
                 owners = set(job.owners)
-            # Asked without the lock, because it is another part's work.
+            # Without the lock, because the callback may take locks of its own.
             left = {owner for owner in owners if self._has_left(owner, job.key)}
             with self._changed:
                 job.owners -= left
@@ -247,7 +247,7 @@ class JobManager:
                 raise JobCancelled
             result = job.work(JobHandle(publish, lambda: self._should_stop(job)))
         except Exception as problem:
-            # Libraries have exceptions of their own for work that was asked to stop.
+            # Libraries raise exceptions of their own when work is asked to stop.
             if not job.cancelled.is_set():
                 _log.exception("job %r failed", job.label)
                 state, error = JobState.FAILED, str(problem) or type(problem).__name__
@@ -256,7 +256,7 @@ class JobManager:
         with self._changed:
             job.result, job.error, job.state, job.ended = result, error, state, self._clock()
             job.version += 1
-            # The work holds what it worked on, which may be large.
+            # The work references its data, which may be large.
             job.work = _finished
             self._forget_old()
             self._changed.notify_all()

@@ -46,7 +46,7 @@ class Viewers:
         with self._lock:
             if (known := self._tabs.get(tab)) is not None:
                 known.setting, known.keys = setting, keys
-            # Closed tabs say nothing themselves.
+            # Closed tabs do not report it.
             for other in self._tabs.values():
                 self._is_open(other)
 

@@ -1,4 +1,4 @@
-"""SparCode beside its peers on one split, as the Overview shows it: measured here as a job, or recorded before."""
+"""The Overview's comparison of SparCode with its peers on one split, measured as a job or recorded."""
 
 from __future__ import annotations
 
@@ -17,16 +17,9 @@ from sparcode.training.pipeline import OnEpoch
 
 
 class Comparison(NamedTuple):
-    """The finished table.
+    """The finished table in the order shown, with a sentence for each model left out.
 
-    Attributes
-    ----------
-    rows
-        In the order they are shown.
-    left_out
-        Why there is no row for a model, one sentence each.
-    recording
-        When and where all of it was measured, if not here: latency and training time are those of that machine.
+    If it was recorded, latency and training time are those of the recording's machine.
     """
 
     rows: tuple[Measurement, ...]
@@ -35,7 +28,7 @@ class Comparison(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a comparison is doing: a step's name, and the epoch it has reached (None outside training)."""
+    """The current step of a comparison, and the epoch it has reached (None outside training)."""
 
     name: str
     record: EpochRecord | None
@@ -44,20 +37,10 @@ class Step(NamedTuple):
 def compare(
     split: Split, config: RunConfig, backbone: Backbone, tuned: Tuned, handle: JobHandle, two_tower: Callable[[OnEpoch], Trained]
 ) -> Comparison:
-    """Measure SparCode and the backbone, train and measure the peers.
+    """Measure SparCode and the backbone, both trained already with `config`; train and measure the peers.
 
-    Parameters
-    ----------
-    split
-        The same for all.
-    config
-        The settings all were trained with.
-    backbone, tuned
-        Trained already.
-    handle
-        Told each `Step`, and each `Measurement` as it is ready.
-    two_tower
-        Gives the two-tower model, and tells the epochs if it has to be trained.
+    The handle publishes each `Step` and each `Measurement`. `two_tower` gives the two-tower model, and tells the epochs if it has to be
+    trained.
     """
 
     def told(record: EpochRecord) -> None:
@@ -75,7 +58,7 @@ def compare(
 
 
 def given_models(backbone: Backbone, tuned: Tuned) -> dict[str, Trained]:
-    """Models of the studio as a comparison takes them."""
+    """The studio's models for a comparison."""
     return {
         part: Trained(kept.model, kept.seconds, tuple(kept.records), kept.recording.words if kept.recording else "")
         for part, kept in (("backbone", backbone), ("sparcode", tuned))
@@ -83,5 +66,5 @@ def given_models(backbone: Backbone, tuned: Tuned) -> dict[str, Trained]:
 
 
 def left_out_sentences(left_out: Mapping[str, str]) -> tuple[str, ...]:
-    """A sentence for every peer that is missing."""
+    """A sentence for every missing peer."""
     return tuple(f"{name} is left out: {reason}" for name, reason in left_out.items())

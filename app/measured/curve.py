@@ -14,16 +14,9 @@ N_BINS: Final = 30
 
 
 class LengthCounts(NamedTuple):
-    """Posting lists by length.
+    """Posting lists by length: centres (N_BINS,) float64 postings, counts (N_BINS,) int64 lists; bin width and median in postings.
 
-    Attributes
-    ----------
-    centres, counts
-        (N_BINS,) float64 postings and int64 lists.
-    width
-        Of a bin, in postings.
-    median
-        Postings of the median list; NaN without lists.
+    The median is NaN without lists.
     """
 
     centres: np.ndarray
@@ -33,15 +26,7 @@ class LengthCounts(NamedTuple):
 
 
 def count_lengths(lengths: np.ndarray, n_items: int) -> LengthCounts:
-    """Count lists by length, in bins that stay the same when the threshold moves.
-
-    Parameters
-    ----------
-    lengths
-        (n_lists,) integers.
-    n_items
-        Catalogue size, the longest a list can be.
-    """
+    """Count lists by length, (n_lists,) integers of at most `n_items`, in bins that do not depend on the threshold."""
     edges = np.linspace(0, max(1, n_items), N_BINS + 1)
     counts, _ = np.histogram(lengths, bins=edges)
     median = float(np.median(lengths)) if len(lengths) else float("nan")
@@ -49,18 +34,18 @@ def count_lengths(lengths: np.ndarray, n_items: int) -> LengthCounts:
 
 
 class Curve(NamedTuple):
-    """Figures at the stops measured so far, ascending by stop.
+    """Figures at the stops measured so far, ascending by stop; all but `lengths` are (n,).
 
     Attributes
     ----------
     stops
-        (n,) int64, positions in `KEPT_PERCENTS`.
+        int64, positions in `KEPT_PERCENTS`.
     tau, density, recall, ndcg, precision
-        (n,) float64.
+        float64.
     size_bytes, postings, short_results
-        (n,) int64: bytes of the index, scores above tau, queries that got fewer than k items.
+        int64: bytes of the index, scores above tau, queries that got fewer than k items.
     median_length
-        (n,) float64 postings of the median list; NaN without lists.
+        float64 postings of the median list; NaN without lists.
     lengths
         (n, N_BINS) int64 lists by length, see `count_lengths`.
     """
@@ -79,40 +64,26 @@ class Curve(NamedTuple):
 
     @classmethod
     def empty(cls) -> Curve:
-        """Nothing is measured yet."""
+        """The curve before anything is measured."""
         whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
         return cls(whole, real, real, real, real, real, whole, whole, whole, real, np.zeros((0, N_BINS), dtype=np.int64))
 
     def with_points(self, points: Mapping[int, ExplorerPoint], n_items: int) -> Curve:
-        """The curve with more stops; none of them may be in it already.
-
-        Parameters
-        ----------
-        points
-            Position in `KEPT_PERCENTS` -> figures.
-        n_items
-            Catalogue size, the longest a list can be.
-        """
+        """The curve with more stops, position in `KEPT_PERCENTS` -> figures; none of them may be in it already."""
         rows = [_row(stop, point, n_items) for stop, point in points.items()]
         columns = [np.concatenate([old, np.array(new, dtype=old.dtype)]) for old, new in zip(self, zip(*rows, strict=True), strict=True)]
         order = np.argsort(columns[0])
         return Curve(*(column[order] for column in columns))
 
     def smallest_within(self, share: float) -> int | None:
-        """The stop of the smallest index whose recall is at least that share of the curve's best; None without points.
-
-        Parameters
-        ----------
-        share
-            From 0 to 1.
-        """
+        """The stop of the smallest index whose recall is at least that share (0 to 1) of the curve's best; None without points."""
         if len(self.stops) == 0:
             return None
         good = np.flatnonzero(self.recall >= share * self.recall.max())
         return int(self.stops[good[np.argmin(self.size_bytes[good])]])
 
     def best_under(self, size_bytes: float) -> int | None:
-        """The stop of best recall (of those the smallest) among indexes of at most so many bytes; None if there is none."""
+        """The stop of best recall (ties: the smallest) among indexes of at most so many bytes; None if there is none."""
         fits = np.flatnonzero(self.size_bytes <= size_bytes)
         if len(fits) == 0:
             return None

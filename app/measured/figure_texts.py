@@ -1,4 +1,4 @@
-"""How figures and their differences are written, the same on the server and in what the browser shows while the threshold is dragged."""
+"""Texts of figures and differences, the same on the server and in the browser while the threshold is dragged."""
 
 from __future__ import annotations
 
@@ -20,20 +20,12 @@ NO_DELTA = Delta("", "same")
 
 
 def figure_text(name: str, value: float | None) -> str:
-    """A value of a metric of the registry as people read it; an ellipsis while it is not known."""
+    """A metric's value as text; an ellipsis while it is unknown."""
     return "…" if value is None else METRICS[name].text(value)
 
 
 def delta(name: str, value: float | None, before: float | None) -> Delta:
-    """The difference of two values of one metric.
-
-    Parameters
-    ----------
-    name
-        A metric of the registry.
-    value, before
-        Now, and what it is held against; None where it is not known.
-    """
+    """The difference of two values of a metric; None is an unknown value."""
     if value is None or before is None:
         return NO_DELTA
     metric = METRICS[name]

@@ -8,18 +8,14 @@ from app.measured.measured_index import Kind, MeasuredIndex
 
 
 class Figures(NamedTuple):
-    """The exact figures of one configuration.
+    """The exact figures of one configuration; accuracies are means over the test users.
 
     Attributes
     ----------
     kind
         Whether of the preview or of the fine-tuned model.
-    recall, ndcg
-        Means over the test users.
-    size_bytes
-        Of the index at the threshold.
-    postings
-        Scores above the threshold.
+    size_bytes, postings
+        Bytes of the index, and the scores above the threshold.
     p50_ms, p95_ms
         Time of a query, median and 95th percentile; None before they are measured.
     codes_in_use

@@ -1,4 +1,4 @@
-"""The measured indexes in memory, and the work that makes them: of previews, and of fine-tuned or recorded models."""
+"""The measured indexes in memory, and the work that makes them, for previews and for fine-tuned or recorded models."""
 
 from __future__ import annotations
 
@@ -21,24 +21,14 @@ FIRST_FIGURES: Final = "first figures"
 
 
 class MeasuredIndexes:
-    """Measured indexes by their settings, within a limit of memory. Safe to share between threads.
-
-    Parameters
-    ----------
-    split
-        Training queries for the indexes, test queries for the figures.
-    backbones
-        What previews start from.
-    max_bytes
-        Index bytes kept; the index unused longest is forgotten first.
-    """
+    """Measured indexes by their settings; at most `max_bytes`, least recently used dropped first. Safe to share between threads."""
 
     def __init__(self, split: Split, backbones: Backbones, max_bytes: int) -> None:
         self._split, self._backbones = split, backbones
         self._kept: ByteCache[MeasuredIndex] = ByteCache(max_bytes, lambda measured: measured.n_bytes)
 
     def get(self, stage: Stage, config: RunConfig) -> MeasuredIndex | None:
-        """The index of a setting's preview, or of its fine-tuned model; None if it is not measured (or forgotten)."""
+        """The index of a setting's preview or fine-tuned model; None if it is not measured (any more)."""
         return self._kept.get((stage, config.content_hash()))
 
     def best(self, config: RunConfig) -> MeasuredIndex | None:
@@ -50,7 +40,7 @@ class MeasuredIndexes:
         return self._kept.values()
 
     def discard(self, stage: Stage, config: RunConfig) -> None:
-        """Forget an index, so that it is measured again when it is looked at."""
+        """Drop an index, so that it is measured again on demand."""
         self._kept.discard((stage, config.content_hash()))
 
     def measure_preview(self, config: RunConfig, handle: JobHandle, whole_curve: bool, busy: Callable[[], bool]) -> None:
@@ -58,14 +48,12 @@ class MeasuredIndexes:
 
         Parameters
         ----------
-        config
-            The setting.
         handle
-            Told `FIRST_FIGURES` with every result, and asked whether to stop.
+            Publishes `FIRST_FIGURES` with every result.
         whole_curve
             Whether to measure every stop of the curve, and the latency at some.
         busy
-            Whether other jobs are at work now.
+            Whether other jobs are running now.
         """
         publish, measured = self._publisher(handle), self.get("preview", config)
         if measured is None or not measured.presentable:
@@ -78,7 +66,7 @@ class MeasuredIndexes:
             time_stops(refine(measured, publish, handle.check), busy, handle.check)
 
     def measure_tuned(self, config: RunConfig, tuned: Tuned, handle: JobHandle, busy: Callable[[], bool]) -> None:
-        """Measure a fine-tuned or recorded model with its whole curve; parameters as for `measure_preview`."""
+        """Measure a fine-tuned or recorded model with its whole curve; see `measure_preview`."""
         kind, publish = "fine-tuned" if tuned.recording is None else "recorded", self._publisher(handle)
         facts = ModelFacts(kind, config, tuned.records, lambda: tuned.seconds, tuned.cut_short, tuned.recording)
         measured = measure(tuned.model, facts, self._split, publish, handle.check)

@@ -1,4 +1,4 @@
-"""One model with its index, measured: what the Index Explorer shows. Published again and again while more of it becomes known."""
+"""One model with its measured index, as the Index Explorer shows it; published repeatedly while more of it becomes known."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Kind = Literal["preview", "fine-tuned", "trained from scratch", "recorded"]
 FIRST_LOOK_CODES: Final = 4096
 FLOOR_SAMPLE: Final = 256
 TIMED_CALLS: Final = 100
-# Stops whose latency is measured without anybody asking: every so many, the default one, and the last.
+# Stops whose latency is always measured: every `TIMED_STEP`-th, the default one, and the last.
 TIMED_STEP: Final = 12
 SCORE_BINS: Final = 60
 _POINT_BYTES: Final = 8 * 2**20
 
-# Two measurements at the same time would time each other.
+# Concurrent measurements would slow each other down.
 _timing = threading.Lock()
 
 
@@ -53,26 +53,20 @@ class MeasuredIndex:
     ----------
     kind
         How the model came about.
-    config
-        The settings behind it.
-    explorer
-        Measures at any threshold.
     usage
         Code usage of the training queries.
-    scores
-        The stored scores by value.
     stops
         (len(KEPT_PERCENTS),) float64 thresholds.
     complete
-        False for the first look: the index then holds only the codes that the test queries use. Accuracy is exact all the same.
+        False for the first look, whose index holds only the codes that the test queries use; its accuracy is exact all the same.
     curve
         Stops measured so far.
     records
         Epochs of the training behind it.
     seconds
-        What it took: until the first figures for a preview, the training for a trained model.
+        Time until the first figures for a preview, training time for a trained model.
     cut_short
-        Whether the clock ended the training before the settings did.
+        Whether the time limit ended the training.
     recording
         When and where its model was trained, if not here; all its figures are computed and measured here.
     """
@@ -94,7 +88,7 @@ class MeasuredIndex:
 
     @property
     def is_preview(self) -> bool:
-        """Whether nothing was trained for its codes."""
+        """Whether its codes are untrained."""
         return self.kind == "preview"
 
     @property
@@ -115,18 +109,12 @@ class MeasuredIndex:
 
     @property
     def n_bytes(self) -> int:
-        """Memory it takes."""
+        """Its memory in bytes."""
         index = self.explorer.index
         return sum(array.nbytes for array in (index.codes, index.indptr, index.item_ids, index.scores))
 
     def point(self, stop: int) -> ExplorerPoint:
-        """Figures at one stop; the last ones asked for are kept.
-
-        Parameters
-        ----------
-        stop
-            Position in `KEPT_PERCENTS`.
-        """
+        """Figures at one stop, a position in `KEPT_PERCENTS`; recent ones are cached."""
         known = self._points.get(stop)
         if known is None:
             known = self.explorer.at(float(self.stops[stop]))
@@ -136,21 +124,16 @@ class MeasuredIndex:
     def latency(self, stop: int, busy: bool) -> TimedLatency | None:
         """Time of single queries at one stop; None until the whole index is there. One measured beside running jobs is measured again.
 
-        Parameters
-        ----------
-        stop
-            Position in `KEPT_PERCENTS`.
-        busy
-            Whether jobs are running now.
+        `stop` is a position in `KEPT_PERCENTS`; `busy` says whether jobs are running now.
         """
         if not self.complete:
-            # A search among the lists of the test queries alone is faster than one in the whole index.
+            # The first look holds only the test queries' lists, whose search is faster.
             return None
         known = self._latencies.get(stop)
         if known is None or (known.busy and not busy):
             with _timing:
                 threads = torch.get_num_threads()
-                # One query at a time has no use for more, and jobs and pages would otherwise measure on different numbers of them.
+                # A single query needs no more, and jobs and pages would otherwise measure with different numbers of threads.
                 torch.set_num_threads(1)
                 try:
                     known = TimedLatency(self.explorer.latency(float(self.stops[stop]), TIMED_CALLS), busy)
@@ -160,12 +143,12 @@ class MeasuredIndex:
         return known
 
     def latencies(self) -> dict[int, TimedLatency]:
-        """Latency by stop, ascending, where it has been measured."""
+        """Measured latencies by stop, ascending."""
         return dict(sorted(self._latencies.copy().items()))
 
 
 class ModelFacts(NamedTuple):
-    """How a model to be measured came about; fields as in `MeasuredIndex`, but `seconds` is asked when the first figures are there."""
+    """How a model to be measured came about, as in `MeasuredIndex`; `seconds` is called when the first figures are there."""
 
     kind: Kind
     config: RunConfig
@@ -182,14 +165,10 @@ def measure(
 
     Parameters
     ----------
-    model
-        A trained or previewed model.
-    facts
-        How it came about.
     split
         Training queries for the index, test queries for the figures.
     publish
-        Takes every result on the way, each with more figures than the one before.
+        Takes every intermediate result, each with more figures than the one before.
     check
         Called between steps; raises to end the work.
 
@@ -211,17 +190,7 @@ def measure(
 def refine(
     measured: MeasuredIndex, publish: Callable[[MeasuredIndex], None], check: Callable[[], None], rounds: int | None = None
 ) -> MeasuredIndex:
-    """Measure more stops of a whole index's curve.
-
-    Parameters
-    ----------
-    measured
-        A complete one.
-    publish, check
-        As for `measure`.
-    rounds
-        Rounds of `coarse_to_fine` to do at most, those that are done already included; None does all.
-    """
+    """Measure more stops of a complete index's curve, up to so many rounds of `coarse_to_fine` in all (None: all); see `measure`."""
     points: dict[int, ExplorerPoint] = {}
     for positions in coarse_to_fine(len(measured.stops))[:rounds]:
         left = [stop for stop in positions.tolist() if stop not in measured.curve.stops]
@@ -236,24 +205,14 @@ def refine(
 
 
 def time_stops(measured: MeasuredIndex, busy: Callable[[], bool], check: Callable[[], None]) -> None:
-    """Measure the latency at some stops of a whole index; those measured already stay.
-
-    Parameters
-    ----------
-    measured
-        A complete one.
-    busy
-        Whether other jobs are at work now.
-    check
-        As for `measure`.
-    """
+    """Measure the missing latencies at some stops of a complete index; `busy` says whether other jobs are running now."""
     for stop in sorted({*range(0, len(measured.stops), TIMED_STEP), KEPT_PERCENTS.index(DEFAULT_PERCENT), len(measured.stops) - 1}):
         check()
         measured.latency(stop, busy())
 
 
 def _asked(check: Callable[[], None]) -> bool:
-    # The index builder wants a yes or no; `check` ends the work by raising, which passes through it.
+    # The index builder expects a boolean; `check` ends the work by raising.
     check()
     return False
 
@@ -289,9 +248,9 @@ def _histogram(scores: np.ndarray) -> ScoreHistogram:
     if len(scores) == 0:
         return ScoreHistogram(np.array([0.0, 1.0]), np.zeros(1, dtype=np.int64))
     lowest, highest = float(scores.min()), float(scores.max())
-    # Scores of an exponential output spread over orders of magnitude.
+    # Scores of an exponential output span orders of magnitude.
     edges = np.geomspace(lowest, highest, SCORE_BINS + 1) if lowest > 0 else np.linspace(lowest, highest, SCORE_BINS + 1)
-    # Rounding must not leave the first or the last score outside, nor bins without width where all scores are equal.
+    # Rounding must not exclude the first or last score, and equal scores need bins of some width.
     edges[0], edges[-1] = lowest, np.nextafter(max(highest, lowest), np.inf)
     return ScoreHistogram(edges, np.histogram(scores, bins=np.maximum.accumulate(edges))[0])
 

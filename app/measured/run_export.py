@@ -24,25 +24,9 @@ _WITH_USERS: Final = ("users", "both")
 def run_of(
     measured: MeasuredIndex, point: ExplorerPoint, interactions: Interactions, split: Split, before: tuple[EpochRecord, ...], machine: str
 ) -> Run:
-    """A measured index as a run, with its figures at one threshold as results.
+    """A complete index as a run, with its figures at one threshold as results; `before` are the epochs of its backbone.
 
-    Parameters
-    ----------
-    measured
-        A complete one.
-    point
-        Its figures at the threshold shown.
-    interactions, split
-        The data it was made from.
-    before
-        Epochs of the backbone it started from.
-    machine
-        What it was measured on, in words.
-
-    Raises
-    ------
-    ValueError
-        If it is a first look, whose index holds only some of the codes.
+    ValueError for a first look, whose index holds only some of the codes.
     """
     if not measured.complete:
         raise ValueError("the whole index is still being built; save the run once it is there")
@@ -81,16 +65,10 @@ def run_zip(run: Run) -> bytes:
 
 
 def evaluate_command(run_id: str, threshold: float, source: str) -> str:
-    """What prints the figures of a saved run at a threshold, for a shell.
+    """The shell command that prints the figures of a saved run at a threshold.
 
-    Parameters
-    ----------
-    run_id
-        Name of the unpacked folder.
-    threshold
-        Written with all its digits, because a rounded one would cut elsewhere.
-    source
-        What the studio was started for; of a path only the name is told, since pages may be public.
+    The threshold has all its digits, because a rounded one would cut elsewhere. Of a `source` path only the name is shown, since pages may
+    be public.
     """
     data = "" if source == "synthetic" else f" --data {shlex.quote(Path(source).name)}"
     return f"sparcode evaluate {run_id} --threshold {threshold!r}{data}"

@@ -1,4 +1,4 @@
-"""Measurements of SparCode's index beside other ways to serve, as background jobs; results are kept until they are measured again."""
+"""Background measurements of SparCode's index and other serving methods; results are kept until they are measured again."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import OnEpoch
 
 LANE: Final = "training"
-# In the order of the page. Popularity is the same list for everyone: there is nothing to search.
+# In the order of the page. Without popularity, which has nothing to search.
 PEERS: Final = named(SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
-# Rising effort, so that the first setting that finds enough is the cheapest one.
+# Rising effort: the first setting with enough recall is the cheapest one.
 SWEEP: Final = Sweep(
     densities=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5),
     links=(32,),
     ef_search=(64, 128, 256, 512),
     n_lists=(0,),
     n_probe=(1, 2, 4, 8, 16),
-    # The faster of HNSW's two ways to leave out seen items on MovieLens 1M, three seeds (docs/benchmarks.md, end to end).
+    # The faster of HNSW's two ways to exclude seen items on MovieLens 1M, three seeds (docs/benchmarks.md, end to end).
     exclude=("selector",),
 )
 PLAN: Final = TimingPlan()
@@ -54,16 +54,9 @@ RESULTS_BYTES: Final = 32 * 2**20
 
 
 class Progress(NamedTuple):
-    """How far a measurement is.
+    """The progress of a measurement: a step in words, its parts done and in total.
 
-    Attributes
-    ----------
-    step
-        What it is doing, in words.
-    done, total
-        Of this step's parts.
-    point
-        What has just been measured; None while models are trained and indexes built.
+    `point` has just been measured; it is None while models are trained and indexes built.
     """
 
     step: str
@@ -81,20 +74,14 @@ class ServingResult(NamedTuple):
         A peer's settings in order of rising effort.
     left_out
         Why a peer has no point, one sentence each.
-    config
-        Settings of the SparCode model.
-    kind, n_epochs, cut_short
-        How that model came about, the epochs of its joint training, and whether the clock ended it.
-    data_name
-        The data set.
+    config, kind, n_epochs, cut_short
+        Of the SparCode model: settings, how it came about, epochs of joint training, and whether the time limit ended it.
     n_queries
         Test users.
-    machine
-        Measured on.
     measured_at
         Local time, ISO 8601.
     seconds
-        What the measurement took, training two-tower included.
+        Time of the measurement, training two-tower included.
     """
 
     points: tuple[Measurement, ...]
@@ -118,18 +105,7 @@ class ServingResult(NamedTuple):
 class ServingMeasurements:
     """Measurements of one data set: at most one at a time, and never beside training. Safe to share between threads.
 
-    Parameters
-    ----------
-    split, data_name
-        The data.
-    jobs
-        Where measurements run.
-    backbones
-        The models that SparCode started from.
-    seen_indexes
-        Gives the measured indexes that are in memory.
-    at_work
-        Gives the keys of all jobs that use the processor.
+    `seen_indexes` gives the measured indexes in memory, `at_work` the keys of all running jobs.
     """
 
     def __init__(
@@ -152,7 +128,7 @@ class ServingMeasurements:
         return self._jobs.submit(serving_key(config), label, lambda handle: self._measure(config, handle), owner, LANE)
 
     def job(self, config: RunConfig) -> JobSnapshot | None:
-        """The last measurement of a setting as it stands; None if there never was one or it is forgotten."""
+        """The last measurement of a setting; None if there is none (any more)."""
         return self._jobs.get(serving_key(config))
 
     def result(self, config: RunConfig) -> ServingResult | None:
@@ -162,19 +138,7 @@ class ServingMeasurements:
     def two_tower(self, config: RunConfig, handle: JobHandle, on_epoch: OnEpoch) -> Trained:
         """The two-tower model of a setting's encoder, seed and training, trained by the first job that needs it.
 
-        Parameters
-        ----------
-        config
-            The setting; codes, tokens and interaction play no part.
-        handle
-            Of that job.
-        on_epoch
-            Told every epoch of that training.
-
-        Raises
-        ------
-        ComparisonStopped
-            If the job was cancelled on the way; the next one trains it anew.
+        ComparisonStopped if the job was cancelled meanwhile; the next one trains it anew.
         """
         model = config.model.model_copy(update={"n_tokens": 1, "interaction": "dot"})
         key = f"{model.content_hash()} {config.training.content_hash()}"
@@ -208,8 +172,8 @@ class ServingMeasurements:
         self._results.put(config.content_hash(), result)
 
     def _points(self, peers: list[PeerAtSetting], key: str, handle: JobHandle) -> tuple[Measurement, ...]:
-        """Measure all, publishing each; a cancelled job ends by `JobCancelled`."""
-        # A limit of the calling thread, so that training elsewhere keeps its own.
+        """Measure all, publishing each; JobCancelled if the job is cancelled."""
+        # Limits the calling thread only; training elsewhere keeps its own number.
         faiss.omp_set_num_threads(1)
         points: dict[str, Measurement] = {}
         total = PLAN.n_steps(len(peers))
@@ -251,13 +215,13 @@ class ServingMeasurements:
 
 
 def best_measured(indexes: list[MeasuredIndex], config: RunConfig) -> MeasuredIndex | None:
-    """The whole index of a setting's trained model, else of its preview, else None; `indexes` are measured indexes of any setting."""
+    """The complete index of a setting's trained model, else of its preview, else None, from indexes of any setting."""
     of_setting = [index for index in indexes if index.complete and index.config == config]
     return max(of_setting, key=lambda index: not index.is_preview, default=None)
 
 
 def points_of(job: JobSnapshot | None) -> list[Measurement]:
-    """What a measurement has published so far: the latest of every retriever and setting, in order."""
+    """The points a measurement has published so far: the latest of every retriever and setting, in order."""
     latest: dict[str, Measurement] = {}
     for record in () if job is None else job.records:
         if isinstance(record, Progress) and record.point is not None:

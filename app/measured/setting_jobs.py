@@ -195,17 +195,7 @@ class SettingJobs:
         self._jobs.forget(key)
 
     def leave(self, config: RunConfig, owner: str, to: RunConfig | None = None) -> None:
-        """Stop what is under way for a setting this owner looks at no more, unless others wait for it.
-
-        Parameters
-        ----------
-        config
-            The setting left.
-        owner
-            Who leaves it.
-        to
-            The setting looked at instead; jobs that both share go on.
-        """
+        """Stop what is under way for a setting that this owner left, except jobs that others wait for or that the setting `to` shares."""
         for key in keys_of(config) - (frozenset() if to is None else keys_of(to)):
             self._jobs.cancel(key, owner)
 

@@ -1,7 +1,6 @@
 """The threshold slider's stops: fixed shares of scores kept, each the real tau of the index at hand.
 
-Shares are the same for every index, so a link or a change of codebooks keeps its meaning; tau is not, because every index has scores of
-its own.
+Shares are the same for every index, so a link or a change of codebooks keeps its meaning; tau is not, because scores differ by index.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from sparcode.index.inverted_index import InvertedIndex
 MOST_KEPT: Final = 0.5
 LEAST_KEPT: Final = 0.001
 N_STOPS: Final = 100
-# Stops of a huge index are placed by a sample of its scores; sorting all of them takes seconds.
+# Stops of a larger index are placed by a sample of its scores; sorting all of them takes seconds.
 MAX_SORTED_SCORES: Final = 2_000_000
 
 
 def percent_text(share: float) -> str:
-    """A share from 0 to 1 in percent with three digits, as the slider and the address show it."""
+    """A share from 0 to 1 in percent with three digits, as in the slider and the address."""
     return f"{100 * share:.3g}"
 
 
@@ -33,24 +32,14 @@ def _kept_percents() -> tuple[str, ...]:
     return tuple(dict.fromkeys(percent_text(share) for share in np.sort(shares)[::-1]))
 
 
-# Most kept (lowest threshold) first.
+# Descending: the lowest threshold first.
 KEPT_PERCENTS: Final = _kept_percents()
 
 
 def threshold_stops(index: InvertedIndex, default_threshold: float) -> np.ndarray:
-    """The threshold of every entry of `KEPT_PERCENTS` in one index.
+    """The threshold of every entry of `KEPT_PERCENTS` in one index, (len(KEPT_PERCENTS),) float64, ascending.
 
-    Parameters
-    ----------
-    index
-        Its lowest stored score bounds thresholds from below.
-    default_threshold
-        The tau the model was trained with; taken as it is for `DEFAULT_PERCENT`.
-
-    Returns
-    -------
-    np.ndarray
-        (len(KEPT_PERCENTS),) float64, ascending.
+    None lies below the index's lowest stored score. `default_threshold`, the tau of training, is the stop of `DEFAULT_PERCENT`.
     """
     scores = index.scores
     n_pairs = index.n_lists * index.n_items
@@ -67,13 +56,7 @@ def threshold_stops(index: InvertedIndex, default_threshold: float) -> np.ndarra
 
 
 def coarse_to_fine(n_stops: int) -> list[np.ndarray]:
-    """Stops in the order a curve is measured: every 16th first, then what lies between.
-
-    Returns
-    -------
-    list of np.ndarray
-        int64 positions; together they name every stop once.
-    """
+    """Stops in the order a curve is measured, int64 positions: every 16th first, then those between, each stop once."""
     done = np.zeros(n_stops, dtype=bool)
     rounds = []
     for step in (16, 8, 4, 2, 1):

@@ -1,4 +1,4 @@
-"""What a measurement says, in plain words that quote its numbers: where SparCode wins, loses, or cannot be told apart."""
+"""Reads a measurement in plain words that quote its numbers: where SparCode wins, loses, or cannot be told apart."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _AT_MOST: Final[dict[Outcome | None, str]] = {
     None: "",
 }
 
-# Whom the headline is about: HNSW is what two-tower is served with most, the next ones stand in.
+# The headline's peer is the first one measured; HNSW is the usual index of two-tower.
 HEADLINE_ORDER: Final = (HNSW, IVF_FLAT, IVF_PQ, FLAT, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
 # In the order of the page.
 PAGE_ORDER: Final = (FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
 # A peer is taken at its least effort within 1% of the exact Recall@50.
 WITHIN: Final = 0.99
-# Standard errors of the mean difference, user by user, that count as more than chance.
+# Standard errors of the mean difference per user from which on it is significant.
 ERRORS: Final = 2.0
 SAME_SIZE: Final = 0.05
 
@@ -47,11 +47,11 @@ class Verdict(NamedTuple):
     headline
         How SparCode does at the recall it has to reach, without figures.
     at_most
-        How the most that it finds compares with two-tower, without figures; empty where there is no two-tower.
+        How the highest recall of SparCode compares with two-tower's, without figures; empty without two-tower.
     sentences
-        One per peer, with figures, and one on the most recall where two-tower is among them.
+        One per peer, with figures, and one on the highest recall if two-tower is among them.
     missing
-        Names of the peers there is nothing to say about.
+        Names of the peers without a sentence.
     """
 
     headline: str
@@ -76,17 +76,11 @@ def verdict(points: Sequence[Measurement]) -> Verdict:
 
 
 def duel(points: Sequence[Measurement], kind: str) -> Duel | None:
-    """SparCode against a peer, both by rules that do not look at the times, so that no lucky one is picked; None where one is missing.
+    """SparCode against a peer, at settings chosen without looking at times, so that no lucky one is picked; None if one is missing.
 
     The peer is taken at its least effort within 1% of the exact two-tower recall (all-to-all as it is); SparCode at the fewest scores that
-    find at least as much as that. Where nothing reaches that, the least effort within 1% of its own best stands in.
-
-    Parameters
-    ----------
-    points
-        Timed, a kind's settings in order of rising effort.
-    kind
-        The peer's.
+    find at least as much. Where nothing reaches that, the least effort within 1% of its own best is taken. Points are timed, a kind's
+    settings in order of rising effort.
     """
     ours = [point for point in points if point.name == SPARCODE]
     theirs = [point for point in points if point.name == kind]
@@ -106,7 +100,7 @@ def _least_effort(points: Sequence[Measurement], recall: float) -> Measurement:
 
 
 def _recall_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
-    """By the differences user by user: both were asked for the same ones."""
+    """By the differences of the same users."""
     change = ours.recall_by_query - theirs.recall_by_query
     change = change[np.isfinite(change)]
     if len(change) < 2:
@@ -138,7 +132,7 @@ def _headline(found: Duel) -> str:
 
 
 def _most_recall(points: Sequence[Measurement]) -> tuple[Outcome | None, tuple[str, ...]]:
-    """How the most that SparCode finds compares with the most that two-tower finds at any setting, and the sentence that says so."""
+    """How the highest recall of SparCode compares with two-tower's at any setting, and the sentence that says so."""
     two_tower = [point for point in points if point.name in (FLAT, HNSW, IVF_FLAT, IVF_PQ)]
     if not two_tower:
         return None, ()

@@ -98,7 +98,7 @@ class Backbones:
         if known is not None:
             return known
         started = time.perf_counter()
-        # The untrained model's recall comes first: an epoch of gru or sasrec takes seconds, and people want to see something move.
+        # Also measure the untrained model's recall: an epoch of gru or sasrec takes seconds, and the chart should start before.
         model, records = train_backbone(self._split, config, handle.publish, handle.should_stop, "auto", True)
         handle.check()
         seconds = time.perf_counter() - started
@@ -109,5 +109,5 @@ class Backbones:
 
 
 def _nothing(_: Backbone) -> None:
-    # What a job returns is kept with it, and would keep a forgotten backbone alive.
+    # A job keeps its result, which would keep a dropped backbone in memory.
     return None

@@ -1,4 +1,4 @@
-"""SparCode beside its peers, as a table that fills while the models are trained."""
+"""SparCode beside its peers, in a table that fills while the models are trained."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIVE: Final = "comparison_live"
 
 
 def comparison() -> None:
-    """The table, or the button that starts it. It reruns by itself while models are being trained."""
+    """The table, or the button that starts it; it reruns by itself while models are being trained."""
     studio = loaders.studio()
     recorded_notes(studio)
     poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
@@ -33,7 +33,7 @@ def comparison() -> None:
 
 
 def table_of(rows: Sequence[Measurement]) -> pd.DataFrame:
-    """Rows as a table for people, in the order given."""
+    """Rows as a table for people."""
     k = rows[0].k if rows else DEFAULT_K
     return pd.DataFrame(
         [
@@ -57,7 +57,7 @@ def _panel(studio: Studio) -> None:
     active = job is not None and job.active
     known = studio.comparison
     if known is not None and known.recording is not None and (measured := _rows_of(job)) and active:
-        # What is measured here counts more, however little of it there is.
+        # Rows measured here replace recorded ones, even if incomplete.
         known = Comparison(tuple(measured), ())
     rows = known.rows if known else _rows_of(job)
     if rows:
@@ -83,7 +83,7 @@ def _start(job: JobSnapshot | None, studio: Studio) -> None:
     label = "Measure on this machine" if recorded else "Train and compare the models"
     help_text = "Measures the recorded models here, and trains their peers." if recorded else None
     if st.button(label, type="secondary" if recorded else "primary", help=help_text):
-        # A backbone whose training failed or was cancelled is tried again with the rest.
+        # Also retry a backbone whose training failed or was cancelled.
         studio.backbones.retry(studio.config, owner_id())
         studio.start_comparison(owner_id())
         st.rerun()

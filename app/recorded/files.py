@@ -26,9 +26,9 @@ from sparcode.config import RunConfig
 
 DESCRIPTION: Final = "recorded.json"
 RECORDED_VERSION: Final = 1
-# Assets travel with the repository.
+# The recording is part of the repository.
 MAX_RECORDED_BYTES: Final = 5_000_000
-# What decides the weights of a backbone, and those of a fine-tuned model; figures depend on everything.
+# The stages that determine the weights of a backbone, those of a fine-tuned model, and all figures.
 BACKBONE_STAGES: Final = ("split", "model", "training")
 TUNED_STAGES: Final = (*BACKBONE_STAGES, "quantizer")
 ALL_STAGES: Final = (*TUNED_STAGES, "index")

@@ -47,7 +47,7 @@ _RECORD, _ROW, _RESULT = (
     TypeAdapter(Measurement, config=ConfigDict(arbitrary_types_allowed=True)),
     TypeAdapter(RunResult),
 )
-# Its use of codewords is an array, which stands in a file of its own.
+# Its use of codewords is an array, stored in a file of its own.
 _POINT = TypeAdapter(EpochPoint, config=ConfigDict(arbitrary_types_allowed=True))
 _Found = TypeVar("_Found", bound=Entry)
 _Read = TypeVar("_Read")

@@ -72,7 +72,7 @@ class OwnerCookie:
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                # A document the browser has kept comes back as 304, which names no content type.
+                # A cached document comes back as 304, which has no content type.
                 unchanged = message["status"] == 304 and asks_for_document
                 if unchanged or headers.get("content-type", "").startswith("text/html"):
                     owner = secrets.token_urlsafe(_OWNER_BYTES)

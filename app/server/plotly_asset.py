@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PLOTLY_PATH: Final = "/static-plotly/plotly.min.js"
-# The version in the query lets browsers keep the file for good and still take the next one after an upgrade.
+# The version in the query lets browsers cache the file forever and still load the new one after an upgrade.
 PLOTLY_URL: Final = f"{PLOTLY_PATH}?v={version('plotly')}"
 
 _ONE_YEAR: Final = 365 * 24 * 3600

@@ -1,8 +1,8 @@
 """Settings in the address: read when a link or the Back button brings one, written after every change.
 
-The session owns the values. Widgets change the session, and the session is written to the address; Streamlit's own binding of widgets to
-the address is not used, because there browser and server both write it: a message of the server replaces the whole address by what it was
-when the run began, and a press of that moment was lost from it for good.
+The session owns the values: widgets change the session, and the session is written to the address. Streamlit's own binding of widgets to
+the address is not used because browser and server both write it: a message of the server replaces the whole address by its state at the
+start of the run, so a press in between was lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.session.configuration import Configuration
 from app.session.settings import KEPT, settings_of
 from sparcode.config import RunConfig
 
-# The configuration that deltas and ghosts are held against: a `Configuration` or None.
+# The pinned `Configuration`, or None.
 PINNED: Final = "pin"
 _READ: Final = "address_read"
 _WRITTEN: Final = "address_written"
@@ -27,27 +27,15 @@ _LONGEST: Final = 60
 
 
 def plain_text(text: str) -> str:
-    """The first 60 characters of a stranger's text (an address, a file name), with a question mark for what Markdown or HTML could mean."""
+    """The first 60 characters of untrusted text (an address, a file name), with question marks for Markdown and HTML syntax."""
     return _UNSAFE.sub("?", text)[:_LONGEST]
 
 
 def read_address(page: str, base: RunConfig) -> list[str]:
-    """Take the settings of a page from its address where that is news, and give every other one a value.
+    """Update the settings of a page from a new address, and give every other one a value; call before the widgets.
 
-    It is news when the session opens the page for the first time, where a setting left out keeps what another page gave it, and after
-    Back or Forward, where it has its default. Call before the widgets.
-
-    Parameters
-    ----------
-    page
-        As in `Setting.pages`.
-    base
-        Where defaults come from.
-
-    Returns
-    -------
-    list of str
-        What the address asked for and cannot have; kept until a setting is changed.
+    An address is new when the session opens the page for the first time, where missing settings keep the value from another page, and after
+    Back or Forward, where they get their default. Returns the warnings about rejected parameters, kept until a setting is changed.
     """
     seen, moved = st.session_state.setdefault(_READ, set()), _went_back_or_forward()
     if page not in seen or moved:
@@ -60,13 +48,7 @@ def read_address(page: str, base: RunConfig) -> list[str]:
 
 
 def write_address(page: str, base: RunConfig) -> None:
-    """Write the settings of a page that are not the default to its address; call after the widgets. What others put there stays.
-
-    Parameters
-    ----------
-    page, base
-        As for `read_address`.
-    """
+    """Write the settings of a page that are not the default to its address; call after the widgets. Other parameters stay."""
     known = {setting.key for setting in settings_of(page)} | {PINNED}
     reported = {key: st.query_params.get_all(key) for key in st.query_params}
     wanted = {key: values for key, values in reported.items() if key not in known}
@@ -76,7 +58,7 @@ def write_address(page: str, base: RunConfig) -> None:
             wanted[setting.key] = [setting.write(value)]
     if page in KEPT.pages and st.session_state[PINNED] is not None:
         wanted[PINNED] = [st.session_state[PINNED].text]
-    # What the browser reported may be older than what was last written, which is then still on its way.
+    # The browser may report an address older than the last one written, which is then still on its way.
     if wanted != reported or st.session_state.get(_WRITTEN, wanted) != wanted:
         st.query_params.from_dict(wanted)
     st.session_state[_WRITTEN] = wanted

@@ -12,7 +12,7 @@ from sparcode.config import RunConfig
 CHOSEN: Final = settings_of(COMPARE)
 DEFAULTS: Final = RunConfig()
 _BETWEEN: Final = "_"
-# Order of the values of links from before pins named their settings.
+# Order of the values in older links, whose pins do not name their settings.
 _UNNAMED: Final = ("m", "k", "t", "interaction", "encoder", "seed", "keep")
 
 _Values = namedtuple("_Values", [setting.key for setting in CHOSEN], defaults=[setting.default(DEFAULTS) for setting in CHOSEN])
@@ -25,13 +25,7 @@ class Configuration(_Values):
 
     @classmethod
     def from_text(cls, text: str) -> Configuration:
-        """Read what `text` has written; settings that are not named have their defaults.
-
-        Raises
-        ------
-        ValueError
-            If a setting is unknown or a value not allowed; names which.
-        """
+        """Read what `text` has written, with defaults for missing settings; ValueError names an unknown setting or a value not allowed."""
         words = text.split(_BETWEEN)
         if "-" not in text and len(words) == len(_UNNAMED):
             words = [f"{key}-{value}" for key, value in zip(_UNNAMED, words, strict=True)]
@@ -45,7 +39,7 @@ class Configuration(_Values):
 
     @property
     def text(self) -> str:
-        """All values, with the keys of their settings, in one word that an address can carry."""
+        """All values, with the keys of their settings, in one word for an address."""
         return _BETWEEN.join(f"{key}-{value}" for key, value in self._asdict().items())
 
     @property
@@ -55,7 +49,7 @@ class Configuration(_Values):
 
     @property
     def label(self) -> str:
-        """M and K, and of the other settings what is not the default, for a legend; without the threshold."""
+        """M and K, and the other settings that are not the default, for a legend; without the threshold."""
         shown = [
             (setting, value)
             for setting, value in zip(CHOSEN, self, strict=True)
@@ -68,7 +62,7 @@ class Configuration(_Values):
         return with_values(base, dict(zip(CHOSEN, self, strict=True)))
 
     def difference(self, before: Configuration) -> str:
-        """What was changed since another choice, in words; empty if nothing was."""
+        """What changed since another choice, in words; empty if nothing did."""
         changed = [f"{setting.symbol} {old} → {new}" for setting, old, new in zip(CHOSEN, before, self, strict=True) if old != new]
         return ", ".join(changed)
 

@@ -1,4 +1,4 @@
-"""What is kept between reruns; the only place with cache decorators."""
+"""Objects cached between reruns; the only place with cache decorators."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from app.studio import Studio
 from sparcode.config import IndexConfig, RunConfig
 from sparcode.data.loading import load
 
-# Names other data than the embedded one: a table, a MovieLens archive or folder, or the name of one fetched before.
+# Environment variable for other data: a table, a MovieLens archive or folder, or the name of one fetched before.
 DATA_VARIABLE: Final = "SPARCODE_DATA"
-# Names another folder of recorded runs than the one shipped; "off" is none, so that everything is trained here.
+# Environment variable for another folder of recorded runs; "off" is none, so that everything is trained here.
 RECORDED_VARIABLE: Final = "SPARCODE_RECORDED"
 RECORDED_FOLDER: Final = Path(__file__).resolve().parents[2] / "assets" / "recorded"
 # Indexes with tens of thousands of lists are built a third faster in larger blocks; the result is the same.
 BLOCK_CODES: Final = 256
-# Asks for the backbone before any visitor does, and never leaves.
+# Owner of the backbone's job that starts before the first visit; it never leaves.
 _SERVER: Final = "server"
 
 
 def data_source() -> str:
-    """The data the studio was started for, as `sparcode.data.loading.load` takes it."""
+    """The studio's data source, as for `sparcode.data.loading.load`."""
     return os.environ.get(DATA_VARIABLE) or "synthetic"
 
 
@@ -36,7 +36,7 @@ def run_config(synthetic: bool) -> RunConfig:
 
 
 def recorded_folder() -> Path | None:
-    """Where recorded runs lie; None where none are wanted."""
+    """The folder of recorded runs; None if they are turned off."""
     named = os.environ.get(RECORDED_VARIABLE)
     if named == "off":
         return None
@@ -44,7 +44,7 @@ def recorded_folder() -> Path | None:
 
 
 def studio() -> Studio:
-    """The one studio of this process, which all visitors share; it learns that this tab is open.
+    """The studio of this process, shared by all visitors; it learns that this tab is open.
 
     Ends the page with a message if the data cannot be used.
     """
@@ -68,7 +68,7 @@ def open_ahead() -> None:
     Data that cannot be used is ignored here; `studio` shows the error.
     """
     try:
-        # Within another cached function it shows no spinner, which would want a page.
+        # Called within a cached function it shows no spinner, which would need a page.
         opened = _opened_ahead(data_source())
     except (ValueError, OSError):
         return
@@ -94,6 +94,6 @@ def _opened(source: str) -> Studio:
     config, folder = run_config(data.synthetic), recorded_folder()
     opened = Studio(data, config, None if folder is None else RecordedRuns.opened(folder, data, config))
     if opened.backbone is None:
-        # Every page needs it sooner or later, and it takes the longest.
+        # Every page needs the backbone, and it takes the longest.
         opened.backbones.start(opened.config, _SERVER)
     return opened

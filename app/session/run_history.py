@@ -1,4 +1,4 @@
-"""What a visitor looked at: undo, redo, a table of all configurations with their figures, and the pinned one."""
+"""The configurations a visitor looked at: undo, redo, a table with their figures, and the pinned one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_STEPS: Final = 200
 
 
 class Run(NamedTuple):
-    """One row of the history: its number, the configuration, and its figures, None before there are any."""
+    """One row of the history; figures are None before they are measured."""
 
     number: int
     configuration: Configuration
@@ -22,7 +22,7 @@ class Run(NamedTuple):
 
 
 class RunHistory:
-    """Steps that can be undone, and the runs looked at; of one visitor, so not shared between threads."""
+    """The undoable steps and the runs of one visitor, so not shared between threads."""
 
     def __init__(self) -> None:
         self._back: list[Configuration] = []
@@ -32,16 +32,16 @@ class RunHistory:
 
     @property
     def current(self) -> Configuration | None:
-        """The configuration looked at; None before the first."""
+        """The current configuration; None before the first."""
         return self._back[-1] if self._back else None
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """All runs in the order they were first looked at; of very many the last `MOST_RUNS`."""
+        """The last `MOST_RUNS` runs, in the order they were first looked at."""
         return tuple(self._runs.values())
 
     def visit(self, configuration: Configuration) -> None:
-        """Note what is looked at now. A new step forgets what could be redone; the same configuration again is no step."""
+        """Note the configuration looked at now. A new step clears the redo steps; the same configuration again is no step."""
         if configuration != self.current:
             self._back = [*self._back, configuration][-MOST_STEPS:]
             self._forward.clear()
@@ -52,7 +52,7 @@ class RunHistory:
                 del self._runs[next(iter(self._runs))]
 
     def record(self, configuration: Configuration, figures: Figures) -> None:
-        """Keep the figures of a configuration that was looked at; later ones take the place of earlier ones."""
+        """Set the figures of a configuration that was looked at."""
         if configuration in self._runs:
             self._runs[configuration] = self._runs[configuration]._replace(figures=figures)
 
@@ -65,14 +65,14 @@ class RunHistory:
         return bool(self._forward)
 
     def undo(self) -> Configuration | None:
-        """Take the last step back; the configuration to look at now, None if there is no earlier one."""
+        """Take the last step back, and return the configuration to show; None if there is no earlier one."""
         if not self.can_undo():
             return None
         self._forward.append(self._back.pop())
         return self._back[-1]
 
     def redo(self) -> Configuration | None:
-        """Do the last undone step again; None if there is none."""
+        """Repeat the last undone step, and return the configuration to show; None if there is none."""
         if not self._forward:
             return None
         self._back.append(self._forward.pop())
@@ -84,7 +84,7 @@ class RunHistory:
 
 
 class PinnedRun(NamedTuple):
-    """A pinned configuration with its measured index, and the figures at its threshold as charts and as deltas take them."""
+    """A pinned configuration with its measured index, and the figures at its threshold for charts and for deltas."""
 
     configuration: Configuration
     stage: MeasuredIndex

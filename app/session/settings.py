@@ -16,7 +16,7 @@ EXPLORER: Final = "explorer"
 COMPARE: Final = "compare"
 TRAIN: Final = "train"
 
-# First part of a setting's path -> the settings it stands in.
+# First part of a setting's path -> its settings model.
 _STAGES: Final = {
     "synthetic": SyntheticConfig,
     **{name: info.annotation for name, info in RunConfig.model_fields.items()},
@@ -34,17 +34,17 @@ class Setting:
     pages
         Where it is offered. A key that two pages share is one value on both.
     control
-        What it is set with; "own" is a component of the page's own.
+        Its widget; "own" is a component of the page's own.
     label, symbol
         Name beside the control, and where there is little room.
     path
-        Stage and name of the field in the settings, which gives help, default, options and bounds; empty for what is no field.
+        Stage and name of its field in the settings, which gives help, default, options and bounds; empty if it has no field.
     options
-        Allowed values, as text, where they are not those of the field. The value is a text, too, then.
+        Allowed values, as text, if not those of the field; the value is then a text, too.
     start, about, limits
-        Default, help, and lowest and highest number, where there is no field.
+        Default, help, and lowest and highest number, if it has no field.
     text
-        How a value reads in the line that tells runs apart; empty leaves it out.
+        Its format in the line that tells runs apart; empty leaves it out.
     only_if
         Path and value without which the setting has no effect, so that the line leaves it out.
     step, number_format
@@ -52,7 +52,7 @@ class Setting:
     width
         Share of the Explorer's row of controls.
     folded
-        Whether it stands in the part of the Train page that is opened by a click.
+        Whether it stands in the collapsed part of the Train page.
     """
 
     key: str
@@ -79,13 +79,13 @@ class Setting:
 
     @property
     def field(self) -> FieldInfo:
-        """The field behind it."""
+        """Its field in the settings."""
         stage, name = self.path.split(".")
         return _STAGES[stage].model_fields[name]
 
     @property
     def help(self) -> str:
-        """What it means."""
+        """Its help text."""
         return self.about or str(self.field.description)
 
     @property
@@ -124,7 +124,7 @@ class Setting:
         return " to ".join(f"{bound:,.0f}" if bound > 1000 else f"{bound:g}" for bound in self.bounds)
 
     def default(self, base: RunConfig) -> Any:
-        """The value where nothing was chosen; `base` are the settings that suit the data."""
+        """Its default; `base` are the settings that suit the data."""
         if self.start is not None:
             return self.start
         return str(self.field.default) if self.options else self.value_in(base) if self.in_run else self.field.default
@@ -134,20 +134,14 @@ class Setting:
         return _at(config, self.path)
 
     def is_allowed(self, value: Any) -> bool:
-        """Whether a value may be used."""
+        """Whether a value is allowed."""
         if self.choices:
             return self.write(value) in self.choices
         lowest, highest = self.bounds
         return value is not None and lowest <= value <= highest
 
     def read(self, text: str) -> Any:
-        """The value of a text of the address.
-
-        Raises
-        ------
-        ValueError
-            If it is not allowed.
-        """
+        """The value of a text of the address; ValueError if it is not allowed."""
         if self.control == "checkbox":
             value = {"true": True, "false": False}.get(text.lower(), text)
         else:
@@ -223,7 +217,7 @@ TWO_TOWER: Final = Setting(
     about="The two-tower baseline on the same data, loss and budget of epochs, after SparCode. It is trained once per setting of the "
     "networks and known from then on. The all-to-all baseline is the first stage of every run.",
 )
-# In the order in which each page shows them.
+# In the order of each page.
 SETTINGS: Final = (
     DATA,
     DATA_SEED,
@@ -288,12 +282,9 @@ def settings_of(page: str) -> tuple[Setting, ...]:
 
 
 def with_values(base: RunConfig, values: Mapping[Setting, Any]) -> RunConfig:
-    """Settings of a run: the values chosen, and `base` for the rest. Values of settings that are no part of a run are left out.
+    """Settings of a run: the values chosen, and `base` for the rest. Values that are not part of a run are ignored.
 
-    Raises
-    ------
-    pydantic.ValidationError
-        If they do not go together.
+    pydantic.ValidationError if they do not go together.
     """
     settings = base.model_dump()
     for setting, value in values.items():
@@ -304,10 +295,10 @@ def with_values(base: RunConfig, values: Mapping[Setting, Any]) -> RunConfig:
 
 
 def split_evenly(token_dim: int, n_codebooks: int) -> int:
-    """The number of dimensions next to the wanted one that splits into `n_codebooks` equal parts, within the bounds of `DIMENSIONS`."""
+    """The number of dimensions nearest to `token_dim` that splits into `n_codebooks` equal parts, within the bounds of `DIMENSIONS`."""
     lowest, highest = map(int, DIMENSIONS.bounds)
     fitting = [dim for dim in range(lowest, highest + 1) if dim % n_codebooks == 0]
-    # Of two that are equally near, the larger one: it can hold what the smaller one can.
+    # Ties go to the larger one, which can represent more.
     return min(fitting, key=lambda dim: (abs(dim - token_dim), -dim))
 
 

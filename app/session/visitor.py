@@ -1,4 +1,4 @@
-"""Who is looking: the browser by its cookie, and the tab by what it shows."""
+"""Identifies the browser by its cookie, and notes what its tab shows."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ _TAB: Final = "tab"
 
 
 def owner_id() -> str:
-    """The owner of this session's jobs.
+    """The owner of this session's jobs: the browser's cookie, so that a refresh or a second tab finds its jobs again.
 
-    The browser's cookie, so that a refresh or a second tab finds its jobs again; where there is none (the page was not served by the
-    launcher, or in a test), a random one for the session.
+    Without a cookie (the page was not served by the launcher, or in a test) it is random for the session.
     """
     if _OWNER not in st.session_state:
         cookie = st.context.cookies.get(OWNER_COOKIE)
@@ -43,15 +42,7 @@ def enter_in_tab(studio: Studio) -> None:
 
 
 def show_in_tab(config: RunConfig, left: RunConfig, studio: Studio) -> None:
-    """Note what this tab shows now, and cancel the jobs of what it showed before, unless another tab shows that.
-
-    Parameters
-    ----------
-    config, left
-        What is shown now, and what was until now; may be the same.
-    studio
-        Has the jobs.
-    """
+    """Note the setting this tab shows now, and cancel the jobs of the one it `left`, possibly the same, unless another tab shows that."""
     studio.viewers.show(_tab(), config.content_hash(), keys_of(config))
     if left != config and not studio.viewers.elsewhere(_tab(), owner_id(), left.content_hash()):
         studio.setting_jobs.leave(left, owner_id(), to=config)

@@ -12,19 +12,9 @@ from app.session.settings import KEPT, Setting
 
 
 def widget(setting: Setting, collapsed: bool = False) -> Any:
-    """The widget of a setting; its value is the session's, see `app.session.address.read_address`.
+    """Draw the widget of one of `SETTINGS` (not "own"), and return the session's value, see `app.session.address.read_address`.
 
-    Parameters
-    ----------
-    setting
-        One of `SETTINGS`, with a control of Streamlit's.
-    collapsed
-        Whether the label is for screen readers alone.
-
-    Returns
-    -------
-    Any
-        Its value; None for a number that is not allowed, which the page then says.
+    With `collapsed` only screen readers get the label. None for a number that is not allowed, which the page then says.
     """
     common = {"key": setting.key, "help": setting.help, "persist_state": "session", "on_change": forget_refused}
     if setting.control == "slider":
@@ -33,7 +23,7 @@ def widget(setting: Setting, collapsed: bool = False) -> Any:
         return st.selectbox(setting.label, setting.choices, **common)
     if setting.control == "checkbox":
         return st.checkbox(setting.label, **common)
-    # Without bounds: a browser that knows them keeps a number outside to itself, and nothing says why.
+    # Without bounds: with them the browser would not report a number outside, and no message could say why.
     value = st.number_input(
         setting.label,
         step=setting.step if setting.number_format != "%d" else int(setting.step),
@@ -65,14 +55,14 @@ def go_to(chosen: Configuration) -> None:
 
 
 def set_threshold(percent: str) -> None:
-    """Set the threshold alone; as `go_to`. What is no stop is left out."""
+    """Set the threshold alone, as `go_to`; anything but a stop is ignored."""
     if percent in KEPT.options:
         st.session_state[KEPT.key] = percent
         forget_refused()
 
 
 def pin(chosen: Configuration | None) -> None:
-    """Hold figures against another configuration from now on, or against none; as `go_to`."""
+    """Compare figures with this configuration from now on, or with none; as `go_to`."""
     st.session_state[PINNED] = chosen
 
 

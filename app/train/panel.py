@@ -72,7 +72,7 @@ def _name_run(session: TrainingSession) -> None:
 def _panel(studio: Studio, choice: Choice | None) -> None:
     session, owner = studio.from_scratch, owner_id()
     view = session.view(owner)
-    # Charts stay where they are drawn only as long as the number of elements above them does.
+    # Charts are kept only while the number of elements above them stays the same.
     head, cards, charts = st.container(), st.container(), st.container()
     with head:
         _status(view)
@@ -88,7 +88,7 @@ def _panel(studio: Studio, choice: Choice | None) -> None:
         _provenance(view, studio)
         _tables(view, session, owner)
     active = view.job is not None and view.job.active
-    # The timer is set where the fragment is called, so a change of pace needs the whole page once.
+    # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
     if active != st.session_state.get(_LIVE, False):
         st.session_state[_LIVE] = active
         st.rerun()

@@ -84,7 +84,7 @@ def _uploaded(studio: Studio) -> TrainingData | None:
                 return shelf.upload(owner_id(), file.name, file.getvalue())
         except ValueError as error:
             st.error("This file cannot be used.")
-            # File and column names are anybody's text.
+            # File and column names are untrusted text.
             st.text(str(error))
             st.caption("A table needs a header line that tells users from items, with names such as user_id, item_id and timestamp.")
             return None

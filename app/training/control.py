@@ -1,4 +1,4 @@
-"""Pause, resume and step of one training: asked by the worker between batches, set by the page."""
+"""Pause, resume and step of one training: set by the page, checked by the worker between batches."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-# A forgotten pause would keep the lane from everybody else.
+# A forgotten pause would block the lane for everybody else.
 PAUSE_LIMIT_SECONDS: Final = 1800.0
-# How long a cancel may go unnoticed during a pause.
+# Between two checks for a cancel during a pause.
 _LOOK_SECONDS: Final = 0.1
 
 
 class Pace(StrEnum):
-    """How a training goes on."""
+    """The pace of a training."""
 
     RUNNING = "running"
     PAUSING = "pausing"
@@ -50,13 +50,7 @@ class TrainingControl:
         self._waited = 0.0
 
     def pause(self, patience: float = 0.0) -> None:
-        """Let the worker wait from the next batch on; its state stays as it is.
-
-        Parameters
-        ----------
-        patience
-            Seconds to wait at most for the worker to get there.
-        """
+        """Let the worker wait from the next batch on; wait at most `patience` seconds until it does."""
         with self._changed:
             self._paused, self._stepping = True, False
             self._changed.wait_for(lambda: self._waiting_since is not None or not self._paused, patience)
@@ -68,14 +62,14 @@ class TrainingControl:
             self._changed.notify_all()
 
     def step(self) -> None:
-        """Let the worker go on to the end of the epoch it is in or before, and wait there."""
+        """Let the worker go on to the end of the current or next epoch, and wait there."""
         with self._changed:
             self._paused = self._stepping = True
             self._changed.notify_all()
 
     @property
     def pace(self) -> Pace:
-        """How the training goes on now."""
+        """The current pace."""
         with self._changed:
             if self._stepping:
                 return Pace.STEPPING
@@ -90,22 +84,14 @@ class TrainingControl:
             return self._waited + (0.0 if self._waiting_since is None else self._clock() - self._waiting_since)
 
     def epoch_done(self) -> None:
-        """Told by the worker: a step ends here."""
+        """End a step; called by the worker."""
         with self._changed:
             self._stepping = False
 
     def wait(self, cancelled: Callable[[], bool]) -> None:
-        """Called by the worker between batches: returns at once, or when the pause is over or the training cancelled.
+        """Return at once, or when the pause is over or the training `cancelled`; called by the worker between batches.
 
-        Parameters
-        ----------
-        cancelled
-            Whether the training was asked to stop.
-
-        Raises
-        ------
-        PausedTooLong
-            If nobody resumed it in time.
+        PausedTooLong if nobody resumed it in time.
         """
         with self._changed:
             if not self._held():

@@ -1,4 +1,4 @@
-"""What a training from scratch may be trained on: the studio's data, made-up data of two sizes, or a file of the visitor's own."""
+"""Data for a training from scratch: the studio's, synthetic data of two sizes, or an uploaded file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sparcode.data.table_file import TableFile
 
 UPLOAD_EXTENSIONS: Final = tuple(extension.removeprefix(".") for extension in FILE_EXTENSIONS)
 MAX_UPLOAD_MB: Final = 20
-# A small Parquet file may hold very many rows; text of that size cannot.
+# A small Parquet file may hold very many rows.
 MAX_UPLOAD_ROWS: Final = 5_000_000
 MAX_SYNTHETIC_SEED: Final = 2**31 - 1
 SMALL_USERS: Final = 600
@@ -36,9 +36,7 @@ class TrainingData(NamedTuple):
     Attributes
     ----------
     key
-        Tells it apart; figures of the same key may be compared.
-    name
-        For people.
+        Figures of the same key are comparable.
     synthetic
         Whether it is made up by this project.
     facts
@@ -46,7 +44,7 @@ class TrainingData(NamedTuple):
     split
         Makes or fetches the split; may take seconds.
     dropped
-        Reason -> rows or users left out of it; empty for made-up data.
+        Reason -> rows or users left out; empty for synthetic data.
     """
 
     key: str
@@ -58,15 +56,7 @@ class TrainingData(NamedTuple):
 
 
 class DataShelf:
-    """Data sets by name, kept while they fit. Safe to share between threads.
-
-    Parameters
-    ----------
-    interactions, split
-        The studio's data.
-    config
-        How other data is split.
-    """
+    """Data sets by name, cached while they fit: the studio's data, and others split by `config`. Safe to share between threads."""
 
     def __init__(self, interactions: Interactions, split: Split, config: SplitConfig) -> None:
         self._config = config
@@ -82,15 +72,7 @@ class DataShelf:
         return self._own
 
     def synthetic(self, small: bool, seed: int) -> TrainingData:
-        """The planted catalogue, made when it is needed.
-
-        Parameters
-        ----------
-        small
-            A third of the users and items.
-        seed
-            Of the catalogue.
-        """
+        """The planted catalogue of this seed, made on demand; `small` has a third of the users and items."""
         config = SyntheticConfig(n_users=SMALL_USERS, n_items=SMALL_ITEMS, seed=seed) if small else SyntheticConfig(seed=seed)
         key = f"synthetic/{config.content_hash()}"
         name = f"planted catalogue (synthetic, seed {seed})"
@@ -98,21 +80,9 @@ class DataShelf:
         return TrainingData(key, name, True, size, lambda: self._made(key, config))
 
     def upload(self, owner: str, name: str, content: bytes) -> TrainingData:
-        """Read a visitor's file and keep it as theirs, in place of an earlier one.
+        """Read an owner's file, in place of an earlier one; nobody else gets it. The extension of `name` gives the format.
 
-        Parameters
-        ----------
-        owner
-            Whose it is; nobody else gets it.
-        name
-            File name; its extension tells the format.
-        content
-            The file.
-
-        Raises
-        ------
-        ValueError
-            If the file cannot be used; the message says why.
+        ValueError if the file cannot be used; the message says why.
         """
         if len(content) > MAX_UPLOAD_MB * 2**20:
             raise ValueError(f"it has {len(content) / 2**20:.1f} MB; files of up to {MAX_UPLOAD_MB} MB are taken")
@@ -127,7 +97,7 @@ class DataShelf:
             n_rows = TableFile(io.BytesIO(content), name).n_rows
             if n_rows is not None and n_rows > MAX_UPLOAD_ROWS:
                 raise ValueError(f"it has {n_rows:,} rows; up to {MAX_UPLOAD_ROWS:,} are taken")
-        # An open archive may not be given a name.
+        # `load` refuses a name for an archive.
         interactions = load(io.BytesIO(content), name=None if is_archive else name)
         split = split_users(interactions, self._config)
         shown = name if is_archive else interactions.name
@@ -137,7 +107,7 @@ class DataShelf:
         return data
 
     def uploaded(self, owner: str) -> TrainingData | None:
-        """An owner's file; None if there is none, or it was forgotten for newer ones of others."""
+        """An owner's file; None if there is none, or it was dropped for newer ones of others."""
         with self._lock:
             return self._uploads.get(owner)
 

@@ -1,4 +1,4 @@
-"""What a training from scratch was asked to do, and what is kept of one that is finished."""
+"""The request for a training from scratch, and the record of a finished one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,8 @@ from sparcode.data.split import Split
 class RunPlan(NamedTuple):
     """What a run was asked to do.
 
-    Attributes
-    ----------
-    number
-        Counts the owner's runs from 1; 0 for a recorded one.
-    data
-        Trained on.
-    config
-        All settings.
-    two_tower
-        Whether the two-tower baseline is trained, too.
-    recording
-        When and where it was trained, if not here.
+    `number` counts the owner's runs from 1, 0 for a recorded one; `two_tower` asks for the baseline, too; `recording` is None if trained
+    here.
     """
 
     number: int
@@ -35,12 +25,12 @@ class RunPlan(NamedTuple):
     recording: Recording | None = None
 
     def without_data(self) -> RunPlan:
-        """The same, only with the name and the facts of its data: for what is kept longer than the data."""
+        """The same with only the name and the facts of its data, to be kept longer than the data."""
         return self._replace(data=self.data._replace(split=_forgotten))
 
     @property
     def name(self) -> str:
-        """What the run is called beside others."""
+        """The run's name beside others."""
         return f"run {self.number}" if self.recording is None else "recorded"
 
     @property
@@ -52,7 +42,7 @@ class RunPlan(NamedTuple):
 
 
 class EarlierRun(NamedTuple):
-    """A finished run: what was asked for, its epochs (without code usage unless recorded), and its figures."""
+    """A finished run: its plan, epochs (without code usage unless recorded), and figures."""
 
     plan: RunPlan
     points: tuple[EpochPoint, ...]

@@ -41,24 +41,22 @@ class EpochPoint(NamedTuple):
 
     Attributes
     ----------
-    stage
-        Which model was trained.
     epoch
         Within the stage, from 1; 0 is SparCode's state straight after k-means.
     loss
         Mean over the epoch's batches; NaN for epoch 0.
     commitment
-        Mean squared distance of training tokens to their nearest code's vector, before its weight beta; NaN for models without codes.
+        Mean squared distance of training tokens to their nearest code's vector, before its weight beta; NaN without codes.
     recall
         Mean Recall@50 on the validation users.
     perplexity, dead_share
-        Means over codebooks; NaN for models without codes.
+        Means over codebooks; NaN without codes.
     codes_in_use
         Distinct composite codes of training queries; 0 without codes.
     seconds
         Since the point before it, pauses left out.
     usage
-        (M, min(K, `USAGE_WIDTH`)) float32 use of codewords, see `usage_profile`; None for models without codes.
+        (M, min(K, `USAGE_WIDTH`)) float32 use of codewords, see `usage_profile`; None without codes.
     """
 
     stage: StageName
@@ -80,16 +78,12 @@ class RunResult(NamedTuple):
     ----------
     recall, ndcg
         At 50, through the index at the model's own threshold.
-    size_bytes
-        Bytes of that index.
-    density
-        Share of scores it keeps.
+    size_bytes, density
+        Bytes of that index, and the share of scores it keeps.
     all_to_all, two_tower
         Recall at 50 of the baselines, scoring every item; two-tower's is NaN where it was not trained.
     seconds
         From the first batch to here, pauses left out.
-    machine
-        Where, in words.
     """
 
     recall: float
@@ -110,17 +104,9 @@ class Baseline(NamedTuple):
 
 
 def usage_profile(counts: np.ndarray) -> np.ndarray:
-    """Codewords by use, 1 being an even share, most used first; of more than `USAGE_WIDTH` codewords evenly spaced ranks.
+    """(M, min(K, USAGE_WIDTH)) float32 use of codewords, 1 being an even share, most used first, from (M, K) int64 assignments.
 
-    Parameters
-    ----------
-    counts
-        (M, K) int64 assignments per codeword.
-
-    Returns
-    -------
-    np.ndarray
-        (M, min(K, USAGE_WIDTH)) float32.
+    Of more than `USAGE_WIDTH` codewords it takes evenly spaced ranks.
     """
     even = counts.sum(axis=1, keepdims=True) / counts.shape[1]
     relative = np.divide(counts, even, out=np.zeros(counts.shape), where=even > 0)
@@ -130,15 +116,7 @@ def usage_profile(counts: np.ndarray) -> np.ndarray:
 
 
 class TrainingMonitor:
-    """Publishes the trainer's epochs as points, and pauses or stops the training.
-
-    Parameters
-    ----------
-    control, handle
-        Asked between batches.
-    clock
-        Seconds of a steady clock.
-    """
+    """Publishes the trainer's epochs as points, and pauses or stops the training between batches; `clock` is a steady one, in seconds."""
 
     def __init__(self, control: TrainingControl, handle: JobHandle, clock: Callable[[], float] = time.perf_counter) -> None:
         self._control, self._handle, self._clock = control, handle, clock
@@ -149,22 +127,14 @@ class TrainingMonitor:
         return self._clock() - self._control.waited_seconds
 
     def should_stop(self) -> bool:
-        """Wait while the training is paused; then whether it was cancelled."""
+        """Wait while the training is paused; then return whether it was cancelled."""
         self._control.wait(self._handle.should_stop)
         return self._handle.should_stop()
 
     def on_epoch(
         self, stage: StageName, model: SparCodeModel | None = None, queries: Histories | None = None
     ) -> Callable[[EpochRecord], None]:
-        """The trainer's `on_epoch` of a stage.
-
-        Parameters
-        ----------
-        stage
-            Which.
-        model, queries
-            A model with codes, and the training queries to measure its codewords on.
-        """
+        """The trainer's `on_epoch` of a stage; for a model with codes, `queries` are those its codeword use is measured on."""
 
         def publish(record: EpochRecord) -> None:
             if record.stopped:
@@ -173,7 +143,7 @@ class TrainingMonitor:
             now = self.working_seconds()
             seconds, self._last = now - self._last, now
             figures = (record.recall, record.perplexity, record.dead_share, record.codes_in_use)
-            # Before the point is seen, so that a step is over once its epoch shows.
+            # Before publishing, so that a step has ended when its epoch shows.
             self._control.epoch_done()
             self._handle.publish(EpochPoint(stage, record.epoch, record.loss, commitment, *figures, seconds, usage))
 
@@ -182,19 +152,9 @@ class TrainingMonitor:
 
 @torch.no_grad()
 def code_health(model: SparCodeModel, queries: Histories) -> tuple[float, np.ndarray]:
-    """Distance of tokens to their codes, and use of codewords, over the queries that the trainer's own statistics use.
+    """Mean squared distance of tokens to their codes, and `usage_profile`, over the queries that the trainer's own statistics use.
 
-    Parameters
-    ----------
-    model
-        In evaluation mode; left as it is.
-    queries
-        Training queries.
-
-    Returns
-    -------
-    tuple
-        Mean squared distance, and the profile of `usage_profile`.
+    The model is in evaluation mode and stays unchanged.
     """
     sample = queries.take(np.arange(min(STATISTICS_QUERIES, len(queries))))
     tokens = model.backbone.tokenizer.query_tokens(QueryBatch.from_histories(sample, device_of(model))).vectors
@@ -207,18 +167,7 @@ def code_health(model: SparCodeModel, queries: Histories) -> tuple[float, np.nda
 def train_from_scratch(
     split: Split, config: RunConfig, control: TrainingControl, handle: JobHandle, two_tower: Callable[[TrainingMonitor], Baseline] | None
 ) -> RunResult:
-    """Train and measure, publishing an `EpochPoint` per epoch.
-
-    Parameters
-    ----------
-    split
-        The data.
-    config
-        All settings.
-    control, handle
-        Pause and cancel.
-    two_tower
-        Makes the two-tower baseline, after SparCode; None leaves it out.
+    """Train and measure, publishing an `EpochPoint` per epoch; `two_tower` makes the baseline after SparCode, None leaves it out.
 
     Raises
     ------
@@ -254,22 +203,7 @@ def train_from_scratch(
 
 
 def train_two_tower_baseline(split: Split, config: RunConfig, handle: JobHandle, monitor: TrainingMonitor) -> Baseline:
-    """Train the two-tower baseline within the same budget of epochs, and measure it.
-
-    Parameters
-    ----------
-    split, config
-        As for the run it stands beside.
-    handle
-        Cancel.
-    monitor
-        Publishes its epochs.
-
-    Raises
-    ------
-    JobCancelled
-        If it was cancelled.
-    """
+    """Train the two-tower baseline within the same budget of epochs, and measure it; JobCancelled if it was cancelled."""
     points: list[EpochPoint] = []
     publish = monitor.on_epoch(TWO_TOWER)
 

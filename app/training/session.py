@@ -1,4 +1,4 @@
-"""Trainings from scratch: one per browser, one at a time, each with its pause, its estimate and the browser's earlier runs."""
+"""Trainings from scratch: one at a time per browser, with pause, time estimate and the browser's earlier runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sparcode.data.split import Split
 
 FROM_SCRATCH: Final = "from scratch"
 KEPT_RUNS: Final = 8
-# Mostly enough for the batch under way, so that a page shows the pause at once.
+# In seconds, mostly enough for the current batch, so that a page shows the pause at once.
 PAUSE_PATIENCE: Final = 0.3
 KEPT_OWNERS: Final = 64
 _BASELINE_BYTES: Final = 4 * 2**20
@@ -36,26 +36,18 @@ _RUN_ID: Final = re.compile(r"([0-9a-f]{8})-[0-9]{1,9}")
 
 
 class TrainingView(NamedTuple):
-    """What there is to show to one owner.
+    """What an owner's page shows.
 
     Attributes
     ----------
     plan
         The owner's latest run; if there never was one, or it is forgotten, the recorded run, or None.
-    job
-        Where it stands.
-    pace
-        Whether it is paused.
-    points
-        Its epochs so far.
-    left
-        Time it still takes.
-    seconds
-        Time it has worked.
+    left, seconds
+        Time it still takes, and time it has worked.
     baseline
         Epochs of the two-tower baseline of the same data and networks, from this run or an earlier one; empty if it was never trained.
     earlier
-        The owner's finished runs, oldest first, this one left out; before them the recorded run, unless it is the one shown.
+        The owner's finished runs, oldest first, without this one; before them the recorded run, unless it is the one shown.
     result
         Figures of the run once it is finished.
     """
@@ -72,12 +64,12 @@ class TrainingView(NamedTuple):
 
     @property
     def state(self) -> JobState | None:
-        """Where the run stands; None for a recorded one."""
+        """The state of the run's job; None for a recorded one."""
         return None if self.job is None else self.job.state
 
     @property
     def active(self) -> bool:
-        """Whether the run is queued or trained."""
+        """Whether the run is queued or running."""
         return self.state in ACTIVE
 
 
@@ -90,19 +82,8 @@ class _Started:
 class TrainingSession:
     """All owners' trainings from scratch. Safe to share between threads.
 
-    Parameters
-    ----------
-    jobs
-        Has the lane `FROM_SCRATCH`, which a paused run keeps.
-    interactions, split, config
-        The studio's data, and how other data is split.
-
-    Attributes
-    ----------
-    shelf
-        The data to choose from.
-    recorded
-        A run trained before the studio was started, for owners who have none yet; None: there is none.
+    `jobs` has the lane `FROM_SCRATCH`, which a paused run occupies. `shelf` is the data to choose from; `recorded` a run trained before the
+    studio was started, for owners who have none yet, or None.
     """
 
     def __init__(self, jobs: JobManager, interactions: Interactions, split: Split, config: SplitConfig) -> None:
@@ -114,21 +95,11 @@ class TrainingSession:
         self._earlier: LRUCache[str, deque[EarlierRun]] = LRUCache(KEPT_OWNERS)
         self._baselines: ByteCache[Baseline] = ByteCache(_BASELINE_BYTES, _baseline_bytes)
         self._paces: LRUCache[str, Mapping[str, float]] = LRUCache(_KEPT_PACES)
-        # Tells runs of this process from those of one that ended.
+        # Distinguishes runs of this process from those of earlier ones.
         self._process = secrets.token_hex(4)
 
     def start(self, owner: str, data: TrainingData, config: RunConfig, two_tower: bool, one_epoch: bool = False) -> JobSnapshot:
-        """Queue a run; an owner whose run is under way gets that one.
-
-        Parameters
-        ----------
-        owner
-            Who asks.
-        data, config, two_tower
-            See `RunPlan`.
-        one_epoch
-            Whether it waits after its first epoch.
-        """
+        """Queue a run, or return the owner's active one; with `one_epoch` it pauses after its first epoch. See `RunPlan`."""
         with self._lock:
             key = _key(owner)
             job = self._jobs.get(key)
@@ -142,33 +113,33 @@ class TrainingSession:
             job = self._jobs.submit(
                 key, f"training run {plan.number} from scratch", lambda handle: self._work(owner, started, handle), owner, FROM_SCRATCH
             )
-            # As the newest: `paused` uses all of them in the order they were put.
+            # Re-inserted as the newest: `paused` reads all in insertion order.
             self._started.pop(owner, None)
             self._started[owner] = started
             return job
 
     def pause(self, owner: str) -> None:
-        """Hold the owner's run between two batches."""
+        """Pause the owner's run between two batches."""
         started, job = self._of(owner), self._jobs.get(_key(owner))
         if started is not None and job is not None and job.active:
             started.control.pause(PAUSE_PATIENCE if job.state is JobState.RUNNING else 0.0)
 
     def resume(self, owner: str) -> None:
-        """Let the owner's run go on."""
+        """Resume the owner's run."""
         if (started := self._of(owner)) is not None:
             started.control.resume()
 
     def step(self, owner: str) -> None:
-        """Let the owner's run go on to the end of one epoch."""
+        """Resume the owner's run until the end of one epoch."""
         if (started := self._of(owner)) is not None:
             started.control.step()
 
     def cancel(self, owner: str) -> bool:
-        """Stop the owner's run, also a paused or queued one; whether there was one."""
+        """Stop the owner's run, also a paused or queued one; returns whether there was one."""
         return self._jobs.cancel(_key(owner), owner)
 
     def view(self, owner: str) -> TrainingView:
-        """What there is to show to an owner."""
+        """What the owner's page shows."""
         started, job = self._of(owner), self._jobs.get(_key(owner))
         earlier = self._earlier_of(owner)
         if started is None or job is None:
@@ -186,12 +157,12 @@ class TrainingSession:
         return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others, result)
 
     def run_id(self, owner: str) -> str:
-        """Names the owner's latest run in an address; empty if there is none."""
+        """Id of the owner's latest run for an address; empty if there is none."""
         started = self._of(owner)
         return "" if started is None else f"{self._process}-{started.plan.number}"
 
     def is_lost(self, run_id: str) -> bool:
-        """Whether an address names a run of a process that ended, which took the run with it."""
+        """Whether an id is of a run that ended with an earlier process."""
         named = _RUN_ID.fullmatch(run_id)
         return named is not None and named[1] != self._process
 
@@ -209,7 +180,7 @@ class TrainingSession:
         return () if self.recorded is None else (self.recorded,)
 
     def _without_own(self, earlier: tuple[EarlierRun, ...]) -> TrainingView:
-        """The recorded run where an owner has none that can be shown."""
+        """The view of an owner without a run: the recorded one."""
         nothing_left = TimeLeft(0.0, ())
         if self.recorded is None:
             return TrainingView(None, None, Pace.RUNNING, (), nothing_left, 0.0, (), earlier)
@@ -227,7 +198,7 @@ class TrainingSession:
 
     def _work(self, owner: str, started: _Started, handle: JobHandle) -> RunResult:
         plan = started.plan
-        # From here on only this job holds on to the data, which an upload's owner may replace.
+        # From here on only this job references the data, which an upload's owner may replace.
         started.plan = plan.without_data()
         split = plan.data.split()
         handle.check()

@@ -1,4 +1,4 @@
-"""How long a training still takes, from the epochs it has measured."""
+"""Estimate of a training's remaining time, from the epochs measured so far."""
 
 from __future__ import annotations
 
@@ -7,50 +7,28 @@ from typing import Final, NamedTuple
 
 from app.training.run import EpochPoint
 
-# The latest epochs say more than the first one, which loads and compiles.
+# The first epoch also loads and compiles.
 _LATEST: Final = 5
 
 
 class TimeLeft(NamedTuple):
-    """An upper bound, because training may end early.
-
-    Attributes
-    ----------
-    seconds
-        For every epoch whose pace is known.
-    unknown
-        Stages to come of which no epoch was ever timed.
-    """
+    """An upper bound, because training may end early: seconds of the stages whose pace is known, and the stages where it is not."""
 
     seconds: float
     unknown: tuple[str, ...]
 
 
 def pace_of(points: Sequence[EpochPoint], stage: str) -> float | None:
-    """Mean seconds of the latest epochs of a stage; None before its first one.
-
-    Parameters
-    ----------
-    points
-        In the order they came.
-    stage
-        Which.
-    """
+    """Mean seconds of the latest epochs of a stage; None before its first one."""
     timed = [point.seconds for point in points if point.stage == stage and point.epoch > 0][-_LATEST:]
     return sum(timed) / len(timed) if timed else None
 
 
 def time_left(points: Sequence[EpochPoint], most: Mapping[str, int], known: Mapping[str, float]) -> TimeLeft:
-    """Epochs to go times what one takes.
+    """Remaining epochs times the seconds of one.
 
-    Parameters
-    ----------
-    points
-        Epochs so far, in the order they came.
-    most
-        Stage -> most epochs, in the order the stages are trained.
-    known
-        Stage -> seconds per epoch in an earlier run of the same settings, for stages that this one has not reached.
+    `most` maps stage -> most epochs, in the order of training; `known` stage -> seconds per epoch in an earlier run of the same settings,
+    for stages not reached yet.
     """
     stages = [stage for stage, epochs in most.items() if epochs > 0]
     reached = stages.index(points[-1].stage) if points and points[-1].stage in stages else 0
