@@ -47,7 +47,7 @@ def explorer() -> None:
 
 def _panel(studio: Studio) -> None:
     with st.container(gap="xsmall"):
-        # Containers around what comes and goes: charts stay where they are drawn only as long as the number of elements above them does.
+        # Containers around optional elements: charts are kept only while the number of elements above them stays the same.
         with st.container():
             for text in read_address(EXPLORER, DEFAULTS):
                 st.warning(text)
@@ -71,7 +71,7 @@ def _panel(studio: Studio) -> None:
         st.subheader("Runs looked at")
         run_table(run_history(), pinned())
     active = view.active or against.active
-    # The timer is set where the fragment is called, so a change of pace needs the whole page once.
+    # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
     if active != st.session_state.get(_LIVE, False):
         st.session_state[_LIVE] = active
         st.rerun()
@@ -90,7 +90,7 @@ def _leave_for(config: RunConfig, studio: Studio) -> None:
     show_in_tab(config, left, studio)
     held = pinned()
     if left != config and held is not None and (other := held.run_config(studio.config)) != config:
-        # What is looked at comes before what it is held against.
+        # The shown setting goes before the pinned one.
         studio.setting_jobs.leave(other, owner_id(), to=config)
     st.session_state[_SHOWN] = config
 
@@ -106,11 +106,11 @@ def _against(view: View, studio: Studio) -> _Against:
         return _Against(pinned_run(held, view.measured), words if view.measured is not None else "", False)
     active = False
     if not view.active:
-        # Measured when nothing else is to be done: after a link was opened, or when memory has forgotten it.
+        # Measured when nothing else is to be done: after a link was opened, or when its index was dropped from memory.
         active = studio.setting_jobs.follow(config, owner_id()).active
     stage = studio.indexes.best(config)
     if stage is not None and stage.complete and not view.active and not active:
-        # A run pinned by a link was never looked at here.
+        # A run pinned by a link was never timed here.
         stage.latency(held.stop, busy=bool(studio.at_work()))
     run = pinned_run(held, stage)
     if run is None:
@@ -139,7 +139,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         figure_tiles(index_tiles(stage, point, stop, ghost, view.preview), "tiles-index", version)
     timed_place = last.container()
     with charts_of(version), st.grid(3, min_column_width=380):
-        # Where a recorded model is fine-tuned anew, its training is what people want to see.
+        # While a recorded model is fine-tuned anew, show the new training.
         watched = stage.is_preview or (stage.recording is not None and is_training(view))
         records = epochs_of(view.tuning) if watched else stage.records
         accuracy_chart(stage, point, studio, ghost)
@@ -148,7 +148,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         threshold_charts(stage, point, ghost)
         code_charts(stage, ghost)
         training_chart("Fine-tuning", records, ghost)
-    # Last, because it takes a tenth of a second: everything else is on the page by then.
+    # Last, because it takes a tenth of a second.
     timed = stage.latency(stop, busy=bool(studio.at_work()))
     with timed_place:
         figure_tiles(latency_tiles(stage, timed, ghost), "tiles-latency", version)

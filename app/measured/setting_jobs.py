@@ -1,4 +1,4 @@
-"""The jobs of one setting: its backbone, its preview, its fine-tuning, and the measuring of both. Reading starts nothing."""
+"""The jobs of one setting: its backbone, its preview, its fine-tuning, and their measurement. Reading starts nothing."""
 
 from __future__ import annotations
 
@@ -18,25 +18,23 @@ from sparcode.config import RunConfig
 TRAINING: Final = "training"
 PREVIEWS: Final = "previews"
 STAGES: Final[tuple[Stage, ...]] = ("preview", "fine-tuned")
-# From a change of codebooks to the end of its fine-tuning, the preview included; measuring takes the figures to 10 s.
+# From a change of codebooks to the end of fine-tuning, the preview included; with measuring it takes 10 s.
 LIVE_SECONDS: Final = 7.0
-# Where the preview alone takes long.
+# At least this long, even if the preview takes long.
 LEAST_TUNING_SECONDS: Final = 3.0
 
 
 class View(NamedTuple):
-    """What there is to show for one setting, and what is under way.
+    """What is known of one setting, and what is under way.
 
     Attributes
     ----------
-    config
-        The setting.
     measured
         Its best measured index; None before the first figures.
     preview
         The preview's index, for comparison; None if it is not known (any more).
     waiting
-        The job that first figures, or the rest of them, wait for; None if there is none.
+        The job that the first or further figures wait for; None if there is none.
     tuning
         The fine-tuning job of this setting; None if there never was one.
     active
@@ -72,16 +70,7 @@ def keys_of(config: RunConfig) -> frozenset[str]:
 class SettingJobs:
     """Starts, shows and stops the jobs of settings. Safe to share between threads.
 
-    Parameters
-    ----------
-    jobs
-        Has the lanes `TRAINING` and `PREVIEWS`.
-    backbones, tuned
-        Trained models.
-    indexes
-        Measured indexes.
-    at_work
-        Keys of the jobs that use the processor now.
+    `jobs` has the lanes `TRAINING` and `PREVIEWS`; `at_work` gives the keys of the running jobs.
     """
 
     def __init__(
@@ -91,7 +80,7 @@ class SettingJobs:
         self._refused: set[tuple[str, str]] = set()
 
     def view(self, config: RunConfig) -> View:
-        """What there is for one setting; starts nothing."""
+        """What is known of one setting; starts nothing."""
         # Jobs before what they make: one that is seen as done has left its index.
         tuning, backbone = self._jobs.get(tuning_key(config)), self._jobs.get(backbone_key(config))
         measuring = [self._jobs.get(measuring_key(stage, config)) for stage in STAGES]
@@ -106,19 +95,9 @@ class SettingJobs:
         return View(config, tuned or preview, preview, waiting, tuning, active, had_no_time)
 
     def follow(self, config: RunConfig, owner: str, seconds: float = 0.0) -> View:
-        """What a page shows that looks again and again: `ensure`, then the view.
+        """`ensure`, then the view, for a page that polls; waits at most so many seconds for the first figures.
 
-        Parameters
-        ----------
-        config, owner
-            As for `ensure`.
-        seconds
-            How long to wait at most for the first figures.
-
-        Returns
-        -------
-        View
-            Active also if a job ended meanwhile, because another step may follow.
+        The view is active also if a job ended meanwhile, because another step may follow.
         """
         is_under_way, view = self.ensure(config, owner), self.view(config)
         if view.measured is None and view.waiting is not None and view.waiting.key != backbone_key(config):
@@ -129,28 +108,17 @@ class SettingJobs:
     def ensure(self, config: RunConfig, owner: str) -> bool:
         """Start or join what is missing for a setting, one step a call: backbone, then preview, then fine-tuning, then the whole curve.
 
-        A failed job, or one that this owner cancelled, is not started again by itself.
-
-        Parameters
-        ----------
-        config
-            The setting.
-        owner
-            Who wants it.
-
-        Returns
-        -------
-        bool
-            Whether something is under way, so that another step may follow.
+        Returns whether something is under way, so that another step may follow. A failed job, or one that this owner cancelled, is not
+        started again automatically.
         """
         if self._backbone_is_missing(config) and (backbone := self._backbones.ensure(config, owner)) is not None:
             return backbone.active
         tuning, preview, model = self._jobs.get(tuning_key(config)), self._indexes.get("preview", config), self._tuned_model(config)
         tuned, measuring = self._indexes.get("fine-tuned", config), None
-        # Fine-tuning that is under way measures its model itself.
+        # Fine-tuning under way measures its model itself.
         if model is not None and not _is_active(tuning) and not (tuned is not None and tuned.finished):
             measuring = self._measure_tuned(config, model, owner)
-        # The figures of a model that is there come sooner than a preview's, which first has to be made.
+        # An existing model is measured sooner than a preview, which first has to be made.
         if tuned is None and not (preview is None and _is_active(measuring)):
             if preview is None or not preview.presentable:
                 measuring = self._measure_preview(config, owner, whole_curve=False)
@@ -158,7 +126,7 @@ class SettingJobs:
                 if self._wants_tuning(config, tuning, owner):
                     tuning = self.start_tuning(config, owner)
                 if not _is_active(tuning) and model is None and not preview.finished:
-                    # There is time for the rest of the curve: no fine-tuned figures are about to take its place.
+                    # No fine-tuned figures are about to replace it, so measure the rest of the curve.
                     measuring = self._measure_preview(config, owner, whole_curve=True)
         return _is_active(tuning) or _is_active(measuring)
 
@@ -171,19 +139,19 @@ class SettingJobs:
         self._refused.discard((tuning_key(config), owner))
         previewing = self._jobs.get(measuring_key("preview", config))
         spent = 0.0 if previewing is None else previewing.seconds
-        # What the preview took, k-means and the index, fine-tuning needs again around its epochs, the index for sharper scores.
+        # Besides its epochs, fine-tuning repeats the preview's k-means and index, the latter with sharper scores.
         seconds = math.inf if full else max(LEAST_TUNING_SECONDS, LIVE_SECONDS - 3 * spent)
         extent = f"for all {config.training.joint_epochs} epochs" if full else f"for {seconds:.0f} s"
         label = f"fine-tuning {_words(config)} {extent}"
         return self._jobs.submit(tuning_key(config), label, lambda handle: self._tune(config, seconds, handle), owner, TRAINING, full)
 
     def replace_recorded(self, config: RunConfig, owner: str) -> JobSnapshot:
-        """Fine-tune a setting whose recorded model is shown, for all epochs; the new model takes the recorded one's place."""
+        """Fine-tune a setting whose recorded model is shown, for all epochs; the new model replaces the recorded one."""
         self._tuned.discard(config)
         return self.start_tuning(config, owner, full=True)
 
     def cancel_tuning(self, config: RunConfig, owner: str) -> bool:
-        """Stop the fine-tuning of a setting for this owner, until `retry_tuning`; it goes on if others want it too."""
+        """Stop the fine-tuning of a setting for this owner, until `retry_tuning`; it goes on for other owners."""
         key = tuning_key(config)
         self._refused.add((key, owner))
         return self._jobs.cancel(key, owner)
@@ -200,7 +168,7 @@ class SettingJobs:
             self._jobs.cancel(key, owner)
 
     def _backbone_is_missing(self, config: RunConfig) -> bool:
-        """Whether the setting waits for a backbone; a fine-tuned model or index needs it no more."""
+        """Whether the setting waits for a backbone, which a fine-tuned model or index no longer needs."""
         known = self._indexes.get("fine-tuned", config) is not None or self._tuned_model(config) is not None
         return not known and self._backbones.of(config) is None
 
@@ -246,7 +214,7 @@ class SettingJobs:
 
 
 def _blocking(jobs: list[JobSnapshot | None]) -> JobSnapshot | None:
-    """The first job that goes on, else the first that failed."""
+    """The first active job, else the first failed one."""
     for state in (*ACTIVE, JobState.FAILED):
         for job in jobs:
             if job is not None and job.state is state:
