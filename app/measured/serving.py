@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import faiss
+from cachetools import LRUCache
 
 from app.jobs.byte_cache import ByteCache
 from app.jobs.job import JobHandle, JobSnapshot
@@ -119,7 +120,7 @@ class ServingMeasurements:
     ) -> None:
         self._split, self._data_name, self._jobs, self._backbones = split, data_name, jobs, backbones
         self._seen_indexes, self._at_work = seen_indexes, at_work
-        self._two_towers: dict[str, Trained] = {}
+        self._two_towers: LRUCache[str, Trained] = LRUCache(KEPT_TWO_TOWERS)
         self._results: ByteCache[ServingResult] = ByteCache(RESULTS_BYTES, _result_bytes)
 
     def start(self, config: RunConfig, owner: str) -> JobSnapshot:
@@ -145,8 +146,6 @@ class ServingMeasurements:
         if key not in self._two_towers:
             models = Models(self._split, config, on_epoch=on_epoch, should_stop=handle.should_stop)
             self._two_towers[key] = models.get("two-tower")
-            while len(self._two_towers) > KEPT_TWO_TOWERS:
-                self._two_towers.pop(next(iter(self._two_towers)))
         return self._two_towers[key]
 
     def _measure(self, config: RunConfig, handle: JobHandle) -> None:
