@@ -1,8 +1,14 @@
-"""Small stand-ins for trained models: everything they answer is written down in a table."""
+"""Small stand-ins: models whose answers are written down in a table, functions that fail."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
 import numpy as np
+import pytest
 
 from sparcode.data.interactions import Histories
 
@@ -76,3 +82,24 @@ def checkerboard_queries(n_items: int) -> tuple[Histories, np.ndarray]:
     """For every item a user who has all others of its colour: the one item that is left is certain."""
     rows = [[other for other in range(item % 2, n_items, 2) if other != item] for item in range(n_items)]
     return Histories.from_lists(rows, n_items), np.arange(n_items)
+
+
+def raising(error: Exception) -> Callable[..., NoReturn]:
+    """A function of any arguments that fails."""
+
+    def fail(*arguments: object, **named: object) -> NoReturn:
+        raise error
+
+    return fail
+
+
+def fill_disk_at_the_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moving a new folder into its place fails from now on."""
+    move = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if Path(source).name == "new":
+            raise OSError("disk full")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)

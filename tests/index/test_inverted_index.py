@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcode.index.index_builder import add_lists, build_index
-from sparcode.index.inverted_index import BuildStopped
 from tests.fakes import TableModel, tied_table
 
 
@@ -43,12 +42,6 @@ def test_thresholds_are_compared_in_single_precision() -> None:
     assert index.kept_postings(index.floor) == 1
 
 
-@pytest.mark.parametrize("floor", [np.nan, np.inf])
-def test_a_floor_must_be_a_number(floor: float) -> None:
-    with pytest.raises(ValueError, match="floor must be a number"):
-        build_index(tied_model(0), np.arange(3), floor, 3)
-
-
 def test_rows_of_codes() -> None:
     index = build_index(tied_model(0), np.array([5, 1, 3]), 0.0, 2)
     assert index.rows_of(np.array([[1, 3], [5, 0], [6, 2]])).tolist() == [[0, 1], [2, -1], [-1, -1]]
@@ -79,16 +72,6 @@ def test_adding_scores_only_what_is_missing() -> None:
     assert [codes.tolist() for codes in model.scored] == [[4]]
     with pytest.raises(ValueError, match="11 items; the model has 12"):
         add_lists(index, tied_model(0, n_items=12), [4], 2)
-
-
-def test_progress_is_told_and_a_stop_is_heeded() -> None:
-    told: list[tuple[int, int]] = []
-    build_index(tied_model(0), np.arange(7), 0.0, 3, on_progress=lambda *step: told.append(step))
-    assert told == [(3, 7), (6, 7), (7, 7)]
-    model = tied_model(0)
-    with pytest.raises(BuildStopped, match="after 3 of 7 codes"):
-        build_index(model, np.arange(7), 0.0, 3, should_stop=lambda: bool(model.scored))
-    assert len(model.scored) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sparcode.index import score_table
+from sparcode.index.index_builder import build_index
 from sparcode.index.score_table import distinct_code_list, iter_score_blocks
 from tests.fakes import TableModel
 
@@ -27,8 +28,9 @@ def test_a_large_catalogue_makes_blocks_smaller(monkeypatch: pytest.MonkeyPatch)
 def test_scores_that_are_no_numbers_are_refused(bad: float) -> None:
     table = TABLE.copy()
     table[3, 1] = bad
-    with pytest.raises(ValueError, match="NaN or"):
-        list(iter_score_blocks(TableModel(table), np.arange(7), 2))
+    for score_all in (lambda *asked: list(iter_score_blocks(*asked)), lambda model, codes, step: build_index(model, codes, 0.0, step)):
+        with pytest.raises(ValueError, match="NaN or"):
+            score_all(TableModel(table), np.arange(7), 2)
 
 
 def test_scores_of_another_shape_are_refused() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sparcode.runs.whole_folder import clear_leftovers, write_whole
+from tests.fakes import fill_disk_at_the_move
 
 # Steps at which the writing process is killed: everything that changes the file system.
 _STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
@@ -89,14 +90,7 @@ def test_folders_of_other_names_are_left_alone(tmp_path: Path) -> None:
 
 def test_a_failed_move_brings_the_earlier_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "run", "old")
-    move = os.replace
-
-    def fail(source: Path, target: Path) -> None:
-        if Path(source).name == "new":
-            raise OSError("disk full")
-        move(source, target)
-
-    monkeypatch.setattr(os, "replace", fail)
+    fill_disk_at_the_move(monkeypatch)
     with pytest.raises(OSError, match="disk full"):
         write(tmp_path / "run", "new")
     assert written(tmp_path / "run") == {"old"}
