@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sparcode.data.interactions import offsets
 from sparcode.index.kernels import best_unseen, find_rows, first_bad
+from tests.retrieval.tables import assert_row
 
 CODES = st.lists(st.integers(0, 30), max_size=20)
 
@@ -50,7 +51,5 @@ def test_the_best_unseen_are_those_of_a_plain_sort(seed: int, k: int) -> None:
     best_unseen(found, scores, indptr, np.concatenate(seen).astype(np.int32), rows, item_ids, values)
     for number, row in enumerate(rows):
         pairs = [(-score, item) for item, score in zip(found[number], scores[number], strict=True) if item >= 0 and item not in seen[row]]
-        best = sorted(pairs)[:k]
-        assert item_ids[row].tolist() == [item for _, item in best] + [-1] * (k - len(best))
-        assert values[row].tolist() == [-score for score, _ in best] + [-np.inf] * (k - len(best))
+        assert_row(item_ids[row], values[row], pairs)
     assert (item_ids[1] == 77).all()

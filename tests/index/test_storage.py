@@ -16,6 +16,7 @@ from sparcode.index.storage import load_index, save_index
 from sparcode.retrieval.sparse import SparseRetriever
 from tests.fakes import fill_disk_at_the_move
 from tests.index.test_block_index import MODEL, SCORE_TYPES, some_blocks, some_lists
+from tests.retrieval.tables import assert_same
 
 ARRAYS = {"lists": tuple(ARRAY_DTYPES), **dict.fromkeys(SCORE_TYPES, BLOCK_ARRAYS)}
 ONLY_LISTS = pytest.mark.parametrize("kind", ["lists"])
@@ -59,8 +60,7 @@ def test_a_mapped_index_serves_and_is_not_copied(folder: Path, kind: str) -> Non
     assert not any(getattr(loaded, name).flags.owndata for name in ARRAYS[kind])
     codes, weights = np.array([[0, 5, 5]]), np.ones((1, 3))
     found, expected = (SparseRetriever(MODEL, index, 0.3).retrieve_codes(codes, weights, None, 9) for index in (loaded, some_index(kind)))
-    np.testing.assert_array_equal(found.item_ids, expected.item_ids)
-    np.testing.assert_array_equal(found.scores, expected.scores)
+    assert_same(found, expected)
 
 
 def test_saving_again_replaces_an_index_of_any_kind_and_leaves_nothing_behind(folder: Path) -> None:

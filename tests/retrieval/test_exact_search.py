@@ -170,9 +170,12 @@ def test_thousands_of_random_queries_equal_brute_force(layout: str, part: int) -
     assert [seed for seed in seeds if not is_exact(random_search(seed), layout)] == []
 
 
-@given(seed=st.integers(1000, 2**32 - 1), layout=st.sampled_from(LAYOUTS))
-def test_any_random_query_equals_brute_force(seed: int, layout: str) -> None:
-    assert is_exact(random_search(seed, n_rows=3), layout, n_threads=(1,))
+@given(seed=st.integers(1000, 2**32 - 1), layout=st.sampled_from(LAYOUTS), n_rows=st.sampled_from([0, 1, 3]), has_lists=st.booleans())
+def test_any_random_query_equals_brute_force(seed: int, layout: str, n_rows: int, has_lists: bool) -> None:
+    search = random_search(seed, n_rows)
+    if not has_lists:
+        search = search._replace(codes=search.codes[:, :0], weights=search.weights[:, :0])
+    assert is_exact(search, layout, n_threads=(1,))
 
 
 def awkward_tables(n_items: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -9,13 +9,12 @@ from sparcode.retrieval.exact import ExactRetriever
 from sparcode.retrieval.faiss import FaissRetriever, search_width
 from sparcode.retrieval.filters import ItemFilter
 from tests.fakes import VectorTable
-from tests.retrieval.tables import N_ITEMS, colours, some_queries
+from tests.retrieval.tables import N_ITEMS, colours, found_share, some_queries
 
 
 def test_faiss_flat_equals_exact_search() -> None:
     vectors = VectorTable(np.random.default_rng(3).normal(size=(300, 8)))
-    queries = some_queries(50, n_items=300)
-    queries = queries.take(np.flatnonzero(queries.lengths))  # a zero vector ties everywhere
+    queries = some_queries(50, n_items=300, with_empty=False)
     flat, exact = FaissRetriever(vectors).retrieve(queries, 20), ExactRetriever(vectors).retrieve(queries, 20)
     np.testing.assert_array_equal(flat.item_ids, exact.item_ids)
     np.testing.assert_allclose(flat.scores, exact.scores, rtol=1e-4, atol=1e-6)
@@ -24,12 +23,10 @@ def test_faiss_flat_equals_exact_search() -> None:
 @pytest.mark.parametrize(("kind", "lowest"), [("hnsw", 0.95), ("ivfflat", 0.8), ("ivfpq", 0.5)])
 def test_approximate_search_finds_most_and_repeats_itself(kind: str, lowest: float) -> None:
     vectors = VectorTable(np.random.default_rng(4).normal(size=(600, 8)))
-    queries = some_queries(40, n_items=600)
-    queries = queries.take(np.flatnonzero(queries.lengths))
+    queries = some_queries(40, n_items=600, with_empty=False)
     found = FaissRetriever(vectors, kind).retrieve(queries, 20).item_ids
     exact = ExactRetriever(vectors).retrieve(queries, 20).item_ids
-    share = np.mean([len(np.intersect1d(a, b)) / 20 for a, b in zip(found, exact, strict=True)])
-    assert share >= lowest
+    assert found_share(found, exact) >= lowest
     np.testing.assert_array_equal(found, FaissRetriever(vectors, kind).retrieve(queries, 20).item_ids)
 
 
@@ -73,17 +70,15 @@ def uneven_vectors(n_items: int = 3000, seed: int = 6) -> VectorTable:
 
 def test_hnsw_by_distance_finds_the_largest_inner_products_and_returns_them_as_scores() -> None:
     vectors = uneven_vectors()
-    queries = some_queries(60, n_items=3000)
-    queries = queries.take(np.flatnonzero(queries.lengths))
+    queries = some_queries(60, n_items=3000, with_empty=False)
     found, exact = FaissRetriever(vectors, "hnsw").retrieve(queries, 20), ExactRetriever(vectors).retrieve(queries, 20)
-    assert np.mean([len(np.intersect1d(a, b)) / 20 for a, b in zip(found.item_ids, exact.item_ids, strict=True)]) > 0.9
+    assert found_share(found.item_ids, exact.item_ids) > 0.9
     products = np.einsum("bd,bkd->bk", vectors.query_vectors(queries), vectors.item_vectors()[found.item_ids])
     np.testing.assert_allclose(found.scores, products, rtol=1e-4, atol=1e-2 * products.std())
 
 
 def test_all_cells_probed_ivf_flat_equals_flat() -> None:
-    vectors, queries = uneven_vectors(600), some_queries(40, n_items=600)
-    queries = queries.take(np.flatnonzero(queries.lengths))
+    vectors, queries = uneven_vectors(600), some_queries(40, n_items=600, with_empty=False)
     everything = FaissRetriever(vectors, "ivfflat", {"n_lists": 10, "n_probe": 10}).retrieve(queries, 20)
     np.testing.assert_array_equal(everything.item_ids, FaissRetriever(vectors).retrieve(queries, 20).item_ids)
 
@@ -119,14 +114,13 @@ def test_hnsw_passes_over_seen_items_or_asks_for_more_with_the_same_result() -> 
     ],
 )
 def test_a_filter_is_applied_within_faiss(kind: str, params: dict[str, int | str]) -> None:
-    vectors, queries = uneven_vectors(), some_queries(20, n_items=3000)
-    queries = queries.take(np.flatnonzero(queries.lengths))
+    vectors, queries = uneven_vectors(), some_queries(20, n_items=3000, with_empty=False)
     only = ItemFilter(3000, allow=np.random.default_rng(7).choice(3000, 300, replace=False))
     # Asking for more and leaving out what is not allowed would need ten times as many.
     found = FaissRetriever(vectors, kind, params).retrieve(queries, 20, only).item_ids
     exact = ExactRetriever(vectors).retrieve(queries, 20, only).item_ids
     assert (found >= 0).all()
-    assert np.mean([np.isin(best, row).mean() for best, row in zip(exact, found, strict=True)]) > 0.9
+    assert found_share(found, exact) > 0.9
 
 
 def test_a_search_uses_the_code_compiled_by_the_warm_up() -> None:
@@ -142,12 +136,8 @@ def test_codes_ranked_again_by_whole_vectors_find_more() -> None:
     settings = {"n_lists": 10, "n_probe": 10, "n_subvectors": 2}
     by_codes = FaissRetriever(vectors, "ivfpq", settings)
     again = FaissRetriever(vectors, "ivfpq", settings | {"k_factor": 8})
-
-    def share(retriever: FaissRetriever) -> float:
-        found = retriever.retrieve(queries, 20).item_ids
-        return float(np.mean([np.isin(want, row).mean() for want, row in zip(exact, found, strict=True)]))
-
-    assert share(by_codes) < share(again)
+    shares = [found_share(retriever.retrieve(queries, 20).item_ids, exact) for retriever in (by_codes, again)]
+    assert shares[0] < shares[1]
     assert sum(again.size_bytes().values()) == pytest.approx(faiss.serialize_index(again._index.index).nbytes, rel=0.02)
     with pytest.raises(ValueError, match="k_factor cannot be 0"):
         again.with_params({"k_factor": 0})

@@ -4,8 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sparcode.data.interactions import Histories
 from sparcode.index import build_kernels, kernels
@@ -16,7 +14,7 @@ from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.retrieval.filters import ItemFilter
 from sparcode.retrieval.sparse import SparseRetriever
 from tests.fakes import TableModel, VectorTable
-from tests.retrieval.tables import N_ITEMS, colours, random_model, some_queries, sparse
+from tests.retrieval.tables import N_ITEMS, assert_same, colours, random_model, some_queries, sparse
 
 
 @pytest.mark.parametrize("threshold", [-10.0, -0.5, 0.0, 0.7, 10.0])
@@ -24,68 +22,7 @@ def test_the_index_equals_direct_scoring_bit_for_bit(threshold: float) -> None:
     model, queries = random_model(), some_queries(80)
     found = sparse(model, threshold).retrieve(queries, 50)
     expected = ExactRetriever(SparseDirectScorer(model, threshold)).retrieve(queries, 50)
-    np.testing.assert_array_equal(found.item_ids, expected.item_ids)
-    np.testing.assert_array_equal(found.scores, expected.scores)
-
-
-def test_an_unpruned_index_ranks_like_the_plain_sum() -> None:
-    model = random_model()
-    queries = some_queries(30)
-    codes, weights = model.encode(queries)
-    low = float(model.table.min()) - 1
-    full = np.einsum("bs,bsi->bi", weights.astype(np.float64), model.table[codes].astype(np.float64) - low)
-    item_ids, scores = sparse(model, low).retrieve(queries, 5)
-    for row in np.flatnonzero(queries.lengths):
-        full[row, queries[row]] = -np.inf
-        best = np.argsort(-full[row], kind="stable")[:5]
-        np.testing.assert_array_equal(item_ids[row], best)
-        np.testing.assert_allclose(scores[row], full[row, best], rtol=1e-5)
-
-
-@st.composite
-def searches(draw: st.DrawFn) -> tuple[TableModel, np.ndarray, np.ndarray, Histories, float, int]:
-    """Tables with many ties, rows of codes with repeats, weights, seen items; lists long enough for either way of collecting."""
-    seed = draw(st.integers(0, 2**32 - 1))
-    n_codes, n_items = draw(st.integers(1, 6)), draw(st.sampled_from([1, 3, 9, 200]))
-    n_rows, n_slots = draw(st.integers(0, 4)), draw(st.integers(0, 5))
-    rng = np.random.default_rng(seed)
-    spread = draw(st.sampled_from([1, 3, 1000]))
-    table = rng.integers(-spread, spread + 1, size=(n_codes, n_items)) / 4
-    table[rng.random(table.shape) < draw(st.sampled_from([0.0, 0.9]))] = -np.inf
-    weights = rng.choice([0, 0.1, 0.5, 1, 2.5], size=(n_rows, n_slots)).astype(np.float32)
-    codes = rng.integers(n_codes, size=(n_rows, n_slots))
-    seen = [rng.choice(n_items, rng.integers(0, min(n_items, 5) + 1), replace=False).tolist() for _ in range(n_rows)]
-    threshold = draw(st.sampled_from([-1.0, -0.25, 0.0, 0.1, 0.25, 1.0]))
-    return TableModel(table), codes, weights, Histories.from_lists(seen, n_items), threshold, draw(st.sampled_from([1, 2, 5, 300]))
-
-
-def naive_search(
-    table: np.ndarray, codes: list[int], weights: list[np.float32], seen: set[int], threshold: np.float32
-) -> list[tuple[float, int]]:
-    sums: dict[int, np.float32] = {}
-    for code, weight in zip(codes, weights, strict=True):
-        for item, score in enumerate(table[code]):
-            if score > threshold:
-                sums[item] = np.float32(sums.get(item, np.float32(0)) + weight * (score - threshold))
-    return sorted((-float(total), item) for item, total in sums.items() if total > 0 and item not in seen)
-
-
-@given(searches())
-def test_search_equals_a_plain_loop(search: tuple[TableModel, np.ndarray, np.ndarray, Histories, float, int]) -> None:
-    model, codes, weights, seen, threshold, k = search
-    found = sparse(model, threshold, floor=-1.0).retrieve_codes(codes, weights, seen, k)
-    for row in range(len(codes)):
-        expected = naive_search(model.table, codes[row].tolist(), list(weights[row]), set(seen[row].tolist()), np.float32(threshold))[:k]
-        n_found = len(expected)
-        assert found.item_ids[row].tolist() == [item for _, item in expected] + [-1] * (k - n_found)
-        assert found.scores[row].tolist() == [-total for total, _ in expected] + [-np.inf] * (k - n_found)
-
-
-def test_ties_go_to_the_lower_item_whatever_list_it_is_in() -> None:
-    table = np.full((3, N_ITEMS), -1.0)
-    table[[0, 1, 2], [30, 20, 10]] = 2.0
-    found = sparse(TableModel(table)).retrieve_codes(np.array([[0, 1, 2], [2, 0, 1]]), np.ones((2, 3)), None, 2)
-    assert found.item_ids.tolist() == [[10, 20], [10, 20]]
+    assert_same(found, expected)
 
 
 def test_a_catalogue_without_items_returns_nothing() -> None:
@@ -98,8 +35,7 @@ def test_the_number_of_threads_changes_nothing(n_threads: int) -> None:
     model, queries = random_model(), some_queries(searchers.MIN_ROWS_PER_THREAD * 4 + 3)
     one = sparse(model, 0.2, n_threads=1).retrieve(queries, 7)
     many = sparse(model, 0.2, n_threads=n_threads).retrieve(queries, 7)
-    np.testing.assert_array_equal(many.item_ids, one.item_ids)
-    np.testing.assert_array_equal(many.scores, one.scores)
+    assert_same(many, one)
 
 
 def test_callers_in_several_threads_get_their_own_answers() -> None:
@@ -119,8 +55,7 @@ def test_moving_the_threshold_equals_building_at_it() -> None:
     for threshold in (-0.5, 0.0, 0.9):
         moved = low.with_threshold(threshold).retrieve_codes(codes, weights, queries, 10)
         built = sparse(model, threshold, floor=threshold).retrieve(queries, 10)
-        np.testing.assert_array_equal(moved.item_ids, built.item_ids)
-        np.testing.assert_array_equal(moved.scores, built.scores)
+        assert_same(moved, built)
     assert low.with_threshold(0.9).index is low.index
     assert sum(low.with_threshold(0.9).size_bytes().values()) < sum(low.size_bytes().values())
 

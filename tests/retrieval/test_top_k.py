@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sparcode.data.interactions import Histories
 from sparcode.retrieval.top_k import top_k
+from tests.retrieval.tables import assert_row
 
 
 @given(
@@ -22,16 +23,12 @@ def test_it_equals_sorting_everything(seed: int, shape: tuple[int, int], spread:
     seen = [rng.integers(shape[1], size=rng.integers(0, 9)).tolist() if shape[1] else [] for _ in range(shape[0])]
     item_ids, values = top_k(scores, k, Histories.from_lists(seen, shape[1]))
     for row in range(shape[0]):
-        best = sorted((-score, item) for item, score in enumerate(scores[row].tolist()) if score > -np.inf and item not in seen[row])[:k]
-        assert item_ids[row].tolist() == [item for _, item in best] + [-1] * (k - len(best))
-        assert values[row].tolist() == [-score for score, _ in best] + [-np.inf] * (k - len(best))
+        ranked = [(-score, item) for item, score in enumerate(scores[row].tolist()) if score > -np.inf and item not in seen[row]]
+        assert_row(item_ids[row], values[row], ranked)
 
 
-def test_ties_go_to_the_lower_item() -> None:
+def test_ties_go_to_the_lower_item_and_negative_zero_ties_with_zero() -> None:
     assert top_k(np.zeros((1, 100), dtype=np.float32), 4).item_ids.tolist() == [[0, 1, 2, 3]]
-
-
-def test_negative_zero_ties_with_zero() -> None:
     assert top_k(np.array([[-0.0, 0.0, -0.0]], dtype=np.float32), 3).item_ids.tolist() == [[0, 1, 2]]
 
 

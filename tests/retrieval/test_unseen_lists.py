@@ -16,6 +16,7 @@ from sparcode.index.inverted_index import InvertedIndex
 from sparcode.retrieval.list_store import ListStore
 from sparcode.retrieval.sparse import SparseRetriever
 from tests.fakes import TableModel
+from tests.retrieval.tables import assert_same
 
 N_CODES, N_ITEMS, TAU = 60, 200, 0.1
 
@@ -48,8 +49,7 @@ def test_a_list_that_another_thread_adds_between_takes_no_number_away(layout: st
 
     monkeypatch.setattr(ListStore, "resolve", then_another)
     found = retriever.retrieve_codes(*one(50), None, 10)
-    np.testing.assert_array_equal(found.item_ids, expected.item_ids)
-    np.testing.assert_array_equal(found.scores, expected.scores)
+    assert_same(found, expected)
 
 
 @pytest.mark.parametrize("layout", ["lists", "blocks"])
