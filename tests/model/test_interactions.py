@@ -54,22 +54,31 @@ FORMULAS = [("cross", 1, cross), ("attention", 1, attention), ("mlp", 1, deep), 
 
 
 @pytest.mark.parametrize(("name", "layers", "formula"), FORMULAS)
-def test_scores_equal_the_formula_pair_by_pair(name: str, layers: int, formula: Callable[..., Tensor], tokens: Tensor) -> None:
+def test_scores_and_gradients_equal_the_formula(
+    name: str, layers: int, formula: Callable[..., Tensor], tokens: Tensor
+) -> None:
     made = network(name, layers)
     vectors, bias = made.items()
-    scores = made(tokens)
-    for n, token in enumerate(tokens):
-        for i, item in enumerate(vectors):
-            expected = token @ item + bias[i] + formula(made, token, item)
-            torch.testing.assert_close(scores[n, i], expected, rtol=1e-4, atol=1e-4)
+    pairs = [token @ item + bias[i] + formula(made, token, item) for token in tokens.requires_grad_() for i, item in enumerate(vectors)]
+    scores, expected = made(tokens), torch.stack(pairs).view(N, I)
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-4)
+    upstream = torch.randn(N, I, generator=torch.Generator().manual_seed(3))
+    inputs = [tokens, *made.parameters()]
+    ours, theirs = (torch.autograd.grad((found * upstream).sum(), inputs) for found in (scores, expected))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", INTERACTIONS)
-def test_candidates_are_columns_and_features_reach_every_score(name: str, tokens: Tensor) -> None:
+def test_candidates_are_columns_repeats_included_and_features_reach_every_score(name: str, tokens: Tensor) -> None:
     features = torch.rand(I, 3, generator=torch.Generator().manual_seed(7))
     made = network(name, features=features)
     candidates = torch.tensor([8, 0, 8, 3])
-    torch.testing.assert_close(made(tokens, candidates), made(tokens)[:, candidates], rtol=1e-5, atol=1e-5)
+    some, columns = made(tokens, candidates), made(tokens)[:, candidates]
+    torch.testing.assert_close(some, columns, rtol=1e-5, atol=1e-5)
+    # Gradients of repeated candidates add up.
+    items = [made.items.embedding.weight, made.items.bias]
+    ours, theirs = (torch.autograd.grad(scores.sum(), items) for scores in (some, columns))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     before = made(tokens)
     with torch.no_grad():
         made.items.feature_map.weight.add_(0.5)
@@ -87,3 +96,10 @@ def test_every_weight_learns(name: str, tokens: Tensor) -> None:
 def test_item_features_must_have_a_row_per_item() -> None:
     with pytest.raises(ValueError, match=r"item features must be \(9, F\); got \(8, 3\)"):
         network("dot", features=torch.zeros(8, 3))
+
+
+def test_the_correction_starts_small_beside_the_dot_product(tokens: Tensor) -> None:
+    made = MlpInteraction(200, ModelConfig(token_dim=D, interaction_dim=H))
+    initialise(made, 1)
+    dot = tokens @ made.items.embedding.weight.T
+    assert (made(tokens) - dot).std() < 0.2 * dot.std()

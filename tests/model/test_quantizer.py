@@ -14,17 +14,21 @@ from sparcode.model.quantizer_base import Quantizer
 from sparcode.model.residual_quantizer import ResidualQuantizer
 
 N, D = 40, 6
+KINDS = pytest.mark.parametrize("kind", [ProductQuantizer, ResidualQuantizer])
 
 
-def tokens(n: int = N, seed: int = 0) -> Tensor:
-    return torch.randn(n, D, generator=torch.Generator().manual_seed(seed))
+def tokens(n: int = N, seed: int = 0, width: int = D) -> Tensor:
+    return torch.randn(n, width, generator=torch.Generator().manual_seed(seed))
 
 
-def fitted(n_points: int = N, **fields: object) -> ProductQuantizer:
-    config = QuantizerConfig(**{"n_codebooks": 2, "codebook_size": 5, "n_nearest": 4, "kmeans_iterations": 6, **fields})
-    quantizer = ProductQuantizer(D, config)
-    quantizer.fit(tokens(n_points), seed=1)
+def fitted_to(points: Tensor, kind: type[Quantizer] = ProductQuantizer, **fields: object) -> Quantizer:
+    quantizer = kind(points.shape[1], QuantizerConfig(**{"kmeans_iterations": 6, **fields}))
+    quantizer.fit(points, seed=1)
     return quantizer
+
+
+def fitted(n_points: int = N, kind: type[Quantizer] = ProductQuantizer, **fields: object) -> Quantizer:
+    return fitted_to(tokens(n_points), kind, **{"n_codebooks": 2, "codebook_size": 5, "n_nearest": 4, **fields})
 
 
 @pytest.mark.parametrize(("n_codebooks", "n_nearest"), [(1, 1), (1, 5), (2, 1), (2, 7), (3, 9), (3, 32)])
@@ -63,14 +67,17 @@ def test_the_nearest_code_is_the_straight_through_value_and_passes_the_gradient_
     torch.testing.assert_close(points.grad, torch.ones_like(points))
 
 
-def test_weights_are_a_softmax_of_distances_and_fall() -> None:
-    quantizer = fitted()
+@KINDS
+def test_weights_are_a_softmax_of_distances(kind: type[Quantizer]) -> None:
+    quantizer = fitted(kind=kind)
     quantized = quantizer(tokens())
     distances = (tokens()[:, None] - quantizer.vectors(quantized.codes)).square().sum(-1)
     expected = torch.softmax(-distances / quantizer.log_temperature.exp(), dim=1)
     torch.testing.assert_close(quantized.weights, expected)
+    torch.testing.assert_close(quantized.quantized, quantizer.vectors(quantized.codes[:, 0]))
+    assert float(quantized.commit_loss.detach()) == pytest.approx(float(distances[:, 0].detach().mean()), rel=1e-5)
     assert (quantized.weights.diff(dim=1) <= 1e-6).all()
-    assert fitted(n_nearest=1)(tokens()).weights.tolist() == [[1.0]] * N
+    assert fitted(kind=kind, n_nearest=1)(tokens()).weights.tolist() == [[1.0]] * N
 
 
 def test_commitment_is_the_mean_squared_distance_and_moves_only_the_token() -> None:
@@ -101,8 +108,11 @@ def test_kmeans_can_start_from_fewer_points_than_codewords() -> None:
     assert float(quantizer(tokens(2)).commit_loss.detach()) < 1e-4
 
 
-def test_the_same_seed_gives_the_same_codebooks() -> None:
-    assert torch.equal(fitted().codebooks, fitted().codebooks)
+@KINDS
+def test_the_same_seed_gives_the_same_codebooks_and_codes(kind: type[Quantizer]) -> None:
+    one, other = fitted(kind=kind), fitted(kind=kind)
+    assert torch.equal(one.codebooks, other.codebooks)
+    assert torch.equal(one.nearest_codes(tokens()), other.nearest_codes(tokens()))
 
 
 def test_moving_averages_are_those_of_a_loop() -> None:
@@ -157,12 +167,11 @@ def test_a_token_must_split_evenly() -> None:
         ProductQuantizer(D, QuantizerConfig(n_codebooks=4))
 
 
-@pytest.mark.parametrize("kind", [ProductQuantizer, ResidualQuantizer])
+@KINDS
 @pytest.mark.parametrize(("n_codebooks", "n_nearest"), [(1, 1), (1, 4), (2, 1), (2, 4)])
 @pytest.mark.parametrize("n", [0, 1, 4, 300])
 def test_what_is_served_is_what_the_whole_quantizer_says(kind: type[Quantizer], n_codebooks: int, n_nearest: int, n: int) -> None:
-    quantizer = kind(D, QuantizerConfig(n_codebooks=n_codebooks, codebook_size=5, n_nearest=n_nearest))
-    quantizer.fit(tokens(), seed=1)
+    quantizer = fitted(kind=kind, n_codebooks=n_codebooks, n_nearest=n_nearest)
     for mode in (True, False):
         quantizer.train(mode)
         whole, (codes, weights) = quantizer(tokens(n, 3)), quantizer.codes_and_weights(tokens(n, 3))
@@ -171,10 +180,9 @@ def test_what_is_served_is_what_the_whole_quantizer_says(kind: type[Quantizer], 
         assert not weights.requires_grad
 
 
-@pytest.mark.parametrize("kind", [ProductQuantizer, ResidualQuantizer])
+@KINDS
 def test_what_is_prepared_for_serving_follows_the_codewords(kind: type[Quantizer]) -> None:
-    quantizer = kind(D, QuantizerConfig(n_codebooks=2, codebook_size=5, n_nearest=4))
-    quantizer.fit(tokens(), seed=1)
+    quantizer = fitted(kind=kind)
     fresh = kind(D, quantizer.config)
 
     def check() -> None:

@@ -1,30 +1,26 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
-from sparcode.config import QuantizerConfig
 from sparcode.model import residual_quantizer
 from sparcode.model.quantizer import ProductQuantizer
 from sparcode.model.quantizer_base import Quantizer
 from sparcode.model.residual_quantizer import ResidualQuantizer
+from tests.model import test_quantizer
+from tests.model.test_quantizer import N, fitted_to
 
 # Five dimensions: nothing has to split evenly.
-N, D, M, K = 40, 5, 3, 4
-
-
-def tokens(n: int = N, seed: int = 0) -> Tensor:
-    return torch.randn(n, D, generator=torch.Generator().manual_seed(seed))
+D, M, K = 5, 3, 4
+tokens = partial(test_quantizer.tokens, width=D)
 
 
 def fitted(kind: type[Quantizer] = ResidualQuantizer, **fields: object) -> Quantizer:
-    config = QuantizerConfig(**{"kind": "residual", "n_codebooks": M, "codebook_size": K, "n_nearest": 6, "kmeans_iterations": 6, **fields})
-    quantizer = kind(D, config)
-    quantizer.fit(tokens(), seed=1)
-    return quantizer
+    return fitted_to(tokens(), kind, **{"n_codebooks": M, "codebook_size": K, "n_nearest": 6, **fields})
 
 
 def beam_by_hand(quantizer: ResidualQuantizer, token: Tensor, width: int) -> list[int]:
@@ -74,15 +70,6 @@ def test_a_code_stands_for_the_sum_of_its_codewords() -> None:
         code = words[0] + K * words[1] + K**2 * words[2]
         expected = sum(quantizer.codebooks[level, word] for level, word in enumerate(words))
         torch.testing.assert_close(quantizer.vectors(torch.tensor(code)), expected)
-
-
-def test_weights_follow_the_distance_of_the_summed_vector() -> None:
-    quantizer = fitted()
-    quantized = quantizer(tokens())
-    distances = (tokens()[:, None] - quantizer.vectors(quantized.codes)).square().sum(-1)
-    torch.testing.assert_close(quantized.weights, torch.softmax(-distances / quantizer.log_temperature.exp(), dim=1))
-    torch.testing.assert_close(quantized.quantized, quantizer.vectors(quantized.codes[:, 0]))
-    assert float(quantized.commit_loss.detach()) == pytest.approx(float(distances[:, 0].detach().mean()), rel=1e-5)
 
 
 def test_every_level_lowers_the_error_of_the_start() -> None:
@@ -150,11 +137,6 @@ def test_gradients_reach_the_codewords_of_every_level() -> None:
     quantizer = fitted()
     quantizer.vectors(quantizer.nearest_codes(tokens())).square().sum().backward()
     assert (quantizer.codebooks.grad.abs().sum((1, 2)) > 0).all()
-
-
-def test_the_same_seed_gives_the_same_codes() -> None:
-    assert torch.equal(fitted().codebooks, fitted().codebooks)
-    assert torch.equal(fitted().nearest_codes(tokens()), fitted().nearest_codes(tokens()))
 
 
 def test_blocks_of_tokens_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
