@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,6 +18,8 @@ TINY = (
 )
 TINY_DATA = TINY[:6]
 Command = Callable[..., Result]
+Output = Callable[..., str]
+Record = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -25,16 +29,33 @@ def command() -> Command:
 
 
 @pytest.fixture(scope="session")
-def kept_run(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def output(command: Command) -> Output:
+    """Runs a command line that must succeed; gives its standard output."""
+
+    def run(*arguments: object) -> str:
+        result = command(*arguments)
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def record(output: Output) -> Record:
+    """Runs a command line with ``--json`` that must succeed; gives the object it prints."""
+    return lambda *arguments: json.loads(output(*arguments, "--json"))
+
+
+@pytest.fixture(scope="session")
+def kept_run(output: Output, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder made by `sparcode train`; not to be changed."""
     folder = tmp_path_factory.mktemp("kept") / "run"
-    result = command("train", *TINY, "--out", folder, "--quiet")
-    assert result.exit_code == 0, result.stderr
+    output("train", *TINY, "--out", folder, "--quiet")
     return folder
 
 
 @pytest.fixture(scope="session")
-def refused(command: Command) -> Callable[..., str]:
+def refused(command: Command) -> Output:
     """Runs a command line that must be refused as bad input; gives its one line on standard error."""
 
     def run(*arguments: object) -> str:

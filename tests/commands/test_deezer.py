@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from sparcode.data.evaluation_protocol import COLD_START
 from sparcode.metrics.accuracy import accuracy_by_query
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.store import load_run
-from tests.commands.conftest import Command
+from tests.commands.conftest import Output, Record
 from tests.deezer_release import BLOCKS, COUNTS, N_SONGS, N_USERS, WIDTH, write_planted_release
 
 SMALL = (
@@ -29,11 +27,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(release: Path, command: Command, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, Path]:
+def trained(release: Path, record: Record, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, Path]:
     folder = tmp_path_factory.mktemp("kept") / "run"
-    result = command("train", "--data", release, *SMALL, "--json", "--out", folder)
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout), folder
+    return record("train", "--data", release, *SMALL, "--out", folder), folder
 
 
 def test_every_model_learns_what_was_planted(trained: tuple[dict, Path]) -> None:
@@ -61,12 +57,10 @@ def test_it_is_the_protocol_of_the_authors(trained: tuple[dict, Path], release: 
 
 
 def test_a_kept_run_measures_as_it_did_and_refuses_other_data(
-    trained: tuple[dict, Path], release: Path, command: Command, refused: Callable[..., str], tmp_path: Path
+    trained: tuple[dict, Path], release: Path, record: Record, refused: Output, tmp_path: Path
 ) -> None:
-    record, folder = trained
-    result = command("evaluate", folder, "--data", release, "--json")
-    assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout)["recall"] == record["rows"][0]["recall"]
+    kept, folder = trained
+    assert record("evaluate", folder, "--data", release)["recall"] == kept["rows"][0]["recall"]
     line = refused("evaluate", folder, "--data", release, "--embedding", "mf")
     assert "with another song and training and validation and test parts" in line
     other = write_planted_release(tmp_path)
@@ -75,23 +69,19 @@ def test_a_kept_run_measures_as_it_did_and_refuses_other_data(
     assert "--protocol cold-start needs --data FOLDER" in refused("evaluate", folder)
 
 
-def test_a_user_is_served_by_what_is_known(trained: tuple[dict, Path], command: Command) -> None:
+def test_a_user_is_served_by_what_is_known(trained: tuple[dict, Path], record: Record) -> None:
     about = [flag for place in range(WIDTH) for flag in ("--about", f"streamed_songs_embedding{place}={0.5 * (-1) ** place}")]
-    result = command("retrieve", trained[1], *about, "--json", "--k", 5)
-    assert result.exit_code == 0, result.stderr
-    (query,) = json.loads(result.stdout)["queries"]
+    (query,) = record("retrieve", trained[1], *about, "--k", 5)["queries"]
     assert len(query["results"]) == 5
     assert query["results"][0]["title"].startswith("song ")
 
 
-def test_the_other_embedding_trains_too(release: Path, command: Command) -> None:
-    result = command(
-        "train", "--data", release, "--embedding", "mf", *SMALL, "--epochs", 1, "--joint-epochs", 0, "--side-features", "users"
-    )
-    assert result.exit_code == 0, result.stderr
-    assert "Deezer cold start (UT-ALS)" in result.stdout
-    assert "EASE is left out: it scores the items of a history" in result.stdout
-    assert "Precision@50 divides by min(50, songs heard)" in result.stdout
+def test_the_other_embedding_trains_too(release: Path, output: Output) -> None:
+    flags = ("--embedding", "mf", *SMALL, "--epochs", 1, "--joint-epochs", 0, "--side-features", "users")
+    text = output("train", "--data", release, *flags)
+    assert "Deezer cold start (UT-ALS)" in text
+    assert "EASE is left out: it scores the items of a history" in text
+    assert "Precision@50 divides by min(50, songs heard)" in text
 
 
 @pytest.mark.parametrize(
@@ -107,16 +97,16 @@ def test_the_other_embedding_trains_too(release: Path, command: Command) -> None
         (["--train", "a", "--test", "b"], "and no --data"),
     ],
 )
-def test_what_does_not_go_with_the_release_is_refused(release: Path, refused: Callable[..., str], flags: list[str], message: str) -> None:
+def test_what_does_not_go_with_the_release_is_refused(release: Path, refused: Output, flags: list[str], message: str) -> None:
     assert message in refused("train", "--data", release, *SMALL, *flags)
 
 
-def test_the_protocol_needs_the_release(refused: Callable[..., str]) -> None:
+def test_the_protocol_needs_the_release(refused: Output) -> None:
     assert "synthetic data goes with --protocol strong" in refused("train", "--protocol", "cold-start")
     assert "--embedding can only be used with Deezer's release" in refused("train", "--embedding", "svd", "--quiet")
 
 
-def test_a_file_that_lacks_is_named(release: Path, refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_file_that_lacks_is_named(release: Path, refused: Output, tmp_path: Path) -> None:
     (tmp_path / "song_embeddings.parquet").write_bytes((release / "song_embeddings.parquet").read_bytes())
     assert "user_embeddings.parquet: there is no such file" in refused("train", "--data", tmp_path)
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sparcode.commands.demo import studio_launcher
+from tests.commands.conftest import Output
 
 
 def test_the_launcher_stands_beside_the_package(repository: Path) -> None:
@@ -17,5 +17,5 @@ def test_a_package_without_the_studio_says_so(tmp_path: Path) -> None:
         studio_launcher(tmp_path / "sparcode")
 
 
-def test_a_port_must_be_one(refused: Callable[..., str]) -> None:
+def test_a_port_must_be_one(refused: Output) -> None:
     assert "--port" in refused("demo", "--port", 70000)

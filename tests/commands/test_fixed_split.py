@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from sparcode.cli import app
 from sparcode.runs.manifest import write_manifest
+from tests.commands.conftest import Output, Record
 
+Trained = tuple[dict, Path]
 SMALL = ["--token-dim", "8", "--hidden-dim", "16", "--epochs", "2", "--joint-epochs", "1", "--codebook-size", "8", "--quiet"]
 
 
@@ -27,58 +27,42 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return flags
 
 
-def run(*arguments: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, list(arguments))
-    return result.exit_code, result.stdout, result.stderr
-
-
-def test_train_and_evaluate_on_a_ready_made_split(files: list[str], tmp_path: Path) -> None:
-    kept = str(tmp_path / "run")
-    code, out, err = run("train", "--protocol", "fixed-split", *files, *SMALL, "--json", "--out", kept)
-    assert code == 0, err
-    trained = json.loads(out)
-    assert trained["k"] == 20
-    assert trained["users"]["test"] == 60
-    assert trained["data"]["synthetic"] is False
-    code, out, err = run("evaluate", kept, *files, "--json")
-    assert code == 0, err
-    assert json.loads(out)["recall"] == trained["rows"][0]["recall"]
-
-
 @pytest.fixture(scope="module")
-def kept(files: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(files: list[str], record: Record, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("kept") / "run"
-    code, _, err = run("train", "--protocol", "fixed-split", *files, *SMALL, "--out", str(folder))
-    assert code == 0, err
-    return folder
+    return record("train", "--protocol", "fixed-split", *files, *SMALL, "--out", folder), folder
+
+
+def test_train_and_evaluate_on_a_ready_made_split(files: list[str], trained: Trained, record: Record) -> None:
+    printed, kept = trained
+    assert printed["k"] == 20
+    assert printed["users"]["test"] == 60
+    assert printed["data"]["synthetic"] is False
+    assert record("evaluate", kept, *files)["recall"] == printed["rows"][0]["recall"]
 
 
 @pytest.mark.parametrize("part", ["training", "test"])
-def test_another_part_beside_a_run_is_named(files: list[str], kept: Path, part: str, tmp_path: Path) -> None:
+def test_another_part_beside_a_run_is_named(files: list[str], trained: Trained, refused: Output, part: str, tmp_path: Path) -> None:
     place = {"training": 1, "test": 3}[part]
     fewer = tmp_path / "fewer.parquet"
     pd.read_parquet(files[place]).iloc[:-1].to_parquet(fewer)
-    code, out, err = run("evaluate", str(kept), *files[:place], str(fewer), *files[place + 1 :])
-    assert (code, out) == (2, "")
-    assert f"with another {part} part than the data given has; give the same files" in " ".join(err.split())
+    line = refused("evaluate", trained[1], *files[:place], fewer, *files[place + 1 :])
+    assert f"with another {part} part than the data given has; give the same files" in line
 
 
-def test_the_order_of_users_in_a_file_makes_no_other_data(files: list[str], kept: Path, tmp_path: Path) -> None:
+def test_the_order_of_users_in_a_file_makes_no_other_data(files: list[str], trained: Trained, record: Record, tmp_path: Path) -> None:
     frame = pd.read_parquet(files[1]).sort_values("user_id", ascending=False, kind="stable")
     frame.to_parquet(tmp_path / "turned.parquet")
-    code, _, err = run("evaluate", str(kept), files[0], str(tmp_path / "turned.parquet"), *files[2:], "--json")
-    assert code == 0, err
+    record("evaluate", trained[1], files[0], tmp_path / "turned.parquet", *files[2:])
 
 
-def test_a_run_that_does_not_know_its_test_part_is_refused(files: list[str], kept: Path, tmp_path: Path) -> None:
-    shutil.copytree(kept, tmp_path / "old")
+def test_a_run_that_does_not_know_its_test_part_is_refused(files: list[str], trained: Trained, refused: Output, tmp_path: Path) -> None:
+    shutil.copytree(trained[1], tmp_path / "old")
     described = json.loads((tmp_path / "old" / "run.json").read_text())
     del described["data"]["parts"]
     (tmp_path / "old" / "run.json").write_text(json.dumps(described))
     write_manifest(tmp_path / "old")
-    code, _, err = run("evaluate", str(tmp_path / "old"), *files)
-    assert code == 2
-    assert "did not keep which test part they were measured on" in " ".join(err.split())
+    assert "did not keep which test part they were measured on" in refused("evaluate", tmp_path / "old", *files)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +81,5 @@ def test_a_run_that_does_not_know_its_test_part_is_refused(files: list[str], kep
         (["--protocol", "fixed-split", "--train", "a.parquet", "--test", "b.parquet"], "training file: no file at a.parquet"),
     ],
 )
-def test_flags_that_do_not_fit_are_named(flags: list[str], message: str) -> None:
-    code, _, err = run("train", *flags)
-    assert code != 0
-    assert message in " ".join(err.split())
-    assert "Traceback" not in err
+def test_flags_that_do_not_fit_are_named(refused: Output, flags: list[str], message: str) -> None:
+    assert message in refused("train", *flags)

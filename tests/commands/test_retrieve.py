@@ -1,23 +1,21 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sparcode.runs.store import load_run
-from tests.commands.conftest import Command
+from tests.commands.conftest import Output, Record
 
 
-def queries(command: Command, *arguments: object) -> list[dict]:
-    result = command("retrieve", *arguments, "--json")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout)["queries"]
+@pytest.fixture(scope="module")
+def queries(record: Record) -> Callable[..., list[dict]]:
+    return lambda *arguments: record("retrieve", *arguments)["queries"]
 
 
-def test_items_come_best_first_without_those_of_the_history(command: Command, kept_run: Path) -> None:
-    (query,) = queries(command, kept_run, "--items", 12, "--items", 7, "--k", 8)
+def test_items_come_best_first_without_those_of_the_history(queries: Callable[..., list[dict]], kept_run: Path) -> None:
+    (query,) = queries(kept_run, "--items", 12, "--items", 7, "--k", 8)
     results = query["results"]
     assert [result["rank"] for result in results] == list(range(1, 9))
     scores = [result["score"] for result in results]
@@ -28,44 +26,43 @@ def test_items_come_best_first_without_those_of_the_history(command: Command, ke
     assert [item["title"] for item in query["items"]] == [titles[12], titles[7]]
 
 
-def test_a_file_of_histories_gives_what_each_gives_alone(command: Command, kept_run: Path, tmp_path: Path) -> None:
+def test_a_file_of_histories_gives_what_each_gives_alone(queries: Callable[..., list[dict]], kept_run: Path, tmp_path: Path) -> None:
     path = tmp_path / "histories.jsonl"
     path.write_text('[12, 7]\n\n["3"]\n')
-    together = queries(command, kept_run, "--history", path)
-    alone = [*queries(command, kept_run, "--items", 12, "--items", 7), *queries(command, kept_run, "--items", 3)]
+    together = queries(kept_run, "--history", path)
+    alone = [*queries(kept_run, "--items", 12, "--items", 7), *queries(kept_run, "--items", 3)]
     assert [[result["item_id"] for result in query["results"]] for query in together] == [
         [result["item_id"] for result in query["results"]] for query in alone
     ]
 
 
-def test_contributions_add_up_to_the_score(command: Command, kept_run: Path) -> None:
-    (query,) = queries(command, kept_run, "--items", 5, "--explain", "--k", 4)
+def test_contributions_add_up_to_the_score(queries: Callable[..., list[dict]], kept_run: Path) -> None:
+    (query,) = queries(kept_run, "--items", 5, "--explain", "--k", 4)
     for result in query["results"]:
         parts = [part["contribution"] for part in result["contributions"]]
         assert parts == sorted(parts, reverse=True)
         assert sum(parts) == pytest.approx(result["score"], rel=1e-5)
 
 
-def test_text_shows_titles_and_codes(command: Command, kept_run: Path) -> None:
-    result = command("retrieve", kept_run, "--items", 5, "--explain", "--k", 2)
-    titles = load_run(kept_run).items["title"]
-    assert result.stdout.startswith(f"History 1: {titles[5]}\n")
-    assert "code " in result.stdout
+def test_text_shows_titles_and_codes(output: Output, kept_run: Path) -> None:
+    text = output("retrieve", kept_run, "--items", 5, "--explain", "--k", 2)
+    assert text.startswith(f"History 1: {load_run(kept_run).items['title'][5]}\n")
+    assert "code " in text
 
 
-def test_only_allowed_items_are_returned(command: Command, kept_run: Path, tmp_path: Path) -> None:
-    (usual,) = queries(command, kept_run, "--items", 12, "--k", 80)
+def test_only_allowed_items_are_returned(queries: Callable[..., list[dict]], kept_run: Path, tmp_path: Path) -> None:
+    (usual,) = queries(kept_run, "--items", 12, "--k", 80)
     ids = [result["item_id"] for result in usual["results"]]
     allow, deny = tmp_path / "allow.txt", tmp_path / "deny.txt"
     allow.write_text("\n".join(ids[::2]) + "\n\n")
     deny.write_text(f" {ids[0]}\n")
-    (some,) = queries(command, kept_run, "--items", 12, "--k", 80, "--allow", allow)
+    (some,) = queries(kept_run, "--items", 12, "--k", 80, "--allow", allow)
     assert [result["item_id"] for result in some["results"]] == ids[::2]
-    (fewer,) = queries(command, kept_run, "--items", 12, "--k", 3, "--allow", allow, "--deny", deny)
+    (fewer,) = queries(kept_run, "--items", 12, "--k", 3, "--allow", allow, "--deny", deny)
     assert [result["item_id"] for result in fewer["results"]] == ids[2:8:2]
 
 
-def test_a_bad_filter_is_named(refused: Callable[..., str], kept_run: Path, tmp_path: Path) -> None:
+def test_a_bad_filter_is_named(refused: Output, kept_run: Path, tmp_path: Path) -> None:
     path = tmp_path / "items.txt"
     path.write_text("\n")
     assert f"{path} has no item id" in refused("retrieve", kept_run, "--items", 1, "--allow", path)
@@ -84,7 +81,7 @@ def test_a_bad_filter_is_named(refused: Callable[..., str], kept_run: Path, tmp_
         ("\n\n", "has no history"),
     ],
 )
-def test_a_bad_line_is_named(refused: Callable[..., str], kept_run: Path, tmp_path: Path, content: str, message: str) -> None:
+def test_a_bad_line_is_named(refused: Output, kept_run: Path, tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "histories.jsonl"
     path.write_text(content)
     line = refused("retrieve", kept_run, "--history", path)
@@ -92,7 +89,7 @@ def test_a_bad_line_is_named(refused: Callable[..., str], kept_run: Path, tmp_pa
     assert message in line
 
 
-def test_bad_usage_is_refused(refused: Callable[..., str], kept_run: Path, tmp_path: Path) -> None:
+def test_bad_usage_is_refused(refused: Output, kept_run: Path, tmp_path: Path) -> None:
     assert "either by --items" in refused("retrieve", kept_run)
     assert "unknown item id '9999'" in refused("retrieve", kept_run, "--items", 9999)
     assert "cannot be read" in refused("retrieve", kept_run, "--history", tmp_path / "nowhere")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 
 from sparcode.runs.manifest import write_manifest
 from sparcode.runs.store import load_run
-from tests.commands.conftest import TINY, Command
+from tests.commands.conftest import TINY, Output, Record
 
 SMALL = (
     *("--token-dim", 8, "--hidden-dim", 16, "--codebook-size", 8, "--batch-size", 16, "--learning-rate", 0.02),
@@ -35,39 +33,33 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def run(files: tuple[Path, Path], command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(files: tuple[Path, Path], output: Output, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kept") / "run"
     flags = ("--data", files[0], "--users", files[1], "--side-features", "users", "--k", 10)
-    result = command("train", *flags, *SMALL, "--out", folder, "--quiet")
-    assert result.exit_code == 0, result.stderr
+    output("train", *flags, *SMALL, "--out", folder, "--quiet")
     return folder
 
 
-def test_a_run_with_user_features_measures_as_it_did(run: Path, files: tuple[Path, Path], command: Command) -> None:
-    result = command("evaluate", run, "--data", files[0], "--users", files[1], "--k", 10, "--json")
-    assert result.exit_code == 0, result.stderr
-    measured = json.loads(result.stdout)
+def test_a_run_with_user_features_measures_as_it_did(run: Path, files: tuple[Path, Path], record: Record) -> None:
+    measured = record("evaluate", run, "--data", files[0], "--users", files[1], "--k", 10)
     assert measured["recall"] == load_run(run).results[0]["recall"]
     assert measured["check"]["recall_through_index"] == measured["check"]["recall_by_direct_scoring"]
 
 
-def test_a_user_without_history_is_retrieved_for_by_what_is_known(run: Path, command: Command, tmp_path: Path) -> None:
+def test_a_user_without_history_is_retrieved_for_by_what_is_known(run: Path, output: Output, record: Record, tmp_path: Path) -> None:
     path = tmp_path / "queries.jsonl"
     path.write_text('{"about": {"club": "red"}}\n{"items": [], "about": {"club": "blue", "age": 40}}\n[3]\n')
-    result = command("retrieve", run, "--history", path, "--json")
-    assert result.exit_code == 0, result.stderr
-    queries = json.loads(result.stdout)["queries"]
+    queries = record("retrieve", run, "--history", path)["queries"]
     clubs = [np.mean([int(item["item_id"]) >= 20 for item in query["results"]]) for query in queries[:2]]
     assert clubs[0] > 0.7
     assert clubs[1] < 0.3
-    flags = command("retrieve", run, "--about", "club=red", "--json")
-    alone = json.loads(flags.stdout)["queries"][0]["results"]
+    alone = record("retrieve", run, "--about", "club=red")["queries"][0]["results"]
     assert {item["item_id"] for item in alone} == {item["item_id"] for item in queries[0]["results"]}
-    text = command("retrieve", run, "--items", 25, "--about", "club=red", "--explain")
-    assert text.stdout.startswith("History 1: 25 (club red)")
+    text = output("retrieve", run, "--items", 25, "--about", "club=red", "--explain")
+    assert text.startswith("History 1: 25 (club red)")
 
 
-def test_other_users_are_refused(run: Path, files: tuple[Path, Path], refused: Callable[..., str], tmp_path: Path) -> None:
+def test_other_users_are_refused(run: Path, files: tuple[Path, Path], refused: Output, tmp_path: Path) -> None:
     assert "other side features of users" in refused("evaluate", run, "--data", files[0], "--json")
     assert "nothing is known of users as 'team'; allowed are club, age" in refused("retrieve", run, "--about", "team=red")
     assert "--about must be NAME=VALUE" in refused("retrieve", run, "--about", "red")
@@ -78,11 +70,11 @@ def test_other_users_are_refused(run: Path, files: tuple[Path, Path], refused: C
     assert "line 1: the history is empty" in refused("retrieve", run, "--history", path)
 
 
-def test_a_run_without_user_features_cannot_be_told_any(kept_run: Path, refused: Callable[..., str]) -> None:
+def test_a_run_without_user_features_cannot_be_told_any(kept_run: Path, refused: Output) -> None:
     assert "trained without side features of users" in refused("retrieve", kept_run, "--items", 1, "--about", "gender=F")
 
 
-def test_a_damaged_or_missing_user_file_is_named(run: Path, refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_damaged_or_missing_user_file_is_named(run: Path, refused: Output, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     (copy / "users.json").write_text('{"columns": []}')
@@ -94,7 +86,7 @@ def test_a_damaged_or_missing_user_file_is_named(run: Path, refused: Callable[..
     assert "lacks users.json" in refused("retrieve", copy, "--items", 1)
 
 
-def test_features_that_the_data_lacks_are_refused_before_training(files: tuple[Path, Path], refused: Callable[..., str]) -> None:
+def test_features_that_the_data_lacks_are_refused_before_training(files: tuple[Path, Path], refused: Output) -> None:
     line = refused("train", *TINY, "--side-features", "both", "--quiet")
     assert "side_features='both': the data has no side features of users; allowed is 'none' or 'items'" in line
     line = refused("train", "--data", files[0], "--users", files[1], *SMALL, "--side-features", "items", "--quiet")

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from sparcode.runs.store import load_run
-from tests.commands.conftest import TINY, TINY_DATA, Command
+from tests.commands.conftest import TINY, TINY_DATA, Command, Output, Record
 
 RATINGS = "\n".join(f"{user},{item},{5 - (user + item) % 5},{100 * user + item}" for user in range(60) for item in range(user % 7, 40, 3))
 
@@ -35,24 +34,21 @@ def test_json_is_one_object_and_nothing_else(command: Command, tmp_path: Path) -
     assert record["check"]["recall_through_index"] == record["check"]["recall_by_direct_scoring"]
 
 
-def test_flags_go_before_the_file_and_the_file_before_defaults(command: Command, kept_run: Path) -> None:
-    result = command("train", *TINY_DATA, "--config", kept_run / "run.json", "--n-nearest", 2, "--seed", 3, "--json")
-    config = json.loads(result.stdout)["config"]
+def test_flags_go_before_the_file_and_the_file_before_defaults(record: Record, kept_run: Path) -> None:
+    config = record("train", *TINY_DATA, "--config", kept_run / "run.json", "--n-nearest", 2, "--seed", 3)["config"]
     assert config["quantizer"]["n_nearest"] == 2
     assert config["quantizer"]["codebook_size"] == 6
     assert config["split"]["seed"] == config["training"]["seed"] == 3
     assert config["training"]["dropout"] == 0.3
 
 
-def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(command: Command, tmp_path: Path) -> None:
+def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(record: Record, tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_text("user,item,rating,timestamp\n" + RATINGS)
     flags = ("--hidden-dim", 16, "--codebook-size", 4, "--epochs", 1, "--joint-epochs", 1, "--batch-size", 16)
-    result = command("train", "--data", path, *flags, "--out", tmp_path / "run", "--json")
-    assert result.exit_code == 0, result.stderr
-    record = json.loads(result.stdout)
-    assert record["config"]["model"]["token_dim"] == 64
-    assert record["data"]["synthetic"] is False
+    trained = record("train", "--data", path, *flags, "--out", tmp_path / "run")
+    assert trained["config"]["model"]["token_dim"] == 64
+    assert trained["data"]["synthetic"] is False
     assert load_run(tmp_path / "run").item_ids[0] in {str(item) for item in range(40)}
 
 
@@ -81,7 +77,7 @@ def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(command: Com
         (["--device", "tpu"], ["--device", "tpu"]),
     ],
 )
-def test_bad_input_is_one_line_that_names_it(refused: Callable[..., str], flags: list[str], parts: list[str]) -> None:
+def test_bad_input_is_one_line_that_names_it(refused: Output, flags: list[str], parts: list[str]) -> None:
     line = refused("train", *flags)
     assert all(part in line for part in parts), line
 
@@ -95,7 +91,7 @@ def test_bad_input_is_one_line_that_names_it(refused: Callable[..., str], flags:
         ('{"format_version": 1, "config": {"model": {"n_tokens": 0}}}', "n_tokens=0: must be at least 1"),
     ],
 )
-def test_a_bad_settings_file_is_named(refused: Callable[..., str], tmp_path: Path, content: str, message: str) -> None:
+def test_a_bad_settings_file_is_named(refused: Output, tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "settings.json"
     path.write_text(content)
     line = refused("train", "--config", path)
@@ -103,14 +99,14 @@ def test_a_bad_settings_file_is_named(refused: Callable[..., str], tmp_path: Pat
     assert message in line
 
 
-def test_cuda_where_there_is_none_is_one_line(refused: Callable[..., str], kept_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_where_there_is_none_is_one_line(refused: Output, kept_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for line in (refused("train", *TINY, "--device", "cuda", "--quiet"), refused("evaluate", kept_run, *TINY_DATA, "--device", "cuda")):
         assert "device=cuda" in line
         assert "use auto or cpu" in line
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_training(refused: Callable[..., str], kept_run: Path, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_refused_before_training(refused: Output, kept_run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("years of work")
@@ -119,7 +115,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(refused: Call
     assert "is not a run and is left alone" in refused("train", "--out", tmp_path / "full", "--overwrite")
 
 
-def test_bad_rows_and_missing_columns_are_named(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_bad_rows_and_missing_columns_are_named(refused: Output, tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_text("who,what\n1,2\n")
     line = refused("train", "--data", path)
@@ -131,7 +127,7 @@ def test_bad_rows_and_missing_columns_are_named(refused: Callable[..., str], tmp
     assert "ratings.csv" in refused("train", "--data", path)
 
 
-def test_movielens_is_not_fetched_without_being_asked(refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_movielens_is_not_fetched_without_being_asked(refused: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     line = refused("train", "--data", "ml-100k")
     assert "--download --accept-terms on the command line" in line

@@ -54,9 +54,7 @@ FORMULAS = [("cross", 1, cross), ("attention", 1, attention), ("mlp", 1, deep), 
 
 
 @pytest.mark.parametrize(("name", "layers", "formula"), FORMULAS)
-def test_scores_and_gradients_equal_the_formula(
-    name: str, layers: int, formula: Callable[..., Tensor], tokens: Tensor
-) -> None:
+def test_scores_and_gradients_equal_the_formula(name: str, layers: int, formula: Callable[..., Tensor], tokens: Tensor) -> None:
     made = network(name, layers)
     vectors, bias = made.items()
     pairs = [token @ item + bias[i] + formula(made, token, item) for token in tokens.requires_grad_() for i, item in enumerate(vectors)]

@@ -23,6 +23,7 @@ from sparcode.runs import store as run_store
 from sparcode.runs.manifest import write_manifest
 from sparcode.runs.store import Run, load_run, save_run
 from sparcode.training.epoch_record import EpochRecord
+from tests.fakes import raising
 from tests.tiny import CONFIG, changed, tiny_data, tiny_index, tiny_model, tiny_split
 
 RECORD = EpochRecord(0, math.nan, math.nan, 0.5, 3.5, 0.25, 7, 0, 0.1, False)
@@ -33,6 +34,16 @@ def tiny_run() -> Run:
     item_ids = [f"item-{item}" for item in data.item_ids]
     results = [{"name": "SparCode (index)", "recall": 0.5}]
     return Run(CONFIG, data_facts(data), tiny_model(), tiny_index(), item_ids, data.items, [RECORD], results, "a machine")
+
+
+def edit(folder: Path, change: Callable[[dict], object], run_id: bool = True) -> None:
+    """Change run.json as if it had been written so."""
+    described = json.loads((folder / "run.json").read_text())
+    change(described)
+    if run_id:
+        described["run_id"] = f"{described['data']['content_hash'][:8]}-{settings_hash(described['config'])[:8]}"
+    (folder / "run.json").write_text(json.dumps(described))
+    write_manifest(folder)
 
 
 @pytest.fixture
@@ -91,10 +102,7 @@ def test_what_is_not_a_run_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_earlier_run_and_no_rubbish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(run_store, "save_index", fail)
+    monkeypatch.setattr(run_store, "save_index", raising(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         save_run(tiny_run(), folder, overwrite=True)
     assert load_run(folder).run_id == tiny_run().run_id
@@ -155,9 +163,21 @@ def test_edited_settings_are_noticed(folder: Path) -> None:
         load_run(folder)
 
 
-def test_another_version_is_refused(folder: Path) -> None:
-    edit(folder, lambda described: described.update(format_version=99))
-    with pytest.raises(ValueError, match="format version 99; this version of sparcode reads 3"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda described: described.update(format_version=99), "format version 99; this version of sparcode reads 3"),
+        (lambda described: described["data"].update(n_items=81), "data of 81 items"),
+        (
+            lambda described: described["config"]["model"].update(token_dim=12),
+            r"model\.safetensors is damaged or does not fit the run's settings",
+        ),
+        (lambda described: described["config"]["quantizer"].update(codebook_size=2), "the run's settings allow codes below 4"),
+    ],
+)
+def test_settings_that_do_not_fit_the_files_are_refused(folder: Path, change: Callable[[dict], object], message: str) -> None:
+    edit(folder, change)
+    with pytest.raises(ValueError, match=message):
         load_run(folder)
 
 
@@ -178,24 +198,6 @@ def test_all_files_and_folders_follow_the_umask(tmp_path: Path) -> None:
     assert modes == {(True, 0o750), (False, 0o640)}
 
 
-def test_parts_that_do_not_fit_together_are_refused(folder: Path) -> None:
-    edit(folder, lambda described: described["data"].update(n_items=81))
-    with pytest.raises(ValueError, match="data of 81 items"):
-        load_run(folder)
-
-
-def test_settings_of_another_model_are_refused(folder: Path) -> None:
-    edit(folder, lambda described: described["config"]["model"].update(token_dim=12))
-    with pytest.raises(ValueError, match=r"model\.safetensors is damaged or does not fit the run's settings"):
-        load_run(folder)
-
-
-def test_codes_that_the_settings_do_not_allow_are_refused(folder: Path) -> None:
-    edit(folder, lambda described: described["config"]["quantizer"].update(codebook_size=2))
-    with pytest.raises(ValueError, match="the run's settings allow codes below 4"):
-        load_run(folder)
-
-
 def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
     path = folder / "model.safetensors"
     weights = safetensors.torch.load_file(path)
@@ -206,46 +208,26 @@ def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
         load_run(folder)
 
 
-def edit(folder: Path, change: Callable[[dict], object], run_id: bool = True) -> None:
-    """Change run.json as if it had been written so."""
-    described = json.loads((folder / "run.json").read_text())
-    change(described)
-    if run_id:
-        described["run_id"] = f"{described['data']['content_hash'][:8]}-{settings_hash(described['config'])[:8]}"
-    (folder / "run.json").write_text(json.dumps(described))
-    write_manifest(folder)
-
-
-@pytest.mark.parametrize("encoder", ["gru", "sasrec"])
-def test_a_model_with_side_features_comes_back(encoder: str, tmp_path: Path) -> None:
-    config = changed(model={"encoder": encoder, "side_features": "items"}, training={"epochs": 1, "joint_epochs": 0})
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": {"encoder": "gru", "side_features": "items"}},
+        {"model": {"encoder": "sasrec", "side_features": "items"}},
+        {"model": {"history_tokens": 5}, "quantizer": {"revive_below": 0}},
+        {"quantizer": {"kind": "residual", "n_codebooks": 3}},
+    ],
+)
+def test_every_kind_of_model_comes_back(settings: dict, tmp_path: Path) -> None:
+    config = changed(**settings, training={"epochs": 1, "joint_epochs": 1})
     comparison = compare(tiny_data(), config, k=5)
-    save_run(comparison.run, tmp_path / "run")
-    loaded = load_run(tmp_path / "run")
-    queries = tiny_split().test.queries
-    assert loaded.model.backbone.interaction.items.features is not None
-    np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))
-
-
-def test_history_tokens_come_back(tmp_path: Path) -> None:
-    config = changed(model={"history_tokens": 5}, quantizer={"revive_below": 0}, training={"epochs": 1, "joint_epochs": 1})
-    comparison = compare(tiny_data(), config, k=5)
-    loaded = load_run(save_run(comparison.run, tmp_path / "run"))
+    loaded, queries = load_run(save_run(comparison.run, tmp_path / "run")), tiny_split().test.queries
+    assert loaded.config == comparison.run.config
     assert comparison.direct_recall == comparison.rows[0].recall
-    assert loaded.config.model.history_tokens == 5
-    np.testing.assert_array_equal(loaded.model.score(tiny_split().test.queries), comparison.run.model.score(tiny_split().test.queries))
-
-
-def test_a_residual_quantizer_comes_back(tmp_path: Path) -> None:
-    config = changed(quantizer={"kind": "residual", "n_codebooks": 3}, training={"epochs": 1, "joint_epochs": 1})
-    comparison = compare(tiny_data(), config, k=5)
-    loaded = load_run(save_run(comparison.run, tmp_path / "run"))
-    queries = tiny_split().test.queries
-    assert comparison.direct_recall == comparison.rows[0].recall
-    assert loaded.config.quantizer.kind == "residual"
+    assert (loaded.model.backbone.interaction.items.features is not None) == (config.model.side_features == "items")
     np.testing.assert_array_equal(loaded.model.encode(queries)[0], comparison.run.model.encode(queries)[0])
     np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))
-    edit(tmp_path / "run", lambda described: described["config"]["quantizer"].update(kind="product", n_codebooks=2))
+    other = {"kind": "product" if config.quantizer.kind == "residual" else "residual", "n_codebooks": 2}
+    edit(tmp_path / "run", lambda described: described["config"]["quantizer"].update(other))
     with pytest.raises(ValueError, match="run's settings"):
         load_run(tmp_path / "run")
 
