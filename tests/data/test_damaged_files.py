@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
 import pytest
 
 from sparcode.config import SplitConfig
 from sparcode.data.fixed_split import read_fixed_split
 from sparcode.data.loading import load
-from tests.data.test_movielens import files_1m, files_100k, many
+from tests.data.test_movielens import files_1m, files_100k, many, write_zip
+from tests.data.test_tabular import parquet as write_parquet
 
 CSV = "user,item,time,rating,title\n" + "".join(
     f'u{row % 7},{row % 11},2024-01-{1 + row % 28:02}T10:00:00+01:00,{row % 5},"T, {row}"\n' for row in range(40)
@@ -26,17 +26,11 @@ ITEMS = "item,title,genres\n" + "".join(f"{row},Item {row},A|B\n" for row in ran
 
 
 def archive(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", method) as out:
-        for name, content in files.items():
-            out.writestr(name, content)
-    return packed.getvalue()
+    return write_zip(io.BytesIO(), files, folder="", method=method).getvalue()
 
 
 def parquet(**columns: object) -> bytes:
-    written = io.BytesIO()
-    pyarrow.parquet.write_table(pa.table(columns), written)
-    return written.getvalue()
+    return write_parquet(io.BytesIO(), **columns).getvalue()
 
 
 PARQUET = parquet(

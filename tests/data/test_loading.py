@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 
 import pandas as pd
 import pooch
@@ -13,6 +12,8 @@ from sparcode.data import loading, movielens
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
 from sparcode.data.tabular import ColumnMapping
+from tests.data.test_movielens import write_folder, write_zip
+from tests.fakes import raising
 
 SMALL = SyntheticConfig(n_users=50, n_items=50)
 FILES = {"ratings.dat": b"1::7::5::20\n1::8::2::10\n", "movies.dat": b"7::Seven (1995)::Crime\n8::Eight (1999)::Drama\n"}
@@ -20,11 +21,7 @@ FILES = {"ratings.dat": b"1::7::5::20\n1::8::2::10\n", "movies.dat": b"7::Seven 
 
 @pytest.fixture
 def archive(tmp_path):
-    path = tmp_path / "movies.zip"
-    with zipfile.ZipFile(path, "w") as out:
-        for name, content in FILES.items():
-            out.writestr(f"ml-1m/{name}", content)
-    return path
+    return write_zip(tmp_path / "movies.zip", FILES)
 
 
 @pytest.fixture
@@ -60,11 +57,7 @@ def test_movielens_by_content(archive, tmp_path):
         assert data.name == "MovieLens 1M"
         assert data.histories[0].tolist() == [1, 0]
     assert load(io.BytesIO(archive.read_bytes()), name="upload.zip").n_interactions == 2
-    folder = tmp_path / "extracted"
-    folder.mkdir()
-    for name, content in FILES.items():
-        (folder / name).write_bytes(content)
-    assert load(folder, min_rating=4).n_interactions == 1
+    assert load(write_folder(tmp_path / "extracted", FILES), min_rating=4).n_interactions == 1
 
 
 def test_tables(table):
@@ -84,10 +77,7 @@ def test_movielens_by_name_comes_from_the_cache(archive, cache):
 
 
 def test_movielens_by_name_is_never_downloaded_unasked(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise AssertionError("nobody asked for a download")
-
-    monkeypatch.setattr(pooch, "retrieve", refuse)
+    monkeypatch.setattr(pooch, "retrieve", raising(AssertionError("nobody asked for a download")))
     with pytest.raises(
         ValueError,
         match=r"MovieLens 100K is not on this computer yet.*download=True, accept_terms=True in Python; 4\.9 MB from https://files",

@@ -11,9 +11,10 @@ from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.split import EvaluationSet, split_users
 
 
-def dataset(lengths: list[int], has_time: bool = True, n_items: int = 40) -> Interactions:
-    rng = np.random.default_rng(len(lengths))
-    rows = [rng.permutation(n_items)[:length].tolist() for length in lengths]
+def dataset(rows: list[int] | list[list[int]], has_time: bool = True, n_items: int = 40) -> Interactions:
+    """Histories, or random ones of these lengths."""
+    rng = np.random.default_rng(len(rows))
+    rows = [rng.permutation(n_items)[:row].tolist() if isinstance(row, int) else row for row in rows]
     return Interactions(
         histories=Histories.from_lists(rows, n_items),
         user_ids=np.arange(len(rows)),
@@ -107,14 +108,7 @@ def test_histories_without_time_are_shuffled():
 
 
 def test_targets_unknown_to_training_stay():
-    n_users = 10
-    data = Interactions(
-        histories=Histories.from_lists([[3 * user, 3 * user + 1, 3 * user + 2] for user in range(n_users)], 3 * n_users),
-        user_ids=np.arange(n_users),
-        item_ids=np.arange(3 * n_users),
-        items=pd.DataFrame({"title": [str(item) for item in range(3 * n_users)]}),
-        name="every user has items of their own",
-    )
+    data = dataset([[3 * user, 3 * user + 1, 3 * user + 2] for user in range(10)])  # every user has items of their own
     split = split_users(data, SplitConfig(min_history=2))
     assert split.test.targets.lengths.tolist() == [1]
     assert split.test.targets[0][0] == 3 * split.test.users[0] + 2
