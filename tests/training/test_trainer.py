@@ -35,6 +35,10 @@ def trainer(in_time: bool = False, **fields: object) -> Trainer:
     return Trainer(fresh_backbone(I, CONFIG.model), histories(), config, in_time=in_time)
 
 
+def coded(**fields: object) -> Trainer:
+    return Trainer(copy.deepcopy(tiny_model()), tiny_split().train, changed(training=fields).training)
+
+
 def test_a_first_part_is_shown_where_order_means_time() -> None:
     data = histories()
     shown = trainer(in_time=True, first_part_share=1.0)._shown(data)
@@ -106,15 +110,6 @@ def test_a_record_counts_codes_only_where_there_are_any() -> None:
     assert record.codes_in_use == len(np.unique(model.encode(tiny_split().train)[0])) <= size**2
 
 
-def test_the_step_size_of_joint_training_falls_along_a_cosine() -> None:
-    runner = Trainer(copy.deepcopy(tiny_model()), tiny_split().train, CONFIG.training, total_epochs=4)
-    rates = []
-    for position in (0, 1, 2, 4, 9):
-        runner._set_position(position)
-        rates.append(runner._optimizer.param_groups[0]["lr"] / CONFIG.training.joint_learning_rate)
-    assert rates == pytest.approx([1, (2 + math.sqrt(2)) / 4, 0.5, 0, 0])
-
-
 @pytest.mark.parametrize("target", ["history", "hidden"])
 def test_a_query_predicts_the_whole_history_or_what_it_is_not_shown(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = trainer(target=target)
@@ -130,19 +125,28 @@ def test_a_query_predicts_the_whole_history_or_what_it_is_not_shown(target: str,
             assert set(shown) <= set(history.tolist())
 
 
-@pytest.mark.parametrize(("schedule", "expected"), [("cosine", [1, 0.5, 0]), ("constant", [1, 1, 1])])
-def test_the_step_size_of_other_networks_follows_the_schedule(schedule: str, expected: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "schedule", "expected"),
+    [
+        ("joint", "cosine", [1, (2 + math.sqrt(2)) / 4, 0.5, 0, 0]),
+        ("backbone", "cosine", [1, (2 + math.sqrt(2)) / 4, 0.5, 0, 0]),
+        ("backbone", "constant", [1] * 5),
+    ],
+)
+def test_the_step_size_follows_the_schedule_and_that_of_joint_training_a_cosine(kind: str, schedule: str, expected: list[float]) -> None:
     config = CONFIG.training.model_copy(update={"schedule": schedule})
-    runner = Trainer(fresh_backbone(tiny_split().train.n_items, CONFIG.model), tiny_split().train, config, total_epochs=4)
+    model = copy.deepcopy(tiny_model()) if kind == "joint" else fresh_backbone(tiny_split().train.n_items, CONFIG.model)
+    runner = Trainer(model, tiny_split().train, config, total_epochs=4)
     rates = []
-    for position in (0, 2, 4):
+    for position in (0, 1, 2, 4, 9):
         runner._set_position(position)
-        rates.append(runner._optimizer.param_groups[0]["lr"] / config.learning_rate)
-    assert rates == pytest.approx(expected)
+        rates.append(runner._optimizer.param_groups[0]["lr"])
+    first = config.joint_learning_rate if kind == "joint" else config.learning_rate
+    assert rates == pytest.approx([first * share for share in expected])
 
 
 def test_codewords_have_a_rate_of_their_own_and_no_decay() -> None:
-    groups = Trainer(copy.deepcopy(tiny_model()), tiny_split().train, CONFIG.training)._optimizer.param_groups
+    groups = coded()._optimizer.param_groups
     assert [group["lr"] for group in groups] == [CONFIG.training.joint_learning_rate, CONFIG.training.codebook_learning_rate]
     assert [group["weight_decay"] for group in groups] == [CONFIG.training.weight_decay, 0]
 
@@ -195,10 +199,6 @@ def test_validation_recall_is_that_of_a_ranking_by_hand() -> None:
     scores[validation.queries.rows, validation.queries.items] = -np.inf
     expected = recall_at_k(np.argsort(-scores, axis=1)[:, :50], validation.targets, 50).mean()
     assert validation_recall(model, validation) == pytest.approx(float(expected))
-
-
-def coded(**fields: object) -> Trainer:
-    return Trainer(copy.deepcopy(tiny_model()), tiny_split().train, changed(training=fields).training)
 
 
 def test_fit_keeps_the_best_checkpoint_the_start_included() -> None:
