@@ -84,7 +84,7 @@ def checkerboard_queries(n_items: int) -> tuple[Histories, np.ndarray]:
     return Histories.from_lists(rows, n_items), np.arange(n_items)
 
 
-def raising(error: Exception) -> Callable[..., NoReturn]:
+def raising(error: BaseException) -> Callable[..., NoReturn]:
     """A function of any arguments that fails."""
 
     def fail(*arguments: object, **named: object) -> NoReturn:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from sparcode.cli import app
 from sparcode.config import ModelConfig, QuantizerConfig, TrainingConfig
+from tests.fakes import raising
 
 
 def test_help_names_every_command() -> None:
@@ -41,19 +42,13 @@ def test_an_unknown_command_is_one_line() -> None:
     ],
 )
 def test_failures_end_with_one_line_and_a_code(failure: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise failure
-
-    monkeypatch.setattr("sparcode.commands.retrieve.read_histories", fail)
+    monkeypatch.setattr("sparcode.commands.retrieve.read_histories", raising(failure))
     result = CliRunner().invoke(app, ["retrieve", "run", "--history", "file"])
     assert (result.exit_code, result.stderr) == (code, message)
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise KeyError("bug")
-
-    monkeypatch.setattr("sparcode.commands.retrieve.read_histories", fail)
+    monkeypatch.setattr("sparcode.commands.retrieve.read_histories", raising(KeyError("bug")))
     assert isinstance(CliRunner().invoke(app, ["retrieve", "run", "--history", "file"]).exception, KeyError)
 
 

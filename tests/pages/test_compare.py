@@ -19,6 +19,7 @@ from sparcode.comparison.measuring import TimingPlan
 from sparcode.comparison.peers import FLAT, SPARCODE
 from sparcode.config import RunConfig
 from tests.app.serving_points import served
+from tests.fakes import raising
 from tests.pages.opened_pages import PATIENCE, charts, described, ended, opened, own_backbone, settled, studio, visited
 
 PAGE = "compare.py"
@@ -104,11 +105,8 @@ def test_a_measurement_under_way_has_a_bar_and_can_be_cancelled(monkeypatch: pyt
 
 
 def test_a_failed_measurement_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise ValueError("no memory for the graph")
-
     with monkeypatch.context() as patched:
-        patched.setattr(serving_module, "measure_in_turn", fail)
+        patched.setattr(serving_module, "measure_in_turn", raising(ValueError("no memory for the graph")))
         app = settled(opened(PAGE, k="8"))
         click(app, MEASURE)
         ended(key())

@@ -17,6 +17,7 @@ from app.models.tuned import fine_tune_within
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
 from sparcode.metrics.registry import METRICS
+from tests.fakes import raising
 from tests.pages.opened_pages import (
     PATIENCE,
     chart_places,
@@ -191,10 +192,7 @@ def test_a_value_of_the_address_that_is_not_possible_is_named() -> None:
 
 
 def test_a_failed_fine_tuning_shows_its_message_beside_the_preview(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise ValueError("the loss became nan in epoch 2")
-
-    monkeypatch.setattr(tuned_module, "fine_tune_within", fail)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", raising(ValueError("the loss became nan in epoch 2")))
     app = settled(opened(PAGE, k="8"))
     assert "ended with an error: the loss became nan in epoch 2" in markdown(app)
     assert "Recall@50 · preview" in figures(app)

@@ -7,6 +7,7 @@ from streamlit.testing.v1.element_tree import Button
 from app import studio as studio_module
 from app.models import backbones as backbones_module
 from app.studio import COMPARISON_KEY
+from tests.fakes import raising
 from tests.pages.opened_pages import ENTRY, ended, figures, opened, own_backbone, settled, studio
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
@@ -45,10 +46,7 @@ def test_the_comparison_runs_when_asked_and_shows_every_model() -> None:
 
 
 def test_a_failed_comparison_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise ValueError("the peers did not come")
-
-    monkeypatch.setattr(studio_module, "compare", fail)
+    monkeypatch.setattr(studio_module, "compare", raising(ValueError("the peers did not come")))
     app = opened()
     button(app, START).click().run()
     ended(COMPARISON_KEY)

@@ -14,6 +14,7 @@ from sparcode.comparison import training as training_module
 from sparcode.comparison.measuring import TimingPlan
 from sparcode.comparison.peers import SPARCODE
 from tests.app.open_studio import settled
+from tests.fakes import raising
 from tests.tiny import CONFIG, changed, tiny_data
 
 PATIENCE = 30
@@ -86,10 +87,7 @@ def test_a_cancelled_measurement_keeps_nothing(studio: Studio, monkeypatch: pyte
 
 
 def test_an_error_is_kept_in_words(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise ValueError("no memory for the graph")
-
-    monkeypatch.setattr(serving_module, "measure_in_turn", fail)
+    monkeypatch.setattr(serving_module, "measure_in_turn", raising(ValueError("no memory for the graph")))
     studio.serving.start(SMALL, "ann")
     assert ended(studio) is JobState.FAILED
     assert studio.serving.job(SMALL).error == "no memory for the graph"

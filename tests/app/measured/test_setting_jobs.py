@@ -18,6 +18,7 @@ from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from sparcode.training.pipeline import train_backbone
 from tests.app.open_studio import PATIENCE, ended, looked_at, settled
+from tests.fakes import raising
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 
 SMALL, LARGE = (changed(quantizer={"codebook_size": size, "n_nearest": 2, "kmeans_iterations": 3}) for size in (4, 8))
@@ -170,10 +171,7 @@ def test_owners_share_a_fine_tuning_and_one_who_refused_is_not_joined_to_it_agai
 
 
 def test_a_failed_fine_tuning_keeps_its_text_and_the_preview(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise ValueError("the loss became nan in epoch 1")
-
-    monkeypatch.setattr(tuned_module, "fine_tune_within", fail)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", raising(ValueError("the loss became nan in epoch 1")))
     with_backbone(studio)
     view = settled(studio, SMALL)
     assert (view.measured.kind, view.measured.finished) == ("preview", True)
@@ -184,10 +182,7 @@ def test_a_failed_fine_tuning_keeps_its_text_and_the_preview(studio: Studio, mon
 
 
 def test_a_failed_backbone_is_not_trained_again_by_itself(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise ValueError("no memory")
-
-    monkeypatch.setattr(backbones_module, "train_backbone", fail)
+    monkeypatch.setattr(backbones_module, "train_backbone", raising(ValueError("no memory")))
     view = settled(studio, SMALL)
     assert (view.measured, view.waiting.state, view.waiting.error) == (None, JobState.FAILED, "no memory")
     monkeypatch.undo()
