@@ -4,11 +4,11 @@ import random
 import re
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
-from tests.pages.browser_pages import PATIENCE_MS, at_rest, explored, in_address, threshold
+from tests.pages.browser_pages import PATIENCE_MS, at_rest, explored, in_address, measured, threshold
 
 N_CHANGES = 60
 # What the sliders of M, K and the threshold show, what the address says, and the run that the server shows.
@@ -19,7 +19,7 @@ ON_THE_PAGE = """({ percents, defaults }) => {
     const address = new URLSearchParams(location.search);
     const asked = ["m", "k", "keep"].map((key, at) => address.get(key) ?? defaults[at]);
     const run = document.querySelector(".sparcode-runs [aria-current]");
-    const [, m, k, keep] = run ? run.textContent.match(/M=(\\d+) K=(\\d+), ([\\d.]+) % kept/) : [];
+    const [, m, k, keep] = (run && run.textContent.match(/M=(\\d+) K=(\\d+), ([\\d.]+) % kept/)) || [];
     return JSON.stringify([shown, asked, [m, k, keep]]);
 }"""
 GIVEN = {"percents": KEPT.options, "defaults": [Configuration().m, Configuration().k, Configuration().keep]}
@@ -85,3 +85,26 @@ def test_a_budget_that_is_not_possible_is_answered_with_what_is(studio_url: str,
     expect(page.get_by_role("button", name=re.compile(r"under 0\.5 MB"))).to_have_count(0)
     expect(page.get_by_role("button", name="Best under the budget")).to_be_disabled()
     in_address(page, k="8", mb=None)
+
+
+@pytest.mark.browser
+def test_a_press_while_the_server_answers_another_one_stays_in_the_address(studio_url: str, browser: Browser) -> None:
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    held: list[tuple[WebSocketRoute, str | bytes]] | None = None
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda message: socket.send(message) if held is None else held.append((socket, message)))
+
+    page.route_web_socket(re.compile("_stcore/stream"), pass_on)
+    page.goto(f"{studio_url}/explorer?k=8", timeout=PATIENCE_MS)
+    measured(page)
+    held = []
+    threshold(page).press("End")
+    slider(page, "Number of codebooks").press("ArrowRight")
+    answers, held = held, None
+    for socket, message in answers:
+        socket.send(message)
+    in_address(page, m="4", k="8", keep=KEPT.options[-1])
+    measured(page)
+    page.wait_for_function(AGREE, arg=GIVEN, timeout=PATIENCE_MS)
