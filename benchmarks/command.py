@@ -1,4 +1,4 @@
-"""What all benchmarks share: names of options, how they are started, the line of JSON they end with, and peak memory."""
+"""What all benchmarks share: command-line options, the last line of JSON, peak memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_command(main: Callable[..., None]) -> None:
 
 
 def print_figures(figures: Mapping[str, Any], digits: int = 4) -> None:
-    """The last line: figures as JSON, nested ones too, rounded; null for what is not a number."""
+    """Print figures as one line of JSON: rounded, nested ones too; null for what is not finite."""
     print("\n" + json.dumps({name: _rounded(value, digits) for name, value in figures.items()}, allow_nan=False))
 
 
@@ -44,7 +44,7 @@ def _rounded(value: Any, digits: int) -> Any:
 
 def peak_memory_kib(work: Callable[[], Any]) -> tuple[int, Any]:
     """KiB that the resident set grows by at most during some work, and its result (Linux)."""
-    # Forget the peak of everything before.
+    # Reset the peak.
     Path("/proc/self/clear_refs").write_text("5")
     before = _memory_kib("VmRSS")
     result = work()

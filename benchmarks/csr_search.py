@@ -1,4 +1,4 @@
-"""The same sparse lists without the index's own search: one SciPy sparse product, for comparison."""
+"""Search over the same sparse lists by one SciPy sparse product, for comparison."""
 
 from __future__ import annotations
 
@@ -15,27 +15,10 @@ from sparcode.retrieval.list_store import ListStore, Unseen
 
 
 class CsrRetriever:
-    """Search by multiplying a (B, n_lists) matrix of weights with the (n_lists, I) matrix of ``max(E - tau, 0)``, both in CSR form.
+    """Search by the product of a (B, n_lists) CSR matrix of weights and the (n_lists, I) CSR matrix of ``max(E - tau, 0)``.
 
-    The items are those of a `SparseRetriever` at the same threshold. Scores may differ from its scores in their last bits, because SciPy
-    first adds up the weights of a code that stands in a query more than once; items whose scores are that near may change places.
-
-    Parameters
-    ----------
-    model
-        The model the index was built from.
-    index
-        Posting lists, floor and codes.
-    threshold
-        tau, finite and at least the index's floor; compared and subtracted in float32.
-    unseen
-        What to do with a code that has no list: ``"compute"`` it and keep it (the matrix is then made anew) or go to the ``"nearest"``
-        stored code.
-
-    Raises
-    ------
-    ValueError
-        As for `SparseRetriever`.
+    Items are those of a `SparseRetriever` with the same arguments and errors. Scores may differ in their last bits, because SciPy first
+    adds up the weights of a code that stands in a query more than once; items with scores that close may swap places.
     """
 
     def __init__(self, model: CodedModel, index: InvertedIndex, threshold: float, unseen: Unseen = "compute") -> None:
@@ -47,31 +30,14 @@ class CsrRetriever:
         self._extra = (self._store.extra, self._stored)
 
     def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
-        """The k best items of every query that are not in it; see `sparcode.retrieval.contract.Retriever`."""
+        """See `sparcode.retrieval.contract.Retriever`."""
         check_k(k)
         return self.retrieve_codes(*self._store.model.encode(queries), queries, k, only)
 
     def retrieve_codes(
         self, codes: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int, only: ItemFilter | None = None
     ) -> Retrieved:
-        """Retrieve for queries that are encoded already.
-
-        Parameters
-        ----------
-        codes, weights
-            (B, S) int64 and float32, as from `CodedModel.encode`.
-        seen
-            B rows of items to leave out; `None` is nothing.
-        k
-            Items per query.
-        only
-            Which items may be returned at all; None: every one.
-
-        Raises
-        ------
-        ValueError
-            If shapes do not fit, a code is negative, a weight is negative or not finite, or `k` is below 1.
-        """
+        """See `SparseRetriever.retrieve_codes`."""
         k = check_k(k)
         codes, weights = checked_codes(codes, weights)
         matrix, lists = self._matrix_for(codes)
@@ -108,13 +74,7 @@ class CsrRetriever:
 
 
 def list_matrix(index: InvertedIndex, threshold: float) -> sparse.csr_array:
-    """``max(E - tau, 0)`` of an index: (n_lists, I) float32 in CSR form, without the entries that are zero.
-
-    Raises
-    ------
-    ValueError
-        If the threshold is below the index's floor or NaN.
-    """
+    """``max(E - tau, 0)`` of an index: (n_lists, I) float32 in CSR form, without zeros; ValueError if tau is below the floor or NaN."""
     lengths = index.list_lengths(threshold)
     indptr = offsets(lengths)
     kept = np.arange(indptr[-1]) + np.repeat(index.indptr[:-1] - indptr[:-1], lengths)

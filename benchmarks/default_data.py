@@ -1,9 +1,9 @@
-"""SparCode against its peers on the planted catalogue, several seeds, with and without the part a dot product cannot express.
+"""SparCode against its peers on the planted catalogue, with and without the part that a dot product cannot express.
 
     python -m benchmarks.default_data --seeds 5
 
-Every model of a seed shares split, loss, negatives and epochs budget; checkpoints are chosen on validation users, figures come from the
-test users, once. Prints a Markdown table per share; the last line holds ratios of mean recalls.
+All models of a seed share split, loss, negatives and epoch budget. Checkpoints are chosen on validation users; figures are those of the
+test users. Prints a Markdown table per share; the last line holds ratios of mean recalls.
 """
 
 from __future__ import annotations

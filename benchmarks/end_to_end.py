@@ -1,15 +1,13 @@
-"""From history to items: query encoding and retrieval together, all ways to serve two-tower and SparCode beside each other.
+"""From history to items, query encoding included: all ways to serve two-tower and SparCode beside each other.
 
     python -m benchmarks.end_to_end --data ml-1m.zip --settings benchmarks/settings/ml-1m.json --out plots --keep trained
 
-Trains two-tower and, from one backbone, SparCode with several numbers of nearest codes, then serves each with every retriever at many
-settings. Recall is measured against the targets. Single queries are timed one by one, the retrievers in turn, and a query's time is the
-median over rounds. First all settings are measured on the validation users, and the best of each kind is chosen by that pass alone, recall
-and speed alike; then the chosen ones are measured on all test users, where the ratios come from. So neither the luckiest of many settings
-nor one that suits the test users has an advantage. The best of a two-tower kind is its fastest setting within 0.1% of the exact
-Recall@50; SparCode's is its fastest that is ahead of the exact Recall@50 by at least a standard error of that difference, since a setting
-that just reaches it on some users falls short of it on others as often as not. Where no setting gets there, the most accurate one stands
-in, and the ratio of recalls tells. Plots, of the validation pass, go to --out.
+Trains two-tower and, from one backbone, SparCode with several numbers of nearest codes, and serves each with every retriever at many
+settings. Recall is measured against the targets. Single queries are timed, the retrievers in turn; a query's time is its median over
+rounds. The best setting of each kind is chosen on the validation users, by recall and speed; the ratios are measured on all test users, so
+the choice cannot favour either. Best for two-tower: the fastest setting within 0.1% of the exact Recall@50. Best for SparCode: the fastest
+ahead of the exact Recall@50 by at least one standard error of the difference. Where no setting reaches that, the most accurate one is
+taken. Plots of the validation pass go to --out.
 """
 
 from __future__ import annotations
@@ -69,14 +67,14 @@ QUICK_SWEEP = Sweep(
     densities=(0.2, 0.05), links=(16,), ef_search=(16, 128), n_lists=(0,), n_probe=(4, 16), exclude=EXCLUDE, k_factor=(0.0, 2.0)
 )
 NEAREST = (1, 2, 4, 8)
-# Scoring every item by a network takes a thousand times as long; a few queries say how long.
+# Scoring every item by a network takes a thousand times as long: few queries are timed.
 SLOW_QUERIES = 10
 WITHIN = 0.999
 SMALL = {"quantizer": {"codebook_size": 64}, "training": {"epochs": 12, "joint_epochs": 4}}
 
 
 class SparCodeBeside(SparCode):
-    """SparCode by its own search, each setting followed by SciPy's product of the same lists; and scored without an index."""
+    """SparCode through its index, each setting followed by SciPy's product of the same lists; and scored without an index."""
 
     def at_settings(self, trained: Trained, models: Models, sweep: Sweep) -> Iterator[PeerAtSetting]:
         """See `Peer.at_settings`."""

@@ -1,9 +1,9 @@
-"""How long a visitor waits for the first chart: seconds from the launch of the server, and from opening a page of a running one.
-
-Each page is opened in a browser with an empty cache right after a launch, and then again in another tab of it. Prints a Markdown table of
-medians, and one line of JSON.
+"""Seconds to a page's first chart, from the launch of the server and from opening a page of a running one.
 
     python -m benchmarks.first_start --rounds 3
+
+Each page is opened in a browser with an empty cache right after a launch, then in another tab. Prints a Markdown table of medians, and
+one line of JSON.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from benchmarks.command import Rounds, print_figures, run_command
 from scripts.studio_in_browser import BROWSERS, running_studio
 
 PATIENCE_MS: Final = 90_000
-# What the server and the page still do in the background when the first chart is there.
+# Time for what server and page still do after the first chart.
 SETTLING_MS: Final = 6_000
 DRAWN: Final = "() => document.querySelector('.sparcode-chart[data-drawn]')"
 DIAGRAM: Final = """() => {
   const chart = document.querySelector('[data-testid=stMermaidChart]');
   return chart && chart.offsetHeight > 60 && chart.querySelector('svg g, img');
 }"""
-# Page -> its path, and what its first chart is told by.
+# Page -> its path, and a test for its first chart.
 PAGES: Final = {"Overview": ("", DIAGRAM), "Index Explorer": ("explorer", DRAWN), "Train": ("train", DRAWN)}
 
 
@@ -49,17 +49,7 @@ def main(rounds: Rounds = 3) -> None:
 
 
 def waits(browser: Browser, path: str, drawn: str) -> tuple[float, float]:
-    """Seconds to the first chart from the launch of a server, and from opening another tab.
-
-    Parameters
-    ----------
-    browser
-        Running already.
-    path
-        Of the page.
-    drawn
-        JavaScript that tells whether the chart is there.
-    """
+    """Seconds to the first chart from the launch of a server, and from opening another tab; `drawn` is a JavaScript test for the chart."""
     launched = time.perf_counter()
     with running_studio() as address:
         context = browser.new_context(viewport={"width": 1280, "height": 900})

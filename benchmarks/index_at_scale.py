@@ -1,13 +1,12 @@
-"""Large indexes: moving the threshold and measuring recall anew, and loading from disk to the first answer.
+"""Large indexes: moving the threshold and measuring recall again, and loading from disk to the first answer.
 
     python -m benchmarks.index_at_scale --data ml-1m.zip
 
 The threshold moves over an index of 10 million postings (a trained backbone with two codebooks, every code that training queries use), each
-time with Recall@50 of 1,000 test queries, which are encoded already. Loading is measured on a grown catalogue (see
-`benchmarks/trained_models.py`) with 100 million postings, in a process of its own: from the call to the first result, files in the cache,
-memory-mapped, every posting checked; imports and compiled code are there before. In between, Recall@50
-of quantized postings is held against that of float32 on all test users. The last line holds the median move, that ratio, the slower first
-answer of the two layouts, and the bytes of a posting in 16-bit blocks.
+time with Recall@50 of 1,000 encoded test queries. Recall@50 of quantized postings is compared with that of float32 on all test users.
+Loading is measured on a grown catalogue (see `benchmarks/trained_models.py`) with 100 million postings in a process of its own: from the
+call to the first result, memory-mapped, every posting checked, files in the cache, code compiled. The last line holds the median move, the
+ratio of recalls, the slower first answer of the two layouts, and the bytes of a posting in 16-bit blocks.
 """
 
 from __future__ import annotations
@@ -45,13 +44,7 @@ from sparcode.training.pipeline import preview
 
 
 class Catalogue:
-    """Stands in for a model where codes are known already.
-
-    Parameters
-    ----------
-    n_items
-        I.
-    """
+    """A stand-in for a model of `n_items` items, where the codes are known already."""
 
     def __init__(self, n_items: int) -> None:
         self.n_items = n_items

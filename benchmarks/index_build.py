@@ -1,12 +1,11 @@
-"""Time and peak memory of an index build beside scoring pair by concatenated pair, in one run.
+"""Time and peak memory of an index build, compared with scoring concatenated pairs.
 
     python -m benchmarks.index_build
 
-The model is SparCode with the default mlp over tokens of 64 dimensions and random weights; the index keeps a share of all scores. The
-other side scores the same pairs by the same network, written as plain PyTorch layers over concatenated (token, item) rows, at the fastest
-of a few batch sizes; everything after the scores (link, cut, sort) is the same builder for both. Repeats alternate and the ratio is that of
-the medians. Peak memory is that of a build in a fresh process, beyond what the process held before. The last line holds the ratios; that of
-memory is peak / (finished index + one block of scores).
+The model is SparCode with the default mlp over tokens of 64 dimensions and random weights. The other side scores the same pairs by the same
+network, written as plain PyTorch layers over concatenated (token, item) rows, at the fastest of a few batch sizes; link, cut and sort are
+the same builder for both. Repeats alternate. Peak memory is that of a build in a fresh process, beyond what the process held before. The
+last line holds the ratio of median times, and peak / (finished index + one block of scores).
 """
 
 from __future__ import annotations
@@ -42,15 +41,7 @@ BLOCK_CODES = IndexConfig().block_codes
 
 
 class ConcatenatedPairs:
-    """The same scores by a plain network over concatenated (token, item) rows.
-
-    Parameters
-    ----------
-    model
-        Its mlp has one hidden layer.
-    batch
-        Pairs per call of the network.
-    """
+    """The same scores by a plain network over `batch` concatenated (token, item) rows per call; the model's mlp has one hidden layer."""
 
     def __init__(self, model: SparCodeModel, batch: int) -> None:
         mlp = model.backbone.interaction
@@ -165,7 +156,7 @@ def _alternate(
             taken, indexes[name] = build(model, codes, floor, threads)
             seconds[name].append(taken)
     ours, plain = indexes.values()
-    # The same network summed in another order: scores next to the floor may fall on its other side.
+    # Another order of summation: scores next to the floor may fall on its other side.
     if abs(len(ours.scores) - len(plain.scores)) > 1e-4 * len(ours.scores) + 4:
         raise RuntimeError(f"the two sides must keep the same postings; got {len(ours.scores)} and {len(plain.scores)}")
     return seconds, ours
@@ -176,7 +167,7 @@ def _bytes_of(index: InvertedIndex) -> int:
 
 
 def _print_peak(model: SparCodeModel, codes: np.ndarray, floor: float, threads: int) -> None:
-    # Threads and libraries are started by a build of few items, which leaves no memory behind that the build could use unseen.
+    # A small build starts threads and libraries, and leaves too little memory behind to hide the real one's.
     build(random_model(20_000, 0), codes[:8], floor, threads)
     ctypes.CDLL(None).malloc_trim(0)
     peak, (_, index) = peak_memory_kib(lambda: build(model, codes, floor, threads))

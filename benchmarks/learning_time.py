@@ -1,10 +1,10 @@
-"""What a visitor of the studio waits for, without the browser: training from scratch, the preview of a setting, and its fine-tuning.
+"""How long the studio learns, without a browser: training from scratch, the preview of a setting, and its fine-tuning.
 
     python -m benchmarks.learning_time
 
-Everything is done as the studio does it, on the built-in data. From scratch counts from the split data to the first epoch of SparCode
-within 1% of the validation recall that its training ends with. A preview and a fine-tuning count up to the first figures of the test
-users. Prints a table; the last line holds the slowest of each kind in seconds.
+Everything runs as in the studio, on the built-in data. From scratch ends at SparCode's first epoch within 1% of its final validation
+recall; preview and fine-tuning end at the first figures of the test users. Prints a table; the last line holds the slowest of each kind in
+seconds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NEAR = 0.99
 
 
 class Waits(NamedTuple):
-    """Seconds at one setting: what passes until a figure is there, and the processor time of the training from scratch."""
+    """Seconds at one setting, and the processor time of the training from scratch."""
 
     within_one_percent_s: float
     preview_s: float

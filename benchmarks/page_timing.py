@@ -1,7 +1,6 @@
-"""Times inside the page of the Index Explorer: from what a visitor does to what is painted, by the browser's own clock.
+"""Times in the page of the Index Explorer, from an input to what is painted, by the browser's clock.
 
-A time is taken one frame after the page holds what was waited for, when it has been painted. What is waited for is the version that tiles
-and charts carry (`app.components.live_chart`), never the passing of time.
+A time is taken one frame after the page holds the expected version of tiles and charts (`app.components.live_chart`).
 """
 
 from __future__ import annotations
@@ -99,7 +98,7 @@ class ThresholdTimes(NamedTuple):
     in_view, charts
         To the charts in the window, and to all that depend on the threshold.
     answer
-        To everything the server says on it, the latency measured at this stop included.
+        To the end of the server's answer, with the latency measured at this stop.
     """
 
     tiles: float
@@ -114,13 +113,13 @@ class SettingTimes(NamedTuple):
     Attributes
     ----------
     preview, tuned
-        Milliseconds to the first true figures, and to those of the fine-tuned model.
+        Milliseconds to the first figures, and to those of the fine-tuned model.
     updates_per_second
         Of the training curve while it streams.
     remounted
         Charts that were replaced meanwhile.
     zoom_kept
-        Whether a chart that the visitor zoomed stayed as it was.
+        Whether a zoomed chart stayed as it was.
     """
 
     preview: float
@@ -131,7 +130,7 @@ class SettingTimes(NamedTuple):
 
 
 def install(page: Page) -> None:
-    """Make the page ready for the functions below; anew after each load."""
+    """Install the probe that the functions below need; again after each load."""
     page.evaluate(_PROBE)
 
 
@@ -162,7 +161,7 @@ def move_threshold(page: Page, share: float) -> ThresholdTimes | None:
 
 
 def drag_threshold(page: Page, seconds: float) -> float:
-    """Redraws per second, of the chart that is redrawn least, while the slider is dragged to and fro, a mouse move for every frame."""
+    """Redraws per second of the slowest chart while the slider is dragged to and fro, a mouse move per frame."""
     box = page.locator(".sparcode-threshold").get_by_role("slider").bounding_box()
     middle, steps = box["y"] + box["height"] / 2, int(seconds * 60)
     page.mouse.move(box["x"] + 0.2 * box["width"], middle)

@@ -1,4 +1,4 @@
-"""Retrievers as points between accuracy and cost, and their plot: one HTML file that needs no network, and a picture of it."""
+"""Retrievers as points of accuracy and cost, plotted as an HTML file that needs no network, and as a picture."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sparcode.comparison.peers import POPULARITY, REGRESSION
 from sparcode.config import DEFAULT_K
 
 CSR, DIRECT = "SparCode (scipy CSR)", "SparCode (direct)"
-# Of the benchmark alone: in the looks of two models that it does not measure.
+# They take the looks of two models that this benchmark does not measure.
 OTHER_LOOKS = {CSR: model_place(REGRESSION), DIRECT: model_place(POPULARITY)}
 WIDTH, HEIGHT = 1500, 720
 FRONT = {"color": "#1B2430", "width": 7}
 FRONT_OPACITY = 0.18
-# Settings that lose more than this share of the best recall are of no use to anyone, and would flatten the rest.
+# Settings below this share of the best recall are not shown; they would flatten the rest.
 SHOWN_RECALL = 0.8
 TICKS = [round(factor * 10.0**power, 4) for power in range(-3, 5) for factor in (1, 2, 5)]
 
@@ -30,20 +30,18 @@ class ServedPoint(NamedTuple):
 
     Attributes
     ----------
-    name, setting
-        The peer's, and how it was set.
     recall
-        Mean Recall@50 over the users it was measured on.
+        Mean Recall@50.
     p50_ms, p95_ms, p99_ms
         Single queries, encoding included.
     encode_ms, retrieve_ms
-        Medians of the two parts; NaN for encoding where the two are not apart.
+        Medians of the two parts; NaN for encoding where the two are one.
     size_bytes
-        Arrays that serving holds of items and codes; the query encoder comes on top.
+        Arrays of items and codes; the query encoder comes on top.
     queries_per_second
-        All their queries as one batch, encoding included.
+        All queries as one batch, encoding included.
     recall_error
-        Standard error, over those users, of the difference between its recall and that of exact two-tower search; 0 for the latter.
+        Standard error, over users, of the difference from the recall of exact two-tower search; 0 for the latter.
     """
 
     name: str
@@ -60,22 +58,19 @@ class ServedPoint(NamedTuple):
 
 
 def latency(point: ServedPoint) -> float:
-    """Cost of a point: its median latency."""
+    """Median latency."""
     return point.p50_ms
 
 
 def size(point: ServedPoint) -> float:
-    """Cost of a point: its bytes."""
+    """Bytes."""
     return float(point.size_bytes)
 
 
 def fastest(points: Sequence[ServedPoint], name: str, least_recall: float, errors: float = 0.0) -> ServedPoint:
-    """The fastest setting of a peer whose recall, less so many standard errors, is at least so high; else the most accurate one.
+    """The peer's fastest setting with ``recall - errors * recall_error >= least_recall``, else the most accurate one.
 
-    Raises
-    ------
-    ValueError
-        If there is no point of that name.
+    ValueError if there is no point of that name.
     """
     settings = [point for point in points if point.name == name]
     if not settings:
@@ -91,21 +86,9 @@ PANELS: tuple[tuple[str, Callable[[ServedPoint], float]], ...] = (
 
 
 def pareto_figure(points: Sequence[ServedPoint], title: str, k: int = DEFAULT_K) -> go.Figure:
-    """Two panels with a common recall axis: latency and bytes, both logarithmic; the front over all points underneath.
+    """Latency and bytes, both logarithmic, over a common recall axis, with the front over all points; a peer is a series.
 
-    Parameters
-    ----------
-    points
-        At least one; a peer is a series, in order of first appearance.
-    title
-        Data, model and machine.
-    k
-        Items per query, for the axis title.
-
-    Raises
-    ------
-    ValueError
-        If there is no point.
+    ValueError if there is no point.
     """
     if not points:
         raise ValueError("points must hold at least one point")
@@ -152,7 +135,7 @@ def _line(points: Sequence[ServedPoint], cost: Callable[[ServedPoint], float], n
 
 
 def _series(points: Sequence[ServedPoint], cost: Callable[[ServedPoint], float], name: str, column: int) -> list[go.Scatter]:
-    """All settings of a peer as faint markers, and those of them that no other of it beats as a line."""
+    """All settings of a peer as faint markers, its own Pareto front as a line."""
     style = series_style(OTHER_LOOKS[name] if name in OTHER_LOOKS else model_place(name), dark=False)
     common = {"legendgroup": name, "name": name}
     front = pareto_front(points, cost)
@@ -183,20 +166,7 @@ def _hover(point: ServedPoint) -> str:
 
 
 def write_pareto(points: Sequence[ServedPoint], title: str, folder: Path, k: int = DEFAULT_K) -> tuple[Path, Path | None]:
-    """Write ``pareto.html`` and, where there is a Chromium to open it with, ``pareto.png``.
-
-    Parameters
-    ----------
-    points, title, k
-        See `pareto_figure`.
-    folder
-        Made if it is not there.
-
-    Returns
-    -------
-    tuple
-        Both files; None in place of a picture that could not be made.
-    """
+    """Write ``pareto.html`` and ``pareto.png`` to a folder, made if needed; None in place of the picture where there is no Chromium."""
     folder.mkdir(parents=True, exist_ok=True)
     page, picture = folder / "pareto.html", folder / "pareto.png"
     pareto_figure(points, title, k).write_html(page, include_plotlyjs=True, config={"displaylogo": False, "displayModeBar": False})
@@ -204,7 +174,7 @@ def write_pareto(points: Sequence[ServedPoint], title: str, folder: Path, k: int
 
 
 def _photograph(page: Path, picture: Path) -> bool:
-    """A picture of a page by an installed Chromium; false if there is none, or no Playwright to steer it."""
+    """Photograph a page with an installed Chromium; false without Chromium or Playwright."""
     try:
         from scripts.studio_in_browser import installed_browser, open_browser
     except ImportError:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.quality --data ml-1m.zip --seeds 5 --encoder mean --encoder gru --encoder sasrec
 
-A seed sets the split and the training of every model. Settings chosen on validation users stand in `benchmarks/settings`, one file per data
-set, with two-tower's own where others suit it better. Finished trainings are kept in --keep, so that a run can be continued. The
-last line holds ratios of mean Recall@50, SparCode's over its peer's: the lowest over the encoders and interactions that were run.
+A seed sets the split and the training of every model. `benchmarks/settings` holds settings chosen on validation users, one file per data
+set, with two-tower's own where others suit it better. --keep keeps finished trainings, so that a run can be continued. The last line
+holds ratios of mean Recall@50, SparCode's over its peer's: the lowest over the encoders and interactions that were run.
 """
 
 from __future__ import annotations
@@ -37,10 +37,7 @@ SEQUENCE_WIDTH = 128
 
 
 def settings(data: Interactions, encoder: str, interaction: str | None, seed: int, *overrides: dict[str, dict]) -> RunConfig:
-    """The settings of one training: defaults for the data, this part's networks and seed, and what was overridden, the last one first.
-
-    An interaction that was asked for stands above what was overridden.
-    """
+    """Settings of one training: defaults for the data, then the overrides (the last one wins), then the interaction."""
     model = {"encoder": encoder} if encoder == "mean" else {"encoder": encoder, "hidden_dim": SEQUENCE_WIDTH}
     values = {"split": {"seed": seed}, "model": model, "quantizer": SETTINGS, "training": {"seed": seed}}
     for override in overrides:

@@ -1,11 +1,10 @@
-"""What each remedy of the quantizer buys alone: SparCode with one of them switched off at a time, and with what was left out switched on.
+"""What each remedy of the quantizer contributes: SparCode with one switched off at a time, and with unused options switched on.
 
     python -m benchmarks.remedies --data ml-100k.zip --seeds 3
 
-A seed sets the split and the training. The backbone is trained once per seed (anew where the negatives change, since it learns from them
-too); every variant starts from it. Recall@50 is that of validation users, scored under the threshold that serving uses; test users are not
-looked at. Perplexity, dead share and codes in use are those of all training queries; unseen is the share of validation queries' codes that
-no training query uses. The last line holds each variant's mean recall over that of the default.
+A seed sets the split and the training. The backbone is trained once per seed, and again where the negatives change, since it learns from
+them too. Recall@50 is that of validation users, scored under the threshold that serving uses; test users are not used. Perplexity, dead
+share and codes in use are those of all training queries. The last line holds each variant's mean recall over that of the default.
 """
 
 from __future__ import annotations
@@ -61,16 +60,14 @@ class Figures(NamedTuple):
 
     Attributes
     ----------
-    recall
-        Mean Recall@50 of validation users.
-    start
-        The same before joint training.
+    recall, start
+        Mean Recall@50 of validation users, and the same before joint training.
     perplexity, dead_share
         Means over codebooks.
     codes_in_use
         Distinct composite codes of training queries.
     unseen_share
-        Share of validation queries' codes that are not among them.
+        Share of validation queries' codes that no training query uses.
     """
 
     recall: float
@@ -90,7 +87,7 @@ def settings(data: Interactions, seed: int, overrides: dict[str, dict], training
 
 
 def recall_of(model: SparCodeModel, split: Split, config: RunConfig) -> float:
-    """Validation recall as served; with lists computed for unseen codes that is what direct scoring gives."""
+    """Validation recall as served; direct scoring gives it where lists are computed for unseen codes."""
     if config.index.unseen == "compute":
         return validation_recall(model, split.validation)
     index = build_run_index(model, split.train, config.index)

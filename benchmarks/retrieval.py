@@ -1,21 +1,20 @@
-"""Retrieval alone: the index's searches beside faiss over two-tower's vectors, and beside the least that a search could do.
+"""Retrieval alone: the index's searches beside faiss over two-tower's vectors, and beside a lower bound on the work of a search.
 
     python -m benchmarks.retrieval --data ml-1m.zip
 
 Trains both models on the data (the built-in one if none is given) and grows their catalogues to the sizes asked for, see
-`benchmarks/trained_models.py`: scores are a trained model's, queries are those of test users. Encoding plays no part, nothing is
-seen before, the best 100 are asked for. Latency is that of single queries on one thread, all ways in turn, a query's time being its median
-over rounds. The floor adds the same postings into an accumulator and clears it, without a top k. HNSW, IVF-Flat and IVF-PQ are
-measured at the fastest of their settings that finds 95% of the exact best; so is IVF-PQ with its finds ranked again by whole vectors.
+`benchmarks/trained_models.py`. Queries are those of test users; encoding is left out, nothing is seen before, k = 100. Latency is that of
+single queries on one thread, all ways in turn; a query's time is its median over rounds. The floor adds the same postings into an
+accumulator and clears it, without a top k. HNSW, IVF-Flat, IVF-PQ, and IVF-PQ with re-ranking are measured at the fastest setting that
+finds 95% of the exact best.
 
-Cutting lists costs accuracy, and a grown catalogue has no targets. So every layout is held against the best 100 of the same model with
-nothing cut, and Recall@50 of the test users' targets is measured on the catalogue as it is, lists holding the same share of the
-items, beside two-tower's with every inner product.
+A grown catalogue has no targets. So every layout is compared with the best 100 of the same model with nothing cut, and Recall@50 of the
+test users' targets is measured on the original catalogue, with lists that hold the same share of the items.
 
 The last line holds ratios of medians on the largest catalogue, of the first number of nearest codes: HNSW's and Flat's time over that of
 lists of 2,000 postings (the fastest layout), the compiled search's over the floor's, and the bytes of a posting in 16-bit blocks, their
 tables included. `speedup_vs_hnsw_equal_recall` is HNSW's time over that of the last number of nearest codes, at the fastest length of lists
-whose recall on the catalogue as it is is at least two-tower's; it is left out where none is.
+whose recall on the original catalogue is at least two-tower's; left out where there is none.
 """
 
 from __future__ import annotations
@@ -129,9 +128,9 @@ def sweep(split: Split, backbone: SparCodeModel, config: RunConfig, model: SparC
 
 
 def real_recalls(model: SparCodeModel, split: Split, densities: dict[int, float]) -> dict[int | None, float]:
-    """Recall@50 against the test users' targets on the catalogue as it is, nothing seen returned.
+    """Recall@50 of the test users' targets on the original catalogue, seen items left out; by length of lists.
 
-    Lists as queries meet them hold the given shares of the items, by length on the grown catalogue; None: all of them.
+    `densities` maps lengths on the grown catalogue to shares of the items; the key None stands for nothing cut.
     """
     queries = queries_of(model, split)
     index, _ = index_for(model, queries.codes, model.n_items)
@@ -145,7 +144,7 @@ def real_recalls(model: SparCodeModel, split: Split, densities: dict[int, float]
 
 
 def exact_recall(model: TwoTowerModel, split: Split) -> float:
-    """Two-tower's Recall@50 on the catalogue as it is, every inner product computed."""
+    """Two-tower's Recall@50 on the original catalogue, every inner product computed."""
     found = FaissRetriever(model, "flat").retrieve(split.test.queries, DEFAULT_K).item_ids
     return float(np.mean(recall_at_k(found, split.test.targets, DEFAULT_K)))
 

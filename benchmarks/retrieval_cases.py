@@ -1,4 +1,4 @@
-"""What `benchmarks/retrieval.py` measures: posting lists of a trained model over grown catalogues, and two-tower's vectors beside them."""
+"""The cases of `benchmarks/retrieval.py`: posting lists of a trained model over grown catalogues, and two-tower's vectors."""
 
 from __future__ import annotations
 
@@ -42,13 +42,7 @@ UNCUT_QUERIES = 40
 
 
 class Codes(NamedTuple):
-    """Queries as codes.
-
-    Attributes
-    ----------
-    codes, weights
-        (B, S) int64 and float32.
-    """
+    """Queries as codes and weights: (B, S) int64 and float32."""
 
     codes: np.ndarray
     weights: np.ndarray
@@ -63,21 +57,16 @@ class Served(NamedTuple):
 
     Attributes
     ----------
-    name, setting
-        What it is.
     recall
-        Share that it finds of the best K by two-tower's inner products, or by SparCode's scores with nothing cut. NaN where it returns
-        none.
+        Share found of the best K by two-tower's inner products, or by SparCode's scores with nothing cut; NaN where nothing is returned.
     p50_us, p95_us, p99_us
         Of one query.
     queries_per_second
-        Threads -> in a batch.
-    size_bytes, build_seconds
-        What it holds, and how long it took to make.
+        Threads -> speed in a batch.
     share_read
         Postings added up over all of the query's lists; NaN for vectors.
     n_postings
-        Postings it holds; 0 for vectors.
+        Postings held; 0 for vectors.
     """
 
     name: str
@@ -185,9 +174,9 @@ def _bare_calls(index: InvertedIndex, threshold: float, queries: Codes) -> dict[
 
 @njit(nogil=True, fastmath=False)
 def add_and_clear(rows: SearchRows, postings: Postings, threshold: np.float32, workspace: Workspace) -> None:
-    """Add up the lists of every row in a dense accumulator, then set all that was touched to 0; no top k, no seen items.
+    """Add up the lists of every row in a dense accumulator, then clear it; no top k, no seen items.
 
-    Arguments are those of `sparcode.index.kernels.search_lists`, so that handing them over costs the same.
+    The arguments are those of `sparcode.index.kernels.search_lists`, so that passing them costs the same.
     """
     lists, _, _, _, _ = rows
     indptr, ends, item_ids, scores = postings
@@ -215,19 +204,7 @@ def faiss_settings(kind: str, n_items: int) -> list[tuple[Config, list[list[dict
 
 
 class Fitted(NamedTuple):
-    """A faiss index at one setting.
-
-    Attributes
-    ----------
-    index, setting
-        It, and what was set.
-    build_seconds
-        Of building it.
-    recall
-        Share of the exact best that it finds.
-    query_us
-        Of one query, roughly: enough to choose by.
-    """
+    """A faiss index at one setting; `recall` is the share found of the exact best, `query_us` a rough time to choose by."""
 
     index: ItemIndex
     setting: str

@@ -1,6 +1,6 @@
 """Two-tower, the all-to-all backbone and SparCode at several numbers of nearest codes: trained once, kept in a folder, and grown.
 
-A grown model is a trained one over a larger catalogue than there is data for: beside the trained items stand others like them.
+A grown model has a larger catalogue than the data: more items like the trained ones are added.
 """
 
 from __future__ import annotations
@@ -29,17 +29,7 @@ SPREAD = 0.5
 
 
 class TrainedModels(NamedTuple):
-    """Models of one split and seed.
-
-    Attributes
-    ----------
-    two_tower
-        The baseline.
-    backbone
-        All-to-all, which every SparCode model started from.
-    sparcode
-        Number of nearest codes -> the model that was fine-tuned with it.
-    """
+    """Models of one split and seed; every SparCode model, by its number of nearest codes, started from the backbone."""
 
     two_tower: TwoTowerModel
     backbone: AllToAllModel
@@ -49,19 +39,7 @@ class TrainedModels(NamedTuple):
 def trained_models(
     data: Interactions, split: Split, config: RunConfig, two_tower_config: RunConfig, n_nearest: tuple[int, ...], keep: Path | None = None
 ) -> TrainedModels:
-    """Train what is not kept yet.
-
-    Parameters
-    ----------
-    data, split
-        The data; training and validation users. No side features are used.
-    config, two_tower_config
-        Settings of SparCode with its backbone, and of two-tower.
-    n_nearest
-        Nearest codes per token, one SparCode model each, all from the same backbone.
-    keep
-        Folder of the models, which are found there by data and settings; None keeps nothing.
-    """
+    """Train what the folder `keep` does not hold yet for these data and settings; None keeps nothing. No side features are used."""
     n_items, dropout = data.n_items, config.training.dropout
 
     def ready(name: str, empty: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
@@ -106,21 +84,11 @@ def _kept_or_trained(name: str, path: Path | None, empty: nn.Module, train: Call
 
 
 def grown(model: SparCodeModel | TwoTowerModel, n_items: int, seed: int, spread: float = SPREAD) -> SparCodeModel | TwoTowerModel:
-    """A copy of a model with a larger catalogue: its own items, and as many more as are asked for, drawn from these (smoothed bootstrap).
+    """A copy of a model with a larger catalogue: its own items, and more drawn from them by a smoothed bootstrap.
 
     A new item is a trained one plus `spread` times the difference of two others over the square root of 2, vector and bias alike: that
-    noise has the covariance of the items. Scores keep their distribution; queries, codes and targets are untouched.
-
-    Parameters
-    ----------
-    model
-        A trained model without side features of items.
-    n_items
-        Size of the new catalogue; fewer than there are keeps the first ones.
-    seed
-        Seed of the draw; equal for models of the same items gives both the same catalogue.
-    spread
-        Standard deviation of the noise over that of the items.
+    noise has the covariance of the items, so scores keep their distribution. Fewer items than trained keep the first ones. Equal seeds give
+    models of the same items the same catalogue. ValueError if items have side features.
     """
     model = copy.deepcopy(model)
     owners: list[nn.Module] = [model]

@@ -1,11 +1,11 @@
-"""One epoch of SparCode's joint training beside a plain PyTorch rendering of the paper's training step, in one run.
+"""One epoch of SparCode's joint training beside a plain PyTorch version of the paper's training step.
 
     python -m benchmarks.training_speed
 
 Both train the paper's form of the model: hard codes with a straight-through gradient, T = 4, M = 2, K = 64, an mlp of 256-256-256 over the
 pair, sampled softmax over shared negatives. The plain one concatenates every (token, item) pair and calls the network once per block of
-negatives. Epochs alternate, on one thread; seconds are processor time, so that other work on the machine hardly counts. Peak memory is that
-of a fresh process each. The last line holds the ratios, the least favourable where there are several batch sizes.
+negatives. Epochs alternate on one thread; seconds are processor time. Peak memory is that of a fresh process each. The last line holds
+the ratios, the least favourable where there are several batch sizes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What a visitor of the Index Explorer waits for, in headless Chromium on the studio as it is started, built-in data and real models.
-
-Process start to the first chart; the threshold released to figures and charts painted, at random stops, up and down; redraws while it is
-dragged; a change of M or K to the first true figures (the preview) and to the fine-tuned ones, with what the page does meanwhile. Every
-setting is new to the studio. Prints tables; the last line holds the figures as JSON.
+"""Latency of the Index Explorer in headless Chromium, on the studio as started, with built-in data and real models.
 
     python -m benchmarks.ui_latency
+
+Process start to the first chart; the threshold released to figures and charts painted, at random stops; redraws while it is dragged; a
+change of M or K to the preview's figures and to the fine-tuned ones. Every setting is new to the studio. Prints tables; the last line
+holds the figures as JSON.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WALKS: Final = (
 QUICK_WALKS: Final = (((SIZE, "ArrowLeft"),),)
 N_MOVES, QUICK_MOVES = 60, 12
 DRAG_SECONDS, QUICK_DRAG_SECONDS = 5.0, 2.0
-# The first chart of a studio that has to train before it can measure is that training's.
+# In a studio that first has to train, it is that training's chart.
 FIRST_CHART: Final = ".sparcode-chart[data-drawn]"
 FIRST_FIGURES: Final = "[data-tile='recall']"
 
@@ -82,7 +82,7 @@ def main(data: Data = None, quick: Quick = False) -> None:
 
 
 def settled(page: Page) -> None:
-    """The page with everything measured, ready to be timed."""
+    """Wait until everything is measured, then install the probe."""
     at_rest(page)
     install(page)
 

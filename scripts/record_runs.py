@@ -57,22 +57,12 @@ from sparcode.retrieval.exact import ExactRetriever
 from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import preview, train_backbone
 
-# M and K one step of a slider away from the default, which comes first; the others stay to be watched.
+# M and K one step of a slider away from the default; visitors can watch the training of all others.
 CODEBOOKS: Final = ((2, 64), (2, 256), (1, 128))
 
 
 class Recorder:
-    """Trains, measures and writes, one record after the other.
-
-    Parameters
-    ----------
-    data
-        The default data.
-    config
-        The studio's own settings.
-    folder
-        Where files go.
-    """
+    """Trains, measures and writes one record after the other to a folder."""
 
     def __init__(self, data: Interactions, config: RunConfig, folder: Path) -> None:
         self.data, self.config, self.folder = data, config, folder
@@ -80,7 +70,7 @@ class Recorder:
         self._hash = data.content_hash()
 
     def backbone(self) -> tuple[AllToAllModel, Backbone, BackboneEntry]:
-        """The backbone as it was trained, which SparCode starts from, and as it is read later: rounded, and measured after that."""
+        """The trained backbone, which SparCode starts from; the backbone rounded, as the studio reads it, and measured; its record."""
         started = time.perf_counter()
         model, records = train_backbone(self.split, self.config, device="cpu", with_start=True)
         seconds = time.perf_counter() - started
@@ -125,7 +115,7 @@ class Recorder:
         )
 
     def training(self) -> TrainingEntry:
-        """A training from scratch, two-tower included, with the codes' use in every epoch."""
+        """A training from scratch, two-tower included, with the codes' use per epoch."""
         points: list[EpochPoint] = []
         handle = _handle(points)
         result = train_from_scratch(
@@ -147,7 +137,7 @@ class Recorder:
 
 
 def main() -> None:
-    """Record everything, and put it in place of what was recorded before."""
+    """Record everything, replacing earlier records."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=loaders.RECORDED_FOLDER, help="folder for the recorded runs")
     out: Path = parser.parse_args().out
@@ -167,15 +157,7 @@ def main() -> None:
 
 
 def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
-    """Make every record, and describe them.
-
-    Parameters
-    ----------
-    recorder
-        Writes the files.
-    others
-        Settings that are fine-tuned beside the recorder's own; they differ in the quantizer.
-    """
+    """Make and describe every record; `others` are settings with another quantizer, fine-tuned beside the recorder's own."""
     data, config = recorder.data, recorder.config
     trained, backbone, backbone_entry = recorder.backbone()
     tuned, tuned_entry = recorder.tuned(trained, config)

@@ -1,6 +1,6 @@
 """Pictures of every page for `docs/screenshots/`, taken from a studio started for it: `python -m scripts.screenshots`.
 
-Needs the packages of the `dev` extra and a Chromium on the PATH. Takes about four minutes, most of them for training.
+Needs the `dev` extra and a Chromium on the PATH. Takes about four minutes, most of them for training.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def at_rest(page: Page) -> None:
 
 
 def train_everything(browser: Browser, address: str) -> None:
-    """Fill the comparison table, the explorer and the measurement once; all later visits find them ready."""
+    """Fill the comparison table, the explorer and the measurement once; later visits find them ready."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(f"{address}/explorer")
     page.get_by_text("fine-tuned in").first.wait_for(timeout=PATIENCE_MS)
@@ -52,7 +52,7 @@ def train_everything(browser: Browser, address: str) -> None:
 
 
 def train_from_scratch(browser: Browser, address: str) -> StorageState:
-    """Two runs on the page Train, so that the second has a ghost; returns the cookies of the browser that they belong to."""
+    """Two runs on the page Train, so that the second has a ghost; returns the cookies of their owner's browser."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.goto(f"{address}/train?k=32")
@@ -83,7 +83,7 @@ def picture(browser: Browser, url: str, width: int, look: str, cookies: StorageS
 
 
 def reduced(png: bytes) -> bytes:
-    """The picture with few colours: a quarter of the bytes, and no difference that the eye sees."""
+    """The picture with few colours: a quarter of the bytes, no visible difference."""
     image = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     out = io.BytesIO()
     image.save(out, "PNG", optimize=True)

@@ -1,4 +1,4 @@
-"""A studio started for the occasion, and an installed Chromium to look at it with."""
+"""A running studio, and an installed Chromium to open it with."""
 
 from __future__ import annotations
 
@@ -50,26 +50,16 @@ def open_browser() -> Iterator[Browser]:
 
 @contextmanager
 def studio_in_browser(recorded: bool = True) -> Iterator[tuple[str, Browser]]:
-    """Start studio and browser; yields the studio's address and the browser. See `running_studio`."""
+    """Start both; yields the studio's address and the browser. See `running_studio`."""
     with open_browser() as browser, running_studio(recorded=recorded) as address:
         yield address, browser
 
 
 @contextmanager
 def running_studio(environment: Mapping[str, str] | None = None, recorded: bool = True) -> Iterator[str]:
-    """Start the studio on a free port; yields its address, which ends without a slash.
+    """Start the studio on a free port, with extra environment variables; yields its address, without a trailing slash.
 
-    Parameters
-    ----------
-    environment
-        Variables that it sees beside those of this process.
-    recorded
-        Whether recorded runs are shown; without them everything is trained.
-
-    Raises
-    ------
-    RuntimeError
-        If it ends before it listens; with what it printed.
+    `recorded=False` hides recorded runs, so that everything is trained. RuntimeError, with what the studio printed, if it does not start.
     """
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", "0", "--server.headless", "true"]
     variables = {**os.environ, "PYTHONUNBUFFERED": "1", **({} if recorded else {"SPARCODE_RECORDED": "off"}), **(environment or {})}

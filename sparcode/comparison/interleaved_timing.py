@@ -1,4 +1,4 @@
-"""Single-query latency of several retrievers in turn, so that whatever else the machine does hits all of them alike."""
+"""Single-query latency of several retrievers in turn, so that other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -12,46 +12,32 @@ from sparcode.data.interactions import Histories
 
 
 def _go_on() -> None:
-    """The default `check`: nothing ends the work."""
+    """The default check: never raises."""
 
 
 class Call(NamedTuple):
-    """One retriever as two calls.
-
-    Attributes
-    ----------
-    encode
-        A query (one row) -> what the retriever is asked with.
-    retrieve
-        That and the query -> the result.
-    """
+    """One retriever as two calls: `encode` takes a query (one row), `retrieve` takes its result and the query."""
 
     encode: Callable[[Histories], object]
     retrieve: Callable[[object, Histories], object]
 
 
 class Timing(NamedTuple):
-    """Microseconds of a retriever's calls, per query the median over rounds.
-
-    Attributes
-    ----------
-    encode_us, retrieve_us, total_us
-        (n,) float64.
-    """
+    """Microseconds per query, (n,) float64 each, the median over rounds."""
 
     encode_us: np.ndarray
     retrieve_us: np.ndarray
     total_us: np.ndarray
 
     def total_ms(self, percentile: float) -> float:
-        """A percentile over queries of the whole call, in milliseconds."""
+        """A percentile over queries of the total, in milliseconds."""
         return float(np.percentile(self.total_us, percentile)) / 1e3
 
 
 def interleaved(
     calls: Mapping[str, Call], queries: Histories | Sequence[Any], rounds: int, run_length: int = 25, seed: int = 0
 ) -> dict[str, Timing]:
-    """Time every retriever as `timed_rounds` does; per query the median over rounds counts."""
+    """Time every retriever with `timed_rounds`; a query's time is its median over rounds."""
     parts = list(timed_rounds(calls, queries, rounds, run_length, seed))
     taken = {name: np.stack([part[name] for part in parts], axis=1) for name in calls}
     return {name: Timing(*(np.median(part, axis=0) / 1e3 for part in (*values, values.sum(0)))) for name, values in taken.items()}
@@ -68,20 +54,14 @@ def timed_rounds(
     """Time every retriever on every query, round by round.
 
     The retrievers take turns after a few queries each, in an order drawn anew for every turn. After a change of retriever one query goes
-    untimed, as a service that runs one retriever would never meet the other's memory in its caches.
+    untimed, because the other's memory fills the caches.
 
     Parameters
     ----------
-    calls
-        Name -> retriever.
     queries
-        At least one row; or whatever else the calls' `encode` takes, one per query.
-    rounds
-        Times that each query is timed, at least 1.
-    run_length
-        Queries per turn, at least 1.
-    seed
-        Seed of the orders.
+        At least one row; or anything that the calls' `encode` takes, one per query.
+    rounds, run_length
+        Times that each query is timed, and queries per turn; at least 1.
     check
         Called before every call, outside the time taken; raises to end the work.
 
@@ -127,7 +107,7 @@ def _timed(call: Call, query: Histories) -> tuple[int, int]:
 
 
 def queries_per_second(call: Call, queries: Histories, rounds: int = 3) -> float:
-    """Queries per second of one batch, encoding included; the median of some rounds."""
+    """Queries per second of one batch, encoding included; the median over rounds."""
     seconds = []
     for _ in range(rounds + 1):
         started = time.perf_counter()

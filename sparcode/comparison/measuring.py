@@ -1,4 +1,4 @@
-"""Accuracy, latency and bytes of peers on the same queries: one after the other, or all timed in turn."""
+"""Accuracy, latency and bytes of peers on the same queries: one peer after the other, or all timed in turn."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from sparcode.metrics.evaluation import evaluate
 
 # Slow peers of a catalogue with more items are timed on fewer queries.
 SLOW_ITEMS = 5_000
-# Queries that are retrieved between two questions whether to go on.
+# Queries retrieved between two calls of `check`.
 _BATCH = 32
 
 
 class Band(NamedTuple):
-    """A figure that noise moves: its median over rounds, and the quartiles around it; NaN before the first round."""
+    """Median and quartiles over rounds; NaN before the first round."""
 
     middle: float
     low: float
     high: float
 
     def overlaps(self, other: Band) -> bool:
-        """Whether the two cannot be told apart by their quartiles; always false for NaN."""
+        """Whether the quartiles overlap; false for NaN."""
         return self.low <= other.high and other.low <= self.high
 
 
@@ -42,26 +42,24 @@ class Measurement(NamedTuple):
 
     Attributes
     ----------
-    name, setting
-        The peer's, and what was set, in words.
+    setting
+        What was set, in words; empty where there is nothing to set.
     recall, ndcg, precision
-        Means over the test queries, at `k`.
-    k, n_queries
-        Items per query, and how many queries.
+        Means over the `n_queries` test queries, at `k` items each.
     size_bytes
-        Arrays that serving holds of items and codes; the query encoder comes on top.
+        Arrays of items and codes; the query encoder comes on top.
     p50_ms, p95_ms
-        Percentiles over single queries, encoding included; the quartiles are those between rounds, equal to the median after one round.
+        Percentiles over single queries, encoding included; quartiles are between rounds, equal to the median after one round.
     n_timed, n_rounds
-        Queries timed, and how often so far; 0 rounds where nothing is timed yet.
+        Queries timed, and rounds so far.
     busy
         Whether other jobs ran beside a timed round, which makes the times an upper bound.
     train_seconds
-        Wall time of everything between the split data and a model that can serve; NaN where that was not measured.
+        Wall time from the split data to a model that can serve; NaN where not measured.
     epochs
         Epochs trained, all stages; 0 for closed forms.
     trained_where
-        When and where it was trained, in words; empty where that was here.
+        When and where it was trained, in words; empty for this machine.
     recall_by_query
         (n,) float64, read-only, NaN where a query has no target; None where it was not kept.
     """
@@ -106,8 +104,6 @@ class TimingPlan(NamedTuple):
         Queries, drawn once with the seed, the same for all; all of them if there are fewer.
     slow_queries
         The first of them, for slow peers where the catalogue has more than `SLOW_ITEMS`.
-    rounds
-        How often; quartiles want a handful.
     seed
         Of the draw and of the order in turns.
     """
@@ -118,7 +114,7 @@ class TimingPlan(NamedTuple):
     seed: int = 0
 
     def n_steps(self, n_peers: int) -> int:
-        """How many results `measure_in_turn` yields for so many retrievers."""
+        """How many results `measure_in_turn` yields for this many retrievers."""
         return n_peers * (1 + self.rounds)
 
 
@@ -127,21 +123,12 @@ def compare_peers(
 ) -> tuple[list[Measurement], dict[str, str]]:
     """Train and measure peers on the test users, one after the other, each at its default setting.
 
-    Parameters
-    ----------
-    peers
-        Rows of the roster, in order.
-    models
-        Trains the networks.
-    k
-        Items per query.
-    on_row
-        Told every row as it is ready.
+    `on_row` is called with every row as it is ready.
 
     Returns
     -------
     tuple
-        The rows, and name -> reason of those that are left out.
+        The rows, and name -> reason of peers that are left out.
 
     Raises
     ------
@@ -172,12 +159,12 @@ def compare_peers(
 def at_settings(
     peers: Sequence[Peer], models: Models, sweep: Sweep, on_peer: Callable[[PeerAtSetting], None] = lambda peer: None
 ) -> tuple[list[PeerAtSetting], dict[str, str]]:
-    """Train peers and build their retrievers at every setting of a sweep; `on_peer` is told each.
+    """Train peers and build their retrievers at every setting of a sweep; `on_peer` is called with each.
 
     Returns
     -------
     tuple
-        Retrievers ready to be measured, and name -> reason of the peers that are left out.
+        Retrievers, and name -> reason of peers that are left out.
     """
     found, left_out = runnable(peers, models.split)
     ready: list[PeerAtSetting] = []
@@ -195,19 +182,12 @@ def at_settings(
 def measure_in_turn(
     peers: Sequence[PeerAtSetting], test: EvaluationSet, plan: TimingPlan, check: Callable[[], None], is_busy: Callable[[], bool]
 ) -> Iterator[Measurement]:
-    """Measure retrievers beside each other at `DEFAULT_K`.
-
-    First the accuracy of each, then round after round of single queries in which the retrievers take turns, so that whatever else the
-    machine does meets all of them alike.
+    """Measure retrievers at `DEFAULT_K`: the accuracy of each, then rounds of single queries in which the retrievers take turns.
 
     Parameters
     ----------
     peers
         At least one, no two of one label.
-    test
-        Queries and targets.
-    plan
-        How much is timed.
     check
         Called between calls of a retriever; raises to end the work.
     is_busy

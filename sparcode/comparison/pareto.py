@@ -1,4 +1,4 @@
-"""Which points between accuracy and cost nothing beats."""
+"""Pareto front of accuracy and cost."""
 
 from __future__ import annotations
 

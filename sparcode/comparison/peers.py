@@ -1,4 +1,4 @@
-"""The roster: every model that SparCode is compared with, itself included; how it is trained, how it is served, and what it needs.
+"""The roster: every model of a comparison, SparCode included; how it is trained, how it is served, and what it needs.
 
 A new peer is one class (or a baseline for `BaselinePeer`) and one row of `ROSTER`.
 """
@@ -46,20 +46,20 @@ GRID_USERS = 2_000
 
 
 class CannotRun(Exception):
-    """Why a peer cannot be had on this data."""
+    """Why a peer is not available on this data."""
 
 
-# What a peer cannot do without: the reason why a split lacks it, None where it does not.
+# A requirement of a peer: the reason why a split does not meet it, None where it does.
 Need = Callable[[Split], str | None]
 
 
 def histories(split: Split) -> str | None:
-    """Queries that show a history."""
+    """The split's queries show a history."""
     return split.protocol.without_history or None
 
 
 def user_vectors(split: Split) -> str | None:
-    """Published vectors of users and items. That other data has none needs no word, so the reason is empty."""
+    """The data has published vectors of users and items; the reason is empty, so that other data is not told about it."""
     return "" if split.user_vectors is None or split.item_features is None else None
 
 
@@ -69,13 +69,11 @@ class Sweep(NamedTuple):
     Attributes
     ----------
     densities
-        Shares of scores that SparCode's index keeps; one above what the index stores is what it stores.
+        Shares of scores that SparCode's index keeps, at most what it stores.
     links, ef_search
-        Of HNSW: links per item, candidates per query. No search looks at fewer candidates than it is to return.
-    n_lists
-        Cells of IVF-Flat and IVF-PQ; 0 is the square root of the catalogue.
-    n_probe
-        Cells that they visit.
+        Of HNSW: links per item, candidates per query (at least the items to return).
+    n_lists, n_probe
+        Cells of IVF-Flat and IVF-PQ, 0 for the square root of the catalogue; cells visited.
     exclude
         What HNSW does with items that a query has seen.
     k_factor
@@ -83,7 +81,7 @@ class Sweep(NamedTuple):
     n_threads
         Threads that a batch may use in SparCode's index; a single query uses one.
     asked
-        Queries; HNSW's settings are then named by the efSearch that these are searched with on average, not by the one asked for.
+        Queries; HNSW's settings are then named by the efSearch that these use on average, not by the requested one.
     """
 
     densities: tuple[float, ...] = (0.2, 0.15, 0.1, 0.07, 0.05, 0.035, 0.02)
@@ -102,12 +100,10 @@ class PeerAtSetting(NamedTuple):
 
     Attributes
     ----------
-    name, setting
-        The peer's, and what was set, in words; empty where there is nothing to set.
-    retriever
-        Serves.
+    setting
+        What was set, in words; empty where there is nothing to set.
     call
-        The same in two steps, for timing, at `DEFAULT_K`.
+        The retriever in two steps, for timing, at `DEFAULT_K`.
     slow
         Whether it scores every item by a network: a large catalogue is timed on fewer queries.
     """
@@ -134,7 +130,7 @@ class Peer(ABC):
     served_by
         How it is served, in words.
     needs
-        Without one of these on the split it is left out.
+        It is left out of splits that lack one of these.
     slow
         See `PeerAtSetting`.
     """
@@ -146,20 +142,14 @@ class Peer(ABC):
 
     @abstractmethod
     def train(self, models: Models) -> Trained:
-        """Train it on the split of `models`; its seconds hold all the training behind it.
-
-        Raises
-        ------
-        CannotRun
-            If it cannot be had on this data.
-        """
+        """Train it on the split of `models`; CannotRun if this data does not allow it. Its seconds include all training behind it."""
 
     @abstractmethod
     def retriever(self, trained: Trained, models: Models) -> Retriever:
-        """Serve what `train` gave, at its default setting; raises as `train`."""
+        """Serve the trained model at its default setting; raises as `train`."""
 
     def at_settings(self, trained: Trained, models: Models, sweep: Sweep) -> Iterator[PeerAtSetting]:
-        """Serve what `train` gave at every setting of a sweep, in order of rising effort; raises as `train`."""
+        """Serve the trained model at every setting of a sweep, in order of rising effort; raises as `train`."""
         retriever = self.retriever(trained, models)
         yield PeerAtSetting(self.name, "", retriever, whole(retriever), self.slow)
 
@@ -176,7 +166,7 @@ class SparCode(Peer):
         return Trained(parts[1].model, sum(part.seconds for part in (*parts, index)), records, parts[1].where)
 
     def retriever(self, trained: Trained, models: Models) -> SparseRetriever:
-        """In the layout of the settings, at the threshold that it was trained with."""
+        """In the configured layout, at the threshold of its training."""
         return serve(trained.model, models.get("index").model, models.config.index, n_threads=torch.get_num_threads())
 
     def at_settings(self, trained: Trained, models: Models, sweep: Sweep) -> Iterator[PeerAtSetting]:
@@ -189,7 +179,7 @@ class SparCode(Peer):
 
 
 class TwoTower(Peer):
-    """Two-tower, its dot product with every item computed."""
+    """Two-tower, with its dot product with every item."""
 
     name, served_by = TWO_TOWER, "dot product with every item"
 
@@ -198,7 +188,7 @@ class TwoTower(Peer):
         return models.get("two-tower")
 
     def retriever(self, trained: Trained, models: Models) -> ExactRetriever:
-        """Item vectors are taken out once, as a service would."""
+        """Item vectors are computed once, as in a service."""
         scorer = _DotProductScorer(trained.model)
         return ExactRetriever(scorer, {"item vectors": scorer.item_vectors.nbytes})
 
@@ -250,7 +240,7 @@ class TwoTowerIndex(Peer):
 
 
 class AllToAll(Peer):
-    """The network without codes, scoring every item: what codes can reach at best."""
+    """The network without codes, scoring every item: an upper bound for codes."""
 
     name, served_by, slow = ALL_TO_ALL, "the same network without codes, scores every item", True
 
@@ -265,7 +255,7 @@ class AllToAll(Peer):
 
 
 class BaselinePeer(Peer):
-    """A baseline in closed form; `fit` makes it from a split, a ValueError of it is the reason why it is left out."""
+    """A baseline in closed form; `fit` makes it from a split, and its ValueError is the reason to leave it out."""
 
     def __init__(self, name: str, served_by: str, fit: Callable[[Split], Scorer], need: Need | None = None) -> None:
         self.name, self.served_by, self._fit, self.needs = name, served_by, fit, () if need is None else (need,)
@@ -282,7 +272,7 @@ class BaselinePeer(Peer):
 
 
 def chosen_cooccurrence(split: Split) -> Cooccurrence:
-    """Co-occurrence with the exponents of `COOCCURRENCE_GRID` that have the best validation recall; of equals the first."""
+    """Co-occurrence with the exponents of `COOCCURRENCE_GRID` that have the best validation recall; ties go to the first."""
     rows = np.arange(min(GRID_USERS, len(split.validation.queries)))
     queries, targets = (part.take(rows) for part in (split.validation.queries, split.validation.targets))
     users = split.validation._replace(queries=queries, targets=targets, users=split.validation.users[rows])
@@ -317,7 +307,7 @@ ROSTER: tuple[Peer, ...] = (
     ),
 )
 SERVED_BY = {peer.name: peer.served_by for peer in ROSTER}
-# One row a model: how two-tower's vectors can be searched is a question of serving.
+# One row a model, without the ways to search two-tower's vectors.
 MODELS = tuple(peer for peer in ROSTER if not isinstance(peer, TwoTowerIndex))
 
 
@@ -327,14 +317,14 @@ def named(*names: str) -> tuple[Peer, ...]:
 
 
 def runnable(peers: Sequence[Peer], split: Split) -> tuple[list[Peer], dict[str, str]]:
-    """The peers that a split has what they need for, and name -> reason of those that are left out."""
+    """The peers that can run on a split, and name -> reason of the others."""
     left_out = {peer.name: reason for peer in peers for need in peer.needs if (reason := need(split)) is not None}
     return [peer for peer in peers if peer.name not in left_out], {name: reason for name, reason in left_out.items() if reason}
 
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """What a library or a baseline refuses is a reason to be left out."""
+    """Turn the errors of a library or baseline into `CannotRun`."""
     try:
         yield
     except (ValueError, RuntimeError) as error:
@@ -342,17 +332,17 @@ def refusing() -> Iterator[None]:
 
 
 def of_codes(model: SparCodeModel, retriever: SparseRetriever) -> Call:
-    """A retriever that takes the model's codes."""
+    """Time a retriever on the model's codes."""
     return Call(model.encode, lambda encoded, query: retriever.retrieve_codes(*encoded, query, DEFAULT_K))
 
 
 def of_vectors(model: TwoTowerModel, retriever: FaissRetriever) -> Call:
-    """A retriever that takes the model's query vectors."""
+    """Time a retriever on the model's query vectors."""
     return Call(model.query_vectors, lambda vectors, query: retriever.retrieve_vectors(vectors, query, DEFAULT_K))
 
 
 def whole(retriever: Retriever) -> Call:
-    """A retriever that does not encode apart: all of its time counts as retrieval."""
+    """Time a retriever that does not encode separately: all its time counts as retrieval."""
     return Call(_nothing, lambda _, query: retriever.retrieve(query, DEFAULT_K))
 
 

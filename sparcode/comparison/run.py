@@ -1,4 +1,4 @@
-"""One run with its table: SparCode and its peers trained on a data set and measured on the test users, ready to be kept."""
+"""One run with its table: SparCode and its peers trained on a data set and measured on the test users, ready to be saved."""
 
 from __future__ import annotations
 
@@ -25,17 +25,14 @@ from sparcode.training.pipeline import OnEpoch, ShouldStop, check_side_features,
 
 
 class ComparedRun(NamedTuple):
-    """The table of a run and what belongs beside it.
+    """The table of a run and its notes.
 
     Attributes
     ----------
     rows, left_out
         One row per model of the roster, SparCode first; name -> reason of those without a row.
-    k
-        Items per query.
     direct_recall
-        SparCode's recall at k by scoring every item with the thresholded model, no index: must be that of its row, but for quantized
-        postings.
+        SparCode's recall at k by direct scoring, without the index; equals that of its row, except for quantized postings.
     threshold, density
         tau, and the share of (stored code, item) scores above it.
     codes_in_use, unseen_codes
@@ -45,7 +42,7 @@ class ComparedRun(NamedTuple):
     dropped
         Reason -> rows or users left out while reading and splitting.
     run
-        Settings, data facts, model, index, records and the rows as plain numbers, for `sparcode.runs.store.save_run`.
+        Settings, data, model, index and results for `sparcode.runs.store.save_run`.
     """
 
     rows: list[Measurement]
@@ -76,31 +73,23 @@ def compare(
 ) -> ComparedRun:
     """Train SparCode and its peers on one split and measure all of them on the test users, once.
 
-    Every network keeps its best checkpoint by validation recall. The two-tower model may train for as many epochs as SparCode's stages
-    together.
+    Every network keeps its best checkpoint by validation recall. Two-tower may train for as many epochs as SparCode's stages together.
 
     Parameters
     ----------
-    data
-        The data set.
-    config
-        Settings of all networks, two-tower excepted where it has its own.
-    k
-        Items per query.
+    config, two_tower_config
+        Settings of all networks, and of two-tower where it has its own (its `split` is ignored).
     on_step, on_epoch, should_stop, device
         See `Models`.
     split
-        A ready-made split of the data; None splits the users as the settings say.
-    two_tower_config
-        Settings that suit two-tower better than SparCode's; its `split` plays no part. None: the same settings.
+        A ready-made split of the data; None splits the users as configured.
 
     Raises
     ------
     ComparisonStopped
-        If `should_stop` said so.
+        If `should_stop` returned true.
     ValueError
-        If `k` is below 1, there are too few users to split, the data lacks the side features that the settings choose, or the device is
-        not there.
+        If `k` is below 1, there are too few users to split, the data lacks the configured side features, or the device is missing.
     DivergenceError
         If a loss is no longer finite.
     """
@@ -138,12 +127,12 @@ def direct_recall(model: SparCodeModel, split: Split, k: int) -> float:
 
 
 def data_facts(data: Interactions) -> DataFacts:
-    """Which data it is, as a run keeps it."""
+    """The data set's description for a saved run."""
     return DataFacts(data.name, data.content_hash(), data.synthetic, data.n_users, data.n_items, data.n_interactions, dict(data.parts))
 
 
 def _checked_split(data: Interactions, split: Split | None, config: RunConfig, two_tower_config: RunConfig) -> Split:
-    """The split given or made, which has what the settings of both networks ask for."""
+    """The given or new split, checked for what both networks need."""
     if split is None:
         if config.split.protocol != "strong":
             raise ValueError(

@@ -25,7 +25,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def readable_bytes(n_bytes: int) -> str:
-    """Bytes as people read them, in powers of 1000: ``1.23 MB``."""
+    """Bytes in powers of 1000: ``1.23 MB``."""
     size, unit = float(n_bytes), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 999.995:
@@ -35,7 +35,7 @@ def readable_bytes(n_bytes: int) -> str:
 
 
 def data_line(facts: DataFacts, dropped: Mapping[str, int] | None = None) -> str:
-    """The data set in one line; says so where the data is synthetic."""
+    """The data set in one line, marked where it is synthetic."""
     parts = [f"{facts.n_users:,} users", f"{facts.n_items:,} items", f"{facts.n_interactions:,} interactions"]
     if dropped is not None:
         parts += [f"left out: {n:,} {reason}" for reason, n in dropped.items()] or ["0 rows dropped"]
@@ -50,7 +50,7 @@ def check_line(k: int, recall: float, direct_recall: float) -> str:
 
 
 def comparison_text(comparison: ComparedRun) -> str:
-    """The table, and below it what has to be known to read it."""
+    """The table with its notes."""
     k, run, config = comparison.k, comparison.run, comparison.run.config
     header = ("model", f"Recall@{k}", f"NDCG@{k}", f"Precision@{k}", "p50 latency", "index size", "training")
     rows = [
@@ -83,7 +83,7 @@ def comparison_text(comparison: ComparedRun) -> str:
 
 
 def comparison_record(comparison: ComparedRun) -> dict[str, Any]:
-    """The same as plain values, exact, for JSON."""
+    """The table and its notes as exact plain values, for JSON."""
     run = comparison.run
     recall = {row.name: row.recall for row in comparison.rows}[SPARCODE]
     record = {
@@ -105,7 +105,7 @@ def comparison_record(comparison: ComparedRun) -> dict[str, Any]:
 
 
 def without_nan(value: Any) -> Any:
-    """The same nested value with None for numbers that JSON cannot hold."""
+    """A nested value with None for numbers that JSON cannot hold."""
     if isinstance(value, Mapping):
         return {key: without_nan(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The networks of one comparison: the same split, loss and epoch budget for all, each trained when a peer first asks for it."""
+"""The networks of one comparison: same split, loss and epoch budget for all, each trained when a peer first asks for it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Part = Literal["backbone", "sparcode", "index", "two-tower"]
 
 
 class ComparisonStopped(Exception):
-    """`should_stop` said so; there is no comparison."""
+    """The comparison was stopped by `should_stop`."""
 
 
 class Step(NamedTuple):
-    """What a comparison is doing, and for how many epochs at most; 0 where the work is not counted in epochs."""
+    """A step of a comparison, and its maximum of epochs; 0 where it has none."""
 
     name: str
     epochs: int = 0
@@ -40,14 +40,12 @@ class Trained(NamedTuple):
 
     Attributes
     ----------
-    model
-        It.
     seconds
         Wall time of its own training, without what it started from.
     records
         Its epochs; of joint training the untrained start first, as epoch 0.
     where
-        When and where it was trained, in words; empty where that was here.
+        When and where it was trained, in words; empty for this machine.
     """
 
     model: Any
@@ -66,16 +64,14 @@ class Models:
 
     Parameters
     ----------
-    split
-        The same for all.
     config, two_tower_config
         Settings of all networks; None: two-tower has the same.
     device
         Where the networks are trained, see `sparcode.device.choose_device`.
     given
-        What need not be trained here, or a call that gives it when it is first needed.
+        Parts that are not trained here, or calls that return them when first needed.
     on_step, on_epoch
-        Told what starts, and every epoch of every network.
+        Called with every step that starts, and every epoch of every network.
     should_stop
         Asked between batches and steps.
     """
@@ -103,15 +99,7 @@ class Models:
         }
 
     def get(self, part: Part) -> Trained:
-        """A part, trained now if it is not there yet.
-
-        Raises
-        ------
-        ComparisonStopped
-            If `should_stop` said so before it was begun.
-        DivergenceError
-            If a loss is no longer finite.
-        """
+        """A part, trained now if needed; ComparisonStopped if `should_stop` returned true, DivergenceError if a loss is not finite."""
         found = self._parts[part]
         if not isinstance(found, Trained):
             found = self._parts[part] = found()
@@ -123,7 +111,7 @@ class Models:
             raise ComparisonStopped(f"stopped before: {name}")
 
     def start(self, name: str, epochs: int = 0) -> float:
-        """Say what starts, after `check`; the time is returned."""
+        """Announce a step, after `check`; returns the time of its start."""
         self.check(name)
         self._on_step(Step(name, epochs))
         return time.perf_counter()
@@ -150,6 +138,6 @@ class Models:
         budget = self._two_tower_config.training
         started = self.start("training two-tower", budget.epochs + budget.joint_epochs)
         model, records = train_two_tower(self.split, self._two_tower_config, self._on_epoch, self._should_stop, self.device)
-        # Half a training is no peer.
+        # A stopped training is no fair peer.
         self.check()
         return Trained(model, time.perf_counter() - started, tuple(records))
