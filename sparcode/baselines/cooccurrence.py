@@ -42,8 +42,12 @@ class Cooccurrence(HistoryBaseline):
         """The same counts, shared, under other exponents of the items; c stays."""
         other = type(self)(Exponents(a, b, self.exponents.c), self.max_bytes)
         other.n_items, other.counts_, other._degrees = self.n_items, self.counts_, self._degrees
-        other._discounts = _discounts(self._degrees, other.exponents)
+        other._discounts = tuple(map(self.discounts, other.exponents[:2]))
         return other
+
+    def discounts(self, exponent: float) -> np.ndarray:
+        """``d^-exponent`` of every item, (I,) float32."""
+        return _power(self._degrees, -exponent).astype(np.float32)
 
     def _learn(self, users: csr_array) -> None:
         if not all(np.isfinite(value) for value in self.exponents):
@@ -65,17 +69,12 @@ class Cooccurrence(HistoryBaseline):
                 )
         self.counts_ = csr_array(vstack(parts, format="csr"))
         self._degrees = np.diff(of_items.indptr)
-        self._discounts = _discounts(self._degrees, self.exponents)
+        self._discounts = tuple(map(self.discounts, self.exponents[:2]))
 
     def _scores(self, queries: csr_array) -> np.ndarray:
         of_history, of_scored = self._discounts
         weights = csr_array((of_history[queries.indices], queries.indices, queries.indptr), shape=queries.shape)
         return (weights @ self.counts_).toarray() * of_scored
-
-
-def _discounts(degrees: np.ndarray, exponents: Exponents) -> tuple[np.ndarray, np.ndarray]:
-    """``d^-a`` and ``d^-b``, (I,) float32 each."""
-    return tuple(_power(degrees, -exponent).astype(np.float32) for exponent in exponents[:2])
 
 
 def _row_blocks(of_items: csr_array, lengths: np.ndarray) -> Iterator[slice]:

@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import product
+from itertools import groupby, product
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,7 +25,8 @@ from sparcode.config import DEFAULT_K
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
 from sparcode.index.pruning import KeepDensity
-from sparcode.metrics.evaluation import accuracy
+from sparcode.metrics.accuracy import accuracy_by_query
+from sparcode.model.query_batch import QUERY_BLOCK
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.contract import Retriever, Scorer
@@ -33,6 +34,7 @@ from sparcode.retrieval.exact import ExactRetriever
 from sparcode.retrieval.faiss import FaissRetriever, hnsw_width
 from sparcode.retrieval.faiss_index import HNSWConfig
 from sparcode.retrieval.sparse import SparseRetriever
+from sparcode.retrieval.top_k import top_k
 from sparcode.training.pipeline import serve
 
 SPARCODE, TWO_TOWER, ALL_TO_ALL = "SparCode (index)", "two-tower", "all-to-all"
@@ -273,19 +275,23 @@ class BaselinePeer(Peer):
 
 def chosen_cooccurrence(split: Split) -> Cooccurrence:
     """Co-occurrence with the exponents of `COOCCURRENCE_GRID` that have the best validation recall; ties go to the first."""
-    rows = np.arange(min(GRID_USERS, len(split.validation.queries)))
-    queries, targets = (part.take(rows) for part in (split.validation.queries, split.validation.targets))
-    users = split.validation._replace(queries=queries, targets=targets, users=split.validation.users[rows])
-    counted = best = None
-    best_recall = -1.0
-    for a, b, c in COOCCURRENCE_GRID:
-        if counted is None or counted.exponents.c != c:
-            counted = Cooccurrence(Exponents(a, b, c)).fit(split.train)
-        model = counted.with_discounts(a, b)
-        recall = accuracy(ExactRetriever(model), users, DEFAULT_K)[0]
-        if recall > best_recall:
-            best, best_recall = model, recall
-    return best
+    users = np.arange(min(GRID_USERS, len(split.validation.queries)))
+    recalls: dict[Exponents, list[np.ndarray]] = {point: [] for point in COOCCURRENCE_GRID}
+    for c, of_c in groupby(COOCCURRENCE_GRID, key=lambda point: point.c):
+        counted = Cooccurrence(Exponents(0, 0, c)).fit(split.train)
+        for a, points in groupby(of_c, key=lambda point: point.a):
+            # The product with the counts, which takes the time, is the same for every b.
+            without_b = counted.with_discounts(a, 0)
+            bs = list(points)
+            for rows in np.array_split(users, -(-len(users) // QUERY_BLOCK)):
+                queries, targets = split.validation.queries.take(rows), split.validation.targets.take(rows)
+                scores = without_b.score(queries)
+                for point in bs:
+                    found = top_k(scores * without_b.discounts(point.b), DEFAULT_K, queries).item_ids
+                    recalls[point].append(accuracy_by_query(found, targets, DEFAULT_K, split.protocol).recall)
+    best = max(recalls, key=lambda point: np.nanmean(np.concatenate(recalls[point])))
+    # Counted again: the counts of every c at once could take gigabytes.
+    return Cooccurrence(best).fit(split.train)
 
 
 ROSTER: tuple[Peer, ...] = (
