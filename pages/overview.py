@@ -18,8 +18,7 @@ flowchart LR
 
 def _figures() -> None:
     # Loads the libraries of the models: what stands above is on the page by then.
-    from app.overview.comparison_table import comparison
-    from app.overview.facts import data_facts
+    from app.overview.panel import comparison, data_facts
 
     st.header("How good is it?")
     comparison()

@@ -14,8 +14,7 @@ import numpy as np
 from app.charts.follow import Column
 from app.charts.list_lengths import median_text, median_top
 from app.measured.curve import Curve, TimedLatency
-from app.measured.figure_texts import delta, figure_text
-from app.measured.figures import Figures
+from app.measured.figures import Figures, delta, figure_text
 from app.measured.measured_index import MeasuredIndex
 from sparcode.index.inverted_index import size_of_parts
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import streamlit as st
 
-from app.compare.charts import serving_charts
+from app.charts.serving_points import bytes_data, latency_data, out_of_view, serving_points_figure
 from app.compare.points import csv_of, points_table
-from app.components.job_status import epochs_of, status_text
+from app.components.live_chart import live_chart
 from app.components.provenance import data_line, kind_badge
-from app.jobs.job import JobSnapshot, JobState
+from app.jobs.job import JobSnapshot, JobState, epochs_of, status_text
 from app.measured.measured_index import MeasuredIndex
 from app.measured.serving import PLAN, Progress, ServingResult, best_measured, points_of
 from app.measured.setting_jobs import View
@@ -23,9 +24,11 @@ from app.session.settings import COMPARE
 from app.session.visitor import owner_id, show_in_tab
 from app.session.widgets import configuration
 from app.studio import Studio
+from sparcode.comparison.measuring import Measurement
 
 POLL_SECONDS: Final = 1.0
 SMALL_CATALOGUE: Final = 10_000
+CHART_HEIGHT: Final = 480
 MEASURE: Final = "Measure on this machine"
 AGAIN: Final = "Measure again"
 _LIVE: Final = "compare_live"
@@ -59,7 +62,7 @@ def _panel(studio: Studio) -> None:
     if result is not None and not points:
         _finished(result, stage, measuring, studio)
     else:
-        serving_charts(points, "The measurement is under way." if measuring else "")
+        _charts(points, "The measurement is under way." if measuring else "")
         if points:
             points_table(points)
     active = view.active or measuring
@@ -164,10 +167,28 @@ def _finished(result: ServingResult, stage: MeasuredIndex | None, measuring: boo
             "difference, user by user, is more than two standard errors; times (median, and in brackets its quartiles between rounds) "
             "differ if the brackets do not overlap."
         )
-    serving_charts(result.points, f"{read.headline} {read.at_most}")
+    _charts(result.points, f"{read.headline} {read.at_most}")
     st.header("All points: the data of both charts", anchor=False)
     points_table(result.points)
     _labels(result, studio)
+
+
+def _charts(points: Sequence[Measurement], takeaway: str) -> None:
+    """Recall against latency, and against memory; `takeaway` is the text alternative."""
+    charts = (("chart-serving-latency", latency_data(points)), ("chart-serving-bytes", bytes_data(points)))
+    with st.grid(2, min_column_width=480):
+        for key, data in charts:
+            alt = f"{data.title} of {len(points)} settings. {takeaway}"
+            live_chart(serving_points_figure, data, key, alt, CHART_HEIGHT)
+    if not points:
+        return
+    hidden = out_of_view(charts[1][1])
+    note = f" {hidden} settings with much lower recall lie below what is shown; they are in the table." if hidden else ""
+    st.caption(
+        "To the upper left is better. The grey staircase is the Pareto front: no measured setting has more recall at the same cost or "
+        "less. Bars are the quartiles of the median over rounds; memory is counted and has no noise. Every line goes through the settings "
+        f"of one way to serve.{note}"
+    )
 
 
 def _labels(result: ServingResult, studio: Studio) -> None:

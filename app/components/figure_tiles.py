@@ -8,7 +8,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from app.components.bundle import script, style
-from app.measured.figure_texts import NO_DELTA, Delta
+from app.measured.figures import NO_DELTA, Delta
 
 
 class Tile(NamedTuple):

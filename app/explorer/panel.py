@@ -8,18 +8,19 @@ import streamlit as st
 
 from app.charts.threshold_columns import threshold_columns
 from app.components.figure_tiles import figure_tiles
-from app.components.job_status import epochs_of
 from app.components.live_chart import charts_of
 from app.components.provenance import provenance, recorded_notes
 from app.components.threshold_slider import threshold_slider
 from app.explorer.controls import controls, run_history
 from app.explorer.index_charts import code_charts, numbers, threshold_charts
 from app.explorer.run_table import run_table
-from app.explorer.save_run import save_run
 from app.explorer.status import curve_note, first_visit, is_training, plain_words, status
 from app.explorer.tiles import has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
+from app.jobs.job import epochs_of
 from app.measured.figures import figures_of
+from app.measured.measured_index import MeasuredIndex
+from app.measured.run_export import evaluate_command, run_of, run_zip
 from app.measured.setting_jobs import View
 from app.session import loaders
 from app.session.address import read_address, write_address
@@ -30,6 +31,7 @@ from app.session.visitor import owner_id, show_in_tab
 from app.session.widgets import configuration, pinned
 from app.studio import Studio
 from sparcode.config import RunConfig
+from sparcode.metrics.evaluation import ExplorerPoint
 
 POLL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 1.0
@@ -160,7 +162,20 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
     if stage.complete:
         with st.expander("Save this run: a folder for the command line", on_change="rerun", key="explorer-save") as saving:
             if saving.open:
-                save_run(stage, point, studio)
+                _save_run(stage, point, studio)
     with st.expander("Show data: the numbers behind the charts", on_change="rerun", key="explorer-numbers") as table:
         if table.open:
             numbers(stage, point, records)
+
+
+def _save_run(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None:
+    """A button that downloads the run of a complete index, and the command that prints its figures again."""
+    backbone = studio.backbones.of(stage.config)
+    run = run_of(stage, point, studio.interactions, studio.split, backbone.records if backbone else (), studio.machine)
+    st.markdown(
+        "Settings, weights, catalogue and index of the run above. Unpacked, it is a folder for the command line, which measures it anew at "
+        "this or any other threshold:"
+    )
+    st.code(f"unzip {run.run_id}.zip\n{evaluate_command(run.run_id, point.tau, loaders.data_source())}", language="bash")
+    # A callable, so that the run is packed on demand.
+    st.download_button("Save run", lambda: run_zip(run), f"{run.run_id}.zip", "application/zip", on_click="ignore")

@@ -7,8 +7,7 @@ from typing import Any, Final
 import streamlit as st
 
 from app.components.bundle import script, style
-from app.measured.figure_texts import delta, figure_text
-from app.measured.figures import Figures
+from app.measured.figures import Figures, delta, figure_text
 from app.session.configuration import Configuration
 from app.session.run_history import Run, RunHistory
 from app.session.widgets import go_to, pin

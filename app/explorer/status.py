@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components.job_status import epochs_of, status_text
 from app.components.provenance import kind_badge
 from app.explorer.trade_off_charts import training_chart
-from app.jobs.job import JobState
+from app.jobs.job import JobState, epochs_of, status_text
 from app.measured.setting_jobs import View
 from app.models.backbones import backbone_key
 from app.session.settings import KEPT

@@ -5,8 +5,7 @@ from __future__ import annotations
 from app.charts.threshold_columns import precision_text, timing_text
 from app.components.figure_tiles import Tile
 from app.measured.curve import TimedLatency
-from app.measured.figure_texts import NO_DELTA, Delta, delta, figure_text
-from app.measured.figures import Figures, figures_of
+from app.measured.figures import NO_DELTA, Delta, Figures, delta, figure_text, figures_of
 from app.measured.measured_index import MeasuredIndex
 from app.session.run_history import PinnedRun
 from sparcode.metrics.evaluation import ExplorerPoint

@@ -7,9 +7,8 @@ from typing import Final
 
 import streamlit as st
 
-from app.components.job_status import status_text
 from app.components.provenance import kind_badge, recorded_notes
-from app.jobs.job import JobState
+from app.jobs.job import JobState, status_text
 from app.session import loaders
 from app.session.address import plain_text, read_address, write_address
 from app.session.settings import TRAIN, settings_text

@@ -6,8 +6,7 @@ import pytest
 
 from app.charts.follow import Column
 from app.charts.threshold_columns import MOVING_TILES, threshold_columns
-from app.measured.figure_texts import delta, figure_text
-from app.measured.figures import figures_of
+from app.measured.figures import delta, figure_text, figures_of
 from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
 from tests.tiny import CONFIG, tiny_index, tiny_model, tiny_split
 

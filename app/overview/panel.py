@@ -1,4 +1,4 @@
-"""SparCode beside its peers, in a table that fills while the models are trained."""
+"""The Overview: SparCode beside its peers, in a table that fills while the models are trained, and key numbers of the data."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from app.components.job_status import status_text
 from app.components.provenance import kind_badge, recorded_notes
-from app.jobs.job import JobSnapshot, JobState
+from app.jobs.job import JobSnapshot, JobState, status_text
 from app.measured.comparison import Comparison, Step
 from app.session import loaders
 from app.session.visitor import owner_id
@@ -143,4 +142,26 @@ def _reading(rows: Sequence[Measurement], known: Comparison | None, studio: Stud
         "encoding included. Search data: the index, item vectors or network that a query is matched with. The catalogue is small "
         f"({studio.interactions.n_items:,} items); all of these times grow with its size, that of SparCode with the scores it keeps. "
         f"{measured}"
+    )
+
+
+def data_facts() -> None:
+    """Sizes of the data set and its split, and whether it is synthetic."""
+    studio = loaders.studio()
+    data, split = studio.interactions, studio.split
+    if data.synthetic:
+        st.info(
+            f"**This is synthetic data**, made up by this project: {data.name}. It shows how the method behaves, not how well it does on "
+            "real users."
+        )
+    else:
+        st.markdown(f"**{data.name}**")
+    with st.grid(3, min_column_width=170):
+        st.metric("Users", f"{data.n_users:,}", border=True)
+        st.metric("Items", f"{data.n_items:,}", border=True)
+        st.metric("Interactions", f"{data.n_interactions:,}", border=True)
+    st.markdown(
+        f"Users are split: {len(split.train):,} train the models, {len(split.validation.queries):,} choose between epochs, and "
+        f"{len(split.test.queries):,} are kept for the figures on these pages. Of those, the models see the first "
+        f"{1 - studio.config.split.target_share:.0%} of a history and are to find the rest."
     )
