@@ -1,16 +1,22 @@
-"""Small stand-ins: models whose answers are written down in a table, functions that fail."""
+"""Small stand-ins: models whose answers are written down in a table, made-up measurements, functions that wait or fail."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
+from sparcode.comparison.measuring import Band, Measurement
+from sparcode.config import DEFAULT_K
 from sparcode.data.interactions import Histories
+
+# Only broken code lets a wait take this long.
+PATIENCE = 30
 
 
 class TableModel:
@@ -82,6 +88,26 @@ def checkerboard_queries(n_items: int) -> tuple[Histories, np.ndarray]:
     """For every item a user who has all others of its colour: the one item that is left is certain."""
     rows = [[other for other in range(item % 2, n_items, 2) if other != item] for item in range(n_items)]
     return Histories.from_lists(rows, n_items), np.arange(n_items)
+
+
+def served(name: str, setting: str, recall: float, milliseconds: float, size_bytes: int = 1_000_000, spread: float = 0.0) -> Measurement:
+    """A timed point: every query has the same recall, half of them a little more and half a little less than `recall` by `spread`."""
+    by_query = np.full(100, recall)
+    by_query[::2] += spread
+    by_query[1::2] -= spread
+    p50, p95 = (Band(value, 0.95 * value, 1.05 * value) for value in (milliseconds, 2 * milliseconds))
+    accuracy = (recall, recall / 2, recall / 4, DEFAULT_K, 100)
+    return Measurement(name, setting, *accuracy, size_bytes, p50, p95, 100, 5, recall_by_query=by_query)
+
+
+def gated(work: Callable[..., Any], opened: threading.Event) -> Callable[..., Any]:
+    """A function that waits for the event before it works."""
+
+    def held(*arguments: object) -> Any:
+        assert opened.wait(PATIENCE)
+        return work(*arguments)
+
+    return held
 
 
 def raising(error: BaseException) -> Callable[..., NoReturn]:

@@ -1,14 +1,16 @@
-"""A studio on tiny data, and waiting for what goes on in it."""
+"""A studio on tiny data, what goes on in it, and the tiny model measured as in it."""
 
 from __future__ import annotations
 
 from app.jobs.job import JobSnapshot
+from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
 from app.measured.setting_jobs import View
 from app.studio import Studio
 from sparcode.config import RunConfig
+from tests.fakes import PATIENCE
+from tests.tiny import CONFIG, tiny_model, tiny_split
 
-# Only a broken studio lets a wait take this long.
-PATIENCE = 30
+FACTS = ModelFacts("preview", CONFIG, (), lambda: 1.5, cut_short=False)
 
 
 def ended(studio: Studio, key: str) -> JobSnapshot:
@@ -34,3 +36,14 @@ def settled(studio: Studio, config: RunConfig, owner: str = "ann") -> View:
             if job is not None and job.active:
                 ended(studio, job.key)
     raise AssertionError("the view does not come to rest")
+
+
+def go_on() -> None:
+    """The `check` of work that nobody stops."""
+
+
+def measured() -> list[MeasuredIndex]:
+    """Every stage that measuring the tiny model publishes."""
+    stages: list[MeasuredIndex] = []
+    measure(tiny_model(), FACTS, tiny_split(), stages.append, go_on)
+    return stages

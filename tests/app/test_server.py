@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import re
+import tomllib
 import urllib.request
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
 
 from app.server.middleware import OWNER_COOKIE, SECURITY_HEADERS
 from app.server.plotly_asset import PLOTLY_URL
@@ -41,20 +41,8 @@ def test_a_document_lets_the_browser_fetch_plotly_beside_it(studio_url: str) -> 
         assert answer.headers["Vary"] == "Accept-Encoding"
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("look", ["light", "dark"])
-def test_the_start_page_opens_without_errors_or_requests_elsewhere(studio_url: str, browser: Browser, look: str) -> None:
-    page = browser.new_context(color_scheme=look).new_page()
-    requested: list[str] = []
-    errors: list[str] = []
-    page.on("request", lambda request: requested.append(request.url) if request.url.startswith("http") else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(studio_url)
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
-    expect(page.locator("[data-testid='stApp'][data-test-script-state='notRunning']")).to_be_visible(timeout=60_000)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    # The tab's icon is fetched last; a request of our own after the title is set gives it time to show up.
-    expect(page).to_have_title(re.compile("SparCode Studio"))
-    page.evaluate("fetch('/_stcore/health').then(answer => answer.text())")
-    assert not [url for url in requested if not url.startswith(studio_url)]
-    assert not errors
+def test_collection_after_each_run_is_off_and_nothing_is_reported_home(repository: Path) -> None:
+    config = tomllib.loads((repository / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert config["runner"]["postScriptGC"] is False
+    assert config["browser"]["gatherUsageStats"] is False
+    assert config["server"]["address"] == "127.0.0.1"

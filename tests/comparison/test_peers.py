@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
@@ -35,11 +33,10 @@ from sparcode.comparison.peers import (
 from sparcode.comparison.training import ComparisonStopped, Models, Step, Trained
 from sparcode.config import DEFAULT_K
 from sparcode.data.evaluation_protocol import COLD_START
-from sparcode.data.split import Split
 from sparcode.metrics.evaluation import accuracy
-from sparcode.retrieval.contract import Retriever
 from sparcode.retrieval.exact import ExactRetriever
 from sparcode.training.pipeline import train_two_tower
+from tests.fakes import raising
 from tests.tiny import CONFIG, tiny_backbone, tiny_index, tiny_model, tiny_split
 
 SWEEP = Sweep(densities=(0.1, 0.5), links=(4,), ef_search=(16, 64), n_lists=(4,), n_probe=(1, 4), k_factor=(0.0, 2.0))
@@ -112,19 +109,9 @@ def test_a_part_is_trained_once_when_it_is_first_asked_for(given: dict[str, Trai
     assert [step.name for step in steps] == [f"measuring {name}" for name in (TWO_TOWER, FLAT, HNSW)]
 
 
-def refuse(reason: str) -> Callable[[Split], object]:
-    def fit(split: Split) -> object:
-        raise ValueError(reason)
-
-    return fit
-
-
 def test_a_peer_that_cannot_be_had_is_left_out_with_its_reason(given: dict[str, Trained], monkeypatch: pytest.MonkeyPatch) -> None:
-    def small(model: object, kind: str, params: object) -> Retriever:
-        raise RuntimeError(f"too few items for {kind}")
-
-    monkeypatch.setattr(module, "FaissRetriever", small)
-    peers = [BaselinePeer("huge", "", refuse("it takes 9 TB")), *named(HNSW, POPULARITY)]
+    monkeypatch.setattr(module, "FaissRetriever", raising(RuntimeError("too few items for hnsw")))
+    peers = [BaselinePeer("huge", "", raising(ValueError("it takes 9 TB"))), *named(HNSW, POPULARITY)]
     rows, left_out = compare_peers(peers, models(given))
     assert [row.name for row in rows] == [POPULARITY]
     assert left_out == {"huge": "it takes 9 TB", HNSW: "too few items for hnsw"}
@@ -156,9 +143,6 @@ def test_stopping_is_asked_before_every_step(given: dict[str, Trained]) -> None:
 
 
 def test_an_error_of_a_training_is_not_a_reason_to_be_left_out(given: dict[str, Trained]) -> None:
-    def broken() -> Trained:
-        raise ValueError("no such file")
-
     with pytest.raises(ValueError, match="no such file"):
-        compare_peers(named(TWO_TOWER), models({**given, "two-tower": broken}))
+        compare_peers(named(TWO_TOWER), models({**given, "two-tower": raising(ValueError("no such file"))}))
     assert not issubclass(CannotRun, ValueError)

@@ -12,10 +12,17 @@ from streamlit.testing.v1 import AppTest
 from app.jobs.job import JobSnapshot
 from app.models.backbones import backbone_key
 from app.session import loaders
+from app.session.configuration import Configuration
 from app.studio import Studio
+from sparcode.config import RunConfig
+from tests.app import open_studio
+from tests.fakes import PATIENCE
 
-# Only a broken studio lets a wait take this long.
-PATIENCE = 30
+# Charts of the Index Explorer that depend on the threshold.
+MOVING = {
+    *("Accuracy against threshold", "Recall against index size", "Recall against latency"),
+    *("Scores and the cut", "Length of posting lists", "Memory by part"),
+}
 # Whether a page looks again by itself.
 LIVE = ("explorer_live", "compare_live", "comparison_live", "train_live")
 ENTRY = Path(__file__).resolve().parents[2] / "app" / "main.py"
@@ -24,6 +31,11 @@ ENTRY = Path(__file__).resolve().parents[2] / "app" / "main.py"
 def studio() -> Studio:
     """The studio behind the pages."""
     return loaders.studio()
+
+
+def config_of(**chosen: str) -> RunConfig:
+    """The studio's settings with a visitor's choice."""
+    return Configuration(**chosen).run_config(studio().config)
 
 
 def opened(file: str = "overview.py", **address: str) -> AppTest:
@@ -49,10 +61,7 @@ def visited(file: str, **address: str) -> AppTest:
 
 def ended(key: str) -> JobSnapshot:
     """A job once it is over."""
-    job = studio().jobs.wait(key, lambda snapshot: False, PATIENCE)
-    assert job is not None
-    assert not job.active
-    return job
+    return open_studio.ended(studio(), key)
 
 
 def settled(app: AppTest) -> AppTest:
@@ -64,6 +73,19 @@ def settled(app: AppTest) -> AppTest:
         if not any(key in app.session_state and app.session_state[key] for key in LIVE):
             return app
     raise AssertionError("the page does not come to rest")
+
+
+def labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    (found,) = [button for button in app.button if button.label == label]
+    return found.click().run()
+
+
+def markdown(app: AppTest) -> str:
+    return "\n".join(text.value for text in app.markdown)
 
 
 def mounted(app: AppTest) -> list[dict[str, Any]]:

@@ -8,9 +8,12 @@ from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
-from tests.pages.browser_pages import PATIENCE_MS, at_rest, explored, in_address, measured, threshold
+from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, measured, threshold
+from tests.pages.opened_pages import ENTRY
 
 N_CHANGES = 60
+# Title and path of every page; read, not imported: the entry script draws a page.
+PAGES = re.findall(r'PageRow\("\w+\.py", "([^"]+)", "(\w*)"\)', ENTRY.read_text(encoding="utf-8"))
 # What the sliders of M, K and the threshold show, what the address says, and the run that the server shows.
 ON_THE_PAGE = """({ percents, defaults }) => {
     const streamlits = [...document.querySelectorAll("[aria-valuetext]")].filter(input => !input.closest(".sparcode-threshold"));
@@ -24,6 +27,10 @@ ON_THE_PAGE = """({ percents, defaults }) => {
 }"""
 GIVEN = {"percents": KEPT.options, "defaults": [Configuration().m, Configuration().k, Configuration().keep]}
 AGREE = f"given => {{ const [one, ...more] = JSON.parse(({ON_THE_PAGE})(given)); return more.every(it => `${{it}}` === `${{one}}`); }}"
+
+
+def test_the_pages_are_found() -> None:
+    assert {"Overview", "Index Explorer", "Train"} <= {title for title, _ in PAGES}
 
 
 def slider(page: Page, name: str) -> Locator:
@@ -108,3 +115,24 @@ def test_a_press_while_the_server_answers_another_one_stays_in_the_address(studi
     in_address(page, m="4", k="8", keep=KEPT.options[-1])
     measured(page)
     page.wait_for_function(AGREE, arg=GIVEN, timeout=PATIENCE_MS)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("title", "path"), PAGES, ids=[path or "start" for _, path in PAGES])
+def test_a_page_opens_by_its_link_on_a_studio_that_nobody_has_visited(
+    title: str, path: str, fresh_studio_url: str, browser: Browser
+) -> None:
+    visit = Visit(browser, f"{fresh_studio_url}/{path}")
+    page = visit.page
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page).to_have_title(f"{title} · SparCode Studio", timeout=PATIENCE_MS)
+    for other, _ in PAGES:
+        expect(page.get_by_role("link", name=other, exact=True).first).to_be_visible(timeout=PATIENCE_MS)
+    for look in ("light", "dark"):
+        page.emulate_media(color_scheme=look)
+        at_rest(page)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        expect(page.get_by_role("dialog")).to_have_count(0)
+    # The tab's icon is fetched last; a request of our own gives it time to show up.
+    page.evaluate("fetch('/_stcore/health').then(answer => answer.text())")
+    assert not visit.problems

@@ -14,13 +14,22 @@ from app.measured import serving as serving_module
 from app.measured.serving import serving_key
 from app.measured.verdict import verdict
 from app.models import backbones as backbones_module
-from app.session.configuration import Configuration
 from sparcode.comparison.measuring import TimingPlan
 from sparcode.comparison.peers import FLAT, SPARCODE
-from sparcode.config import RunConfig
-from tests.app.serving_points import served
-from tests.fakes import raising
-from tests.pages.opened_pages import PATIENCE, charts, described, ended, opened, own_backbone, settled, studio, visited
+from tests.fakes import PATIENCE, raising, served
+from tests.pages.opened_pages import (
+    charts,
+    click,
+    config_of,
+    described,
+    ended,
+    labels,
+    opened,
+    own_backbone,
+    settled,
+    studio,
+    visited,
+)
 
 PAGE = "compare.py"
 TITLES = ["Recall against latency", "Recall against memory"]
@@ -31,21 +40,11 @@ def short_plan(tiny_app: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving_module, "PLAN", TimingPlan(n_queries=3, rounds=2))
 
 
-def labels(app: AppTest) -> list[str]:
-    return [button.label for button in app.button]
-
-
-def click(app: AppTest, label: str) -> AppTest:
-    (found,) = [button for button in app.button if button.label == label]
-    return found.click().run()
-
-
-def config() -> RunConfig:
-    return Configuration(k="8").run_config(studio().config)
-
-
-def key() -> str:
-    return serving_key(config())
+def measured() -> AppTest:
+    """The page after a measurement."""
+    app = click(settled(opened(PAGE, k="8")), MEASURE)
+    ended(serving_key(config_of(k="8")))
+    return app.run()
 
 
 def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
@@ -59,12 +58,9 @@ def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
 
 
 def test_a_measurement_shows_verdict_charts_table_and_where_it_comes_from() -> None:
-    app = settled(opened(PAGE, k="8"))
-    click(app, MEASURE)
-    assert ended(key()).state is JobState.DONE
-    app.run()
+    app = measured()
     assert not app.exception
-    result = studio().serving.result(config())
+    result = studio().serving.result(config_of(k="8"))
     read = verdict(result.points)
     assert app.subheader[0].value == read.headline
     assert any(read.sentences[0] in text.value for text in app.markdown)
@@ -98,7 +94,8 @@ def test_a_measurement_under_way_has_a_bar_and_can_be_cancelled(monkeypatch: pyt
     assert MEASURE not in labels(app)
     click(app, "Cancel the measurement")
     go_on.set()
-    assert ended(key()).state is JobState.CANCELLED
+    assert ended(serving_key(config_of(k="8"))).state is JobState.CANCELLED
+    assert studio().serving.result(config_of(k="8")) is None
     app.run()
     assert "was cancelled. Nothing of it is kept." in app.info[0].value
     assert MEASURE in labels(app)
@@ -107,13 +104,10 @@ def test_a_measurement_under_way_has_a_bar_and_can_be_cancelled(monkeypatch: pyt
 def test_a_failed_measurement_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(serving_module, "measure_in_turn", raising(ValueError("no memory for the graph")))
-        app = settled(opened(PAGE, k="8"))
-        click(app, MEASURE)
-        ended(key())
-        app.run()
+        app = measured()
         assert "no memory for the graph" in app.error[0].value
     click(app, MEASURE)
-    ended(key())
+    ended(serving_key(config_of(k="8")))
     app.run()
     assert not app.error
     assert AGAIN in labels(app)
@@ -145,10 +139,8 @@ def test_best_values_are_marked_in_words() -> None:
 
 
 def test_the_download_holds_figures_and_what_they_depend_on() -> None:
-    app = settled(opened(PAGE, k="8"))
-    click(app, MEASURE)
-    ended(key())
-    result = studio().serving.result(config())
+    measured()
+    result = studio().serving.result(config_of(k="8"))
     rows = list(csv.DictReader(io.StringIO(csv_of(result))))
     assert [float(row["recall@50"]) for row in rows] == pytest.approx([point.recall for point in result.points])
     assert {row["machine"] for row in rows} == {result.machine}

@@ -11,16 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.session.settings import KEPT
 from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, measured, threshold, value_of
+from tests.pages.opened_pages import MOVING
 
 TILES = ("recall", "postings", "codes_in_use")
-MOVING = {
-    "Accuracy against threshold",
-    "Recall against index size",
-    "Recall against latency",
-    "Scores and the cut",
-    "Length of posting lists",
-    "Memory by part",
-}
 DRAWN_BY_SERVER = "() => [...document.querySelectorAll('.sparcode-chart')].map(box => Number(box.dataset.drawn))"
 ALL_AT = """stop => [...document.querySelectorAll(".sparcode-chart, .sparcode-tiles")].every(
     box => (box.dataset.version || "").endsWith(" " + stop))"""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,14 +18,18 @@ from app.models.tuned import fine_tune_within
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
 from sparcode.metrics.registry import METRICS
-from tests.fakes import raising
+from tests.fakes import gated, raising
 from tests.pages.opened_pages import (
-    PATIENCE,
+    MOVING,
     chart_places,
     charts,
+    click,
+    config_of,
     described,
     ended,
     figures,
+    labels,
+    markdown,
     opened,
     own_backbone,
     run_rows,
@@ -38,27 +43,6 @@ from tests.pages.opened_pages import (
 pytestmark = pytest.mark.usefixtures("tiny_app")
 PAGE = "index_explorer.py"
 NAMES = ("Recall@50", "NDCG@50", "Latency, median", "Latency, p95", "Index size", "Scores kept", "Codes in use", "Perplexity")
-MOVING = {
-    "Accuracy against threshold",
-    "Recall against index size",
-    "Recall against latency",
-    "Scores and the cut",
-    "Length of posting lists",
-    "Memory by part",
-}
-
-
-def markdown(app: AppTest) -> str:
-    return "\n".join(text.value for text in app.markdown)
-
-
-def labels(app: AppTest) -> list[str]:
-    return [button.label for button in app.button]
-
-
-def click(app: AppTest, label: str) -> AppTest:
-    (found,) = [button for button in app.button if button.label == label]
-    return found.click().run()
 
 
 def released(app: AppTest, percent: str) -> AppTest:
@@ -67,15 +51,15 @@ def released(app: AppTest, percent: str) -> AppTest:
     return app.run()
 
 
+def held(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> threading.Event:
+    """A function of a module begins once this is set."""
+    gate = threading.Event()
+    monkeypatch.setattr(module, name, gated(getattr(module, name), gate))
+    return gate
+
+
 def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened_gate = threading.Event()
-    train = backbones_module.train_backbone
-
-    def held(*arguments: object) -> object:
-        assert opened_gate.wait(PATIENCE)
-        return train(*arguments)
-
-    monkeypatch.setattr(backbones_module, "train_backbone", held)
+    gate = held(monkeypatch, backbones_module, "train_backbone")
     app = visited(PAGE)
     assert not app.exception
     assert [widget.key for widget in app.select_slider] == ["m", "k", "t"]
@@ -84,7 +68,7 @@ def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytes
     assert "backbone is being trained" in app.info[0].value
     assert list(charts(app)) == ["Training the backbone"]
     assert not figures(app)
-    opened_gate.set()
+    gate.set()
     ended(own_backbone())
     assert "Recall@50 · preview" in figures(app.run())
 
@@ -108,7 +92,7 @@ def test_charts_stay_where_they_are_while_words_above_them_come_and_go() -> None
     assert any("Differences are to the **preview**" in caption.value for caption in app.caption)
     assert chart_places(app) == places
     released(app, KEPT.options[-1])
-    assert app.warning
+    assert "test queries get fewer than 50 items" in app.warning[0].value
     assert chart_places(app) == places
     click(app, "Pin this run")
     assert chart_places(app) == places
@@ -165,7 +149,7 @@ def test_other_codebooks_make_another_index() -> None:
     assert {"M=1 K=8 fine-tuned", "M=1 K=16 fine-tuned"} <= set(labels_of_lines)
 
 
-def test_a_threshold_above_every_score_is_put_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_threshold_above_every_score_is_put_in_plain_words_with_a_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
     stops_of = stage_module.threshold_stops
 
     def too_high(index: object, default_threshold: float) -> object:
@@ -178,11 +162,9 @@ def test_a_threshold_above_every_score_is_put_in_plain_words(monkeypatch: pytest
     assert not app.exception
     assert "above every score" in app.warning[0].value
     assert figures(app)["Recall@50 · fine-tuned"] == "0.000"
-
-
-def test_short_results_are_counted() -> None:
-    app = settled(opened(PAGE, k="8", keep=KEPT.options[-1]))
-    assert "test queries get fewer than 50 items" in app.warning[0].value
+    click(app, "Back to the threshold the model was trained for")
+    assert slider(app)["kept"] == KEPT.start
+    assert not any("above every score" in warning.value for warning in app.warning)
 
 
 def test_a_value_of_the_address_that_is_not_possible_is_named() -> None:
@@ -218,39 +200,27 @@ def test_a_failed_preview_shows_its_message(monkeypatch: pytest.MonkeyPatch) -> 
     assert labels(app)[-1] == "Try again"
 
 
-def held_fine_tuning(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Fine-tuning begins once this is set."""
-    gate = threading.Event()
-
-    def held(*arguments: object) -> object:
-        assert gate.wait(PATIENCE)
-        return fine_tune_within(*arguments)
-
-    monkeypatch.setattr(tuned_module, "fine_tune_within", held)
-    return gate
-
-
 def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = held_fine_tuning(monkeypatch)
+    gate = held(monkeypatch, tuned_module, "fine_tune_within")
     app = opened(PAGE, k="8")
-    ended(measuring_key("preview", Configuration(k="8").run_config(studio().config)))
+    ended(measuring_key("preview", config_of(k="8")))
     click(app.run(), "Cancel fine-tuning")
     gate.set()
-    ended(tuning_key(Configuration(k="8").run_config(studio().config)))
+    ended(tuning_key(config_of(k="8")))
     settled(app).run()
     assert "was cancelled" in markdown(app)
     assert "Recall@50 · fine-tuned" in figures(settled(click(app, "Fine-tune again")))
 
 
 def test_a_tab_that_moves_on_leaves_another_tab_of_the_same_browser_its_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = held_fine_tuning(monkeypatch)
+    gate = held(monkeypatch, tuned_module, "fine_tune_within")
     one, other = opened(PAGE, k="8"), visited(PAGE, k="16")
-    ended(measuring_key("preview", Configuration(k="8").run_config(studio().config)))
+    ended(measuring_key("preview", config_of(k="8")))
     one.run()
     other.session_state["owner"] = one.session_state["owner"]
     other.select_slider(key="k").set_value("8").run()
     other.select_slider(key="k").set_value("16").run()
-    training = tuning_key(Configuration(k="8").run_config(studio().config))
+    training = tuning_key(config_of(k="8"))
     assert studio().jobs.get(training).active
     # The last tab that shows it takes it along.
     one.select_slider(key="k").set_value("16").run()
@@ -259,9 +229,9 @@ def test_a_tab_that_moves_on_leaves_another_tab_of_the_same_browser_its_training
 
 
 def test_a_visitor_who_cancelled_can_join_a_training_that_goes_on_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = held_fine_tuning(monkeypatch)
+    gate = held(monkeypatch, tuned_module, "fine_tune_within")
     app = opened(PAGE, k="8")
-    config = Configuration(k="8").run_config(studio().config)
+    config = config_of(k="8")
     ended(measuring_key("preview", config))
     app.run()
     studio().setting_jobs.start_tuning(config, "another")
@@ -330,7 +300,7 @@ def test_a_link_with_every_setting_opens_that_view() -> None:
     assert not app.exception
     shown = Configuration(**asked)
     assert {key: app.session_state[key] for key in asked} == asked
-    config = shown.run_config(studio().config)
+    config = config_of(**asked)
     assert (config.model.n_tokens, config.model.interaction, config.model.encoder, config.training.seed) == (2, "dot", "gru", 3)
     assert studio().indexes.best(config).kind == "fine-tuned"
     assert slider(app)["kept"] == KEPT.options[40]
@@ -339,16 +309,10 @@ def test_a_link_with_every_setting_opens_that_view() -> None:
 
 def test_another_encoder_trains_a_backbone_that_is_watched_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     app = settled(opened(PAGE, k="8"))
-    gate, train = threading.Event(), backbones_module.train_backbone
-
-    def held(*arguments: object) -> object:
-        assert gate.wait(PATIENCE)
-        return train(*arguments)
-
-    monkeypatch.setattr(backbones_module, "train_backbone", held)
+    gate = held(monkeypatch, backbones_module, "train_backbone")
     app.selectbox(key="encoder").set_value("gru").run()
     assert list(charts(app)) == ["Training the backbone"]
-    key = backbone_key(Configuration(k="8", encoder="gru").run_config(studio().config))
+    key = backbone_key(config_of(k="8", encoder="gru"))
     click(app, "Cancel training")
     gate.set()
     ended(key)
@@ -396,8 +360,8 @@ def test_a_pinned_run_is_held_against_everything_until_it_is_unpinned() -> None:
     assert tiles(app)["recall"]["delta"] == "no change"
     app.select_slider(key="k").set_value("16").run()
     settled(app)
-    pinned = studio().indexes.best(Configuration(k="8").run_config(studio().config))
-    shown = studio().indexes.best(Configuration(k="16").run_config(studio().config))
+    pinned = studio().indexes.best(config_of(k="8"))
+    shown = studio().indexes.best(config_of(k="16"))
     stop = KEPT.options.index(KEPT.start)
     change = shown.point(stop).total_bytes - pinned.point(stop).total_bytes
     assert tiles(app)["size_bytes"]["delta"] == f"{change / 1e6:+.2f} MB".replace("+0.00 MB", "no change")
@@ -415,7 +379,7 @@ def test_a_pinned_run_of_a_link_is_measured_after_the_run_shown() -> None:
     assert any("The pinned run (M=1 K=16, 20 % kept) is measured once" in caption.value for caption in app.caption)
     settled(app)
     assert any("Differences are to the **pinned** run" in caption.value for caption in app.caption)
-    assert studio().indexes.best(Configuration(k="16", m="1").run_config(studio().config)).kind == "fine-tuned"
+    assert studio().indexes.best(config_of(k="16", m="1")).kind == "fine-tuned"
 
 
 def test_buttons_find_the_smallest_good_index_and_the_best_under_a_budget() -> None:
@@ -432,40 +396,29 @@ def test_buttons_find_the_smallest_good_index_and_the_best_under_a_budget() -> N
     assert curve.recall[stop] == curve.recall[fits].max()
 
 
-def test_a_single_code_in_use_is_put_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_code_in_use_is_put_in_plain_words() -> None:
     app = settled(opened(PAGE, k="8"))
     stage = studio().indexes.all()[-1]
-    alone = stage.usage._replace(codes_in_use=1)
-    object.__setattr__(stage, "usage", alone)
+    object.__setattr__(stage, "usage", stage.usage._replace(codes_in_use=1))
     app.run()
     assert any("All queries share one code" in warning.value for warning in app.warning)
 
 
-def test_the_way_back_from_an_empty_index_is_a_button(monkeypatch: pytest.MonkeyPatch) -> None:
-    stops_of = stage_module.threshold_stops
-
-    def too_high(index: object, default_threshold: float) -> object:
-        stops = stops_of(index, default_threshold)
-        stops[-1] = index.scores.max()
-        return stops
-
-    monkeypatch.setattr(stage_module, "threshold_stops", too_high)
-    app = settled(opened(PAGE, k="8", keep=KEPT.options[-1]))
-    click(app, "Back to the threshold the model was trained for")
-    assert slider(app)["kept"] == KEPT.start
-    assert not any("above every score" in warning.value for warning in app.warning)
-
-
 @pytest.mark.parametrize(
     ("rows", "says"),
-    [([], "cannot be used"), ([f"u{user},i0" for user in range(40)], "has 0 of 40 users")],
-    ids=["no data", "one item"],
+    [
+        (None, "few.csv cannot be used"),
+        ([], "cannot be used"),
+        ([f"u{user},i0" for user in range(40)], "has 0 of 40 users"),
+    ],
+    ids=["no file", "no data", "one item"],
 )
 def test_data_without_enough_to_retrieve_is_named_with_a_way_on(
-    rows: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows: list[str] | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = tmp_path / "few.csv"
-    table.write_text("\n".join(["user_id,item_id", *rows]), encoding="utf-8")
+    if rows is not None:
+        table.write_text("\n".join(["user_id,item_id", *rows]), encoding="utf-8")
     monkeypatch.setenv("SPARCODE_DATA", str(table))
     app = visited(PAGE)
     assert not app.exception

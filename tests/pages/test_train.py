@@ -13,7 +13,9 @@ from app.training.control import Pace
 from app.training.session import TrainingView
 from sparcode.metrics.registry import METRICS
 from sparcode.training.trainer import DivergenceError
-from tests.pages.opened_pages import PATIENCE, charts, described, figures, studio, visited
+from tests.app import open_studio
+from tests.fakes import PATIENCE
+from tests.pages.opened_pages import charts, click, described, figures, labels, markdown, studio, visited
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 
@@ -31,27 +33,13 @@ CHARTS = {
 }
 
 
-def labels(app: AppTest) -> list[str]:
-    return [button.label for button in app.button]
-
-
-def click(app: AppTest, label: str) -> AppTest:
-    (found,) = [button for button in app.button if button.label == label]
-    return found.click().run()
-
-
-def markdown(app: AppTest) -> str:
-    return "\n".join(text.value for text in app.markdown)
-
-
 def view_of(app: AppTest) -> TrainingView:
     return studio().from_scratch.view(app.session_state["owner"])
 
 
 def ended(app: AppTest) -> AppTest:
     """The page once its run is over."""
-    job = studio().jobs.wait(view_of(app).job.key, lambda snapshot: False, PATIENCE)
-    assert not job.active
+    open_studio.ended(studio(), view_of(app).job.key)
     app.run()
     assert not app.exception
     return app
@@ -138,6 +126,8 @@ def test_a_paused_run_survives_another_page_and_can_be_cancelled() -> None:
     assert "Run 1 was cancelled after 1 epoch. Its curves stand below." in app.warning[0].value
     assert "Start training" in labels(app)
     assert charts(app)["Loss"]["data"]
+    assert len(view_of(app).points) == 1
+    assert not view_of(app).earlier
     assert "Run 2 is finished" in markdown(ended(click(app, "Start training")))
 
 
@@ -153,9 +143,11 @@ def test_a_diverged_run_shows_its_message_its_curves_and_the_way_on(monkeypatch:
     assert "ended with an error after 9 epochs: the loss became nan in epoch 2." in app.error[0].value
     assert "smaller step size" in app.error[0].value
     assert charts(app)["Loss"]["data"]
+    assert len(view_of(app).points) == 10
     monkeypatch.setattr(training_run, "fine_tune", train)
     app = ended(click(app, "Start training"))
     assert view_of(app).job.state is JobState.DONE
+    assert not view_of(app).earlier
     assert not app.error
 
 

@@ -6,7 +6,7 @@ import pytest
 from app.charts.serving_points import ServingPointsData, bytes_data, latency_data, out_of_view, serving_points_figure
 from sparcode.comparison.measuring import UNTIMED
 from sparcode.comparison.peers import ALL_TO_ALL, FLAT, HNSW, IVF_PQ, SPARCODE
-from tests.app.serving_points import served
+from tests.fakes import served
 
 POINTS = [
     served(SPARCODE, "1% of scores", 0.5, 0.1, 2_000_000),

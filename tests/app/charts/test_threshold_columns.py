@@ -7,13 +7,14 @@ import pytest
 from app.charts.follow import Column
 from app.charts.threshold_columns import MOVING_TILES, threshold_columns
 from app.measured.figures import delta, figure_text, figures_of
-from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
-from tests.tiny import CONFIG, tiny_index, tiny_model, tiny_split
+from app.measured.measured_index import MeasuredIndex
+from tests.app.open_studio import measured
+from tests.tiny import tiny_index
 
 
 @pytest.fixture(scope="module")
 def stage() -> MeasuredIndex:
-    return measure(tiny_model(), ModelFacts("preview", CONFIG, (), lambda: 1.0, False), tiny_split(), lambda kept: None, lambda: None)
+    return measured()[-1]
 
 
 def test_there_is_a_row_for_every_measured_stop_and_for_no_other(stage: MeasuredIndex) -> None:

@@ -6,25 +6,13 @@ import pytest
 from app.jobs.job import JobCancelled
 from app.measured import measured_index as stage_module
 from app.measured.curve import Curve
-from app.measured.measured_index import MeasuredIndex, ModelFacts, measure, refine, time_stops
+from app.measured.measured_index import MeasuredIndex, measure, refine, time_stops
 from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.retrieval.sparse import SparseRetriever
+from tests.app.open_studio import FACTS, go_on, measured
 from tests.tiny import CONFIG, tiny_index, tiny_model, tiny_split
-
-ORIGIN = ModelFacts("preview", CONFIG, (), lambda: 1.5, cut_short=False)
-
-
-def go_on() -> None:
-    """The `check` of work that nobody stops."""
-
-
-def measured() -> list[MeasuredIndex]:
-    """Every stage that measuring the tiny model hands out."""
-    kept: list[MeasuredIndex] = []
-    measure(tiny_model(), ORIGIN, tiny_split(), kept.append, go_on)
-    return kept
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +90,7 @@ def test_work_that_is_stopped_hands_out_nothing_more() -> None:
             raise JobCancelled
 
     with pytest.raises(JobCancelled):
-        measure(tiny_model(), ORIGIN, tiny_split(), kept.append, stop_after_the_first)
+        measure(tiny_model(), FACTS, tiny_split(), kept.append, stop_after_the_first)
     assert len(kept) == 1
 
 

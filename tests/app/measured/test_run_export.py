@@ -9,21 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
+from app.measured.measured_index import MeasuredIndex
 from app.measured.run_export import evaluate_command, run_of, run_zip
 from sparcode.comparison.run import data_facts
 from sparcode.runs.store import load_run
 from sparcode.training.epoch_record import EpochRecord
+from tests.app.open_studio import measured
 from tests.tiny import CONFIG, tiny_data, tiny_model, tiny_split
-
-
-def nothing() -> None:
-    """Nobody stops the work."""
 
 
 @pytest.fixture(scope="module")
 def stage() -> MeasuredIndex:
-    return measure(tiny_model(), ModelFacts("preview", CONFIG, (), lambda: 1.0, False), tiny_split(), lambda kept: None, nothing)
+    return measured()[-1]
 
 
 def test_a_saved_stage_is_read_back_with_its_model_index_and_figures(stage: MeasuredIndex, tmp_path: Path) -> None:
@@ -36,12 +33,8 @@ def test_a_saved_stage_is_read_back_with_its_model_index_and_figures(stage: Meas
     queries = tiny_split().test.queries
     assert all(np.array_equal(*pair) for pair in zip(again.model.encode(queries), tiny_model().encode(queries), strict=True))
     (result,) = again.results
-    assert (result["kind"], result["threshold"], result["recall"], result["size_bytes"]) == (
-        "preview",
-        point.tau,
-        point.recall,
-        point.total_bytes,
-    )
+    figures = [result[name] for name in ("kind", "threshold", "recall", "size_bytes")]
+    assert figures == ["preview", point.tau, point.recall, point.total_bytes]
 
 
 def test_epochs_of_the_backbone_come_first(stage: MeasuredIndex) -> None:

@@ -17,8 +17,8 @@ from sparcode.config import RunConfig
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from sparcode.training.pipeline import train_backbone
-from tests.app.open_studio import PATIENCE, ended, looked_at, settled
-from tests.fakes import raising
+from tests.app.open_studio import ended, looked_at, settled
+from tests.fakes import PATIENCE, gated, raising
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 
 SMALL, LARGE = (changed(quantizer={"codebook_size": size, "n_nearest": 2, "kmeans_iterations": 3}) for size in (4, 8))
@@ -42,12 +42,7 @@ class HeldTuning:
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """No backbone is trained until it is set."""
     opened = threading.Event()
-
-    def held(*arguments: object) -> object:
-        assert opened.wait(PATIENCE)
-        return train_backbone(*arguments)
-
-    monkeypatch.setattr(backbones_module, "train_backbone", held)
+    monkeypatch.setattr(backbones_module, "train_backbone", gated(train_backbone, opened))
     yield opened
     opened.set()
 

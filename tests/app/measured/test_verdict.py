@@ -5,7 +5,7 @@ import pytest
 from app.measured.verdict import duel, verdict
 from sparcode.comparison.measuring import UNTIMED
 from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
-from tests.app.serving_points import served
+from tests.fakes import served
 
 EXACT = served(FLAT, "", 0.5, 0.1, 1_000_000)
 GRAPH = [served(HNSW, "efSearch 16", 0.4, 0.1, 2_000_000), served(HNSW, "efSearch 64", 0.5, 0.2, 2_000_000)]

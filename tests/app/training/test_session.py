@@ -21,12 +21,9 @@ from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.epoch_record import EpochRecord
 from sparcode.training.pipeline import build_run_index, train_sparcode
-from sparcode.training.trainer import DivergenceError
+from tests.fakes import PATIENCE
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 
-# Only a broken session lets a wait take this long.
-PATIENCE = 30
-LONG = changed(training={"epochs": 1000, "patience": 1000})
 KEY = "from scratch/ann"
 
 
@@ -127,34 +124,6 @@ def test_a_run_that_is_paused_and_stepped_through_ends_as_if_there_had_been_no_p
     held.session.resume("ann")
     assert held.ended().state is JobState.DONE
     assert numbers(held.points()) == straight
-
-
-def test_a_paused_run_can_be_cancelled_and_keeps_its_epochs(held: Held) -> None:
-    held.start(LONG, one_epoch=True)
-    held.until_paused(1)
-    assert held.session.cancel("ann")
-    view = held.session.view("ann")
-    assert (view.state, view.active, len(view.points), view.earlier) == (JobState.CANCELLED, False, 1, ())
-    assert not held.session.cancel("ann")
-    # The lane is free again.
-    held.start(owner="bob")
-    assert held.ended("bob").state is JobState.DONE
-
-
-def test_a_diverged_run_keeps_its_message_and_its_epochs(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
-    train = training_run.fine_tune
-
-    def diverge(*arguments: object) -> object:
-        train(*arguments)
-        raise DivergenceError("the loss became nan in epoch 4")
-
-    monkeypatch.setattr(training_run, "fine_tune", diverge)
-    held.start()
-    job = held.ended()
-    assert job.state is JobState.FAILED
-    assert job.error == "the loss became nan in epoch 4"
-    assert len(held.points()) == 10
-    assert not held.session.view("ann").earlier
 
 
 def test_a_forgotten_pause_ends_the_run() -> None:
