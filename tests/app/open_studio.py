@@ -5,8 +5,10 @@ from __future__ import annotations
 from app.jobs.job import JobSnapshot
 from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
 from app.measured.setting_jobs import View
+from app.models.tuned import fine_tune_within
 from app.studio import Studio
 from sparcode.config import RunConfig
+from sparcode.training.epoch_record import EpochRecord
 from tests.fakes import PATIENCE
 from tests.tiny import CONFIG, tiny_model, tiny_split
 
@@ -47,3 +49,13 @@ def measured() -> list[MeasuredIndex]:
     stages: list[MeasuredIndex] = []
     measure(tiny_model(), FACTS, tiny_split(), stages.append, go_on)
     return stages
+
+
+def tuned_in_part(model: object, split: object, config: object, seconds: float, *rest: object) -> tuple[list[EpochRecord], bool]:
+    """`fine_tune_within`, cut short unless it may take any time."""
+    return fine_tune_within(model, split, config, seconds, *rest)[0], seconds < float("inf")
+
+
+def tuned_too_late(model: object, split: object, config: object, seconds: float, *rest: object) -> tuple[list[EpochRecord], bool]:
+    """`fine_tune_within`, without time for a batch unless it may take any time."""
+    return fine_tune_within(model, split, config, 0.0 if seconds < float("inf") else seconds, *rest)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,8 @@ from app.measured.setting_jobs import tuning_key
 from app.models import backbones as backbones_module
 from app.models import tuned as tuned_module
 from app.models.backbones import backbone_key
-from app.models.tuned import fine_tune_within
 from app.studio import COMPARISON_KEY, Studio
-from tests.app.open_studio import ended, settled
+from tests.app.open_studio import ended, settled, tuned_in_part
 from tests.tiny import CONFIG, changed, tiny_data
 from tests.tiny_recording import OTHER, opened, tiny_recording
 
@@ -79,19 +78,11 @@ def test_the_recorded_training_stands_for_owners_without_one_and_behind_those_of
 
 
 def test_the_comparison_trains_all_epochs_and_the_explorer_takes_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[float] = []
-
-    def cut(model: object, split: object, config: object, seconds: float, *rest: Callable[..., object]) -> object:
-        asked.append(seconds)
-        records, _ = fine_tune_within(model, split, config, seconds, *rest)
-        return records, seconds < float("inf")
-
-    monkeypatch.setattr(tuned_module, "fine_tune_within", cut)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", tuned_in_part)
     studio = Studio(tiny_data(), changed(quantizer={"codebook_size": 4}))
     assert settled(studio, studio.config).measured.cut_short
     studio.start_comparison("ann")
     assert ended(studio, COMPARISON_KEY).state is JobState.DONE
-    assert asked[-1] == float("inf")
     shown = settled(studio, studio.config).measured
     assert not shown.cut_short
     at_its_threshold = shown.explorer.at(shown.explorer.default_threshold)

@@ -20,6 +20,10 @@ def point(name: str, recall: float, p50_ms: float, size_bytes: int = 10, setting
     return ServedPoint(name, setting, recall, p50_ms, 2 * p50_ms, 3 * p50_ms, p50_ms / 2, p50_ms / 2, size_bytes, 100.0)
 
 
+def users(n: int) -> EvaluationSet:
+    return EvaluationSet(Histories.from_lists([[0]] * n, 10), Histories.from_lists([[9]] * n, 10), np.arange(n))
+
+
 POINTS = [
     point(FLAT, 0.3, 2.0),
     point(HNSW, 0.2999, 1.0, 20),
@@ -55,9 +59,8 @@ def test_sparcode_must_be_ahead_by_more_than_chance() -> None:
 
 
 def test_a_recall_has_the_error_of_its_difference_to_exact_search() -> None:
-    users = EvaluationSet(Histories.from_lists([[0]] * 4, 10), Histories.from_lists([[9]] * 4, 10), np.arange(4))
     found = [PeerAtSetting(kind, "a", Fake({4: n}), Call(len, lambda *_: None)) for kind, n in ((FLAT, 3), (SPARCODE, 1))]
-    points = end_to_end.measure(found, users, 4, 1, 0)
+    points = end_to_end.measure(found, users(4), 4, 1, 0)
     # Differences 0, -1, -1, 0.
     assert [(point.recall, point.recall_error) for point in points] == [(0.75, 0.0), (0.25, 0.25)]
 
@@ -122,9 +125,6 @@ class Fake:
 
 
 def test_settings_are_chosen_on_validation_users_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def users(n: int) -> EvaluationSet:
-        return EvaluationSet(Histories.from_lists([[0]] * n, 10), Histories.from_lists([[9]] * n, 10), np.arange(n))
-
     validation, test = users(4), users(5)
     split = Split(users(1).queries, np.arange(1), validation, test, {})
     # "a" is good on validation users, "b" on test users.

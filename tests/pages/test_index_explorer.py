@@ -14,10 +14,10 @@ from app.measured.setting_jobs import measuring_key, tuning_key
 from app.models import backbones as backbones_module
 from app.models import tuned as tuned_module
 from app.models.backbones import backbone_key
-from app.models.tuned import fine_tune_within
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
 from sparcode.metrics.registry import METRICS
+from tests.app.open_studio import tuned_in_part, tuned_too_late
 from tests.fakes import gated, raising
 from tests.pages.opened_pages import (
     MOVING,
@@ -173,21 +173,34 @@ def test_a_value_of_the_address_that_is_not_possible_is_named() -> None:
     assert not app.exception
 
 
-def test_a_failed_fine_tuning_shows_its_message_beside_the_preview(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuned_module, "fine_tune_within", raising(ValueError("the loss became nan in epoch 2")))
-    app = settled(opened(PAGE, k="8"))
-    assert "ended with an error: the loss became nan in epoch 2" in markdown(app)
-    assert "Recall@50 · preview" in figures(app)
-    monkeypatch.setattr(tuned_module, "fine_tune_within", fine_tune_within)
-    assert "Recall@50 · fine-tuned" in figures(settled(click(app, "Fine-tune again")))
+@pytest.mark.parametrize(
+    ("tuning", "kind", "says", "button"),
+    [
+        (raising(ValueError("the loss became nan in epoch 2")), "preview", "an error: the loss became nan in epoch 2", "Fine-tune again"),
+        (tuned_too_late, "preview", "no fine-tuning fitted into the time", "Train all 3 epochs"),
+        (tuned_in_part, "fine-tuned", "fine-tuned in", "Train all 3 epochs"),
+    ],
+    ids=["failed", "no time", "cut short"],
+)
+def test_a_fine_tuning_that_did_not_reach_its_end_says_so_and_can_be_made_whole(
+    tuning: object, kind: str, says: str, button: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(tuned_module, "fine_tune_within", tuning)
+        app = settled(opened(PAGE, k="8"))
+    assert says in markdown(app)
+    assert ("fine-tuned in" in markdown(app)) == (kind == "fine-tuned")
+    assert f"Recall@50 · {kind}" in figures(app)
+    settled(click(app, button))
+    assert "Recall@50 · fine-tuned" in figures(app)
+    assert button not in labels(app)
 
 
 def test_a_failed_backbone_shows_its_message_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    train = backbones_module.train_backbone
-    monkeypatch.setattr(backbones_module, "train_backbone", lambda *arguments: 1 / 0)
-    app = opened(PAGE, k="8")
+    with monkeypatch.context() as patched:
+        patched.setattr(backbones_module, "train_backbone", lambda *arguments: 1 / 0)
+        app = opened(PAGE, k="8")
     assert "division by zero" in app.error[0].value
-    monkeypatch.setattr(backbones_module, "train_backbone", train)
     click(app, "Try again")
     ended(own_backbone())
     assert "Recall@50 · preview" in figures(app.run())
@@ -242,18 +255,6 @@ def test_a_visitor_who_cancelled_can_join_a_training_that_goes_on_for_another(mo
     gate.set()
 
 
-def test_fine_tuning_without_time_for_an_epoch_is_no_fine_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
-    def late(model: object, split: object, config: object, seconds: float, *rest: object) -> object:
-        return fine_tune_within(model, split, config, 0.0, *rest)
-
-    monkeypatch.setattr(tuned_module, "fine_tune_within", late)
-    app = settled(opened(PAGE, k="8"))
-    assert "Recall@50 · preview" in figures(app)
-    assert "fine-tuned in" not in markdown(app)
-    assert "no fine-tuning fitted into the time" in markdown(app)
-    assert "Train all 3 epochs" in labels(app)
-
-
 def test_the_size_chart_holds_what_this_visitor_looked_at() -> None:
     settled(opened(PAGE, k="16"))
     app = settled(opened(PAGE, k="8"))
@@ -262,19 +263,6 @@ def test_the_size_chart_holds_what_this_visitor_looked_at() -> None:
     settled(app.select_slider(key="k").set_value("16").run())
     names = [trace.get("name", "") for trace in charts(app)["Recall against index size"]["data"]]
     assert [name for name in names if "K=8" in name]
-
-
-def test_a_fine_tuning_cut_short_says_so_and_can_be_made_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut(model: object, split: object, config: object, seconds: float, *rest: object) -> object:
-        records, _ = fine_tune_within(model, split, config, seconds, *rest)
-        return records, seconds < float("inf")
-
-    monkeypatch.setattr(tuned_module, "fine_tune_within", cut)
-    app = settled(opened(PAGE, k="8"))
-    assert "Train all 3 epochs" in labels(app)
-    settled(click(app, "Train all 3 epochs"))
-    assert "Recall@50 · fine-tuned" in figures(app)
-    assert "Train all 3 epochs" not in labels(app)
 
 
 def test_the_numbers_behind_the_curves_are_there_to_read() -> None:

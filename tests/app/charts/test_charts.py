@@ -26,6 +26,9 @@ from sparcode.training.epoch_record import EpochRecord
 TAU, DENSITY = np.array([0.3, 0.1, 0.2]), np.array([0.01, 0.5, 0.1])
 RECALL, NDCG = np.array([0.2, 0.6, 0.5]), np.array([0.1, 0.4, 0.3])
 NOTHING = np.zeros(0)
+LINE = trade_off("M=2 K=128", np.array([2e6, 1e6]), np.array([0.6, 0.5]))
+THIS, OTHER = (trade_off(label, np.array([1e6, 2e6]), np.array([0.1, 0.5])) for label in ("this", "other"))
+TIMED = (np.array([0.2, 0.3]), np.array([0.4, 0.5]), np.array([False, True]))
 
 
 def record(epoch: int, loss: float, recall: float, perplexity: float = math.nan) -> EpochRecord:
@@ -46,7 +49,6 @@ def notes(figure: go.Figure) -> list[str]:
 
 
 def every_figure(dark: bool) -> list[go.Figure]:
-    line = trade_off("M=2 K=128", np.array([2e6, 1e6]), np.array([0.6, 0.5]))
     return [
         code_usage_figure(code_usage_data(np.array([[3, 1]]), np.array([1.8])), dark),
         list_lengths_figure(list_lengths_data(np.array([1, 5]), 10), dark),
@@ -54,7 +56,7 @@ def every_figure(dark: bool) -> list[go.Figure]:
         codes_stored_figure(codes_stored_data(2, 4, 9, 8), dark),
         recall_latency_figure(recall_latency_data((NOTHING, NOTHING, NOTHING.astype(bool)), (1.0, 0.5), 50), dark),
         score_cut_figure(score_cut_data(np.array([1.0, 2.0]), np.array([3]), 1.5), dark),
-        recall_size_figure(recall_size_data(line, [], None, 50), dark),
+        recall_size_figure(recall_size_data(LINE, [], None, 50), dark),
         threshold_curve_figure(curve(), dark),
         training_curve_figure(training_curve_data("Training", [record(1, 2.0, 0.5)]), dark),
     ]
@@ -118,13 +120,11 @@ def test_lists_are_counted_by_length() -> None:
 
 
 def every_following_figure() -> list[go.Figure]:
-    line = trade_off("M=2 K=128", np.array([2e6, 1e6]), np.array([0.6, 0.5]))
-    timed = (np.array([0.2, 0.3]), np.array([0.4, 0.5]), np.array([False, True]))
     return [
         list_lengths_figure(list_lengths_data(np.array([1, 5]), 10), False),
         memory_parts_figure(memory_parts_data({"codes": 8, "scores": 16}), False),
-        recall_size_figure(recall_size_data(line, [], (1e6, 0.5), 50), False),
-        recall_latency_figure(recall_latency_data(timed, None, 50), False),
+        recall_size_figure(recall_size_data(LINE, [], (1e6, 0.5), 50), False),
+        recall_latency_figure(recall_latency_data(TIMED, None, 50), False),
         score_cut_figure(score_cut_data(np.array([1.0, 2.0, 4.0]), np.array([3, 1]), 1.5), False),
         threshold_curve_figure(curve(), False),
     ]
@@ -154,10 +154,8 @@ def test_the_cut_is_a_line_at_the_threshold_and_what_is_kept_lies_to_its_right()
 
 
 def test_only_timed_thresholds_are_points_and_those_timed_beside_jobs_are_hollow() -> None:
-    timed = (np.array([0.2, 0.3]), np.array([0.4, 0.5]), np.array([False, True]))
-    named = traces(
-        recall_latency_figure(recall_latency_data(timed, (0.3, 0.5), 50, peers=(Peer("two-tower", "two-tower", 1.0, 0.45),)), False)
-    )
+    peer = Peer("two-tower", "two-tower", 1.0, 0.45)
+    named = traces(recall_latency_figure(recall_latency_data(TIMED, (0.3, 0.5), 50, peers=(peer,)), False))
     assert (named["timed alone"].x.tolist(), named["timed beside jobs"].x.tolist()) == ([0.2], [0.3])
     assert named["timed alone"].mode == "markers"
     assert named["timed beside jobs"].marker.symbol.endswith("-open")
@@ -173,14 +171,12 @@ def test_codes_are_counted_from_the_possible_ones_to_the_stored_lists() -> None:
 
 
 def every_ghost() -> list[go.Figure]:
-    this, other = (trade_off(label, np.array([1e6, 2e6]), np.array([0.1, 0.5])) for label in ("this", "other"))
-    lengths = list_lengths_data(np.array([1, 5]), 10)
-    records = [record(1, 2.0, 0.5)]
+    lengths, records = list_lengths_data(np.array([1, 5]), 10), [record(1, 2.0, 0.5)]
     return [
         code_usage_figure(code_usage_data(np.array([[3, 1]]), np.array([1.8]), np.array([[1, 1], [4, 0]])), False),
         list_lengths_figure(lengths._replace(pinned=lengths.counts), False),
         memory_parts_figure(memory_parts_data({"codes": 8}, {"codes": 4}), False),
-        recall_size_figure(recall_size_data(this, [], None, 50, (other, (1e6, 0.1))), False),
+        recall_size_figure(recall_size_data(THIS, [], None, 50, (OTHER, (1e6, 0.1))), False),
         threshold_curve_figure(curve()._replace(pinned=PinnedCurve(np.array([50.0]), np.array([0.3]), (50.0, 0.3))), False),
         training_curve_figure(training_curve_data("Training", records, records), False),
     ]
@@ -214,8 +210,7 @@ def test_a_trade_off_is_in_megabytes_and_ascends() -> None:
 
 
 def test_the_slider_and_the_other_settings_stand_beside_the_line() -> None:
-    this, other = (trade_off(label, np.array([1e6, 2e6]), np.array([0.1, 0.5])) for label in ("this", "other"))
-    figure = recall_size_figure(recall_size_data(this, [other], (1.5e6, 0.3), 50), False)
+    figure = recall_size_figure(recall_size_data(THIS, [OTHER], (1.5e6, 0.3), 50), False)
     named = traces(figure)
     assert named["this"].y.tolist() == [0.1, 0.5]
     assert named["this"].line.width > named["other"].line.width

@@ -85,26 +85,15 @@ def test_records_arrive_while_the_work_goes_on_and_the_result_at_its_end(jobs: J
     assert done.version > half.version
 
 
-def test_a_job_that_fails_keeps_its_text_and_its_records(jobs: JobManager) -> None:
+@pytest.mark.parametrize(("error", "text"), [(ValueError("no users left"), "no users left"), (KeyError(), "KeyError")])
+def test_a_job_that_fails_keeps_its_text_and_its_records_and_the_worker_goes_on(jobs: JobManager, error: Exception, text: str) -> None:
     def work(handle: JobHandle) -> None:
         handle.publish(1)
-        raise ValueError("no users left")
+        raise error
 
     submit(jobs, "a", work)
     failed = ended(jobs, "a")
-    assert (failed.state, failed.error, failed.records, failed.result) == (JobState.FAILED, "no users left", (1,), None)
-
-
-def test_an_error_without_text_is_told_by_its_name(jobs: JobManager) -> None:
-    def work(handle: JobHandle) -> None:
-        raise KeyError
-
-    submit(jobs, "a", work)
-    assert ended(jobs, "a").error == "KeyError"
-
-
-def test_a_failure_does_not_stop_the_worker(jobs: JobManager) -> None:
-    submit(jobs, "a", lambda handle: 1 / 0)
+    assert (failed.state, failed.error, failed.records, failed.result) == (JobState.FAILED, text, (1,), None)
     submit(jobs, "b", lambda handle: "fine")
     assert ended(jobs, "b").result == "fine"
 

@@ -17,7 +17,7 @@ from sparcode.config import RunConfig
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from sparcode.training.pipeline import train_backbone
-from tests.app.open_studio import ended, looked_at, settled
+from tests.app.open_studio import ended, looked_at, settled, tuned_in_part, tuned_too_late
 from tests.fakes import PATIENCE, gated, raising
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 
@@ -186,11 +186,7 @@ def test_a_failed_backbone_is_not_trained_again_by_itself(studio: Studio, monkey
 
 
 def test_a_fine_tuning_cut_short_can_be_made_whole(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_epoch(model: object, split: object, config: object, seconds: float, *rest: Callable[..., object]) -> object:
-        records, _ = fine_tune_within(model, split, config, seconds, *rest)
-        return (records, False) if seconds == float("inf") else (records[:2], True)
-
-    monkeypatch.setattr(tuned_module, "fine_tune_within", one_epoch)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", tuned_in_part)
     with_backbone(studio)
     assert settled(studio, SMALL).measured.cut_short
     job = studio.setting_jobs.start_tuning(SMALL, "ann", full=True)
@@ -203,10 +199,7 @@ def test_a_fine_tuning_cut_short_can_be_made_whole(studio: Studio, monkeypatch: 
 def test_fine_tuning_without_time_for_a_batch_leaves_a_preview_and_can_be_made_whole(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(model: object, split: object, config: object, seconds: float, *rest: Callable[..., object]) -> object:
-        return fine_tune_within(model, split, config, 0.0 if seconds < float("inf") else seconds, *rest)
-
-    monkeypatch.setattr(tuned_module, "fine_tune_within", late)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", tuned_too_late)
     with_backbone(studio)
     view = settled(studio, SMALL)
     assert (view.measured.kind, view.measured.finished, view.had_no_time) == ("preview", True, True)

@@ -39,17 +39,26 @@ def test_time_ends_the_training_between_batches_at_the_best_epoch() -> None:
     assert recall == max(record.recall for record in records)
 
 
-def test_time_may_end_it_right_after_an_epoch() -> None:
-    records, cut_short, _ = tune(changed(training={"joint_epochs": 20, "patience": 20}), 1 + N_BATCHES + 1)
-    assert [record.epoch for record in records] == [0, 1]
-    assert not records[-1].stopped
-    assert cut_short
+ONE_EPOCH = 1 + N_BATCHES + 1
+NO_GAIN = {"patience": 1, "joint_learning_rate": 1e-9, "codebook_learning_rate": 1e-9}
 
 
-def test_time_that_ends_with_the_last_epoch_cuts_nothing() -> None:
-    records, cut_short, _ = tune(changed(training={"joint_epochs": 1}), 1 + N_BATCHES + 1)
-    assert [record.epoch for record in records] == [0, 1]
-    assert not cut_short
+@pytest.mark.parametrize(
+    ("training", "seconds", "stopped", "n_records", "cut"),
+    [
+        ({"joint_epochs": 20, "patience": 20}, ONE_EPOCH, False, 2, True),
+        ({"joint_epochs": 1}, ONE_EPOCH, False, 2, False),
+        ({"joint_epochs": 20, **NO_GAIN}, 1e6, False, 2, False),
+        ({"joint_epochs": 20}, 1e6, True, 1, False),
+        ({"joint_epochs": 0}, 5.0, False, 0, False),
+    ],
+    ids=["time after an epoch", "time with the last epoch", "patience", "somebody", "no epochs"],
+)
+def test_only_time_cuts_it_short(training: dict, seconds: float, stopped: bool, n_records: int, cut: bool) -> None:
+    records, cut_short, _ = tune(changed(training=training), seconds, lambda: stopped)
+    assert [record.epoch for record in records] == list(range(n_records))
+    assert not any(record.stopped for record in records)
+    assert cut_short == cut
 
 
 @pytest.mark.parametrize("seconds", [1e6, math.inf])
@@ -60,21 +69,3 @@ def test_with_time_enough_it_is_the_training_of_the_settings(seconds: float) -> 
     records, cut_short, _ = tune(config, seconds)
     assert [record[1:6] for record in records[1:]] == [record[1:6] for record in expected[1:]]
     assert not cut_short
-
-
-def test_patience_ends_it_as_without_a_limit() -> None:
-    config = changed(training={"joint_epochs": 20, "patience": 1, "joint_learning_rate": 1e-9, "codebook_learning_rate": 1e-9})
-    records, cut_short, _ = tune(config, 1e6)
-    assert len(records) == 2
-    assert not cut_short
-
-
-def test_whoever_stops_it_is_not_the_clock() -> None:
-    records, cut_short, _ = tune(changed(training={"joint_epochs": 20}), 1e6, lambda: True)
-    assert len(records) == 1
-    assert not cut_short
-
-
-def test_without_joint_epochs_there_is_nothing_to_do() -> None:
-    records, cut_short, _ = tune(changed(training={"joint_epochs": 0}), 5.0)
-    assert (records, cut_short) == ([], False)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -146,8 +147,6 @@ def test_a_damaged_file_leaves_the_other_records(folder: Path) -> None:
 
 
 def test_weights_that_do_not_fit_are_said_once_and_not_used(folder: Path) -> None:
-    import hashlib
-
     path = weights_of(folder, "sparcode")
     path.write_bytes(safetensors.torch.save({"tau": torch.zeros(3)}))
 

@@ -46,20 +46,13 @@ def test_a_new_browser_gets_an_owner_that_scripts_cannot_read() -> None:
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
     assert not cookie["secure"]
-
-
-def test_the_cookie_is_secure_over_https() -> None:
     assert owner_cookie(get(OwnerCookie(HTMLResponse("")), scheme="https"))[OWNER_COOKIE]["secure"]
 
 
-def test_two_browsers_get_different_owners() -> None:
-    app = OwnerCookie(HTMLResponse(""))
-    assert owner_cookie(get(app))[OWNER_COOKIE].value != owner_cookie(get(app))[OWNER_COOKIE].value
-
-
-def test_a_known_browser_keeps_its_owner() -> None:
+def test_browsers_get_different_owners_and_keep_them() -> None:
     app = OwnerCookie(HTMLResponse(""))
     owner = owner_cookie(get(app))[OWNER_COOKIE].value
+    assert owner_cookie(get(app))[OWNER_COOKIE].value != owner
     assert not owner_cookie(get(app, cookie=f"{OWNER_COOKIE}={owner}"))
 
 
@@ -68,10 +61,14 @@ def test_a_malformed_owner_is_replaced(forged: str) -> None:
     assert is_owner(owner_cookie(get(OwnerCookie(HTMLResponse("")), cookie=f"{OWNER_COOKIE}={forged}"))[OWNER_COOKIE].value)
 
 
-def test_only_documents_set_the_cookie() -> None:
-    assert not owner_cookie(get(OwnerCookie(JSONResponse({})), accept="text/html"))
-    assert not owner_cookie(get(OwnerCookie(Response(status_code=304)), accept="*/*"))
-
-
-def test_a_document_the_browser_has_kept_still_sets_the_cookie() -> None:
-    assert owner_cookie(get(OwnerCookie(Response(status_code=304)), accept="text/html,*/*"))
+@pytest.mark.parametrize(
+    ("answer", "accept", "sets"),
+    [
+        (JSONResponse({}), "text/html", False),
+        (Response(status_code=304), "*/*", False),
+        # A document that the browser has kept.
+        (Response(status_code=304), "text/html,*/*", True),
+    ],
+)
+def test_only_documents_set_the_cookie(answer: Response, accept: str, sets: bool) -> None:
+    assert bool(owner_cookie(get(OwnerCookie(answer), accept=accept))) == sets
