@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
+logger = logging.getLogger(__name__)
+
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
+# The same files, but no manifest.
+VERSION_WITHOUT_SUMS = 2
 # Written by file browsers into every folder they show.
 _NOT_OURS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
@@ -22,7 +27,8 @@ def write_manifest(folder: Path) -> None:
 def check_manifest(folder: Path) -> None:
     """Compare a run folder with its manifest; every file is read once, in about a second per gigabyte.
 
-    ValueError if a file is missing, was added or is damaged, the manifest included, or the format version differs; names the file.
+    Added files are not read; a warning names them. ValueError if a file is missing or damaged, the manifest included, or the format version
+    differs; names the file.
     """
     path = folder / MANIFEST
     try:
@@ -40,7 +46,7 @@ def check_manifest(folder: Path) -> None:
     if missing := sorted(files.keys() - found.keys()):
         raise ValueError(f"{folder} is not a run folder: it lacks {', '.join(missing)}")
     if added := sorted(found.keys() - files.keys()):
-        raise ValueError(f"{folder / added[0]} does not belong to the run: {MANIFEST} does not list it")
+        logger.warning("%s: not part of the run and not read: %s", folder, ", ".join(added))
     for name, expected in files.items():
         if _size_and_sum(found[name]) != expected:
             raise ValueError(f"{found[name]} is damaged: it does not have the size and checksum that {MANIFEST} gives")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,11 @@ from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.storage import load_index, save_index
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.runs.manifest import FORMAT_VERSION, MANIFEST, check_manifest, check_version, write_manifest
+from sparcode.runs.manifest import FORMAT_VERSION, MANIFEST, VERSION_WITHOUT_SUMS, check_manifest, check_version, write_manifest
 from sparcode.runs.whole_folder import clear_leftovers, write_whole
 from sparcode.training.epoch_record import EpochRecord
+
+logger = logging.getLogger(__name__)
 
 _FILES = ("run.json", "model.safetensors", "items.json", "index", MANIFEST)
 # Only where the model sees side features of users.
@@ -105,21 +108,24 @@ def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
 def load_run(folder: Path | str) -> Run:
     """Read a run folder and check it, all files against the checksums of the manifest.
 
-    ValueError if a file is missing, added or damaged, the version differs, settings were edited, or parts do not fit together; names the
-    file and the problem.
+    A run of format version 2, which has no checksums, is read with a warning. ValueError if a file is missing or damaged, the version is
+    another one, settings were edited, or parts do not fit together; names the file and the problem.
     """
     folder = Path(folder)
     clear_leftovers(folder)
     path = folder / "run.json"
     missing = [name for name in _FILES if not (folder / name).exists()]
-    if missing == [MANIFEST]:
-        # Earlier versions wrote none.
-        check_version(path, _read_json(path).get("format_version"))
-    if missing:
+    if missing not in ([], [MANIFEST]):
         raise ValueError(f"{folder} is not a run folder: it lacks {', '.join(missing)}")
-    check_manifest(folder)
+    if not missing:
+        check_manifest(folder)
     described = _read_json(path)
-    check_version(path, described.get("format_version"))
+    if missing and described.get("format_version") == VERSION_WITHOUT_SUMS:
+        logger.warning("%s is of an earlier version and has no checksums: save it again", folder)
+    else:
+        check_version(path, described.get("format_version"))
+        if missing:
+            raise ValueError(f"{folder} is not a run folder: it lacks {MANIFEST}")
     try:
         config = RunConfig.model_validate(described["config"])
         data = _DATA.validate_python(described["data"])
@@ -235,7 +241,7 @@ def _load_model(path: Path, config: RunConfig, n_items: int) -> SparCodeModel:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object; got {type(content).__name__}")

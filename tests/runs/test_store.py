@@ -118,7 +118,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["run.json", "model.safetensors", "items.json"])
-@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\x80\x04K\x01.", b'{"a": '])
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\x80\x04K\x01.", b'{"a": ', b'{"a": ' + b"[" * 100_000])
 def test_a_file_that_was_no_run_s_to_begin_with_is_named(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     write_manifest(folder)
@@ -140,14 +140,17 @@ def test_every_changed_byte_is_noticed_and_its_file_named(folder: Path) -> None:
     load_run(folder)
 
 
-def test_a_file_that_is_cut_short_or_added_is_named(folder: Path) -> None:
-    note = folder / "index" / "note.txt"
-    note.write_text("mine")
-    with pytest.raises(ValueError, match=r"note\.txt does not belong to the run"):
-        load_run(folder)
-    note.unlink()
+def test_added_files_are_named_and_the_run_loads(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / ".DS_Store").write_text("a file browser was here")
     load_run(folder)
+    assert caplog.messages == []
+    for name in ("eval.json", "index/note.txt", "._run.json"):
+        (folder / name).write_text("mine")
+    assert load_run(folder).run_id == tiny_run().run_id
+    assert caplog.messages == [f"{folder}: not part of the run and not read: ._run.json, eval.json, index/note.txt"]
+
+
+def test_a_file_that_is_cut_short_or_missing_is_named(folder: Path) -> None:
     scores = folder / "index" / "scores.npy"
     scores.write_bytes(scores.read_bytes()[:-4])
     with pytest.raises(ValueError, match=r"scores\.npy is damaged"):
@@ -181,10 +184,25 @@ def test_settings_that_do_not_fit_the_files_are_refused(folder: Path, change: Ca
         load_run(folder)
 
 
-def test_a_run_of_an_earlier_version_is_told_from_a_damaged_one(folder: Path) -> None:
+def test_a_run_of_the_version_before_checksums_loads_with_a_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     edit(folder, lambda described: described.update(format_version=2))
     (folder / "manifest.json").unlink()
-    with pytest.raises(ValueError, match="format version 2; this version of sparcode reads 3"):
+    queries = tiny_split().test.queries
+    np.testing.assert_array_equal(load_run(folder).model.score(queries), tiny_model().score(queries))
+    assert caplog.messages == [f"{folder} is of an earlier version and has no checksums: save it again"]
+    (folder / "items.json").write_bytes(b"{}")
+    with pytest.raises(ValueError, match=r"items\.json is damaged"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [(1, "format version 1; this version of sparcode reads 3"), (3, r"is not a run folder: it lacks manifest\.json")],
+)
+def test_a_run_of_any_other_version_needs_its_manifest(folder: Path, version: int, message: str) -> None:
+    edit(folder, lambda described: described.update(format_version=version))
+    (folder / "manifest.json").unlink()
+    with pytest.raises(ValueError, match=message):
         load_run(folder)
 
 
