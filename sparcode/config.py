@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 # Items per query where nothing is said, as in the paper.
 DEFAULT_K = 50
@@ -258,16 +258,14 @@ def _is(*values: Any) -> Callable[[Any], bool]:
     return lambda value: value in values
 
 
-def _above_0(value: Any) -> bool:
-    return value > 0
-
-
-_PROTOCOL, _SAMPLED = "split.protocol", {"training.n_negatives": _above_0}
-# Settings of a stage that is skipped (`joint_epochs` 0) and the width of an interaction network that has none are let pass.
+_PROTOCOL = "split.protocol"
+# Settings of a stage that is skipped (`joint_epochs` 0) and the width of an interaction network that has none are let pass. What depends on
+# the data, such as whether negatives are sampled, is checked by `sparcode.training.pipeline.check_settings_act`.
 _WITHOUT_EFFECT = (
     _WithoutEffect("split.test_share", {_PROTOCOL: _is("fixed-split", "cold-start")}),
     *(_WithoutEffect(f"split.{name}", {_PROTOCOL: _is("cold-start")}) for name in ("validation_share", "target_share", "min_history")),
     _WithoutEffect("model.max_history", {"model.encoder": _is("mean")}),
+    *(_WithoutEffect(f"model.{name}", {_PROTOCOL: _is("cold-start")}) for name in ("max_history", "history_tokens")),
     *(_WithoutEffect(f"model.attention_{part}", {"model.encoder": _is("mean", "gru")}) for part in ("blocks", "heads")),
     _WithoutEffect("model.interaction_layers", {"model.interaction": _is("dot", "cross", "attention")}),
     _WithoutEffect("quantizer.ema_decay", {"quantizer.codebook_update": _is("gradient"), "quantizer.revive_below": _is(0)}),
@@ -285,13 +283,11 @@ _WITHOUT_EFFECT = (
         )
     ),
     _WithoutEffect("training.negatives", {"training.n_negatives": _is(0)}),
-    _WithoutEffect("training.teacher_weight", _SAMPLED, (0,)),
-    *(
-        _WithoutEffect(f"training.{name}", condition)
-        for name in ("joint_teacher", "teacher_scale")
-        for condition in (_SAMPLED, {"training.teacher_weight": _is(0)})
-    ),
+    *(_WithoutEffect(f"training.{name}", {"training.teacher_weight": _is(0)}) for name in ("joint_teacher", "teacher_scale")),
 )
+
+
+_AS_WRITTEN = "as written"
 
 
 class RunConfig(Config):
@@ -304,7 +300,18 @@ class RunConfig(Config):
     index: IndexConfig = IndexConfig()
 
     @classmethod
-    def for_data(cls, synthetic: bool, settings: RunConfig | None = None, protocol: str = "strong") -> RunConfig:
+    def as_written(cls, values: Any) -> RunConfig:
+        """Settings as a kept run names them: also those without effect, which are refused otherwise."""
+        return cls.model_validate(values, context=_AS_WRITTEN)
+
+    @classmethod
+    def for_data(
+        cls,
+        synthetic: bool,
+        settings: RunConfig | None = None,
+        protocol: str = "strong",
+        typed: Mapping[str, Collection[str]] | None = None,
+    ) -> RunConfig:
         """Settings with the defaults that suit the data.
 
         Parameters
@@ -316,6 +323,8 @@ class RunConfig(Config):
             What was set on purpose stays; None: nothing was.
         protocol
             Evaluation protocol the data comes with; see `PROTOCOL_DEFAULTS`.
+        typed
+            Stage -> fields that must have an effect, None for all that were set; others without one become the default.
 
         Raises
         ------
@@ -332,14 +341,18 @@ class RunConfig(Config):
         given = {} if settings is None else settings.model_dump(exclude_unset=True)
         for stage, fields in given.items():
             values[stage] |= fields
+        if typed is None:
+            typed = given
         for rule in _WITHOUT_EFFECT:
             stage, _, field = rule.setting.partition(".")
-            if field not in given.get(stage, {}) and _reason(rule, values):
+            if field not in typed.get(stage, ()) and _reason(rule, values):
                 values[stage][field] = _default(cls, stage, field)
         return cls.model_validate(values)
 
     @model_validator(mode="after")
-    def _every_setting_acts(self) -> RunConfig:
+    def _every_setting_acts(self, info: ValidationInfo) -> RunConfig:
+        if info.context == _AS_WRITTEN:
+            return self
         values = self.model_dump()
         for rule in _WITHOUT_EFFECT:
             stage, _, field = rule.setting.partition(".")

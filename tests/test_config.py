@@ -64,9 +64,7 @@ def test_settings_that_do_not_go_together_are_refused(stage: type, fields: dict,
 IDLE = {
     "training": [
         ({"negatives": "batch"}, "negatives=batch does nothing with n_negatives=0"),
-        ({"teacher_weight": 0.8, "n_negatives": 20}, "teacher_weight=0.8 does nothing with n_negatives=20"),
         ({"teacher_scale": 3, "teacher_weight": 0}, "teacher_scale=3.0 does nothing with teacher_weight=0.0"),
-        ({"teacher_scale": 3, "n_negatives": 20}, "teacher_scale=3.0 does nothing with n_negatives=20"),
         ({"joint_teacher": "ease", "teacher_weight": 0}, "joint_teacher=ease does nothing with teacher_weight=0.0"),
     ],
     "model": [
@@ -91,12 +89,16 @@ def test_a_setting_that_does_nothing_is_refused_by_name(stage: str, fields: dict
 def test_settings_of_other_stages_count_too() -> None:
     with pytest.raises(ValidationError, match=r"keep_most=0\.8 does nothing with protocol=cold-start"):
         RunConfig.model_validate({"split": {"protocol": "cold-start"}, "training": {"keep_most": 0.8}})
+    for model in ({"history_tokens": 5}, {"encoder": "gru", "max_history": 50}):
+        *_, (field, value) = model.items()
+        with pytest.raises(ValidationError, match=f"{field}={value} does nothing with protocol=cold-start"):
+            RunConfig.model_validate({"split": {"protocol": "cold-start"}, "model": model})
     hard = {"codebook_update": "ema", "n_nearest": 1}
     with pytest.raises(ValidationError, match=r"codebook_learning_rate=0\.1 does nothing with codebook_update=ema and n_nearest=1"):
         RunConfig.model_validate({"quantizer": hard, "training": {"codebook_learning_rate": 0.1}})
 
 
-@pytest.mark.parametrize("training", [{"teacher_weight": 0}, {"n_negatives": 50}, {"n_negatives": 50, "teacher_weight": 0}])
+@pytest.mark.parametrize("training", [{"teacher_weight": 0}, {"n_negatives": 50, "teacher_weight": 0}])
 def test_defaults_for_the_data_give_way_where_they_would_do_nothing(training: dict) -> None:
     made = RunConfig.for_data(synthetic=True, settings=RunConfig.model_validate({"training": training})).training
     assert (made.joint_teacher, made.start) == ("backbone", SYNTHETIC_TRAINING["start"])
@@ -107,6 +109,22 @@ def test_defaults_for_the_data_give_way_where_they_would_do_nothing(training: di
                 update={"training": TrainingConfig(joint_teacher="ease", **training)}
             ),
         )
+
+
+def test_whether_negatives_are_sampled_is_for_the_data_to_say() -> None:
+    settings = RunConfig.model_validate({"training": {"n_negatives": 2000, "teacher_weight": 0.3, "teacher_scale": 3}})
+    assert RunConfig.for_data(synthetic=True, settings=settings).training.joint_teacher == SYNTHETIC_TRAINING["joint_teacher"]
+
+
+def test_settings_that_were_not_typed_give_way_where_they_would_do_nothing() -> None:
+    values = {"model": {"encoder": "mean", "max_history": 20, "n_tokens": 2}}
+    kept = RunConfig.as_written(values)
+    assert kept.model.max_history == 20
+    assert RunConfig.for_data(False, kept, typed={}).model == ModelConfig(n_tokens=2)
+    with pytest.raises(ValidationError, match="max_history=20 does nothing with encoder=mean"):
+        RunConfig.for_data(False, kept, typed={"model": {"max_history"}})
+    with pytest.raises(ValidationError, match="max_history=20 does nothing with encoder=mean"):
+        RunConfig.for_data(False, kept)
 
 
 def test_a_removed_setting_is_refused_unless_it_was_off() -> None:

@@ -57,14 +57,16 @@ class DataSource:
     def source(self) -> Source:
         """The source for `sparcode.data.loading.load_split`; ValueError if flags conflict or a synthetic setting is out of bounds."""
         files = [self.train, self.test]
-        if files != [None, None]:
+        has_files = files != [None, None]
+        if self.synthetic and (has_files or self.data not in (None, SYNTHETIC)):
+            flags = ", ".join(flag_name(f"synthetic_{field}") for field in self.synthetic)
+            given = "a ready-made split" if has_files else repr(self.data)
+            raise ValueError(f"{flags} can only be used with synthetic data; the data is {given}")
+        if has_files:
             if self.data is not None or None in files:
                 raise ValueError(f"a ready-made split needs {_NEEDS[FIXED_SPLIT.name]}")
             return TrainTestFiles(*files)
         if self.data not in (None, SYNTHETIC):
-            if self.synthetic:
-                flags = ", ".join(flag_name(f"synthetic_{field}") for field in self.synthetic)
-                raise ValueError(f"{flags} can only be used with synthetic data; the data is {self.data!r}")
             return self.data
         try:
             return SyntheticConfig(**self.synthetic)

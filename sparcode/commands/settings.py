@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,10 @@ SEED_FIELD = "seed"
 
 
 class SettingsFlags(NamedTuple):
-    """Settings of the command line: a JSON file of a `RunConfig` (or a ``run.json``), and stage -> field -> value, which override it."""
+    """Settings of the command line: a JSON file of a `RunConfig` (or a ``run.json``), and stage -> field -> value, which override it.
+
+    A ``run.json`` names every setting: those that have no effect beside the flags become the default.
+    """
 
     file: Path | None
     fields: Mapping[str, Mapping[str, Any]]
@@ -29,18 +32,29 @@ class SettingsFlags(NamedTuple):
 
         ValueError if the file cannot be read, or a setting is unknown or out of bounds.
         """
-        content = {} if self.file is None else _read_settings(self.file)
-        try:
-            # Checked alone first, so that a complaint about the file names the file.
-            settings = RunConfig.model_validate(content).model_dump(exclude_unset=True)
-        except ValidationError as error:
-            raise ValueError(f"{self.file}: {validation_message(error)}") from error
+        settings, _ = self._of_file()
         for stage, fields in self.fields.items():
             settings[stage] = {**settings.get(stage, {}), **fields}
         try:
-            return RunConfig.for_data(synthetic, RunConfig.model_validate(settings), protocol)
+            return RunConfig.for_data(synthetic, RunConfig.as_written(settings), protocol, self.typed())
         except ValidationError as error:
             raise ValueError(validation_message(error)) from error
+
+    def typed(self) -> dict[str, Collection[str]]:
+        """Stage -> fields given by flags or in a file of settings; raises as `run_config`."""
+        settings, is_run = self._of_file()
+        return {stage: {*fields, *(() if is_run else settings.get(stage, ()))} for stage, fields in self.fields.items()}
+
+    def _of_file(self) -> tuple[dict[str, Any], bool]:
+        """What the file sets, and whether it is a ``run.json``."""
+        if self.file is None:
+            return {}, False
+        content, is_run = _read_settings(self.file)
+        try:
+            # Checked alone, so that a complaint about the file names the file.
+            return RunConfig.as_written(content).model_dump(exclude_unset=True), is_run
+        except ValidationError as error:
+            raise ValueError(f"{self.file}: {validation_message(error)}") from error
 
 
 def build_settings(config: Path | None, seed: int | None, **flags: Any) -> SettingsFlags:
@@ -52,18 +66,19 @@ def build_settings(config: Path | None, seed: int | None, **flags: Any) -> Setti
     )
 
 
-def _read_settings(path: Path) -> Any:
+def _read_settings(path: Path) -> tuple[dict[str, Any], bool]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
-    if isinstance(content, dict) and "format_version" in content and "config" in content:
+    is_run = isinstance(content, dict) and "format_version" in content and "config" in content
+    if is_run:
         content = content["config"]
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object of settings; got {type(content).__name__}")
-    return content
+    return content, is_run
 
 
 SETTINGS = OptionGroup(

@@ -14,6 +14,7 @@ from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, wi
 from sparcode.commands.process import set_threads
 from sparcode.commands.settings import SETTINGS, SettingsFlags
 from sparcode.data.evaluation_protocol import PROTOCOLS
+from sparcode.runs.whole_folder import clear_leftovers
 
 
 @with_groups(source=DATA, settings=SETTINGS)
@@ -42,7 +43,9 @@ def train(
     from sparcode.comparison.run import compare
     from sparcode.comparison.table import comparison_record, comparison_text
     from sparcode.runs.store import save_run
+    from sparcode.training.pipeline import with_idle_reset
 
+    config = with_idle_reset(split, config, settings.typed()["training"])
     set_threads(threads)
     with Progress(quiet or as_json) as progress:
         comparison = compare(data, config, k, progress.on_step, progress.on_epoch, split=split, device=device)
@@ -61,6 +64,8 @@ def check_target(folder: Path, overwrite: bool) -> None:
     ValueError if something is there that may not be replaced (`overwrite`: may a run be?), or the place cannot be written to.
     """
     try:
+        # Before looking: an earlier run may have been moved aside by a process that was killed.
+        clear_leftovers(folder)
         if folder.exists():
             if not folder.is_dir():
                 raise ValueError(f"--out {folder} is a file; name a folder")

@@ -127,7 +127,7 @@ def load_run(folder: Path | str) -> Run:
         if missing:
             raise ValueError(f"{folder} is not a run folder: it lacks {MANIFEST}")
     try:
-        config = RunConfig.model_validate(described["config"])
+        config = RunConfig.as_written(described["config"])
         data = _DATA.validate_python(described["data"])
         # JSON has no NaN; in a record only numbers that do not apply are null.
         rows = [

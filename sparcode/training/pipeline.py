@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 
@@ -25,6 +27,8 @@ from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
 from sparcode.training.trainer import Trainer, fit, validation_recall
 
 TEACHER_MAX_ITEMS = 10_000
+# Beside the default, values that say the same as a setting without effect.
+_SAYS_THE_SAME = {"first_part_share": 0, "teacher_weight": 0}
 _WITH_ITEMS, _WITH_USERS = ("items", "both"), ("users", "both")
 
 
@@ -46,13 +50,35 @@ def check_side_features(split: Split, config: ModelConfig) -> None:
 
 def check_settings_act(split: Split, config: TrainingConfig) -> None:
     """Raise ValueError if settings of training have no effect on this data; `RunConfig` checks them against other settings."""
-    usual, n_items = TrainingConfig(), split.train.n_items
-    if not split.has_time and split.protocol.shows_history and config.first_part_share not in (0, usual.first_part_share):
-        raise ValueError(f"first_part_share={config.first_part_share} does nothing where the data has no times; leave it out")
-    if n_items > TEACHER_MAX_ITEMS and config.teacher_scale != usual.teacher_scale:
-        raise ValueError(
-            f"teacher_scale={config.teacher_scale} does nothing: EASE teaches on at most {TEACHER_MAX_ITEMS} items, the data has {n_items}"
-        )
+    usual = TrainingConfig()
+    for field, reason in _without_effect(split, config).items():
+        if (value := getattr(config, field)) not in (getattr(usual, field), _SAYS_THE_SAME.get(field)):
+            raise ValueError(f"{field}={value} does nothing{reason}; leave it out")
+
+
+def with_idle_reset(split: Split, config: RunConfig, typed: Collection[str]) -> RunConfig:
+    """The settings with fields of training that have no effect on this data, except those `typed`, at their defaults."""
+    usual = TrainingConfig()
+    idle = {field: getattr(usual, field) for field in _without_effect(split, config.training) if field not in typed}
+    return config.model_copy(update={"training": config.training.model_copy(update=idle)})
+
+
+def _without_effect(split: Split, config: TrainingConfig) -> dict[str, str]:
+    """Field -> why it has no effect on this data. Not `joint_teacher`: its default depends on the data."""
+    n_items, found = split.train.n_items, {}
+    if not split.has_time and split.protocol.shows_history:
+        found["first_part_share"] = " where the data has no times"
+    if n_items > TEACHER_MAX_ITEMS:
+        found["teacher_scale"] = f": EASE teaches on at most {TEACHER_MAX_ITEMS} items, the data has {n_items}"
+    if _is_sampled(config, n_items):
+        found |= dict.fromkeys(("teacher_weight", "teacher_scale"), f" with n_negatives={config.n_negatives}")
+    else:
+        found["negatives"] = f" with n_negatives={config.n_negatives}: the data has {n_items} items, and all are scored"
+    return found
+
+
+def _is_sampled(config: TrainingConfig, n_items: int) -> bool:
+    return 0 < config.n_negatives < n_items
 
 
 def train_backbone(
@@ -164,7 +190,7 @@ def _trainer(
 def _teacher(split: Split, config: TrainingConfig, device: torch.device, backbone: AllToAllModel | None = None) -> Teacher | None:
     """The backbone if given, else EASE; None where settings, catalogue or queries without a history rule teachers out."""
     train = split.train
-    if not split.protocol.shows_history or config.teacher_weight == 0 or 0 < config.n_negatives < train.n_items:
+    if not split.protocol.shows_history or config.teacher_weight == 0 or _is_sampled(config, train.n_items):
         return None
     if backbone is not None:
         return BackboneTeacher(backbone)

@@ -42,6 +42,22 @@ def test_flags_go_before_the_file_and_the_file_before_defaults(record: Record, k
     assert config["training"]["dropout"] == 0.3
 
 
+def test_settings_of_a_run_give_way_to_flags_beside_which_they_do_nothing(record: Record, refused: Output, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    record(
+        "train", *TINY, "--encoder", "gru", "--max-history", 20, "--teacher-weight", 0.3, "--epochs", 1, "--joint-epochs", 0, "--out", path
+    )
+    again = ("train", *TINY_DATA, "--config", path / "run.json")
+    config = record(*again, "--encoder", "mean", "--n-negatives", 20)["config"]
+    assert (config["model"]["max_history"], config["training"]["teacher_weight"], config["training"]["n_negatives"]) == (100, 0.5, 20)
+    assert record(*again, "--teacher-weight", 0)["config"]["training"]["joint_teacher"] == "backbone"
+    assert "max_history=30 does nothing with encoder=mean" in refused(*again, "--encoder", "mean", "--max-history", 30)
+    assert "teacher_weight=0.2 does nothing with n_negatives=20" in refused(*again, "--teacher-weight", 0.2, "--n-negatives", 20, "--quiet")
+    written = tmp_path / "settings.json"
+    written.write_text('{"model": {"encoder": "gru", "max_history": 20}}')
+    assert "max_history=20 does nothing with encoder=mean" in refused("train", "--config", written, "--encoder", "mean")
+
+
 def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(record: Record, tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_text("user,item,rating,timestamp\n" + RATINGS)
@@ -113,6 +129,14 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(refused: Outp
     assert "is a file" in refused("train", "--out", tmp_path / "file")
     assert "exists; name another folder" in refused("train", "--out", kept_run)
     assert "is not a run and is left alone" in refused("train", "--out", tmp_path / "full", "--overwrite")
+
+
+def test_a_run_that_a_killed_process_moved_aside_is_back_before_training(refused: Output, tmp_path: Path) -> None:
+    aside = tmp_path / ".run.saving-12345678" / "old"
+    aside.mkdir(parents=True)
+    (aside / "run.json").write_text("{}")
+    assert "exists; name another folder" in refused("train", "--out", tmp_path / "run")
+    assert (tmp_path / "run" / "run.json").is_file()
 
 
 def test_bad_rows_and_missing_columns_are_named(refused: Output, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from sparcode.training.pipeline import (
     train_backbone,
     train_sparcode,
     train_two_tower,
+    with_idle_reset,
 )
 from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
 from sparcode.training.trainer import validation_recall
@@ -170,6 +171,20 @@ def test_settings_that_the_data_leaves_without_effect_are_refused() -> None:
         check_settings_act(untimed, TrainingConfig(first_part_share=0.5))
     with pytest.raises(ValueError, match=r"teacher_scale=3\.0 does nothing: EASE teaches on at most 10000 items, the data has 10001"):
         check_settings_act(large, TrainingConfig(teacher_scale=3))
+
+
+@pytest.mark.parametrize("field", ["teacher_weight", "teacher_scale", "negatives"])
+def test_settings_of_teachers_and_negatives_act_as_the_number_of_items_says(field: str) -> None:
+    split, value = tiny_split(), {"teacher_weight": 0.3, "teacher_scale": 3.0, "negatives": "popularity"}[field]
+    n_items = split.train.n_items
+    idle, acts = (n_items, 10) if field == "negatives" else (10, n_items)
+    check_settings_act(split, TrainingConfig(**{field: value}, n_negatives=acts))
+    check_settings_act(split, TrainingConfig(n_negatives=idle))
+    with pytest.raises(ValueError, match=f"{field}={value} does nothing with n_negatives={idle}"):
+        check_settings_act(split, TrainingConfig(**{field: value}, n_negatives=idle))
+    config = changed(training={field: value, "n_negatives": idle})
+    assert with_idle_reset(split, config, {field}) == config
+    assert with_idle_reset(split, config, ()).training == changed(training={"n_negatives": idle}).training
 
 
 def test_there_is_no_teacher_where_the_settings_or_the_catalogue_leave_it_out() -> None:
