@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from sparcode.index.block_index import BLOCK_ARRAYS, MAX_SHIFT, BlockIndex
 from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex
+from sparcode.index.whole_folder import clear_leftovers, write_whole
 
 FORMAT = "sparcode-index"
 FORMAT_VERSION = 1
@@ -22,29 +22,15 @@ _ARRAYS = {LISTS: tuple(ARRAY_DTYPES), BLOCKS: BLOCK_ARRAYS}
 
 
 def save_index(index: InvertedIndex | BlockIndex, folder: Path | str) -> None:
-    """Write an index in place of one that is there; the folder appears whole or not at all.
+    """Write an index in place of one that is there; see `sparcode.index.whole_folder`, leftovers of killed processes are removed.
 
     ValueError if something other than an index is there.
     """
     folder = Path(folder)
+    clear_leftovers(folder)
     if folder.exists() and not (folder / DESCRIPTION_FILE).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ValueError(f"{folder} exists and is no index; name a new folder or one that holds an index")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
-        new.mkdir()
-        for name in _ARRAYS[_kind_of(index)]:
-            np.save(new / f"{name}.npy", getattr(index, name), allow_pickle=False)
-        (new / DESCRIPTION_FILE).write_text(json.dumps(_description(index), indent=2) + "\n", encoding="utf-8")
-        if folder.exists():
-            # A folder cannot replace one that has files, so the old one steps aside first, and back should the move fail.
-            os.replace(folder, old)
-        try:
-            os.replace(new, folder)
-        except OSError:
-            if old.exists():
-                os.replace(old, folder)
-            raise
+    write_whole(folder, lambda new: _write(index, new))
 
 
 def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex | BlockIndex:
@@ -53,6 +39,7 @@ def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex | BlockI
     ValueError if a file is missing, damaged or does not fit the others; it names the file and the problem.
     """
     folder = Path(folder)
+    clear_leftovers(folder)
     path = folder / DESCRIPTION_FILE
     description = _read_description(path)
     kind = description["kind"]
@@ -72,6 +59,12 @@ def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex | BlockI
     except ValueError as error:
         raise ValueError(f"{folder} holds no valid index: {error}") from error
     return index
+
+
+def _write(index: InvertedIndex | BlockIndex, folder: Path) -> None:
+    for name in _ARRAYS[_kind_of(index)]:
+        np.save(folder / f"{name}.npy", getattr(index, name), allow_pickle=False)
+    (folder / DESCRIPTION_FILE).write_text(json.dumps(_description(index), indent=2) + "\n", encoding="utf-8")
 
 
 def _kind_of(index: InvertedIndex | BlockIndex) -> str:

@@ -13,6 +13,8 @@ from sparcode.index.index_builder import add_lists, build_index
 from sparcode.index.inverted_index import InvertedIndex, lists_of_codes
 
 Unseen = Literal["compute", "nearest"]
+# Codes without a list that are scored at a time.
+_BLOCK_CODES = 64
 
 
 class ResolvedLists(NamedTuple):
@@ -36,12 +38,11 @@ class ResolvedLists(NamedTuple):
 class ListStore:
     """The lists of an index, with an answer for codes that have none. Safe to share between threads.
 
-    For such a code, `unseen` ``"compute"`` scores it and keeps its list, `block_codes` at a time; ``"nearest"`` takes the stored code whose
-    vector is nearest (L2; ties to the lower code). ValueError if catalogues differ, `unseen` is another word, or no code is stored for
-    ``"nearest"``.
+    For such a code, `unseen` ``"compute"`` scores it and keeps its list; ``"nearest"`` takes the stored code whose vector is nearest (L2;
+    ties to the lower code). ValueError if catalogues differ, `unseen` is another word, or no code is stored for ``"nearest"``.
     """
 
-    def __init__(self, model: CodedModel, index: InvertedIndex | BlockIndex, unseen: Unseen = "compute", block_codes: int = 64) -> None:
+    def __init__(self, model: CodedModel, index: InvertedIndex | BlockIndex, unseen: Unseen = "compute") -> None:
         if model.n_items != index.n_items:
             raise ValueError(f"the index is over {index.n_items} items; the model has {model.n_items}")
         if unseen not in ("compute", "nearest"):
@@ -51,10 +52,9 @@ class ListStore:
         self.model = model
         self.index = index
         self.unseen = unseen
-        self._block_codes = block_codes
         self._lock = threading.Lock()
         self._stored_vectors: np.ndarray | None = None
-        self._extra = build_index(model, np.zeros(0, dtype=np.int64), index.floor, block_codes)
+        self._extra = build_index(model, np.zeros(0, dtype=np.int64), index.floor, _BLOCK_CODES)
 
     @property
     def extra(self) -> InvertedIndex:
@@ -74,7 +74,7 @@ class ListStore:
         else:
             if np.any(extra.rows_of(missing) < 0):
                 with self._lock:
-                    extra = self._extra = add_lists(self._extra, self.model, missing, self._block_codes)
+                    extra = self._extra = add_lists(self._extra, self.model, missing, _BLOCK_CODES)
             lists[is_unseen] = self.index.n_lists + extra.rows_of(missing)
         return ResolvedLists(lists, extra, is_unseen)
 

@@ -19,10 +19,10 @@ from sparcode.config import RunConfig, settings_hash
 from sparcode.data.side_features import UserEncoding
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.storage import load_index, save_index
+from sparcode.index.whole_folder import clear_leftovers, write_whole
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.runs.manifest import FORMAT_VERSION, MANIFEST, VERSION_WITHOUT_SUMS, check_manifest, check_version, write_manifest
-from sparcode.runs.whole_folder import clear_leftovers, write_whole
 from sparcode.training.epoch_record import EpochRecord
 
 logger = logging.getLogger(__name__)

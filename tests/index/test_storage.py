@@ -82,6 +82,17 @@ def test_a_failed_save_leaves_the_old_index(folder: Path, monkeypatch: pytest.Mo
     assert os.listdir(folder.parent) == ["index"]
 
 
+@ONLY_LISTS
+def test_an_index_that_a_killed_save_had_moved_aside_comes_back(folder: Path) -> None:
+    hidden = folder.parent / ".index.saving-12345678"
+    hidden.mkdir()
+    os.replace(folder, hidden / "old")
+    assert load_index(folder).floor == some_lists().floor
+    (hidden / "new").mkdir(parents=True)
+    save_index(some_lists(1.0), folder)
+    assert os.listdir(folder.parent) == ["index"]
+
+
 def test_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("months of work")
     for target in (tmp_path, tmp_path / "thesis.txt"):

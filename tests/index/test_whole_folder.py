@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparcode.runs.whole_folder import clear_leftovers, write_whole
+from sparcode.index.whole_folder import clear_leftovers, write_whole
 from tests.fakes import fill_disk_at_the_move
 
 # Steps at which the writing process is killed: everything that changes the file system.
