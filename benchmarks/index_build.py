@@ -3,7 +3,7 @@
     python -m benchmarks.index_build
 
 The model is SparCode with the default mlp over tokens of 64 dimensions and random weights. The other side scores the same pairs by the same
-network, written as plain PyTorch layers over concatenated (token, item) rows, at the fastest of a few batch sizes; link, cut and sort are
+network, written as PyTorch layers over concatenated (token, item) rows, at the fastest of a few batch sizes; link, cut and sort are
 the same builder for both. Repeats alternate. Peak memory is that of a build in a fresh process, beyond what the process held before. The
 last line holds the ratio of median times, and peak / (finished index + one block of scores).
 """
@@ -41,7 +41,7 @@ BLOCK_CODES = IndexConfig().block_codes
 
 
 class ConcatenatedPairs:
-    """The same scores by a plain network over `batch` concatenated (token, item) rows per call; the model's mlp has one hidden layer."""
+    """The same scores by a network over `batch` concatenated (token, item) rows per call; the model's mlp has one hidden layer."""
 
     def __init__(self, model: SparCodeModel, batch: int) -> None:
         mlp = model.backbone.interaction
@@ -155,10 +155,10 @@ def _alternate(
         for name, model in models.items():
             taken, indexes[name] = build(model, codes, floor, threads)
             seconds[name].append(taken)
-    ours, plain = indexes.values()
+    ours, concatenated = indexes.values()
     # Another order of summation: scores next to the floor may fall on its other side.
-    if abs(len(ours.scores) - len(plain.scores)) > 1e-4 * len(ours.scores) + 4:
-        raise RuntimeError(f"the two sides must keep the same postings; got {len(ours.scores)} and {len(plain.scores)}")
+    if abs(len(ours.scores) - len(concatenated.scores)) > 1e-4 * len(ours.scores) + 4:
+        raise RuntimeError(f"the two sides must keep the same postings; got {len(ours.scores)} and {len(concatenated.scores)}")
     return seconds, ours
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.quality --data ml-1m.zip --seeds 5 --encoder mean --encoder gru --encoder sasrec
 
 A seed sets the split and the training of every model. `benchmarks/settings` holds settings chosen on validation users, one file per data
-set, with two-tower's own where others suit it better. --keep keeps finished trainings, so that a run can be continued. The last line
+set, with two-tower's own where others suit it better. --results keeps what was measured, so that a run can be continued. The last line
 holds ratios of mean Recall@50, SparCode's over its peer's: the lowest over the encoders and interactions that were run.
 """
 
@@ -101,7 +101,10 @@ def main(
     interaction: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(INTERACTIONS)}; may be repeated.")] = None,
     settings_file: Settings = None,
     overrides: Annotated[str, typer.Option("--set", help='Settings as JSON, for instance {"training": {"epochs": 30}}.')] = "{}",
-    keep: Annotated[Path | None, typer.Option(help="File that every result is added to; what it holds is not measured again.")] = None,
+    results_file: Annotated[
+        Path | None,
+        typer.Option("--results", help="File that every result is added to; what it holds is not measured again.", metavar="FILE"),
+    ] = None,
     quick: Quick = False,
 ) -> None:
     """Measure, print the table and the ratios."""
@@ -115,8 +118,8 @@ def main(
         chosen = {stage: small.get(stage, {}) | chosen.get(stage, {}) for stage in small | chosen}
     else:
         source = load(data)
-    kept = [json.loads(line) for line in keep.read_text().splitlines()] if keep is not None and keep.exists() else []
-    done, results = {result["run"]: result for result in kept}, []
+    earlier = results_file.read_text().splitlines() if results_file is not None and results_file.exists() else []
+    done, results = {result["run"]: result for result in map(json.loads, earlier)}, []
     for seed in range(first_seed, first_seed + seeds):
         for one in encoders:
             for other in interactions:
@@ -131,8 +134,8 @@ def main(
                 result = {"run": run, "encoder": one, "interaction": config.model.interaction, "seed": seed, **measured}
                 results.append(result)
                 print(json.dumps(result), file=sys.stderr, flush=True)
-                if keep is not None:
-                    with keep.open("a") as lines:
+                if results_file is not None:
+                    with results_file.open("a") as lines:
                         lines.write(json.dumps(result) + "\n")
     ran = sorted({result["seed"] for result in results})
     print(f"{source!r}, {machine_facts()}; k = {DEFAULT_K}, seeds {ran}; settings {json.dumps(chosen)}")

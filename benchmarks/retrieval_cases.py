@@ -1,4 +1,8 @@
-"""The cases of `benchmarks/retrieval.py`: posting lists of a trained model over grown catalogues, and two-tower's vectors."""
+"""The cases of `benchmarks/retrieval.py`: posting lists of a trained model over grown catalogues, and two-tower's vectors.
+
+faiss is not taken from the roster of `sparcode.comparison.peers`, which measures recall of targets at its own k: a grown catalogue has no
+targets, so settings are tried, up to the first that is good enough, by the share they find of the exact best 100.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ from sparcode.retrieval.top_k import top_k
 K = 100
 RECALL = 0.95
 BATCH_ROUNDS, BATCH_SECONDS, BATCH_QUERIES = 40, 8.0, 2_000
-FLOOR, LISTS, BLOCKED, QUANTIZED, KERNEL = "floor", "lists, float32", "blocks, float32", "blocks, 16 bits", "kernel of lists"
+ADDING, LISTS, BLOCKED, QUANTIZED, KERNEL = "adding alone", "lists, float32", "blocks, float32", "blocks, 16 bits", "kernel of lists"
 IVF_PQ_RANKED = f"{IVF_PQ}, ranked again"
 EF_SEARCH = (100, 125, 150, 200, 250, 300, 350, 400, 500, 600, 800, 1200, 1600)
 N_PROBE = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -52,8 +56,8 @@ class Codes(NamedTuple):
         return [(self.codes[row : row + 1], self.weights[row : row + 1]) for row in range(len(self.codes))]
 
 
-class Served(NamedTuple):
-    """A way to serve, measured.
+class SearchRow(NamedTuple):
+    """One way to search, measured: a row of a table.
 
     Attributes
     ----------
@@ -125,8 +129,8 @@ def timed_build(model: SparCodeModel, codes: np.ndarray, threshold: float) -> tu
 
 def measure_lists(
     model: SparCodeModel, built: tuple[InvertedIndex, float], threshold: float, queries: Codes, rounds: int, best: np.ndarray
-) -> list[Served]:
-    """The floor, and the same lists in every layout. All calls go to one thread; batches also to all. `best` is from `uncut_best`."""
+) -> list[SearchRow]:
+    """Adding alone, and the same lists in every layout. All calls go to one thread; batches also to all. `best` is from `uncut_best`."""
     index, build_seconds = built
     retrievers: dict[str, tuple[SparseRetriever, InvertedIndex | BlockIndex, float]] = {}
     for name, make in (
@@ -142,7 +146,7 @@ def measure_lists(
     calls |= _bare_calls(index, threshold, queries)
     timings = interleaved(calls, queries.rows(), rounds)
     n_postings = int(index.list_lengths(threshold)[index.rows_of(queries.codes)].sum())
-    rows = [_served(name, "", float("nan"), timings[name], {}, 0, 0.0, 1.0) for name in (FLOOR, KERNEL)]
+    rows = [_row(name, "", float("nan"), timings[name], {}, 0, 0.0, 1.0) for name in (ADDING, KERNEL)]
     for name, (retriever, layout, seconds) in retrievers.items():
         before = retriever.postings_read
         found = retriever.retrieve_codes(*queries, None, K).item_ids
@@ -150,13 +154,13 @@ def measure_lists(
         setting = f"blocks of {1 << layout.shift:,}" if isinstance(layout, BlockIndex) else ""
         speed = _speeds(lambda n, layout=layout: _batch(SparseRetriever(model, layout, threshold, n_threads=n), queries))
         size = sum(retriever.size_bytes().values())
-        served = _served(name, setting, _overlap(found[: len(best)], best), timings[name], speed, size, seconds, share)
-        rows.append(served._replace(n_postings=index.kept_postings(threshold)))
+        row = _row(name, setting, _overlap(found[: len(best)], best), timings[name], speed, size, seconds, share)
+        rows.append(row._replace(n_postings=index.kept_postings(threshold)))
     return rows
 
 
 def _bare_calls(index: InvertedIndex, threshold: float, queries: Codes) -> dict[str, Call]:
-    """The floor and the compiled search, with the same arguments and nothing of the retriever around them."""
+    """Adding alone and the compiled search, with the same arguments and nothing of the retriever around them."""
     tau = np.float32(threshold)
     postings = Postings(index.indptr, index.threshold_ends(threshold), index.item_ids, index.scores)
     workspace = new_workspace(index.n_items, index.n_items, K, queries.codes.shape[1])
@@ -167,7 +171,7 @@ def _bare_calls(index: InvertedIndex, threshold: float, queries: Codes) -> dict[
         return SearchRows(index.rows_of(row[0]), row[1], *nobody)
 
     return {
-        FLOOR: Call(encode, lambda rows, _: add_and_clear(rows, postings, tau, workspace)),
+        ADDING: Call(encode, lambda rows, _: add_and_clear(rows, postings, tau, workspace)),
         KERNEL: Call(encode, lambda rows, _: kernels.search_lists(rows, postings, tau, workspace, *out)),
     }
 
@@ -246,7 +250,7 @@ def _rough_us(index: ItemIndex, queries: np.ndarray) -> float:
     return float(np.median(found[""].retrieve_us))
 
 
-def measure_vectors(vectors: np.ndarray, queries: np.ndarray, rounds: int, kinds: tuple[str, ...]) -> list[Served]:
+def measure_vectors(vectors: np.ndarray, queries: np.ndarray, rounds: int, kinds: tuple[str, ...]) -> list[SearchRow]:
     """Flat, and the other kinds at the fastest of their settings that finds `RECALL` of the exact best (or the best there is)."""
     n_flat = min(len(queries), 100)
     # Product quantization wants parts of two dimensions; a zero changes no inner product.
@@ -267,15 +271,15 @@ def measure_vectors(vectors: np.ndarray, queries: np.ndarray, rounds: int, kinds
     for name, one in fitted.items():
         speed = _speeds(lambda n, index=one.index: _faiss_batch(index, queries, n))
         size = sum(faiss_bytes(one.index).values())
-        rows.append(_served(name, one.setting, one.recall, timings[name], speed, size, one.build_seconds, float("nan")))
+        rows.append(_row(name, one.setting, one.recall, timings[name], speed, size, one.build_seconds, float("nan")))
     return rows
 
 
-def _served(
+def _row(
     name: str, setting: str, recall: float, timing: Timing, speed: dict[int, float], size: int, seconds: float, share: float
-) -> Served:
+) -> SearchRow:
     percentiles = (float(np.percentile(timing.retrieve_us, percentile)) for percentile in (50, 95, 99))
-    return Served(name, setting, recall, *percentiles, speed, size, seconds, share)
+    return SearchRow(name, setting, recall, *percentiles, speed, size, seconds, share)
 
 
 def _speeds(batch_with: Callable[[int], tuple[Callable[[], object], int]]) -> dict[int, float]:

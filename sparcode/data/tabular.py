@@ -126,8 +126,8 @@ def read_table(
 
 
 def _guess(names: Sequence[str], field: str) -> str | None:
-    plain = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
-    return next((names[plain.index(common)] for common in COMMON_NAMES[field] if common in plain), None)
+    letters = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
+    return next((names[letters.index(common)] for common in COMMON_NAMES[field] if common in letters), None)
 
 
 def _interaction_frame(
