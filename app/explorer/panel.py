@@ -88,12 +88,8 @@ class _Against(NamedTuple):
 
 
 def _leave_for(config: RunConfig, studio: Studio) -> None:
-    left = st.session_state.get(_SHOWN, config)
-    show_in_tab(config, left, studio)
     held = pinned()
-    if left != config and held is not None and (other := held.run_config(studio.config)) != config:
-        # The shown setting goes before the pinned one.
-        studio.setting_jobs.leave(other, owner_id(), to=config)
+    show_in_tab(config, st.session_state.get(_SHOWN, config), studio, None if held is None else held.run_config(studio.config))
     st.session_state[_SHOWN] = config
 
 

@@ -41,6 +41,8 @@ class JobSnapshot(NamedTuple):
         Time at work so far; 0 while queued.
     ahead
         Labels of the jobs that this one waits for; empty unless queued.
+    deserted
+        Whether it was cancelled because all its owners had left.
     """
 
     key: str
@@ -53,6 +55,7 @@ class JobSnapshot(NamedTuple):
     owners: frozenset[str]
     seconds: float
     ahead: tuple[str, ...]
+    deserted: bool
 
     @property
     def active(self) -> bool:
@@ -93,7 +96,7 @@ def status_text(job: JobSnapshot, total_epochs: int | None = None) -> str:
     if job.state is JobState.FAILED:
         return f"{label} ended with an error: {job.error}"
     if job.state is JobState.CANCELLED:
-        return f"{label} was cancelled."
+        return f"{label} ended, because all its tabs were closed." if job.deserted else f"{label} was cancelled."
     epochs = epochs_of(job)
     if job.state is JobState.RUNNING and epochs and (total_epochs is None or epochs[-1].epoch < total_epochs):
         most = "" if total_epochs is None else f" of at most {total_epochs}"

@@ -29,7 +29,8 @@ class _Job:
     label: str
     lane: str
     work: Work
-    owners: set[str]
+    # Owner -> when it joined.
+    owners: dict[str, float]
     state: JobState = JobState.QUEUED
     records: tuple[Any, ...] = ()
     result: Any = None
@@ -38,6 +39,7 @@ class _Job:
     started: float | None = None
     ended: float | None = None
     next_look: float = 0.0
+    deserted: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -53,9 +55,10 @@ class JobManager:
     on_worker_start
         Called once in every worker thread, before its first job.
     has_left
-        Whether an owner has left a job (by its key) without cancelling it. Asked while the job runs; it ends once all have left.
+        Whether an owner has left a job without cancelling it, by the job's key and the time the owner joined it. Asked while the job
+        runs; it ends once all have left.
     clock
-        Seconds of a steady clock.
+        Seconds of a steady clock, the one `has_left` uses.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class JobManager:
         lanes: Mapping[str, int],
         kept: int = KEPT_JOBS,
         on_worker_start: Callable[[], None] | None = None,
-        has_left: Callable[[str, str], bool] = lambda owner, key: False,
+        has_left: Callable[[str, str, float], bool] = lambda owner, key, joined: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not lanes or min(lanes.values()) < 1:
@@ -106,9 +109,9 @@ class JobManager:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the job manager is closed")
-            job, owners = self._jobs.get(key), {owner}
+            job, owners, now = self._jobs.get(key), {}, self._clock()
             if replaces and job is not None and job.state in ACTIVE and job.label != label:
-                owners |= job.owners
+                owners = dict(job.owners)
                 self._stop(job)
             if job is None or job.state not in ACTIVE or job.cancelled.is_set():
                 version = job.version + 1 if job else 0
@@ -116,7 +119,7 @@ class JobManager:
                 self._jobs[key] = job
                 self._queues[lane].append(job)
                 self._forget_old()
-            job.owners.add(owner)
+            job.owners[owner] = now
             self._jobs.move_to_end(key)
             self._changed.notify_all()
             return self._snapshot(job)
@@ -141,7 +144,7 @@ class JobManager:
             job = self._jobs.get(key)
             if job is None or job.state not in ACTIVE or owner not in job.owners:
                 return False
-            job.owners.discard(owner)
+            del job.owners[owner]
             if not job.owners:
                 self._stop(job)
             job.version += 1
@@ -183,7 +186,7 @@ class JobManager:
         job.cancelled.set()
         if job.state is JobState.QUEUED:
             self._queues[job.lane].remove(job)
-            job.state = JobState.CANCELLED
+            job.state, job.work = JobState.CANCELLED, _finished
 
     def _forget_old(self) -> None:
         # By lane, so that many short jobs do not push out the few long ones.
@@ -201,7 +204,7 @@ class JobManager:
             ahead = (*running, *(other.label for other in list(queue)[: queue.index(job)]))
         owners = frozenset(job.owners)
         state = JobState.CANCELLED if job.cancelled.is_set() and job.state in ACTIVE else job.state
-        return JobSnapshot(job.key, job.label, state, job.records, job.result, job.error, job.version, owners, seconds, ahead)
+        return JobSnapshot(job.key, job.label, state, job.records, job.result, job.error, job.version, owners, seconds, ahead, job.deserted)
 
     def _serve(self, lane: str) -> None:
         if self._on_worker_start is not None:
@@ -223,13 +226,17 @@ class JobManager:
         if not job.cancelled.is_set() and self._clock() >= job.next_look:
             job.next_look = self._clock() + LOOK_SECONDS
             with self._changed:
-                owners = set(job.owners)
+                owners = dict(job.owners)
             # Without the lock, because the callback may take locks of its own.
-            left = {owner for owner in owners if self._has_left(owner, job.key)}
+            left = [owner for owner, joined in owners.items() if self._has_left(owner, job.key, joined)]
             with self._changed:
-                job.owners -= left
-                if left and not job.owners:
+                for owner in left:
+                    # Unless it was cancelled or joined anew meanwhile.
+                    if job.owners.get(owner) == owners[owner]:
+                        del job.owners[owner]
+                if left and not job.owners and not job.cancelled.is_set():
                     self._stop(job)
+                    job.deserted = True
                     job.version += 1
                     self._changed.notify_all()
         return job.cancelled.is_set()
@@ -256,11 +263,11 @@ class JobManager:
         with self._changed:
             job.result, job.error, job.state, job.ended = result, error, state, self._clock()
             job.version += 1
-            # The work references its data, which may be large.
             job.work = _finished
             self._forget_old()
             self._changed.notify_all()
 
 
+# In place of ended work, which references its data.
 def _finished(handle: JobHandle) -> None:
     raise AssertionError("a finished job runs no more")

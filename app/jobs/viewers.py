@@ -21,6 +21,7 @@ class _Tab:
     is_open: Callable[[], bool]
     setting: str = ""
     keys: frozenset[str] = frozenset()
+    seen_open: float = 0.0
     closed_since: float | None = None
 
 
@@ -38,11 +39,11 @@ class Viewers:
             known = self._tabs.pop(tab, None)
             if known is None or known.owner != owner:
                 known = _Tab(owner, is_open)
-            known.is_open, known.closed_since = is_open, None
+            known.is_open, known.seen_open, known.closed_since = is_open, self._clock(), None
             self._tabs[tab] = known
 
     def show(self, tab: str, setting: str, keys: frozenset[str]) -> None:
-        """Note the setting that a tab shows now, and the keys of its jobs."""
+        """Note the setting that a tab shows now, and the keys of all jobs it wants."""
         with self._lock:
             if (known := self._tabs.get(tab)) is not None:
                 known.setting, known.keys = setting, keys
@@ -50,27 +51,35 @@ class Viewers:
             for other in self._tabs.values():
                 self._is_open(other)
 
+    def want(self, tab: str, key: str) -> None:
+        """Note a further job that a tab wants, until it shows another setting."""
+        with self._lock:
+            if (known := self._tabs.get(tab)) is not None:
+                known.keys |= {key}
+
     def elsewhere(self, tab: str, owner: str, setting: str) -> bool:
         """Whether another open tab of the same browser shows the setting."""
         with self._lock:
             others = [known for name, known in self._tabs.items() if name != tab and known.owner == owner and known.setting == setting]
             return any(map(self._is_open, others))
 
-    def has_left(self, owner: str, key: str) -> bool:
+    def has_left(self, owner: str, key: str, joined: float) -> bool:
         """Whether every tab of an owner that wants a job has been closed for `LEFT_SECONDS`.
 
-        An owner without a tab does not leave. If no tab shows the job's setting, all tabs of the owner count.
+        An owner without a tab does not leave. Tabs closed before the owner `joined` the job do not count. If no tab wants the job, all tabs
+        of the owner count.
         """
         with self._lock:
             tabs = [tab for tab in self._tabs.values() if tab.owner == owner]
-            wanting = [tab for tab in tabs if key in tab.keys] or tabs
-            if not wanting or any(map(self._is_open, wanting)):
-                return False
-            return self._clock() - max(tab.closed_since for tab in wanting) >= LEFT_SECONDS
+            for tab in tabs:
+                self._is_open(tab)
+            wanting = [tab for tab in tabs if key in tab.keys and tab.seen_open >= joined] or tabs
+            since = [tab.closed_since for tab in wanting]
+            return bool(since) and None not in since and self._clock() - max(since) >= LEFT_SECONDS
 
     def _is_open(self, tab: _Tab) -> bool:
         if tab.is_open():
-            tab.closed_since = None
+            tab.seen_open, tab.closed_since = self._clock(), None
             return True
         if tab.closed_since is None:
             tab.closed_since = self._clock()

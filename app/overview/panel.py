@@ -11,8 +11,9 @@ import streamlit as st
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.job import JobSnapshot, JobState, status_text
 from app.measured.comparison import Comparison, Step
+from app.models.backbones import backbone_key
 from app.session import loaders
-from app.session.visitor import owner_id
+from app.session.visitor import owner_id, want_in_tab
 from app.studio import COMPARISON_KEY, Studio
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.peers import ALL_TO_ALL, MODELS, SERVED_BY, SPARCODE, TWO_TOWER, runnable
@@ -84,6 +85,7 @@ def _start(job: JobSnapshot | None, studio: Studio) -> None:
     if st.button(label, type="secondary" if recorded else "primary", help=help_text):
         # Also retry a backbone whose training failed or was cancelled.
         studio.backbones.retry(studio.config, owner_id())
+        want_in_tab(backbone_key(studio.config), studio)
         studio.start_comparison(owner_id())
         st.rerun()
 

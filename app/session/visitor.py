@@ -41,11 +41,22 @@ def enter_in_tab(studio: Studio) -> None:
     studio.viewers.enter(_tab(), owner_id(), is_open)
 
 
-def show_in_tab(config: RunConfig, left: RunConfig, studio: Studio) -> None:
-    """Note the setting this tab shows now, and cancel the jobs of the one it `left`, possibly the same, unless another tab shows that."""
-    studio.viewers.show(_tab(), config.content_hash(), keys_of(config))
-    if left != config and not studio.viewers.elsewhere(_tab(), owner_id(), left.content_hash()):
-        studio.setting_jobs.leave(left, owner_id(), to=config)
+def show_in_tab(config: RunConfig, left: RunConfig, studio: Studio, pinned: RunConfig | None = None) -> None:
+    """Note the setting this tab shows now, and the pinned one.
+
+    If it `left` another setting, the jobs of that one end, those of the pinned one too (the shown setting goes first), unless another tab
+    shows it.
+    """
+    others = [] if pinned is None else [pinned]
+    studio.viewers.show(_tab(), config.content_hash(), keys_of(config).union(*map(keys_of, others)))
+    for other in (left, *others):
+        if config not in (left, other) and not studio.viewers.elsewhere(_tab(), owner_id(), other.content_hash()):
+            studio.setting_jobs.leave(other, owner_id(), to=config)
+
+
+def want_in_tab(key: str, studio: Studio) -> None:
+    """Note a job that this tab waits for, whatever setting it shows."""
+    studio.viewers.want(_tab(), key)
 
 
 def _tab() -> str:

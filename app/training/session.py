@@ -109,10 +109,10 @@ class TrainingSession:
             if owner in self._started:
                 before.append(self._started[owner].plan.number)
             plan = RunPlan(max(before, default=0) + 1, data, config, two_tower)
-            started = _Started(plan, TrainingControl(paused_after_first=one_epoch))
-            job = self._jobs.submit(
-                key, f"training run {plan.number} from scratch", lambda handle: self._work(owner, started, handle), owner, FROM_SCRATCH
-            )
+            # Only the job references the data, which an upload's owner may replace.
+            started = _Started(plan.without_data(), TrainingControl(paused_after_first=one_epoch))
+            label = f"training run {plan.number} from scratch"
+            job = self._jobs.submit(key, label, lambda handle: self._work(owner, plan, started.control, handle), owner, FROM_SCRATCH)
             # Re-inserted as the newest: `paused` reads all in insertion order.
             self._started.pop(owner, None)
             self._started[owner] = started
@@ -150,7 +150,9 @@ class TrainingSession:
         if not baseline and (known := self._baselines.get(_baseline_key(plan))) is not None:
             baseline = known.points
             most.pop(TWO_TOWER, None)
-        left = time_left(points, most, self._paces.get(_settings_key(plan), {}))
+        with self._lock:
+            paces = self._paces.get(_settings_key(plan), {})
+        left = time_left(points, most, paces)
         seconds = max(0.0, job.seconds - started.control.waited_seconds)
         others = (*self._recorded(), *(run for run in earlier if run.plan.number != plan.number))
         result = job.result if isinstance(job.result, RunResult) else None
@@ -196,15 +198,12 @@ class TrainingSession:
         with self._lock:
             return tuple(self._earlier.get(owner, ()))
 
-    def _work(self, owner: str, started: _Started, handle: JobHandle) -> RunResult:
-        plan = started.plan
-        # From here on only this job references the data, which an upload's owner may replace.
-        started.plan = plan.without_data()
+    def _work(self, owner: str, plan: RunPlan, control: TrainingControl, handle: JobHandle) -> RunResult:
         split = plan.data.split()
         handle.check()
         wanted = plan.two_tower or self._baselines.get(_baseline_key(plan)) is not None
         two_tower = (lambda monitor: self._two_tower(plan, split, handle, monitor)) if wanted else None
-        result = train_from_scratch(split, plan.config, started.control, handle, two_tower)
+        result = train_from_scratch(split, plan.config, control, handle, two_tower)
         handle.check()
         job = self._jobs.get(_key(owner))
         points = tuple(record._replace(usage=None) for record in job.records if isinstance(record, EpochPoint))

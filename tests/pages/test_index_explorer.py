@@ -14,6 +14,7 @@ from app.measured.setting_jobs import measuring_key, tuning_key
 from app.models import backbones as backbones_module
 from app.models import tuned as tuned_module
 from app.models.backbones import backbone_key
+from app.session.address import PINNED
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
 from sparcode.metrics.registry import METRICS
@@ -234,6 +235,10 @@ def test_a_tab_that_moves_on_leaves_another_tab_of_the_same_browser_its_training
     other.select_slider(key="k").set_value("8").run()
     other.select_slider(key="k").set_value("16").run()
     training = tuning_key(config_of(k="8"))
+    assert studio().jobs.get(training).active
+    # Nor does one that has pinned it.
+    other.session_state[PINNED] = Configuration(k="8")
+    other.select_slider(key="k").set_value("32").run()
     assert studio().jobs.get(training).active
     # The last tab that shows it takes it along.
     one.select_slider(key="k").set_value("16").run()

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import studio as studio_module
+from app.jobs import viewers as viewers_module
 from app.models import backbones as backbones_module
 from app.studio import COMPARISON_KEY
-from tests.fakes import raising
-from tests.pages.opened_pages import click, ended, figures, labels, opened, own_backbone, settled, studio
+from tests.fakes import gated, raising
+from tests.pages.opened_pages import click, ended, figures, labels, opened, own_backbone, settled, studio, visited
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 START = "Train and compare the models"
@@ -41,6 +44,21 @@ def test_the_comparison_runs_when_asked_and_shows_every_model() -> None:
     assert START not in labels(app)
     recall = {row.name: row.recall for row in comparison.rows}
     assert any(f"**{recall['SparCode (index)'] / recall['all-to-all']:.0%}**" in text.value for text in app.markdown)
+
+
+def test_a_comparison_wants_its_backbone_whatever_another_tab_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_gate = threading.Event()
+    monkeypatch.setattr(backbones_module, "train_backbone", gated(backbones_module.train_backbone, opened_gate))
+    app, closed = visited("overview.py"), threading.Event()
+    owner = app.session_state["owner"]
+    studio().viewers.enter("closed later", owner, lambda: not closed.is_set())
+    studio().viewers.show("closed later", "", frozenset({own_backbone()}))
+    click(app, START)
+    closed.set()
+    monkeypatch.setattr(viewers_module, "LEFT_SECONDS", 0.0)
+    assert not studio().viewers.has_left(owner, own_backbone(), 0.0)
+    opened_gate.set()
+    settled(app)
 
 
 def test_a_failed_comparison_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from app.jobs.job import JobHandle, JobSnapshot, JobState
+from app.jobs.job import JobHandle, JobSnapshot, JobState, status_text
 from app.jobs.manager import LOOK_SECONDS, JobManager
 
 # Only a broken manager lets a wait take this long.
@@ -134,13 +135,16 @@ def test_a_queued_job_is_cancelled_without_ever_running(jobs: JobManager) -> Non
     assert first.started.wait(PATIENCE)
     submit(jobs, "b", second)
     assert jobs.get("b").ahead == ("job a",)
+    work = weakref.ref(second)
     assert jobs.cancel("b", "ann")
     assert jobs.get("b").state is JobState.CANCELLED
+    assert not second.started.is_set()
+    del second
+    # Its work references data, which may be large.
+    assert work() is None
     first.opened.set()
     ended(jobs, "a")
-    submit(jobs, "c", lambda handle: None)
-    ended(jobs, "c")
-    assert not second.started.is_set()
+    assert worked_off(jobs, "b").records == ()
 
 
 def test_a_lane_runs_one_job_at_a_time_and_in_order_beside_the_other_lane(jobs: JobManager) -> None:
@@ -242,7 +246,7 @@ def test_a_cancelled_job_is_shown_as_such_before_its_worker_has_noticed(jobs: Jo
 def test_a_job_ends_once_all_its_owners_have_left() -> None:
     gone: set[tuple[str, str]] = set()
     now = [0.0]
-    manager = JobManager({"slow": 1}, has_left=lambda owner, key: (owner, key) in gone, clock=lambda: now[0])
+    manager = JobManager({"slow": 1}, has_left=lambda owner, key, joined: (owner, key) in gone, clock=lambda: now[0])
 
     def work(handle: JobHandle) -> None:
         while not handle.should_stop():
@@ -254,18 +258,35 @@ def test_a_job_ends_once_all_its_owners_have_left() -> None:
     gone.add(("ann", "a"))
     assert manager.wait("a", lambda job: job.owners == {"bob"}, PATIENCE).active
     gone.add(("bob", "a"))
-    assert ended(manager, "a").state is JobState.CANCELLED
+    over = ended(manager, "a")
+    assert (over.state, over.deserted) == (JobState.CANCELLED, True)
+    assert status_text(over) == "Job a ended, because all its tabs were closed."
     assert ended(manager, "b").result == "has the lane"
     manager.close()
 
 
 def test_a_queued_job_of_owners_who_left_never_runs() -> None:
     ran: list[str] = []
-    manager = JobManager({"slow": 1}, has_left=lambda owner, key: owner == "ann")
+    manager = JobManager({"slow": 1}, has_left=lambda owner, key, joined: owner == "ann")
     submit(manager, "a", lambda handle: ran.append("a"))
     submit(manager, "b", lambda handle: ran.append("b"), owner="bob")
     ended(manager, "b")
     assert (manager.get("a").state, ran) == (JobState.CANCELLED, ["b"])
+    manager.close()
+
+
+def test_an_owner_who_asks_again_joins_anew() -> None:
+    now, told = [0.0], []
+    manager = JobManager({"slow": 1}, has_left=lambda owner, key, joined: told.append(joined), clock=lambda: now[0])
+    gate = Gate()
+    submit(manager, "in front", gate)
+    assert gate.started.wait(PATIENCE)
+    submit(manager, "a", lambda handle: None)
+    now[0] = 5.0
+    submit(manager, "a", lambda handle: None)
+    gate.opened.set()
+    ended(manager, "a")
+    assert told[-1] == 5.0
     manager.close()
 
 

@@ -171,8 +171,13 @@ def test_owners_wait_for_each_other_and_see_only_their_own(held: Held) -> None:
     assert [len(held.session.view(owner).points) for owner in ("ann", "bob", "carl")] == [10, 10, 0]
 
 
-def test_a_run_that_has_begun_holds_the_data_no_longer_than_its_job(held: Held) -> None:
+def test_only_the_job_of_a_run_holds_its_data(held: Held) -> None:
+    held.start(owner="bob", one_epoch=True)
     held.start()
+    assert held.session.view("ann").state is JobState.QUEUED
+    with pytest.raises(RuntimeError, match="not kept"):
+        held.session.view("ann").plan.data.split()
+    held.session.cancel("bob")
     held.ended()
     view = held.session.view("ann")
     assert view.plan.data.name == held.data.name
@@ -261,3 +266,15 @@ def test_an_address_names_a_run_until_its_process_ends(held: Held) -> None:
     assert not held.session.is_lost(named)
     assert Held().session.is_lost(named)
     assert not any(held.session.is_lost(text) for text in ("", "run", "<b>-1", f"{named}-"))
+
+
+def test_the_paces_of_runs_are_read_by_one_thread_at_a_time(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watched(dict[str, object]):
+        def get(self, *arguments: object) -> object:
+            assert held.session._lock.locked()
+            return super().get(*arguments)
+
+    held.start()
+    held.ended()
+    monkeypatch.setattr(held.session, "_paces", Watched())
+    assert held.session.view("ann").left.unknown == ()
