@@ -44,6 +44,9 @@ TEXT_LIGHT: Final = "#1B2430"
 TEXT_DARK: Final = "#E6EAF0"
 GRID_LIGHT: Final = "#D5DCE4"
 GRID_DARK: Final = "#333C4A"
+# Of models without a place in the palette.
+NEUTRAL_LIGHT: Final = "#6B7785"
+NEUTRAL_DARK: Final = "#8B97A6"
 PRIMARY_LIGHT: Final = "#0072B2"
 # Darker than the first series colour, for a contrast of 4.5:1 with white button text.
 PRIMARY_DARK: Final = "#1F7AC0"
@@ -51,10 +54,12 @@ PRIMARY_DARK: Final = "#1F7AC0"
 FONT_FAMILY: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Helvetica Neue', Arial, sans-serif"
 
 
-# Place of every model in the palette, on all pages; a name takes the entry of its longest listed prefix.
+# Place of a model in the palette, on all pages. Flat gives two-tower's own results.
 MODEL_STYLES: Final = {
     "SparCode": 0,
+    "SparCode (index)": 0,
     "two-tower": 1,
+    "two-tower Flat": 1,
     "two-tower HNSW": 2,
     "two-tower IVF-Flat": 3,
     "two-tower IVF-PQ": 4,
@@ -92,17 +97,12 @@ def series_style(position: int, dark: bool) -> dict[str, Any]:
     }
 
 
-def model_place(name: str) -> int:
-    """Place of a model in the palette, for `series_style`; ValueError if no beginning of the name is in `MODEL_STYLES`."""
-    known = [key for key in MODEL_STYLES if name.startswith(key)]
-    if not known:
-        raise ValueError(f"no style for model {name!r}; known: {', '.join(MODEL_STYLES)}")
-    return MODEL_STYLES[max(known, key=len)]
-
-
 def model_style(name: str, dark: bool) -> dict[str, Any]:
-    """Line and marker of a model; see `series_style` and `model_place`."""
-    return series_style(model_place(name), dark)
+    """Line and marker of a model, as `series_style`; grey, with open circles, for one that has no place in the palette."""
+    if name in MODEL_STYLES:
+        return series_style(MODEL_STYLES[name], dark)
+    colour = NEUTRAL_DARK if dark else NEUTRAL_LIGHT
+    return {"line": {"color": colour, "dash": "3px,3px", "width": 2}, "marker": {"color": colour, "symbol": "circle-open", "size": 8}}
 
 
 def figure_layout(dark: bool, font_size: int = 14) -> dict[str, Any]:

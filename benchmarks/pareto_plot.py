@@ -9,14 +9,14 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.theme import model_place, series_style
+from app.theme import model_style
 from sparcode.comparison.pareto import pareto_front
 from sparcode.comparison.peers import POPULARITY, REGRESSION
 from sparcode.config import DEFAULT_K
 
 CSR, DIRECT = "SparCode (scipy CSR)", "SparCode (direct)"
 # They take the looks of two models that this benchmark does not measure.
-OTHER_LOOKS = {CSR: model_place(REGRESSION), DIRECT: model_place(POPULARITY)}
+OTHER_LOOKS = {CSR: REGRESSION, DIRECT: POPULARITY}
 WIDTH, HEIGHT = 1500, 720
 FRONT = {"color": "#1B2430", "width": 7}
 FRONT_OPACITY = 0.18
@@ -136,7 +136,7 @@ def _line(points: Sequence[ServedPoint], cost: Callable[[ServedPoint], float], n
 
 def _series(points: Sequence[ServedPoint], cost: Callable[[ServedPoint], float], name: str, column: int) -> list[go.Scatter]:
     """All settings of a peer as faint markers, its own Pareto front as a line."""
-    style = series_style(OTHER_LOOKS[name] if name in OTHER_LOOKS else model_place(name), dark=False)
+    style = model_style(OTHER_LOOKS.get(name, name), dark=False)
     common = {"legendgroup": name, "name": name}
     front = pareto_front(points, cost)
     rest = [point for point in points if point not in front]

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.charts.follow import Column, axes_stay, let_follow
 from app.charts.frame import PINNED, now_marker, pinned_line, pinned_marker, titled_figure, with_note
-from app.theme import GRID_DARK, GRID_LIGHT, model_style, series_style, text_colour
+from app.theme import DASHES, GRID_DARK, GRID_LIGHT, model_style, series_style, text_colour
 
 TITLE = "Recall against index size"
 MOST_OTHERS = 4
@@ -24,7 +24,7 @@ class TradeOff(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """One point of another model: a name that begins with a key of `app.theme.MODEL_STYLES`, legend label, cost in MB or ms, recall."""
+    """One point of another model: its name, legend label, cost in MB or ms, recall."""
 
     model: str
     label: str
@@ -78,9 +78,11 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
     if len(data.this.recall) == 0 and data.current is None:
         return with_note(figure, "Building the whole index ...")
     faint = GRID_DARK if dark else GRID_LIGHT
-    for position, line in enumerate(data.others, start=2):
-        style = series_style(position, dark)
-        figure.add_scatter(x=line.megabytes, y=line.recall, name=line.label, mode="lines", line={**style["line"], "width": 2.5})
+    style = series_style(0, dark)
+    # All are SparCode's, so they have its colour; other colours are other models'.
+    for dash, line in zip(DASHES[1:], data.others, strict=False):
+        look = {**style["line"], "dash": dash, "width": 2}
+        figure.add_scatter(x=line.megabytes, y=line.recall, name=line.label, mode="lines", line=look)
     if data.pinned is not None:
         line, point = data.pinned
         if len(line.recall):
@@ -88,7 +90,6 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
         x, y = (np.array([value]) for value in point)
         figure.add_scatter(x=x, y=y, name=PINNED, mode="markers", marker=pinned_marker(dark), showlegend=len(line.recall) == 0)
     add_peers(figure, data.peers, dark)
-    style = series_style(0, dark)
     figure.add_scatter(x=data.this.megabytes, y=data.this.recall, name=data.this.label, mode="lines", line={**style["line"], "width": 3})
     if data.current is not None:
         x, y = (np.array([value]) for value in data.current)

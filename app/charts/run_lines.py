@@ -8,10 +8,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from app.charts.epoch_lines import EpochLine, EpochLinesData, epoch_line
-from app.theme import model_place
+from app.theme import MODEL_STYLES
 from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
+from sparcode.config import DEFAULT_K
 
 RECALL: Final = "Recall on validation users"
+RECALL_AXIS: Final = f"Recall@{DEFAULT_K}"
 NO_CODES: Final = "Starts with SparCode's first epoch"
 
 
@@ -41,7 +43,7 @@ def recall_lines(points: Sequence[EpochPoint], baseline: Sequence[EpochPoint], g
     lines += _lines(baseline, "recall", (TWO_TOWER,), 0.0) + _lines(points, "recall", (BACKBONE, JOINT), boundary_of(points))
     backbone, joint = stage_points(points, BACKBONE), stage_points(points, JOINT)
     level = max((point.recall for point in backbone), default=None) if joint else None
-    return EpochLinesData(RECALL, "Recall@50", tuple(lines), boundary_of(points), level, "best of all-to-all" if level is not None else "")
+    return EpochLinesData(RECALL, RECALL_AXIS, tuple(lines), boundary_of(points), level, "best of all-to-all" if level is not None else "")
 
 
 def loss_lines(points: Sequence[EpochPoint], baseline: Sequence[EpochPoint]) -> EpochLinesData:
@@ -54,7 +56,7 @@ def code_lines(points: Sequence[EpochPoint], field: str, title: str, y_title: st
     """One field of `EpochPoint`, times `scale`, over SparCode's epochs, its state after k-means at 0; titles include units."""
     joint = stage_points(points, JOINT)
     epochs, values = (np.array([getattr(point, name) for point in joint], dtype=np.float64) for name in ("epoch", field))
-    return EpochLinesData(title, y_title, (epoch_line(JOINT, epochs, scale * values, model_place(JOINT)),), note=NO_CODES)
+    return EpochLinesData(title, y_title, (epoch_line(JOINT, epochs, scale * values, MODEL_STYLES[JOINT]),), note=NO_CODES)
 
 
 def _lines(points: Sequence[EpochPoint], field: str, stages: Sequence[str], boundary: float | None) -> list[EpochLine]:
@@ -63,7 +65,7 @@ def _lines(points: Sequence[EpochPoint], field: str, stages: Sequence[str], boun
         kept = stage_points(points, stage)
         first = (boundary or 0.0) if stage == JOINT else 0.0
         epochs = np.array([first + point.epoch for point in kept])
-        lines.append(epoch_line(stage, epochs, np.array([getattr(point, field) for point in kept]), model_place(stage)))
+        lines.append(epoch_line(stage, epochs, np.array([getattr(point, field) for point in kept]), MODEL_STYLES[stage]))
     return lines
 
 

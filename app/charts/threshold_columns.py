@@ -14,17 +14,21 @@ import numpy as np
 from app.charts.follow import Column
 from app.charts.list_lengths import median_text, median_top
 from app.measured.curve import Curve, TimedLatency
-from app.measured.figures import Figures, delta, figure_text
+from app.measured.figures import Delta, Figures, delta, figure_text
 from app.measured.measured_index import MeasuredIndex
 from sparcode.index.inverted_index import size_of_parts
 
 # Enough digits for a point on a screen; the figures on release are exact.
 _DIGITS: Final = 6
+_UNKNOWN: Final = Delta(figure_text("recall", None), "same")
 MOVING_TILES: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms", "p95_ms")
 
 
-def threshold_columns(stage: MeasuredIndex, pinned: Figures | None) -> str:
-    """All columns and texts as JSON; the stage's curve may be partly measured, and `pinned` are the figures that deltas are relative to.
+def threshold_columns(stage: MeasuredIndex, pinned: Figures | None, preview: MeasuredIndex | None = None) -> str:
+    """All columns and texts as JSON; the stage's curve may be partly measured.
+
+    Deltas are relative to the figures of `pinned`, else to those of `preview` at the same stop: an ellipsis where it
+    is not measured there, which the server does on release.
 
     ``version``: of the stage; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``: name -> n
     values, deltas, tones and, for some, captions; ``captions``: n texts.
@@ -39,7 +43,9 @@ def threshold_columns(stage: MeasuredIndex, pinned: Figures | None) -> str:
         "p50_ms": [None if one is None else one.latency.p50_ms for one in known],
         "p95_ms": [None if one is None else one.latency.p95_ms for one in known],
     }
-    tiles: dict[str, dict[str, list[str]]] = {name: _texts(name, values, pinned) for name, values in figures.items()}
+    tiles: dict[str, dict[str, list[str]]] = {
+        name: _texts(name, values, _deltas(name, stage, values, pinned, preview)) for name, values in figures.items()
+    }
     tiles["ndcg"]["caption"] = [precision_text(value) for value in curve.precision.tolist()]
     tiles["p95_ms"]["caption"] = ["" if one is None else timing_text(one) for one in known]
     return json.dumps(
@@ -93,9 +99,21 @@ def _rounded(values: np.ndarray) -> list[float | None]:
     return [float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in np.asarray(values, dtype=np.float64).tolist()]
 
 
-def _texts(name: str, values: list[float | None], pinned: Figures | None) -> dict[str, list[str]]:
-    before = None if pinned is None else getattr(pinned, name)
-    deltas = [delta(name, value, before) for value in values]
+def _deltas(
+    name: str, stage: MeasuredIndex, values: list[float | None], pinned: Figures | None, preview: MeasuredIndex | None
+) -> list[Delta]:
+    # As on the tiles, latencies are compared with those of a pinned run only.
+    if pinned is not None or preview is None or name in ("p50_ms", "p95_ms"):
+        before = None if pinned is None else getattr(pinned, name)
+        return [delta(name, value, before) for value in values]
+    known = dict(zip(preview.curve.stops.tolist(), getattr(preview.curve, name).tolist(), strict=True))
+    return [
+        delta(name, value, known[stop]) if stop in known else _UNKNOWN
+        for stop, value in zip(stage.curve.stops.tolist(), values, strict=True)
+    ]
+
+
+def _texts(name: str, values: list[float | None], deltas: list[Delta]) -> dict[str, list[str]]:
     return {
         "value": [figure_text(name, value) for value in values],
         "delta": [one.text for one in deltas],

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from app.charts.frame import pinned_line, titled_figure, with_note
 from app.theme import GRID_DARK, GRID_LIGHT, series_style
+from sparcode.config import DEFAULT_K
 from sparcode.training.epoch_record import EpochRecord
 
 
@@ -39,7 +40,7 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
     figure = titled_figure(data.title, "epoch", "", dark)
     if len(data.epochs) == 0:
         return with_note(figure, "Waiting for the first epoch ...")
-    named = (("validation Recall@50", data.recall), ("loss", data.loss), ("perplexity", data.perplexity))
+    named = ((f"validation Recall@{DEFAULT_K}", data.recall), ("loss", data.loss), ("perplexity", data.perplexity))
     panels = [(name, values) for name, values in named if np.isfinite(values).any()]
     height = 0.94 / len(panels)
     if data.pinned is not None:

@@ -15,7 +15,7 @@ from app.jobs.job import JobSnapshot, JobState, epochs_of, status_text
 from app.measured.measured_index import MeasuredIndex
 from app.measured.serving import PLAN, Progress, ServingResult, best_measured, points_of
 from app.measured.setting_jobs import View
-from app.measured.verdict import verdict
+from app.measured.verdict import listed, verdict
 from app.models.backbones import backbone_key
 from app.session import loaders
 from app.session.address import read_address, write_address
@@ -25,26 +25,33 @@ from app.session.visitor import owner_id, show_in_tab
 from app.session.widgets import configuration
 from app.studio import Studio
 from sparcode.comparison.measuring import Measurement
+from sparcode.comparison.peers import SEARCHED, SPARCODE, runnable
 
 POLL_SECONDS: Final = 1.0
 SMALL_CATALOGUE: Final = 10_000
 CHART_HEIGHT: Final = 480
 MEASURE: Final = "Measure on this machine"
 AGAIN: Final = "Measure again"
+QUESTION: Final = (
+    "What does SparCode's index win, and what does it cost? **Recall**, **latency** and **memory** beside "
+    f"{listed([peer.name for peer in SEARCHED if peer.name != SPARCODE])}, measured on this machine with the same users."
+)
 _LIVE: Final = "compare_live"
 _SHOWN: Final = "compare_shown"
 
 
 def serving_comparison() -> None:
     """The whole panel; it reruns by itself while something is under way, without the rest of the page."""
-    for text in read_address(COMPARE, DEFAULTS):
-        st.warning(text)
+    # First, because a run that another one cuts short is the only one that knows of Back or Forward.
+    read_address(COMPARE, DEFAULTS)
     studio = loaders.studio()
     poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
     st.fragment(_panel, run_every=poll)(studio)
 
 
 def _panel(studio: Studio) -> None:
+    for text in read_address(COMPARE, DEFAULTS):
+        st.warning(text)
     config = configuration().run_config(studio.config)
     write_address(COMPARE, DEFAULTS)
     left = st.session_state.get(_SHOWN, config)
@@ -104,10 +111,9 @@ def _start(job: JobSnapshot | None, result: ServingResult | None, stage: Measure
         st.info(f"{status_text(job)} Nothing of it is kept" + ("; below is the one before." if result else "."))
     if result is None:
         st.markdown(
-            "SparCode's index at eight thresholds, two-tower exactly and through HNSW, IVF-Flat and IVF-PQ at several settings, the "
-            "all-to-all model that scores every item, EASE and item co-occurrence: the same test users, one query at a time, encoding "
-            "included, in "
-            f"{PLAN.rounds} rounds in which all take turns. Two-tower is trained the first time. It takes about half a minute."
+            f"{listed([peer.name for peer in runnable(SEARCHED, studio.split)[0]])}, at several settings where there are any: the same "
+            f"test users, one query at a time, encoding included, in {PLAN.rounds} rounds in which all take turns. Two-tower is trained "
+            "the first time. It takes about half a minute."
         )
     with st.container(horizontal=True, vertical_alignment="center"):
         if broken is not None:
@@ -194,7 +200,8 @@ def _charts(points: Sequence[Measurement], takeaway: str) -> None:
 def _labels(result: ServingResult, studio: Studio) -> None:
     quantizer, timed = result.config.quantizer, max(point.n_timed for point in result.points)
     slow = min(point.n_timed for point in result.points)
-    fewer = f" (all-to-all {slow})" if slow < timed else ""
+    slow_ones = listed(list(dict.fromkeys(point.name for point in result.points if point.n_timed < timed)))
+    fewer = f" ({slow_ones} {slow})" if slow_ones else ""
     # General knowledge of approximate indexes, so that results on a small catalogue are not taken for those on a large one.
     is_small = studio.interactions.n_items < SMALL_CATALOGUE
     small = "The catalogue is small, where an approximate index gains little over exact search. " if is_small else ""

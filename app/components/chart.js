@@ -56,7 +56,6 @@ export class Chart {
     }
     this.redraw().then(() => {
       this.box.dataset.drawn = String(Number(this.box.dataset.drawn || 0) + 1);
-      document.dispatchEvent(new CustomEvent(DRAWN));
     });
     if (!this.observer) {
       this.observer = new ResizeObserver(() => {
@@ -86,6 +85,8 @@ export class Chart {
       .then(() => {
         this.moved = false;
         this.#arrive(version);
+        // Also where the figure is an old one: a drag may have begun meanwhile, and this has drawn over it.
+        document.dispatchEvent(new CustomEvent(DRAWN));
       });
   }
 

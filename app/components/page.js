@@ -4,7 +4,7 @@ const state = window.sparcode;
 
 export const CHARTS = ".sparcode-chart";
 export const TILES = ".sparcode-tiles";
-// Told on the document when the server's data was drawn.
+// Told on the document when what the server sent was drawn.
 export const DRAWN = "sparcode-drawn";
 
 // The object that owns a node; made at the first call.

@@ -1,4 +1,4 @@
-import { CHARTS, DRAWN, part, partsOf, TILES } from "./page.js";
+import { CHARTS, DRAWN, forget, part, partsOf, TILES } from "./page.js";
 
 // If the server's answer never comes, the slider goes back to what the server knows.
 const PATIENCE_MS = 15000;
@@ -11,16 +11,22 @@ class ThresholdSlider {
     this.input = root.querySelector("input");
     this.moving = false;
     this.waiting = null; // Stop that the server was asked for.
-    this.input.addEventListener("input", () => {
+    this.left = false; // Whether the slider has left the page.
+    this.listening = new AbortController();
+    this.#on(this.input, "input", () => {
       this.moving = true;
       this.show();
       this.schedule();
     });
-    this.input.addEventListener("change", () => this.release());
+    this.#on(this.input, "change", () => this.release());
     // Whatever the server draws in the middle of a drag is of the threshold before it.
-    document.addEventListener(DRAWN, () => {
+    this.#on(document, DRAWN, () => {
       if (this.moving || this.waiting !== null) this.schedule();
     });
+  }
+
+  #on(target, name, handler) {
+    target.addEventListener(name, handler, { signal: this.listening.signal });
   }
 
   get percent() {
@@ -28,6 +34,7 @@ class ThresholdSlider {
   }
 
   take(data, send) {
+    this.left = false;
     this.data = data;
     this.send = send;
     if (this.text !== data.curve) {
@@ -125,6 +132,18 @@ class ThresholdSlider {
       putBack();
     }, PATIENCE_MS);
   }
+
+  // As a chart, a slider may be ended and brought back in the same place at once.
+  leave() {
+    this.left = true;
+    setTimeout(() => {
+      if (!this.left) return;
+      this.listening.abort();
+      cancelAnimationFrame(this.frame);
+      this.waiting = null;
+      forget(this.root);
+    });
+  }
 }
 
 function nearest(stops, stop) {
@@ -151,4 +170,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   part(document, leaveUndoToFields);
   const slider = part(parentElement.querySelector(".sparcode-threshold"), (root) => new ThresholdSlider(root));
   slider.take(data, setTriggerValue);
+  return () => slider.leave();
 }

@@ -41,6 +41,8 @@ _SHOWN: Final = "explorer_shown"
 
 def explorer() -> None:
     """The whole panel; it reruns by itself while something is under way, without the rest of the page."""
+    # First, because a run that another one cuts short is the only one that knows of Back or Forward.
+    read_address(EXPLORER, DEFAULTS)
     studio = loaders.studio()
     recorded_notes(studio)
     poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
@@ -122,8 +124,11 @@ def _against(view: View, studio: Studio) -> _Against:
 
 
 def _columns(view: View, ghost: PinnedRun | None) -> str:
-    known = view.measured is not None and view.measured.presentable
-    return threshold_columns(view.measured, ghost.figures if ghost else None) if known else ""
+    stage = view.measured
+    if stage is None or not stage.presentable:
+        return ""
+    preview = view.preview if has_preview(stage, view.preview) else None
+    return threshold_columns(stage, ghost.figures if ghost else None, preview)
 
 
 def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> None:

@@ -17,7 +17,7 @@ from app.session.configuration import label_of
 from app.session.run_history import PinnedRun
 from app.studio import Studio
 from sparcode.comparison.measuring import Measurement
-from sparcode.comparison.peers import ALL_TO_ALL, TWO_TOWER
+from sparcode.comparison.peers import ALL_TO_ALL, FLAT, TWO_TOWER
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.training.epoch_record import EpochRecord
 
@@ -102,7 +102,9 @@ def _beside(pinned: PinnedRun | None) -> str:
 
 
 def _peers(studio: Studio) -> list[Measurement]:
-    return [row for row in (studio.comparison.rows if studio.comparison else ()) if row.name.startswith(_PEERS)]
+    rows = studio.comparison.rows if studio.comparison else ()
+    # Flat gives two-tower's own results.
+    return [row for row in rows if row.name.startswith(_PEERS) and row.name != FLAT]
 
 
 def _short(row: Measurement, stage: MeasuredIndex, studio: Studio) -> str:

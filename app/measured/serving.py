@@ -16,19 +16,7 @@ from app.measured.comparison import left_out_sentences
 from app.measured.measured_index import Kind, MeasuredIndex
 from app.models.backbones import Backbones
 from sparcode.comparison.measuring import Measurement, TimingPlan, at_settings, measure_in_turn
-from sparcode.comparison.peers import (
-    ALL_TO_ALL,
-    COOCCURRENCE,
-    EASE_NAME,
-    FLAT,
-    HNSW,
-    IVF_FLAT,
-    IVF_PQ,
-    SPARCODE,
-    PeerAtSetting,
-    Sweep,
-    named,
-)
+from sparcode.comparison.peers import SEARCHED, PeerAtSetting, Sweep
 from sparcode.comparison.training import Models, Trained
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
@@ -37,8 +25,6 @@ from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import OnEpoch
 
 LANE: Final = "training"
-# In the order of the page. Without popularity, which has nothing to search.
-PEERS: Final = named(SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
 # Rising effort: the first setting with enough recall is the cheapest one.
 SWEEP: Final = Sweep(
     densities=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5),
@@ -210,7 +196,7 @@ class ServingMeasurements:
         }
         models = Models(self._split, measured.config, given={**given, "two-tower": two_tower}, should_stop=handle.should_stop)
         models.get("two-tower")
-        return at_settings(PEERS, models, SWEEP._replace(asked=self._split.test.queries), on_peer)
+        return at_settings(SEARCHED, models, SWEEP._replace(asked=self._split.test.queries), on_peer)
 
 
 def best_measured(indexes: list[MeasuredIndex], config: RunConfig) -> MeasuredIndex | None:

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 
 from sparcode.comparison.measuring import Band, Measurement
-from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
+from sparcode.comparison.peers import FLAT, SEARCHED, SPARCODE, Peer, TwoTowerIndex
 
 Outcome = Literal["wins", "ties", "loses"]
 _AT_MOST: Final[dict[Outcome | None, str]] = {
@@ -18,11 +18,7 @@ _AT_MOST: Final[dict[Outcome | None, str]] = {
     None: "",
 }
 
-# The headline's peer is the first one measured; HNSW is the usual index of two-tower.
-HEADLINE_ORDER: Final = (HNSW, IVF_FLAT, IVF_PQ, FLAT, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
-# In the order of the page.
-PAGE_ORDER: Final = (FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
-# A peer is taken at its least effort within 1% of the exact Recall@50.
+# A peer is taken at its least effort within 1% of the exact recall.
 WITHIN: Final = 0.99
 # Standard errors of the mean difference per user from which on it is significant.
 ERRORS: Final = 2.0
@@ -60,19 +56,31 @@ class Verdict(NamedTuple):
     missing: tuple[str, ...]
 
 
-def verdict(points: Sequence[Measurement]) -> Verdict:
+def verdict(points: Sequence[Measurement], peers: Sequence[Peer] = SEARCHED) -> Verdict:
     """Read a measurement: settings of a peer in order of rising effort; points without a timed round do not count."""
     timed = [point for point in points if point.n_rounds]
-    duels = [found for kind in HEADLINE_ORDER if (found := duel(timed, kind)) is not None]
+    kinds = _headline_order(peers)
+    duels = [found for kind in kinds if (found := duel(timed, kind)) is not None]
     met = {found.theirs.name for found in duels}
-    missing = tuple(kind for kind in HEADLINE_ORDER if kind not in met)
+    missing = tuple(kind for kind in kinds if kind not in met)
     if not any(point.name == SPARCODE for point in timed):
         return Verdict("No verdict: SparCode is not measured yet.", "", (), missing)
     if not duels:
         return Verdict("No verdict: no peer is measured yet.", "", (), missing)
-    in_page_order = sorted(duels, key=lambda found: PAGE_ORDER.index(found.theirs.name))
-    outcome, at_most = _most_recall(timed)
+    page_order = [peer.name for peer in peers]
+    in_page_order = sorted(duels, key=lambda found: page_order.index(found.theirs.name))
+    outcome, at_most = _most_recall([point for point in timed if point.name == SPARCODE], [p for p in timed if p.name in _two_tower(peers)])
     return Verdict(_headline(duels[0]), _AT_MOST[outcome], (*map(_sentence, in_page_order), *at_most), missing)
+
+
+def _two_tower(peers: Sequence[Peer]) -> list[str]:
+    return [peer.name for peer in peers if isinstance(peer, TwoTowerIndex)]
+
+
+def _headline_order(peers: Sequence[Peer]) -> list[str]:
+    """Names but SparCode's; the first one measured makes the headline: an approximate index of two-tower, then the exact one."""
+    approximate = [name for name in _two_tower(peers) if name != FLAT]
+    return list(dict.fromkeys([*approximate, FLAT, *(peer.name for peer in peers if peer.name != SPARCODE)]))
 
 
 def duel(points: Sequence[Measurement], kind: str) -> Duel | None:
@@ -124,19 +132,18 @@ def _size_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
 
 def _headline(found: Duel) -> str:
     asked = {"recall": found.recall, "speed": found.latency, "memory": found.size}
-    named = {outcome: _listed([name for name, value in asked.items() if value == outcome]) for outcome in ("wins", "ties", "loses")}
+    named = {outcome: listed([name for name, value in asked.items() if value == outcome]) for outcome in ("wins", "ties", "loses")}
     parts = [f"{word} on {named[outcome]}" for outcome, word in (("wins", "wins"), ("loses", "loses")) if named[outcome]]
     if named["ties"]:
         parts.append(f"cannot be told apart on {named['ties']}")
     return f"Against {found.theirs.name}, SparCode {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}."
 
 
-def _most_recall(points: Sequence[Measurement]) -> tuple[Outcome | None, tuple[str, ...]]:
+def _most_recall(sparcode: Sequence[Measurement], two_tower: Sequence[Measurement]) -> tuple[Outcome | None, tuple[str, ...]]:
     """How the highest recall of SparCode compares with two-tower's at any setting, and the sentence that says so."""
-    two_tower = [point for point in points if point.name in (FLAT, HNSW, IVF_FLAT, IVF_PQ)]
     if not two_tower:
         return None, ()
-    ours = max((point for point in points if point.name == SPARCODE), key=lambda point: point.recall)
+    ours = max(sparcode, key=lambda point: point.recall)
     theirs = max(two_tower, key=lambda point: point.recall)
     outcome = _recall_outcome(ours, theirs)
     share = f", {ours.recall / theirs.recall:.0%} of it" if theirs.recall > 0 else ""
@@ -148,7 +155,8 @@ def _most_recall(points: Sequence[Measurement]) -> tuple[Outcome | None, tuple[s
     )
 
 
-def _listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in a sentence."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 

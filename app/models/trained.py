@@ -34,8 +34,8 @@ class Recording(NamedTuple):
 class Backbone(NamedTuple):
     """The trained continuous all-to-all model that every preview starts from.
 
-    `recall` and `ndcg` are at 50 on the test users, scoring every item: the upper bound for codes. `seconds` is training time; `recording`
-    is None if trained here.
+    `recall` and `ndcg` are at `DEFAULT_K` on the test users, scoring every item: the upper bound for codes. `seconds` is training time;
+    `recording` is None if trained here.
     """
 
     model: AllToAllModel

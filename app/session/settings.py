@@ -46,7 +46,7 @@ class Setting:
     text
         Its format in the line that tells runs apart; empty leaves it out.
     only_if
-        Path and value without which the setting has no effect, so that the line leaves it out.
+        Path and value without which the setting has no effect: the line leaves it out, and its widget is disabled.
     step, number_format
         Of a number: what a click adds, and how it is shown.
     width
@@ -292,6 +292,14 @@ def with_values(base: RunConfig, values: Mapping[Setting, Any]) -> RunConfig:
             stage, name = setting.path.split(".")
             settings[stage][name] = value
     return RunConfig.model_validate(settings)
+
+
+def has_effect(setting: Setting, values: Mapping[Any, Any]) -> bool:
+    """Whether a setting has an effect beside other values, given by their keys; see `Setting.only_if`."""
+    if setting.only_if is None:
+        return True
+    path, needed = setting.only_if
+    return any(values[other.key] == needed for other in SETTINGS if other.path == path and set(other.pages) & set(setting.pages))
 
 
 def split_evenly(token_dim: int, n_codebooks: int) -> int:

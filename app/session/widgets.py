@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.session.address import PINNED, forget_refused
 from app.session.configuration import CHOSEN, Configuration
-from app.session.settings import KEPT, Setting
+from app.session.settings import KEPT, Setting, has_effect
 
 
 def widget(setting: Setting, collapsed: bool = False) -> Any:
@@ -17,6 +17,7 @@ def widget(setting: Setting, collapsed: bool = False) -> Any:
     With `collapsed` only screen readers get the label. None for a number that is not allowed, which the page then says.
     """
     common = {"key": setting.key, "help": setting.help, "persist_state": "session", "on_change": forget_refused}
+    common["disabled"] = not has_effect(setting, st.session_state)
     if setting.control == "slider":
         return st.select_slider(setting.label, setting.choices, **common)
     if setting.control == "list":

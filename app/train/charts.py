@@ -17,6 +17,7 @@ from app.session.settings import settings_text
 from app.training.plan import EarlierRun, RunPlan
 from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
 from app.training.session import TrainingView
+from sparcode.config import DEFAULT_K
 
 RECALL_HEIGHT = 400
 
@@ -58,7 +59,7 @@ def numbers(points: Sequence[EpochPoint]) -> pd.DataFrame:
                 "stage": point.stage,
                 "epoch": point.epoch,
                 "loss": point.loss,
-                "validation Recall@50": point.recall,
+                f"validation Recall@{DEFAULT_K}": point.recall,
                 "commitment distance": point.commitment,
                 "perplexity": point.perplexity,
                 "dead codewords (%)": 100 * point.dead_share,
@@ -76,7 +77,7 @@ def runs_table(runs: Sequence[EarlierRun]) -> pd.DataFrame:
         [
             {
                 "run": run.plan.name.removeprefix("run "),
-                "Recall@50": f"{run.result.recall:.3f}",
+                f"Recall@{DEFAULT_K}": f"{run.result.recall:.3f}",
                 "all-to-all": f"{run.result.all_to_all:.3f}",
                 "two-tower": "-" if run.result.two_tower != run.result.two_tower else f"{run.result.two_tower:.3f}",
                 "index (MB)": f"{run.result.size_bytes / 1e6:.2f}",

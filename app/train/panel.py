@@ -20,6 +20,7 @@ from app.training.control import Pace
 from app.training.run import JOINT, RunResult
 from app.training.session import TrainingSession, TrainingView
 from app.training.time_left import TimeLeft
+from sparcode.config import DEFAULT_K
 from sparcode.metrics.registry import METRICS
 
 POLL_SECONDS: Final = 0.5
@@ -199,7 +200,7 @@ def _figures(view: TrainingView, result: RunResult) -> None:
     last = next((point for point in reversed(view.points) if point.stage == JOINT), None)
     recall, of_all_to_all = METRICS["recall"].text, f"{_ratio(result.recall, result.all_to_all)} of all-to-all"
     cards = [
-        ("Recall@50", recall(result.recall), f"{of_all_to_all} ({recall(result.all_to_all)})", None),
+        (f"Recall@{DEFAULT_K}", recall(result.recall), f"{of_all_to_all} ({recall(result.all_to_all)})", None),
         ("Index size", METRICS["size_bytes"].text(result.size_bytes), f"{METRICS['density'].text(result.density)} of scores", None),
     ]
     if last is not None:
@@ -207,7 +208,7 @@ def _figures(view: TrainingView, result: RunResult) -> None:
             ("Codes in use", f"{last.codes_in_use:,}", f"{METRICS['dead_share'].text(last.dead_share)} codewords dead", _CODES_HELP)
         )
     if not math.isnan(result.two_tower):
-        cards.append(("Two-tower Recall@50", recall(result.two_tower), "scores every item", None))
+        cards.append((f"Two-tower Recall@{DEFAULT_K}", recall(result.two_tower), "scores every item", None))
     with st.grid(4, min_column_width=170):
         for label, value, note, text in cards:
             st.metric(label, value, note, delta_color="off", delta_arrow="off", border=True, help=text)

@@ -48,7 +48,7 @@ class EpochPoint(NamedTuple):
     commitment
         Mean squared distance of training tokens to their nearest code's vector, before its weight beta; NaN without codes.
     recall
-        Mean Recall@50 on the validation users.
+        Mean recall at `DEFAULT_K` on the validation users.
     perplexity, dead_share
         Means over codebooks; NaN without codes.
     codes_in_use
@@ -81,7 +81,7 @@ class RunResult(NamedTuple):
     size_bytes, density
         Bytes of that index, and the share of scores it keeps.
     all_to_all, two_tower
-        Recall at 50 of the baselines, scoring every item; two-tower's is NaN where it was not trained.
+        Recall at `DEFAULT_K` of the baselines, scoring every item; two-tower's is NaN where it was not trained.
     seconds
         From the first batch to here, pauses left out.
     """
@@ -97,7 +97,7 @@ class RunResult(NamedTuple):
 
 
 class Baseline(NamedTuple):
-    """A trained two-tower baseline: its epochs, and Recall@50 on the test users."""
+    """A trained two-tower baseline: its epochs, and recall at `DEFAULT_K` on the test users."""
 
     points: tuple[EpochPoint, ...]
     recall: float

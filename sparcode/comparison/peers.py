@@ -317,6 +317,14 @@ SERVED_BY = {peer.name: peer.served_by for peer in ROSTER}
 MODELS = tuple(peer for peer in ROSTER if not isinstance(peer, TwoTowerIndex))
 
 
+def searched(roster: Sequence[Peer]) -> tuple[Peer, ...]:
+    """The peers that compete in search, in order: the Flat index stands for two-tower, and popularity and regression have no part in it."""
+    return tuple(peer for peer in roster if peer.name not in (TWO_TOWER, POPULARITY, REGRESSION))
+
+
+SEARCHED = searched(ROSTER)
+
+
 def named(*names: str) -> tuple[Peer, ...]:
     """Peers of the roster, in this order."""
     return tuple({peer.name: peer for peer in ROSTER}[name] for name in names)

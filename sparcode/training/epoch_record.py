@@ -16,7 +16,7 @@ class EpochRecord(NamedTuple):
     loss, commit_loss
         Batch means of the softmax and the weighted commitment loss; NaN without batches.
     recall
-        Mean Recall@50 on the validation users; NaN until `fit` has measured it.
+        Mean recall at `DEFAULT_K` on the validation users; NaN until `fit` has measured it.
     perplexity, dead_share
         Means over codebooks of the codes of training queries; NaN without codes.
     codes_in_use

@@ -187,7 +187,7 @@ class Trainer:
 
 
 def validation_recall(model: TrainableModel, validation: EvaluationSet) -> float:
-    """Mean Recall@50 over validation users, by scoring every item that serving can return."""
+    """Mean recall at `DEFAULT_K` over validation users, by scoring every item that serving can return."""
     found = []
     for block in query_blocks(validation.queries):
         scores = model.servable_scores(block)

@@ -7,6 +7,7 @@ import threading
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.compare import panel
 from app.compare.panel import AGAIN, MEASURE
 from app.compare.points import csv_of, remarks_of, table_of
 from app.jobs.job import JobState
@@ -52,7 +53,7 @@ def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
     assert not app.exception
     assert [widget.key for widget in app.select_slider] == ["m", "k", "t"]
     assert labels(app)[0] == MEASURE
-    assert any("all-to-all model that scores every item" in text.value for text in app.markdown)
+    assert any("two-tower IVF-PQ, all-to-all, EASE and item co-occurrence" in text.value for text in app.markdown)
     assert list(charts(app)) == TITLES
     assert not app.dataframe
 
@@ -127,6 +128,13 @@ def test_a_failed_backbone_is_said_and_can_be_tried_again(monkeypatch: pytest.Mo
 def test_an_address_that_asks_for_the_impossible_is_answered() -> None:
     app = visited(PAGE, k="9")
     assert "asks for k = 9" in app.warning[0].value
+
+
+def test_warnings_about_the_address_go_with_the_part_of_the_page_that_reruns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panel.st, "fragment", lambda part, run_every: lambda studio: None)
+    app = visited(PAGE, k="9")
+    assert app.title[0].value == "Compare"
+    assert not app.warning
 
 
 def test_best_values_are_marked_in_words() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,11 @@ def test_the_explorer_shows_recorded_models_measured_here(address: dict[str, str
     shown = figures(app)
     assert 0.4 < float(shown["Recall@50 · recorded"]) < 0.8
     assert float(shown["Latency, median · recorded"].split()[0]) > 0
+    for title in ("Recall against index size", "Recall against latency"):
+        looks = [
+            json.dumps(trace["marker"]) for trace in charts(app)[title]["data"] if trace["mode"] == "markers" and trace["name"] != "now"
+        ]
+        assert len(looks) == len(set(looks)) > 3
     assert "fine-tuned in" in said(app)
     assert "Its index is built and measured on this machine" in said(app)
     assert "Fine-tuning" in charts(app)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.explorer import panel
 from app.measured import indexes as indexes_module
 from app.measured import measured_index as stage_module
 from app.measured.setting_jobs import measuring_key, tuning_key
@@ -74,6 +76,13 @@ def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytes
     assert "Recall@50 · preview" in figures(app.run())
 
 
+def test_the_address_is_read_before_anything_that_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[str | None] = []
+    monkeypatch.setattr(panel, "recorded_notes", lambda studio: known.append(panel.st.session_state.get("k")))
+    visited(PAGE, k="8")
+    assert set(known) == {"8"}
+
+
 def test_the_preview_is_replaced_by_the_fine_tuned_figures() -> None:
     app = opened(PAGE, k="8")
     assert not app.exception
@@ -118,6 +127,8 @@ def test_recall_is_held_against_the_preview_where_it_differs() -> None:
     for stop in (int(np.argmax(np.abs(changes))), changes.index(0)):
         released(app, KEPT.options[stop])
         assert tiles(app)["recall"]["delta"] == (f"{changes[stop]:+.3f}" if changes[stop] else "no change")
+        curve = json.loads(slider(app)["curve"])
+        assert curve["tiles"]["recall"]["delta"][curve["stops"].index(stop)] in (tiles(app)["recall"]["delta"], "…")
         assert any("Differences are to the **preview**" in caption.value for caption in app.caption)
 
 

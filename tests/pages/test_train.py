@@ -97,6 +97,13 @@ def test_settings_reach_the_run() -> None:
     assert "Two-tower Recall@50" not in figures(app)
 
 
+def test_a_setting_without_effect_cannot_be_changed() -> None:
+    app = visited(PAGE, **SMALL)
+    assert app.number_input(key="t_ema").disabled
+    app.selectbox(key="t_update").set_value("ema").run()
+    assert not app.number_input(key="t_ema").disabled
+
+
 def test_dimensions_that_do_not_split_are_explained_and_corrected() -> None:
     app = visited(PAGE, m="4", k="8", t_dim="10", t_epochs="1", t_joint="1")
     assert "D = 10 cannot be cut into M = 4 equal parts, one per codebook: **D = 12** is used." in app.info[0].value

@@ -21,6 +21,7 @@ from app.charts.score_cut import score_cut_data, score_cut_figure
 from app.charts.threshold_curve import PinnedCurve, ThresholdCurveData, threshold_curve_data, threshold_curve_figure
 from app.charts.training_curve import training_curve_data, training_curve_figure
 from app.theme import BACKGROUND_DARK, BACKGROUND_LIGHT
+from sparcode.comparison.peers import ROSTER, SPARCODE, TWO_TOWER
 from sparcode.training.epoch_record import EpochRecord
 
 TAU, DENSITY = np.array([0.3, 0.1, 0.2]), np.array([0.01, 0.5, 0.1])
@@ -216,6 +217,17 @@ def test_the_slider_and_the_other_settings_stand_beside_the_line() -> None:
     assert named["this"].line.width > named["other"].line.width
     assert (named["now"].x.tolist(), named["now"].y.tolist()) == ([1.5], [0.3])
     assert figure.layout.yaxis.title.text == "Recall@50"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_colour_is_one_models_and_sparcodes_runs_differ_by_dash(dark: bool) -> None:
+    ours = [trade_off(name, np.array([1e6, 2e6]), np.array([0.1, 0.5])) for name in "abcde"]
+    peers = tuple(Peer(peer.name, peer.name, 1e6, 0.1) for peer in ROSTER if peer.name not in (SPARCODE, TWO_TOWER))
+    drawn = traces(recall_size_figure(recall_size_data(ours[0], ours[1:], None, 50, peers=peers), dark))
+    lines = [drawn[line.label].line for line in ours]
+    assert len({line.dash for line in lines}) == len(ours)
+    colours = {line.color for line in lines} | {drawn[peer.label].marker.color for peer in peers}
+    assert len(colours) == 1 + len(peers)
 
 
 def test_of_the_others_the_last_ones_with_points_and_another_name_are_shown() -> None:

@@ -12,11 +12,11 @@ from app.charts.code_usage import code_usage_data, code_usage_figure
 from app.charts.recall_latency import recall_latency_data, recall_latency_figure
 from app.charts.recall_size import Peer, recall_size_data, recall_size_figure, trade_off
 from app.components.live_chart import HEIGHT
-from app.theme import MODEL_STYLES
+from sparcode.comparison.peers import ALL_TO_ALL, HNSW, IVF_FLAT, IVF_PQ, TWO_TOWER
 
 # Of a phone, and of three columns on 1,280 pixels.
 WIDTHS = (326, 394)
-PEERS = tuple(Peer(name, f"{name} (recorded)", 1e6, 0.1) for name in MODEL_STYLES if name.startswith(("two-tower", "all-to-all")))
+PEERS = tuple(Peer(name, f"{name} (recorded)", 1e6, 0.1) for name in (ALL_TO_ALL, TWO_TOWER, HNSW, IVF_FLAT, IVF_PQ))
 DRAW = """async ([figure, width, height]) => {
   const box = document.body.appendChild(document.createElement("div")), { data, layout } = JSON.parse(figure);
   Object.assign(box.style, { width: `${width}px`, height: `${height}px` });

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from app.charts.follow import Column
 from app.charts.threshold_columns import MOVING_TILES, threshold_columns
+from app.measured.curve import Curve
 from app.measured.figures import delta, figure_text, figures_of
 from app.measured.measured_index import MeasuredIndex
 from tests.app.open_studio import measured
@@ -56,6 +58,17 @@ def test_differences_are_to_the_pinned_run(stage: MeasuredIndex) -> None:
     last = stage.point(len(stage.stops) - 1)
     assert given["tiles"]["size_bytes"]["tone"][-1] == "better"
     assert given["tiles"]["recall"]["delta"][-1] == delta("recall", last.recall, pinned.recall).text
+
+
+def test_without_a_pin_differences_are_to_the_preview_at_the_same_stop(stage: MeasuredIndex) -> None:
+    known = Curve(*(column[:-1] for column in stage.curve))
+    preview = replace(stage, curve=known._replace(recall=known.recall - 0.1))
+    given = json.loads(threshold_columns(stage, None, preview))["tiles"]
+    assert given["recall"]["delta"] == ["+0.100"] * (len(stage.curve.stops) - 1) + ["…"]
+    assert set(given["recall"]["tone"][:-1]) == {"better"}
+    assert set(given["p50_ms"]["delta"]) == {""}
+    pinned = json.loads(threshold_columns(stage, figures_of(stage, 0), preview))["tiles"]
+    assert pinned["recall"]["delta"][0] == "no change"
 
 
 def test_a_difference_too_small_to_show_is_none() -> None:

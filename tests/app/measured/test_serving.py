@@ -8,11 +8,11 @@ import pytest
 
 from app.jobs.job import JobState
 from app.measured import serving as serving_module
-from app.measured.serving import PEERS, SWEEP, Progress, best_measured, points_of, serving_key
+from app.measured.serving import SWEEP, Progress, best_measured, points_of, serving_key
 from app.studio import Studio
 from sparcode.comparison import training as training_module
 from sparcode.comparison.measuring import TimingPlan
-from sparcode.comparison.peers import SPARCODE
+from sparcode.comparison.peers import SEARCHED, SPARCODE
 from tests.app import open_studio
 from tests.app.open_studio import settled
 from tests.fakes import PATIENCE
@@ -44,7 +44,7 @@ def test_a_measurement_publishes_its_way_and_is_kept_with_its_labels(studio: Stu
     assert measure(studio) is JobState.DONE
     job, result = studio.serving.job(SMALL), studio.serving.result(SMALL)
     assert [point.label for point in points_of(job)] == [point.label for point in result.points]
-    assert list(dict.fromkeys(point.name for point in result.points)) == [peer.name for peer in PEERS]
+    assert list(dict.fromkeys(point.name for point in result.points)) == [peer.name for peer in SEARCHED]
     assert [point.name for point in result.points].count(SPARCODE) == len(SWEEP.densities)
     assert {point.n_rounds for point in result.points} == {2}
     assert (result.kind, result.config, result.data_name) == ("preview", SMALL, studio.interactions.name)

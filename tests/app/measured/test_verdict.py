@@ -2,10 +2,23 @@ from __future__ import annotations
 
 import pytest
 
+from app.charts.serving_points import latency_data, serving_points_figure
 from app.measured.verdict import duel, verdict
 from sparcode.comparison.measuring import UNTIMED
-from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE
-from tests.fakes import served
+from sparcode.comparison.peers import (
+    ALL_TO_ALL,
+    COOCCURRENCE,
+    EASE_NAME,
+    FLAT,
+    HNSW,
+    IVF_FLAT,
+    IVF_PQ,
+    ROSTER,
+    SPARCODE,
+    BaselinePeer,
+    searched,
+)
+from tests.fakes import raising, served
 
 EXACT = served(FLAT, "", 0.5, 0.1, 1_000_000)
 GRAPH = [served(HNSW, "efSearch 16", 0.4, 0.1, 2_000_000), served(HNSW, "efSearch 64", 0.5, 0.2, 2_000_000)]
@@ -94,3 +107,17 @@ def test_the_all_to_all_model_is_a_peer_like_any_other() -> None:
     assert read.sentences[0].startswith("**All-to-all** (recall 0.500, 1.000 ms")
     assert "90% of it" in read.sentences[0]
     assert "**10 times as fast**" in read.sentences[0]
+
+
+def test_a_peer_added_to_the_roster_is_in_the_list_the_charts_and_the_verdict() -> None:
+    newcomer = BaselinePeer("a newcomer", "in closed form", raising(ValueError("not trained here")))
+    peers = searched((*ROSTER, newcomer))
+    assert [peer.name for peer in peers] == [SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL, EASE_NAME, COOCCURRENCE, "a newcomer"]
+    points = [served(peer.name, "", 0.5, 0.1) for peer in peers]
+    drawn = serving_points_figure(latency_data(points), False).data
+    assert len({(trace.line.color, trace.line.dash, trace.marker.symbol) for trace in drawn[1:]}) == len(peers)
+    read = verdict(points, peers)
+    assert read.sentences[-2].startswith("**A newcomer**")
+    assert read.headline.startswith("Against two-tower HNSW")
+    assert not read.missing
+    assert verdict(points[:-1], peers).missing == ("a newcomer",)

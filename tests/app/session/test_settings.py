@@ -6,7 +6,18 @@ import pytest
 from pydantic import ValidationError
 
 from app.session.address import plain_text
-from app.session.settings import DIMENSIONS, KEPT, SETTINGS, TRAIN, Setting, settings_of, settings_text, split_evenly, with_values
+from app.session.settings import (
+    DIMENSIONS,
+    KEPT,
+    SETTINGS,
+    TRAIN,
+    Setting,
+    has_effect,
+    settings_of,
+    settings_text,
+    split_evenly,
+    with_values,
+)
 from sparcode.config import RunConfig, TrainingConfig
 
 BASE = RunConfig.for_data(True)
@@ -103,3 +114,8 @@ def test_text_of_strangers_means_nothing_in_markdown() -> None:
     assert plain_text("[a](b) *c* _d_ `e` <f> $g$\n# h") == "?a?(b) ?c? ?d? ?e? ?f? ?g??? h"
     assert plain_text("ratings 1,5-2.csv") == "ratings 1,5-2.csv"
     assert len(plain_text("x" * 999)) == 60
+
+
+def test_the_decay_has_an_effect_where_codewords_follow_it_and_the_rest_always() -> None:
+    assert [setting.key for setting in SETTINGS if not has_effect(setting, {"t_update": "gradient"})] == ["t_ema"]
+    assert all(has_effect(setting, {"t_update": "ema"}) for setting in SETTINGS)
