@@ -169,13 +169,16 @@ def at_settings(
     found, left_out = runnable(peers, models.split)
     ready: list[PeerAtSetting] = []
     for peer in found:
+        of_peer: list[PeerAtSetting] = []
         try:
             for one in peer.at_settings(peer.train(models), models, sweep):
                 models.check(one.label)
-                ready.append(one)
+                of_peer.append(one)
                 on_peer(one)
         except CannotRun as reason:
             left_out[peer.name] = str(reason)
+        else:
+            ready += of_peer
     return ready, left_out
 
 
@@ -203,6 +206,8 @@ def measure_in_turn(
     ValueError
         If there is no retriever or no query, or the plan has a count below 1.
     """
+    if not peers:
+        raise ValueError("at least one retriever is needed; got none")
     points = []
     for peer in peers:
         points.append(_untimed(peer, test, check))

@@ -216,7 +216,7 @@ class TwoTowerIndex(Peer):
             yield PeerAtSetting(self.name, words, retriever, of_vectors(trained.model, retriever))
 
     def _built(self, model: TwoTowerModel, params: dict[str, float] | None = None) -> FaissRetriever:
-        with refusing():
+        with refusing(ValueError, RuntimeError):
             return FaissRetriever(model, self._kind, params)
 
     def _flat(self, model: TwoTowerModel, sweep: Sweep) -> Iterator[tuple[str, FaissRetriever]]:
@@ -257,7 +257,7 @@ class AllToAll(Peer):
 
 
 class BaselinePeer(Peer):
-    """A baseline in closed form; `fit` makes it from a split, and its ValueError is the reason to leave it out."""
+    """A baseline in closed form; `fit` makes it from a split, and its ValueError or MemoryError is the reason to leave it out."""
 
     def __init__(self, name: str, served_by: str, fit: Callable[[Split], Scorer], need: Need | None = None) -> None:
         self.name, self.served_by, self._fit, self.needs = name, served_by, fit, () if need is None else (need,)
@@ -265,7 +265,7 @@ class BaselinePeer(Peer):
     def train(self, models: Models) -> Trained:
         """Fit it to the training users."""
         started = models.start(f"fitting {self.name}")
-        with refusing():
+        with refusing(ValueError, MemoryError):
             return Trained(self._fit(models.split), time.perf_counter() - started)
 
     def retriever(self, trained: Trained, models: Models) -> ExactRetriever:
@@ -337,12 +337,12 @@ def runnable(peers: Sequence[Peer], split: Split) -> tuple[list[Peer], dict[str,
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
-    """Turn the errors of a library or baseline into `CannotRun`."""
+def refusing(*errors: type[Exception]) -> Iterator[None]:
+    """Turn these errors of a library or baseline into `CannotRun`."""
     try:
         yield
-    except (ValueError, RuntimeError) as error:
-        raise CannotRun(str(error)) from error
+    except errors as error:
+        raise CannotRun(str(error) or type(error).__name__) from error
 
 
 def of_codes(model: SparCodeModel, retriever: SparseRetriever) -> Call:

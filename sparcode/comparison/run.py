@@ -21,7 +21,7 @@ from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.runs.machine import machine_facts
 from sparcode.runs.store import DataFacts, Run
 from sparcode.training.epoch_record import never_stop
-from sparcode.training.pipeline import OnEpoch, ShouldStop, check_side_features, ignore_record, serve
+from sparcode.training.pipeline import OnEpoch, ShouldStop, check_side_features, ignore_record
 
 
 class ComparedRun(NamedTuple):
@@ -99,7 +99,7 @@ def compare(
     models = Models(split, config, two_tower_config, device, None, on_step, on_epoch, should_stop)
     rows, left_out = compare_peers(MODELS, models, k)
     model, index = models.get("sparcode").model, models.get("index").model
-    threshold = serve(model, index, config.index).threshold
+    threshold = max(model.threshold, index.floor)
     records = [*models.get("backbone").records, *models.get("sparcode").records]
     results = [{**row.record(), "k": k} for row in rows]
     item_ids = [str(item_id) for item_id in data.item_ids]

@@ -92,6 +92,11 @@ def test_a_point_says_whether_other_jobs_ran_beside_it() -> None:
     assert [point.busy for point in measured(found, busy=True)] == [False] * 2 + [True] * 6
 
 
+def test_without_a_retriever_there_is_nothing_to_measure() -> None:
+    with pytest.raises(ValueError, match="at least one retriever is needed"):
+        measured([])
+
+
 @pytest.mark.parametrize("calls_before", [0, 3, 20])
 def test_it_can_be_stopped_between_any_two_calls(calls_before: int) -> None:
     asked = 0

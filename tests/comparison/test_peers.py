@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from sparcode.baselines.cooccurrence import Cooccurrence
+from sparcode.baselines.popularity import Popularity
 from sparcode.comparison import peers as module
 from sparcode.comparison.measuring import Measurement, at_settings, compare_peers
 from sparcode.comparison.peers import (
@@ -25,6 +28,7 @@ from sparcode.comparison.peers import (
     BaselinePeer,
     CannotRun,
     Peer,
+    PeerAtSetting,
     Sweep,
     chosen_cooccurrence,
     named,
@@ -116,6 +120,25 @@ def test_a_peer_that_cannot_be_had_is_left_out_with_its_reason(given: dict[str, 
     assert [row.name for row in rows] == [POPULARITY]
     assert left_out == {"huge": "it takes 9 TB", HNSW: "too few items for hnsw"}
     assert at_settings(peers, models(given), SWEEP)[1] == left_out
+
+
+def test_a_peer_that_fails_at_a_later_setting_is_left_out_of_all(given: dict[str, Trained]) -> None:
+    class Failing(BaselinePeer):
+        def at_settings(self, *arguments: object) -> Iterator[PeerAtSetting]:
+            yield from super().at_settings(*arguments)
+            raise CannotRun("no second setting")
+
+    failing = Failing("failing", "", lambda split: Popularity().fit(split.train))
+    ready, left_out = at_settings([failing, *named(POPULARITY)], models(given), SWEEP)
+    assert [one.name for one in ready] == [POPULARITY]
+    assert left_out == {"failing": "no second setting"}
+
+
+def test_a_baseline_is_left_out_for_want_of_memory_but_not_for_an_error_of_the_program(given: dict[str, Trained]) -> None:
+    huge = BaselinePeer("huge", "", raising(MemoryError()))
+    assert compare_peers([huge], models(given)) == ([], {"huge": "MemoryError"})
+    with pytest.raises(RuntimeError, match="a fault"):
+        compare_peers([BaselinePeer("broken", "", raising(RuntimeError("a fault")))], models(given))
 
 
 def test_queries_without_a_history_leave_out_what_scores_histories() -> None:
