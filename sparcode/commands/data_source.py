@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
 from pydantic import ValidationError
 
 from sparcode.commands.flags import OptionGroup, config_options, flag_name, option
@@ -18,7 +19,7 @@ from sparcode.config_message import validation_message
 from sparcode.data import movielens
 from sparcode.data.evaluation_protocol import COLD_START, FIXED_SPLIT, STRONG, EvaluationProtocol
 from sparcode.data.interactions import Interactions
-from sparcode.data.loading import SYNTHETIC, Source, TrainTestFiles, kind_of, kinds_with, load_split
+from sparcode.data.loading import SYNTHETIC, Source, TrainTestFiles, describe, kind_of, kinds_with, load_split
 from sparcode.data.split import Split
 from sparcode.data.table_file import EXTENSIONS
 from sparcode.data.tabular import ColumnMapping
@@ -26,7 +27,7 @@ from sparcode.data.tabular import ColumnMapping
 # What each protocol of `SplitConfig` is given, for messages.
 _NEEDS = {
     STRONG.name: "data of users with histories",
-    FIXED_SPLIT.name: "--train FILE and --test FILE (Parquet: user_id, item_id), and no --data",
+    FIXED_SPLIT.name: "--train FILE and --test FILE (tables of user_id and item_id), and no --data",
     COLD_START.name: "--data FOLDER with the files of Deezer's release",
 }
 
@@ -92,14 +93,31 @@ class DataSource:
         kind = kind_of(source)
         if kind.protocol.name != config.protocol:
             needs = _NEEDS[config.protocol]
-            raise ValueError(f"--protocol {config.protocol} needs {needs}; {kind.label} goes with --protocol {kind.protocol.name}")
+            given = f"{describe(source, kind)}, which goes with protocol {kind.protocol.name}"
+            raise ValueError(f"protocol {config.protocol} needs {needs}; the data is {given}")
         for name, (flags, _) in self.options.items():
             if name not in kind.options:
-                raise ValueError(f"{', '.join(flags)} can only be used with {kinds_with(name)}; the data is {kind.label}")
+                raise ValueError(f"{', '.join(flags)} can only be used with {kinds_with(name)}; the data is {describe(source, kind)}")
         if "accept_terms" in self.options and "download" not in self.options:
             raise ValueError("--accept-terms goes with --download")
+        if isinstance(source, str) and source in movielens.DATASETS:
+            self._check_download(source)
         with _notes_on_stderr(quiet):
             return load_split(source, config, progress=not quiet, **{name: value for name, (_, value) in self.options.items()})
+
+    def _check_download(self, name: str) -> None:
+        """ValueError unless a MovieLens data set is here, or may be fetched; shows its terms where they are not accepted."""
+        if movielens.cached_archive(name):
+            return
+        dataset = movielens.DATASETS[name]
+        if "download" not in self.options:
+            raise ValueError(
+                f"{dataset.title} is not on this computer; add --download --accept-terms to fetch it ({dataset.address}), "
+                "or give the path of the archive"
+            )
+        if "accept_terms" not in self.options:
+            typer.echo(movielens.TERMS, err=True)
+            raise ValueError(f"{dataset.title} ({dataset.address}) is only downloaded after you accept these terms: add --accept-terms")
 
 
 def build_source(data: str | None, train: Path | None, test: Path | None, **flags: Any) -> DataSource:
@@ -149,8 +167,8 @@ DATA = OptionGroup(
         option("min_rating", float | None, "Keep ratings of at least this; by default every row counts.", _PANEL),
         option("download", bool, "Fetch the MovieLens data named by --data, if it is not here yet.", _PANEL, default=False),
         option("accept_terms", bool, "You have read and accept the terms of the data that is fetched.", _PANEL, default=False),
-        option("train", Path | None, "Training pairs of a ready-made split, with --protocol fixed-split.", _PANEL, metavar="FILE"),
-        option("test", Path | None, "Test pairs of a ready-made split, with --protocol fixed-split.", _PANEL, metavar="FILE"),
+        option("train", Path | None, "Training pairs of a ready-made split: a table of user_id and item_id.", _PANEL, metavar="FILE"),
+        option("test", Path | None, "Its test pairs, in a table of the same kind.", _PANEL, metavar="FILE"),
         option("embedding", str | None, "Vectors and features of Deezer's release (default svd).", _PANEL, metavar="svd|mf"),
         *config_options(ColumnMapping, "Columns of a table; one that is not named here is told from its name", "{}_column"),
         *config_options(SyntheticConfig, "Synthetic data", "synthetic_{}"),

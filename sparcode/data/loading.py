@@ -71,8 +71,8 @@ class Options:
 class Kind(NamedTuple):
     """A kind of data, with the `Options` that apply to it.
 
-    `recognises` takes a source and the name given with an open file; `read` returns the data, with its split where the kind has its own
-    `protocol`. `extensions` are those of files that may be given open, such as uploads.
+    `label` reads on from "the data is". `recognises` takes a source and the name given with an open file; `read` returns the data, with its
+    split where the kind has its own `protocol`. `extensions` are those of files that may be given open, such as uploads.
     """
 
     label: str
@@ -106,14 +106,14 @@ KINDS = (
         protocol=COLD_START,
     ),
     Kind(
-        "MovieLens archives and folders",
+        "a MovieLens archive or folder",
         lambda source, name: _is_movielens(source, name),
         lambda source, options, _: movielens.read_movielens(source, options.min_rating),
         frozenset({"min_rating", "name"}),
         (".zip",),
     ),
     Kind(
-        f"tables ({', '.join(EXTENSIONS)})",
+        f"a table ({', '.join(EXTENSIONS)})",
         lambda *_: True,
         lambda source, options, _: read_table(
             source, options.columns, options.items_path, options.min_rating, options.name, options.users_path
@@ -142,7 +142,7 @@ def load(source: Source | None = None, **options: Any) -> Interactions:
     """
     source, kind, given = _prepared(source, options)
     if kind.protocol != STRONG:
-        raise ValueError(f"{source} is {kind.label}: its users have no histories to split, it comes with its own; see load_split")
+        raise ValueError(f"{describe(source, kind)}, comes with its own split; use load_split")
     return kind.read(source, given, SplitConfig())
 
 
@@ -154,7 +154,7 @@ def load_split(source: Source | None, config: SplitConfig, **options: Any) -> tu
     """
     source, kind, given = _prepared(source, options)
     if kind.protocol.name != config.protocol:
-        raise ValueError(f"protocol {config.protocol} does not go with {kind.label}, whose protocol is {kind.protocol.name}")
+        raise ValueError(f"protocol {config.protocol} does not go with {describe(source, kind)}, whose protocol is {kind.protocol.name}")
     loaded = kind.read(source, given, config)
     return (loaded, split_users(loaded, config)) if kind.protocol == STRONG else loaded
 
@@ -171,7 +171,13 @@ def kind_of(source: Source | None, name: str | None = None) -> Kind:
 
 def kinds_with(option: str) -> str:
     """Labels of the kinds that an option applies to, for messages."""
-    return " and ".join(kind.label for kind in KINDS if option in kind.options)
+    return " or ".join(kind.label for kind in KINDS if option in kind.options)
+
+
+def describe(source: Source | None, kind: Kind) -> str:
+    """A source by its files, if it names any, and its kind."""
+    files = source if isinstance(source, TrainTestFiles) else [source] if isinstance(source, str | Path) and source != SYNTHETIC else []
+    return ", ".join(part for part in (" and ".join(repr(str(file)) for file in files), kind.label) if part)
 
 
 def _prepared(source: Source | None, options: Mapping[str, Any]) -> tuple[Source, Kind, Options]:
@@ -197,9 +203,8 @@ def _archive(name: str, options: Options) -> Path:
     dataset = movielens.DATASETS[name]
     if not options.download:
         raise ValueError(
-            f"{dataset.title} is not on this computer yet. Ask for the download (--download --accept-terms on the command line, "
-            f"download=True, accept_terms=True in Python; {dataset.size_bytes / 1e6:.1f} MB from {dataset.url}), or give the path of the "
-            f"archive.\n{movielens.TERMS}"
+            f"{dataset.title} is not on this computer yet. Ask for the download (download=True, accept_terms=True; {dataset.address}), "
+            f"or give the path of the archive.\n{movielens.TERMS}"
         )
     return movielens.download(name, options.accept_terms, progress=options.progress)
 

@@ -51,6 +51,11 @@ class Dataset(NamedTuple):
     users: str | None = None
     marker: str | None = None
 
+    @property
+    def address(self) -> str:
+        """Size and URL of the download, in words."""
+        return f"{self.size_bytes / 1e6:.1f} MB from {self.url}"
+
 
 DATASETS = {
     "ml-100k": Dataset(

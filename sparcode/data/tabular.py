@@ -109,7 +109,8 @@ def read_table(
         columns = guess_columns(file.columns, given)
         if items_path is not None:
             columns = columns.model_copy(update={"title": given.get("title"), "genres": given.get("genres")})
-        logger.info("%s: columns taken by their names: %s", file.label, columns.model_dump(exclude_none=True))
+        if guessed := {field: column for field, column in columns.model_dump(exclude_none=True).items() if field not in given}:
+            logger.info("%s: columns taken by their names: %s", file.label, guessed)
     if min_rating is not None and columns.rating is None:
         raise ValueError(f"min_rating={min_rating} needs a rating column; {file.label} has {file.columns}")
     fields = columns.model_dump(exclude_none=True)

@@ -67,7 +67,7 @@ def test_a_kept_run_measures_as_it_did_and_refuses_other_data(
     other = write_planted_release(tmp_path)
     (other / "user_features_test_svd.parquet").write_bytes((other / "user_features_validation_svd.parquet").read_bytes())
     assert "with another test part than the data given has" in refused("evaluate", folder, "--data", other)
-    assert "--protocol cold-start needs --data FOLDER" in refused("evaluate", folder)
+    assert "error: protocol cold-start needs --data FOLDER" in refused("evaluate", folder)
 
 
 def test_a_user_is_served_by_what_is_known(trained: tuple[dict, Path], record: Record) -> None:
@@ -91,7 +91,7 @@ def test_the_other_embedding_trains_too(release: Path, output: Output) -> None:
         (["--embedding", "als"], "embedding must be 'svd' or 'mf'; got 'als'"),
         (
             ["--protocol", "strong"],
-            "strong needs data of users with histories; Deezer's release goes with --protocol cold-start",
+            "Deezer's release, which goes with protocol cold-start",
         ),
         (["--side-features", "items"], "nothing but side features is known of these users; allowed is 'users' or 'both'"),
         (["--min-rating", "3"], "--min-rating can only be used with MovieLens"),
@@ -103,7 +103,7 @@ def test_what_does_not_go_with_the_release_is_refused(release: Path, refused: Ou
 
 
 def test_the_protocol_needs_the_release(refused: Output) -> None:
-    assert "synthetic data goes with --protocol strong" in refused("train", "--protocol", "cold-start")
+    assert "the data is synthetic data, which goes with protocol strong" in refused("train", "--protocol", "cold-start")
     assert "--embedding can only be used with Deezer's release" in refused("train", "--embedding", "svd", "--quiet")
 
 

@@ -68,20 +68,23 @@ def test_a_run_that_does_not_know_its_test_part_is_refused(files: list[str], tra
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--protocol", "fixed-split"], "--protocol fixed-split needs --train FILE and --test FILE"),
+        (["--protocol", "fixed-split"], "protocol fixed-split needs --train FILE and --test FILE"),
         (["--protocol", "fixed-split", "--data", "synthetic"], "needs --train FILE and --test FILE"),
         (["--protocol", "fixed-split", "--train", "a.parquet"], "a ready-made split needs --train FILE and --test FILE"),
         (
             ["--protocol", "fixed-split", "--train", "a.parquet", "--test", "b.parquet", "--min-rating", "3"],
-            "--min-rating can only be used with MovieLens by name (ml-100k, ml-1m, ml-10m) and MovieLens archives and folders and tables "
-            "(.csv, .tsv, .parquet); the data is a ready-made split",
+            "--min-rating can only be used with MovieLens by name (ml-100k, ml-1m, ml-10m) or a MovieLens archive or folder or a table "
+            "(.csv, .tsv, .parquet); the data is 'a.parquet' and 'b.parquet', a ready-made split",
         ),
         (
             ["--train", "a.parquet", "--test", "b.parquet", "--synthetic-n-users", "100"],
             "--synthetic-n-users can only be used with synthetic data; the data is a ready-made split",
         ),
         (["--protocol", "fixed-split", "--min-rating", "3"], "needs --train FILE and --test FILE"),
-        (["--protocol", "strong", "--train", "a.parquet", "--test", "b.parquet"], "a ready-made split goes with --protocol fixed-split"),
+        (
+            ["--protocol", "strong", "--train", "a.parquet", "--test", "b.parquet"],
+            "'b.parquet', a ready-made split, which goes with protocol fixed-split",
+        ),
         (["--protocol", "fixed-split", "--train", "a.parquet", "--test", "b.parquet"], "training file: no file at a.parquet"),
     ],
 )

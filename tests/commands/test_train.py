@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sparcode.data.movielens import TERMS
 from sparcode.runs.store import load_run
 from tests.commands.conftest import TINY, TINY_DATA, Command, Output, Record
 
@@ -83,8 +84,8 @@ def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(record: Reco
         (["--colour", "red"], ["--colour"]),
         (["--synthetic-n-users", "2"], ["synthetic data", "n_users=2", "at least 50"]),
         (["--data", "x.csv", "--synthetic-seed", "1"], ["--synthetic-seed", "synthetic data", "'x.csv'"]),
-        (["--min-rating", "3"], ["--min-rating", "MovieLens archives and folders and tables", "the data is synthetic"]),
-        (["--user-column", "who"], ["--user-column", "tables"]),
+        (["--min-rating", "3"], ["--min-rating", "a MovieLens archive or folder or a table", "the data is synthetic"]),
+        (["--user-column", "who"], ["--user-column", "a table"]),
         (["--download"], ["--download", "ml-100k"]),
         (["--data", "ml-100k", "--accept-terms"], ["--accept-terms goes with --download"]),
         (["--overwrite"], ["--overwrite needs --out"]),
@@ -154,4 +155,13 @@ def test_bad_rows_and_missing_columns_are_named(refused: Output, tmp_path: Path)
 def test_movielens_is_not_fetched_without_being_asked(refused: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     line = refused("train", "--data", "ml-100k")
-    assert "--download --accept-terms on the command line" in line
+    assert "add --download --accept-terms to fetch it (4.9 MB from https://files" in line
+
+
+def test_the_terms_of_a_download_are_shown_as_they_are(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    shown = command("train", "--data", "ml-100k", "--download").stderr
+    terms, _, line = shown.rstrip().rpartition("\n")
+    assert terms == TERMS
+    assert line.startswith("error: MovieLens 100K (4.9 MB from https://files")
+    assert line.endswith("is only downloaded after you accept these terms: add --accept-terms")

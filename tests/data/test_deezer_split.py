@@ -84,5 +84,5 @@ def test_a_folder_is_told_by_the_published_names(tmp_path: Path) -> None:
     assert not is_release(tmp_path)
     pq.write_table(pa.table({"a": [1]}), tmp_path / "user_features_test_mf.parquet")
     assert is_release(tmp_path)
-    with pytest.raises(ValueError, match="is Deezer's release: its users have no histories"):
+    with pytest.raises(ValueError, match="Deezer's release, comes with its own split; use load_split"):
         load(tmp_path)

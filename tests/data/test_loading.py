@@ -80,7 +80,7 @@ def test_movielens_by_name_is_never_downloaded_unasked(monkeypatch):
     monkeypatch.setattr(pooch, "retrieve", raising(AssertionError("nobody asked for a download")))
     with pytest.raises(
         ValueError,
-        match=r"MovieLens 100K is not on this computer yet.*download=True, accept_terms=True in Python; 4\.9 MB from https://files",
+        match=r"MovieLens 100K is not on this computer yet.*download=True, accept_terms=True; 4\.9 MB from https://files",
     ) as error:
         load("ml-100k")
     assert movielens.TERMS in str(error.value)
@@ -101,6 +101,13 @@ def test_movielens_by_name_is_downloaded_when_asked(archive, monkeypatch):
     assert load("ml-1m", download=True, accept_terms=True).n_interactions == 2
     dataset = movielens.DATASETS["ml-1m"]
     assert asked == [(dataset.url, dataset.checksum, "ml-1m.zip")]
+
+
+def test_a_ready_made_split_is_for_load_split(table):
+    with pytest.raises(
+        ValueError, match=r"'.*visits\.csv' and '.*visits\.csv', a ready-made split, comes with its own split; use load_split"
+    ):
+        load(loading.TrainTestFiles(table, table))
 
 
 @pytest.mark.parametrize("source", ["ml-20m", "nowhere.csv", "nowhere/at/all"])
@@ -140,7 +147,7 @@ def test_a_new_kind_of_data_is_one_row(tmp_path, monkeypatch):
     source = DATA.build(**flags | {"data": str(tmp_path / "log.txt")})
     data, split = source.load_split(SplitConfig(min_history=2), quiet=True)
     assert (data.name, len(split.train)) == ("log", 1)
-    with pytest.raises(ValueError, match=r"--min-rating can only be used with MovieLens.*; the data is logs"):
+    with pytest.raises(ValueError, match=r"--min-rating can only be used with MovieLens.*; the data is '.*log\.txt', logs"):
         DATA.build(**flags | {"data": str(tmp_path / "log.txt"), "min_rating": 3}).load_split(SplitConfig(), quiet=True)
 
 
@@ -149,7 +156,7 @@ def test_settings_that_do_not_apply_are_refused(archive, cache):
         load(SMALL, columns=ColumnMapping(), min_rating=3)
     with pytest.raises(ValueError, match="users_path cannot be used with synthetic data"):
         load("synthetic", users_path="users.csv")
-    with pytest.raises(ValueError, match="items_path cannot be used with MovieLens archives"):
+    with pytest.raises(ValueError, match="items_path cannot be used with a MovieLens archive"):
         load(archive, items_path="items.csv")
     with pytest.raises(ValueError, match="columns cannot be used with MovieLens by name"):
         load("ml-1m", columns=ColumnMapping())

@@ -74,6 +74,10 @@ def test_common_names_are_guessed_and_reported(tmp_path, caplog):
         data = read_table(path)
     assert histories(data) == {"ann": ["9", "8"]}
     assert "'user': 'userId', 'item': 'movieId', 'timestamp': 'ts', 'rating': 'rating'" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="sparcode.data.tabular"):
+        read_table(path, {"user": "userId", "item": "movieId", "rating": "rating"})
+    assert "columns taken by their names: {'timestamp': 'ts'}" in caplog.text
 
 
 def test_guess():
