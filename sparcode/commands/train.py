@@ -14,7 +14,7 @@ from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, wi
 from sparcode.commands.process import set_threads
 from sparcode.commands.settings import SETTINGS, SettingsFlags
 from sparcode.data.evaluation_protocol import PROTOCOLS
-from sparcode.runs.whole_folder import clear_leftovers
+from sparcode.index.whole_folder import clear_leftovers
 
 
 @with_groups(source=DATA, settings=SETTINGS)
