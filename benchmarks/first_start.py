@@ -8,16 +8,14 @@ one line of JSON.
 
 from __future__ import annotations
 
-import shutil
 import statistics
-import sys
 import time
 from typing import Final
 
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
 from benchmarks.command import Rounds, print_figures, run_command
-from scripts.studio_in_browser import BROWSERS, running_studio
+from scripts.studio_in_browser import open_browser, running_studio
 
 PATIENCE_MS: Final = 90_000
 # Time for what server and page still do after the first chart.
@@ -33,13 +31,9 @@ PAGES: Final = {"Overview": ("", DIAGRAM), "Index Explorer": ("explorer", DRAWN)
 
 def main(rounds: Rounds = 3) -> None:
     """Launch, time, print."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        sys.exit(f"error: no browser on PATH (looked for {', '.join(BROWSERS)})")
     print("| page | from launch (s) | another tab (s) |\n|---|---|---|")
     medians = {}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+    with open_browser() as browser:
         for name, (path, drawn) in PAGES.items():
             cold, warm = zip(*(waits(browser, path, drawn) for _ in range(rounds)), strict=True)
             medians[name] = (statistics.median(cold), statistics.median(warm))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from sparcode.comparison.training import Trained
 from sparcode.config import SYNTHETIC_TRAINING, IndexConfig, ModelConfig, QuantizerConfig, RunConfig, SyntheticConfig, TrainingConfig
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.data.split import Split, split_users
@@ -12,7 +13,7 @@ from sparcode.index.inverted_index import InvertedIndex
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.training.pipeline import build_run_index, preview, train_backbone
+from sparcode.training.pipeline import build_run_index, preview, train_backbone, train_two_tower
 
 DATA = SyntheticConfig(n_users=120, n_items=80, difficulty=0.2, seed=3)
 CONFIG = RunConfig(
@@ -63,6 +64,17 @@ def tiny_model() -> SparCodeModel:
 def tiny_index() -> InvertedIndex:
     """The index of `tiny_model`."""
     return build_run_index(tiny_model(), tiny_split().train, CONFIG.index)
+
+
+@cache
+def tiny_parts() -> dict[str, Trained]:
+    """What `Models` of a comparison need not train."""
+    return {
+        "backbone": Trained(tiny_backbone(), 3.0, where="on another day"),
+        "sparcode": Trained(tiny_model(), 2.0, where="on another day"),
+        "index": Trained(tiny_index()),
+        "two-tower": Trained(train_two_tower(tiny_split(), CONFIG)[0], 1.0),
+    }
 
 
 def fresh_backbone(n_items: int, config: ModelConfig, seed: int = 0) -> AllToAllModel:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 
 import numpy as np
 import pytest
@@ -10,11 +9,10 @@ from sparcode.comparison import measuring as module
 from sparcode.comparison.interleaved_timing import Call, timed_rounds
 from sparcode.comparison.measuring import Band, Measurement, TimingPlan, at_settings, measure_in_turn
 from sparcode.comparison.peers import ALL_TO_ALL, FLAT, HNSW, IVF_FLAT, IVF_PQ, SPARCODE, PeerAtSetting, Sweep, named
-from sparcode.comparison.training import Models, Trained
+from sparcode.comparison.training import Models
 from sparcode.config import DEFAULT_K
 from sparcode.metrics.evaluation import accuracy
-from sparcode.training.pipeline import train_two_tower
-from tests.tiny import CONFIG, tiny_backbone, tiny_index, tiny_model, tiny_split
+from tests.tiny import CONFIG, tiny_parts, tiny_split
 
 PLAN = TimingPlan(n_queries=5, slow_queries=2, rounds=3)
 SWEEP = Sweep(densities=(0.1, 0.5), links=(4,), ef_search=(16, 64), n_lists=(4,), n_probe=(1, 4))
@@ -24,19 +22,9 @@ class Stopped(Exception):
     pass
 
 
-@cache
-def models() -> Models:
-    given = {
-        "backbone": tiny_backbone(),
-        "sparcode": tiny_model(),
-        "index": tiny_index(),
-        "two-tower": train_two_tower(tiny_split(), CONFIG)[0],
-    }
-    return Models(tiny_split(), CONFIG, given={part: Trained(model) for part, model in given.items()})
-
-
 def peers(*names: str, sweep: Sweep = SWEEP) -> list[PeerAtSetting]:
-    return at_settings(named(*(names or (SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL))), models(), sweep)[0]
+    chosen = named(*(names or (SPARCODE, FLAT, HNSW, IVF_FLAT, IVF_PQ, ALL_TO_ALL)))
+    return at_settings(chosen, Models(tiny_split(), CONFIG, given=tiny_parts()), sweep)[0]
 
 
 def measured(found: list[PeerAtSetting], busy: bool = False) -> list[Measurement]:

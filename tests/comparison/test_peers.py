@@ -34,30 +34,19 @@ from sparcode.comparison.peers import (
     named,
     runnable,
 )
-from sparcode.comparison.training import ComparisonStopped, Models, Step, Trained
+from sparcode.comparison.training import ComparisonStopped, Models, Step
 from sparcode.config import DEFAULT_K
 from sparcode.data.evaluation_protocol import COLD_START
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
-from sparcode.training.pipeline import train_two_tower
 from tests.fakes import raising
-from tests.tiny import CONFIG, tiny_backbone, tiny_index, tiny_model, tiny_split
+from tests.tiny import CONFIG, tiny_backbone, tiny_parts, tiny_split
 
 SWEEP = Sweep(densities=(0.1, 0.5), links=(4,), ef_search=(16, 64), n_lists=(4,), n_probe=(1, 4), k_factor=(0.0, 2.0))
 
 
-@pytest.fixture(scope="module")
-def given() -> dict[str, Trained]:
-    return {
-        "backbone": Trained(tiny_backbone(), 3.0, where="on another day"),
-        "sparcode": Trained(tiny_model(), 2.0, where="on another day"),
-        "index": Trained(tiny_index()),
-        "two-tower": Trained(train_two_tower(tiny_split(), CONFIG)[0], 1.0),
-    }
-
-
-def models(given: dict[str, Trained], **options: object) -> Models:
-    return Models(tiny_split(), CONFIG, given=given, **options)
+def models(**options: object) -> Models:
+    return Models(tiny_split(), CONFIG, given={**tiny_parts(), **options.pop("given", {})}, **options)
 
 
 def runnable_here() -> list[Peer]:
@@ -65,8 +54,8 @@ def runnable_here() -> list[Peer]:
 
 
 @pytest.mark.parametrize("peer", runnable_here(), ids=lambda peer: peer.name)
-def test_a_peer_serves_what_it_trained(peer: Peer, given: dict[str, Trained]) -> None:
-    bench = models(given)
+def test_a_peer_serves_what_it_trained(peer: Peer) -> None:
+    bench = models()
     trained = peer.train(bench)
     retriever = peer.retriever(trained, bench)
     queries = tiny_split().test.queries
@@ -88,9 +77,9 @@ def test_names_are_one_of_a_kind_and_every_model_says_how_it_is_served() -> None
     assert [peer.name for peer in named(EASE_NAME, SPARCODE)] == [EASE_NAME, SPARCODE]
 
 
-def test_rows_hold_the_figures_of_the_models_given(given: dict[str, Trained]) -> None:
+def test_rows_hold_the_figures_of_the_models_given() -> None:
     told: list[Measurement] = []
-    rows, left_out = compare_peers(ROSTER, models(given), on_row=told.append)
+    rows, left_out = compare_peers(ROSTER, models(), on_row=told.append)
     by_name = {row.name: row for row in rows}
     assert rows == told
     assert left_out == {}
@@ -103,42 +92,42 @@ def test_rows_hold_the_figures_of_the_models_given(given: dict[str, Trained]) ->
     assert (by_name[SPARCODE].trained_where, by_name[TWO_TOWER].trained_where) == ("on another day", "")
 
 
-def test_a_part_is_trained_once_when_it_is_first_asked_for(given: dict[str, Trained]) -> None:
+def test_a_part_is_trained_once_when_it_is_first_asked_for() -> None:
     asked: list[int] = []
     steps: list[Step] = []
-    bench = models({**given, "two-tower": lambda: asked.append(1) or given["two-tower"]}, on_step=steps.append)
+    bench = models(given={"two-tower": lambda: asked.append(1) or tiny_parts()["two-tower"]}, on_step=steps.append)
     assert asked == []
     compare_peers(named(TWO_TOWER, FLAT, HNSW), bench)
     assert asked == [1]
     assert [step.name for step in steps] == [f"measuring {name}" for name in (TWO_TOWER, FLAT, HNSW)]
 
 
-def test_a_peer_that_cannot_be_had_is_left_out_with_its_reason(given: dict[str, Trained], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_cannot_be_had_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FaissRetriever", raising(RuntimeError("too few items for hnsw")))
     peers = [BaselinePeer("huge", "", raising(ValueError("it takes 9 TB"))), *named(HNSW, POPULARITY)]
-    rows, left_out = compare_peers(peers, models(given))
+    rows, left_out = compare_peers(peers, models())
     assert [row.name for row in rows] == [POPULARITY]
     assert left_out == {"huge": "it takes 9 TB", HNSW: "too few items for hnsw"}
-    assert at_settings(peers, models(given), SWEEP)[1] == left_out
+    assert at_settings(peers, models(), SWEEP)[1] == left_out
 
 
-def test_a_peer_that_fails_at_a_later_setting_is_left_out_of_all(given: dict[str, Trained]) -> None:
+def test_a_peer_that_fails_at_a_later_setting_is_left_out_of_all() -> None:
     class Failing(BaselinePeer):
         def at_settings(self, *arguments: object) -> Iterator[PeerAtSetting]:
             yield from super().at_settings(*arguments)
             raise CannotRun("no second setting")
 
     failing = Failing("failing", "", lambda split: Popularity().fit(split.train))
-    ready, left_out = at_settings([failing, *named(POPULARITY)], models(given), SWEEP)
+    ready, left_out = at_settings([failing, *named(POPULARITY)], models(), SWEEP)
     assert [one.name for one in ready] == [POPULARITY]
     assert left_out == {"failing": "no second setting"}
 
 
-def test_a_baseline_is_left_out_for_want_of_memory_but_not_for_an_error_of_the_program(given: dict[str, Trained]) -> None:
+def test_a_baseline_is_left_out_for_want_of_memory_but_not_for_an_error_of_the_program() -> None:
     huge = BaselinePeer("huge", "", raising(MemoryError()))
-    assert compare_peers([huge], models(given)) == ([], {"huge": "MemoryError"})
+    assert compare_peers([huge], models()) == ([], {"huge": "MemoryError"})
     with pytest.raises(RuntimeError, match="a fault"):
-        compare_peers([BaselinePeer("broken", "", raising(RuntimeError("a fault")))], models(given))
+        compare_peers([BaselinePeer("broken", "", raising(RuntimeError("a fault")))], models())
 
 
 def test_queries_without_a_history_leave_out_what_scores_histories() -> None:
@@ -160,12 +149,12 @@ def test_exponents_are_chosen_on_validation_users() -> None:
     assert recalls[chosen.exponents] == max(recalls.values())
 
 
-def test_stopping_is_asked_before_every_step(given: dict[str, Trained]) -> None:
+def test_stopping_is_asked_before_every_step() -> None:
     with pytest.raises(ComparisonStopped, match="measuring two-tower"):
-        compare_peers(named(TWO_TOWER), models(given, should_stop=lambda: True))
+        compare_peers(named(TWO_TOWER), models(should_stop=lambda: True))
 
 
-def test_an_error_of_a_training_is_not_a_reason_to_be_left_out(given: dict[str, Trained]) -> None:
+def test_an_error_of_a_training_is_not_a_reason_to_be_left_out() -> None:
     with pytest.raises(ValueError, match="no such file"):
-        compare_peers(named(TWO_TOWER), models({**given, "two-tower": raising(ValueError("no such file"))}))
+        compare_peers(named(TWO_TOWER), models(given={"two-tower": raising(ValueError("no such file"))}))
     assert not issubclass(CannotRun, ValueError)

@@ -11,7 +11,6 @@ from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, POPUL
 from sparcode.comparison.run import ComparedRun, compare
 from sparcode.comparison.table import comparison_record, comparison_text, readable_bytes, text_table, without_nan
 from sparcode.comparison.training import ComparisonStopped, Step
-from sparcode.data.interactions import Interactions
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import Cut, as_served
 from sparcode.metrics.evaluation import accuracy
@@ -58,6 +57,10 @@ def test_the_facts_beside_the_table_are_those_of_split_and_index(comparison: Com
     assert comparison.codes_in_use == run.index.n_lists
     unseen = np.setdiff1d(run.model.encode(split.test.queries)[0], run.index.codes)
     assert comparison.unseen_codes == len(unseen)
+    data, facts = tiny_data(), run.data
+    assert (facts.n_users, facts.n_items, facts.n_interactions) == (data.n_users, data.n_items, data.n_interactions)
+    assert facts.content_hash == data.content_hash()
+    assert [(row["name"], row["k"]) for row in run.results] == [(row.name, K) for row in comparison.rows]
 
 
 def test_every_step_and_epoch_is_told(watched: SimpleNamespace) -> None:
@@ -102,18 +105,6 @@ def test_the_record_is_plain_json_with_exact_numbers(comparison: ComparedRun) ->
     assert record["config"] == CONFIG.model_dump(mode="json")
     assert record["check"]["recall_through_index"] == record["check"]["recall_by_direct_scoring"]
     assert record["data"]["synthetic"] is True
-
-
-def test_a_run_keeps_the_rows(comparison: ComparedRun) -> None:
-    assert [row["name"] for row in comparison.run.results] == [row.name for row in comparison.rows]
-    assert all(row["k"] == K for row in comparison.run.results)
-
-
-def test_the_data_facts_are_those_of_the_data(comparison: ComparedRun) -> None:
-    data: Interactions = tiny_data()
-    facts = comparison.run.data
-    assert (facts.n_users, facts.n_items, facts.n_interactions) == (data.n_users, data.n_items, data.n_interactions)
-    assert facts.content_hash == data.content_hash()
 
 
 @pytest.mark.parametrize(

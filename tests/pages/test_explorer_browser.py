@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from app.session.settings import KEPT
 from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, measured, threshold, value_of
@@ -57,6 +57,11 @@ def same_picture(one: bytes, other: bytes) -> bool:
     return pixels[0].shape == pixels[1].shape and bool((np.abs(pixels[0] - pixels[1]) < 64).all())
 
 
+def newest_run(page: Page) -> Locator:
+    """The first row of the table of runs."""
+    return page.get_by_label("Runs looked at").get_by_role("row").nth(1)
+
+
 def moved_titles(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {title for title in before if before[title] != after[title]}
 
@@ -67,9 +72,8 @@ def test_a_deep_link_opens_the_explorer_and_the_threshold_moves_figures_and_char
     page = visit.page
     measured(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Index Explorer")
-    expect(threshold(page)).to_have_attribute(
-        "aria-valuetext", re.compile(rf"^{re.escape(KEPT.options[20])} % of scores kept, recall 0\.\d+")
-    )
+    words = re.compile(rf"^{re.escape(KEPT.options[20])} % of scores kept, recall 0\.\d+")
+    expect(threshold(page)).to_have_attribute("aria-valuetext", words)
     before, drawn = {name: value_of(page, name).inner_text() for name in TILES}, chart_data(page)
     nodes = page.query_selector_all(".sparcode-chart")
 
@@ -123,8 +127,8 @@ def test_dragging_moves_figures_and_markers_before_the_release_and_the_server_an
     in_address(page, keep=KEPT.options[stop])
     expect(page.locator("[data-tile='p50_ms'] .value")).not_to_have_text("…")
     assert shown_stop(page) == KEPT.options[stop]
-    expect(page.get_by_label("Runs looked at").get_by_role("row").nth(1)).to_contain_text(f"{KEPT.options[stop]} % kept")
-    expect(page.get_by_label("Runs looked at").get_by_role("row").nth(1)).to_contain_text(value_of(page, "postings").inner_text())
+    expect(newest_run(page)).to_contain_text(f"{KEPT.options[stop]} % kept")
+    expect(newest_run(page)).to_contain_text(value_of(page, "postings").inner_text())
 
 
 @pytest.mark.browser
@@ -135,9 +139,7 @@ def test_a_link_with_every_setting_opens_that_view(studio_url: str, browser: Bro
         expect(page.get_by_role("slider", name=name)).to_have_attribute("aria-valuetext", value)
     assert shown_stop(page) == KEPT.options[40]
     expect(page.get_by_role("button", name="Best under 5 MB")).to_be_visible()
-    expect(page.get_by_label("Runs looked at").get_by_role("row").nth(1)).to_contain_text(
-        f"M=1 K=8 T=2 dot seed 3, {KEPT.options[40]} % kept"
-    )
+    expect(newest_run(page)).to_contain_text(f"M=1 K=8 T=2 dot seed 3, {KEPT.options[40]} % kept")
     # The default is left out of the address.
     in_address(page, **asked | {"encoder": None})
 
@@ -146,8 +148,7 @@ def test_a_link_with_every_setting_opens_that_view(studio_url: str, browser: Bro
 def test_undo_returns_and_a_click_on_a_run_goes_back_to_it(studio_url: str, browser: Browser) -> None:
     page = explored(studio_url, browser, "k=8").page
     first = value_of(page, "postings").inner_text()
-    threshold(page).focus()
-    page.keyboard.press("End")
+    threshold(page).press("End")
     in_address(page, keep=KEPT.options[-1])
     expect(page.get_by_label("Runs looked at").get_by_role("row")).to_have_count(3, timeout=PATIENCE_MS)
     page.keyboard.press("Control+z")
@@ -163,8 +164,7 @@ def test_undo_returns_and_a_click_on_a_run_goes_back_to_it(studio_url: str, brow
     expect(page.locator("[data-tile='size_bytes'] .delta")).to_have_text(re.compile(r"\+"))
     in_address(page, pin=f"m-2_k-8_t-4_interaction-mlp_encoder-mean_seed-0_keep-{KEPT.options[-1]}")
     # The same stop as before, released again after an undo, is news to the server.
-    threshold(page).focus()
-    page.keyboard.press("End")
+    threshold(page).press("End")
     in_address(page, keep=KEPT.options[-1])
 
 
@@ -175,8 +175,7 @@ def test_charts_hold_what_the_server_drew_after_the_slider_moved_them(studio_url
     page.set_viewport_size({"width": 1280, "height": 1800})
     for key in ("End", "PageDown"):
         before = page.evaluate(DRAWN_BY_SERVER)
-        threshold(page).focus()
-        page.keyboard.press(key)
+        threshold(page).press(key)
         in_address(page, keep=shown_stop(page))
         # The last that the server says on it.
         expect(page.get_by_label("Runs looked at").locator("[aria-current]")).to_contain_text(f"{shown_stop(page)} % kept")
@@ -207,12 +206,10 @@ def test_a_zoomed_chart_stays_zoomed_in_place_while_codebooks_and_threshold_chan
     page.mouse.up()
     page.wait_for_function(f"fixed => JSON.stringify(({ranges})()) !== JSON.stringify(fixed)", arg=fixed)
     zoomed = page.evaluate(ranges)
-    page.get_by_role("slider", name="Codebook size").focus()
-    page.keyboard.press("ArrowRight")
+    page.get_by_role("slider", name="Codebook size").press("ArrowRight")
     in_address(page, k="16")
     measured(page)
-    threshold(page).focus()
-    page.keyboard.press("End")
+    threshold(page).press("End")
     page.wait_for_function(ALL_AT, arg=KEPT.options[-1])
     assert page.evaluate(ranges) == zoomed != fixed
 
@@ -233,8 +230,7 @@ def test_charts_follow_the_readers_theme_in_place(studio_url: str, browser: Brow
 @pytest.mark.browser
 def test_undo_in_a_field_is_the_fields_own(studio_url: str, browser: Browser) -> None:
     page = explored(studio_url, browser, "k=8").page
-    threshold(page).focus()
-    page.keyboard.press("End")
+    threshold(page).press("End")
     in_address(page, keep=KEPT.options[-1])
     expect(page.get_by_role("button", name="Undo")).to_be_enabled()
     field = page.get_by_role("spinbutton").first
@@ -242,8 +238,7 @@ def test_undo_in_a_field_is_the_fields_own(studio_url: str, browser: Browser) ->
     page.keyboard.type("3")
     page.keyboard.press("Control+z")
     # The page's own step back, from elsewhere, comes after whatever the field's would have done.
-    threshold(page).focus()
-    page.keyboard.press("Home")
+    threshold(page).press("Home")
     in_address(page, keep=KEPT.options[0])
     page.keyboard.press("Control+z")
     in_address(page, keep=KEPT.options[-1])
@@ -253,12 +248,10 @@ def test_undo_in_a_field_is_the_fields_own(studio_url: str, browser: Browser) ->
 def test_two_browsers_do_not_disturb_each_other(studio_url: str, browser: Browser) -> None:
     first, second = (explored(studio_url, browser, "k=8") for _ in range(2))
     before = value_of(second.page, "postings").inner_text()
-    threshold(first.page).focus()
-    first.page.keyboard.press("End")
+    threshold(first.page).press("End")
     in_address(first.page, keep=KEPT.options[-1])
     expect(value_of(first.page, "postings")).not_to_have_text(before)
-    second.page.get_by_role("slider", name="Codebook size").focus()
-    second.page.keyboard.press("ArrowRight")
+    second.page.get_by_role("slider", name="Codebook size").press("ArrowRight")
     in_address(second.page, k="16", keep=None)
     measured(second.page)
     assert shown_stop(second.page) == KEPT.start
