@@ -3,13 +3,9 @@ from __future__ import annotations
 from app.jobs.byte_cache import ByteCache
 
 
-def cache(max_bytes: int) -> ByteCache[str]:
-    """A letter weighs ten bytes."""
-    return ByteCache(max_bytes, lambda text: 10 * len(text))
-
-
 def filled(max_bytes: int, *texts: str) -> ByteCache[str]:
-    made = cache(max_bytes)
+    """A letter weighs ten bytes."""
+    made: ByteCache[str] = ByteCache(max_bytes, lambda text: 10 * len(text))
     for text in texts:
         made.put(text[0], text)
     return made

@@ -51,6 +51,11 @@ class Held:
         assert not job.active
         return job
 
+    def trained(self, config: RunConfig = CONFIG, two_tower: bool = False) -> JobSnapshot:
+        """The job of a run from start to end."""
+        self.start(config, two_tower=two_tower)
+        return self.ended()
+
     def points(self) -> tuple[EpochPoint, ...]:
         return self.session.view("ann").points
 
@@ -73,8 +78,7 @@ def point(stage: str, epoch: int, seconds: float) -> EpochPoint:
 
 
 def test_a_run_trains_backbone_then_codes_and_is_measured(held: Held) -> None:
-    held.start()
-    job = held.ended()
+    job = held.trained()
     assert job.state is JobState.DONE, job.error
     points = held.points()
     model, _, records = train_sparcode(tiny_split(), CONFIG)
@@ -90,8 +94,7 @@ def test_a_run_trains_backbone_then_codes_and_is_measured(held: Held) -> None:
 
 
 def test_points_of_the_codes_hold_their_use_and_their_distance_to_tokens(held: Held) -> None:
-    held.start()
-    held.ended()
+    held.trained()
     coded = [one for one in held.points() if one.stage == JOINT]
     for one in coded:
         assert one.usage.shape == (2, 6)
@@ -112,8 +115,7 @@ def test_the_profile_of_a_large_codebook_is_thinned_out() -> None:
 
 
 def test_a_run_that_is_paused_and_stepped_through_ends_as_if_there_had_been_no_pause(held: Held) -> None:
-    held.start()
-    held.ended()
+    held.trained()
     straight = numbers(held.points())
     held.start(one_epoch=True)
     for n_points in (1, 2, 3):
@@ -192,8 +194,7 @@ def test_only_the_job_of_a_run_holds_its_data(held: Held) -> None:
 def test_finished_runs_are_kept_in_bounds_and_stand_behind_the_next(held: Held) -> None:
     quick = changed(training={"epochs": 1, "joint_epochs": 1})
     for _ in range(KEPT_RUNS + 2):
-        held.start(quick)
-        held.ended()
+        held.trained(quick)
     view = held.session.view("ann")
     assert [run.plan.number for run in view.earlier] == list(range(3, KEPT_RUNS + 2))
     assert view.plan.number == KEPT_RUNS + 2
@@ -203,14 +204,12 @@ def test_finished_runs_are_kept_in_bounds_and_stand_behind_the_next(held: Held) 
 
 
 def test_the_two_tower_baseline_is_trained_once_and_known_afterwards(held: Held) -> None:
-    held.start(two_tower=True)
-    first = held.ended()
+    first = held.trained(two_tower=True)
     assert first.state is JobState.DONE, first.error
     baseline = held.session.view("ann").baseline
     assert baseline
     assert {one.stage for one in baseline} == {TWO_TOWER}
-    held.start(changed(quantizer={"codebook_size": 4}), two_tower=True)
-    second = held.ended()
+    second = held.trained(changed(quantizer={"codebook_size": 4}), two_tower=True)
     view = held.session.view("ann")
     assert not [one for one in view.points if one.stage == TWO_TOWER]
     np.testing.assert_array_equal([one.recall for one in view.baseline], [one.recall for one in baseline])
@@ -230,8 +229,7 @@ def test_time_left_follows_the_measured_epochs() -> None:
 
 
 def test_the_estimate_of_a_second_run_knows_all_stages(held: Held) -> None:
-    held.start()
-    held.ended()
+    held.trained()
     held.start(one_epoch=True)
     held.until_paused(1)
     left = held.session.view("ann").left
