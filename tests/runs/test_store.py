@@ -64,6 +64,11 @@ def test_a_run_comes_back_as_it_was(folder: Path) -> None:
     assert run.model.threshold == expected.model.threshold
 
 
+def test_a_run_that_names_settings_without_effect_comes_back(folder: Path) -> None:
+    edit(folder, lambda described: described["config"]["model"].update(max_history=20))
+    assert load_run(folder).config.model.max_history == 20
+
+
 def test_a_run_from_before_there_were_layouts_is_served_from_lists(folder: Path) -> None:
     index_path = folder / "index" / "index.json"
     index = json.loads(index_path.read_text())
