@@ -195,6 +195,31 @@ def test_charts_hold_what_the_server_drew_after_the_slider_moved_them(studio_url
 
 
 @pytest.mark.browser
+def test_every_drawing_is_told_and_a_slider_that_left_the_page_does_not_listen(studio_url: str, browser: Browser) -> None:
+    page = explored(studio_url, browser, "k=8").page
+    told = page.evaluate(
+        """async () => {
+          let told = 0;
+          document.addEventListener("sparcode-drawn", () => { told += 1; });
+          await window.sparcode.parts.get(document.querySelector(".sparcode-chart")).redraw();
+          window.before = window.sparcode.parts.get(document.querySelector(".sparcode-threshold"));
+          return told;
+        }"""
+    )
+    assert told == 1
+    page.get_by_test_id("stTopNavLink").filter(has_text="Overview").click()
+    expect(threshold(page)).to_have_count(0)
+    heard = """() => {
+      const { before } = window;
+      let heard = 0;
+      Object.assign(before, { moving: true, schedule: () => { heard += 1; } });
+      document.dispatchEvent(new CustomEvent("sparcode-drawn"));
+      return heard;
+    }"""
+    page.wait_for_function(f"() => ({heard})() === 0")
+
+
+@pytest.mark.browser
 def test_a_zoomed_chart_stays_zoomed_in_place_while_codebooks_and_threshold_change(studio_url: str, browser: Browser) -> None:
     page = explored(studio_url, browser, "k=8").page
     ranges = "() => { const { xaxis, yaxis } = document.querySelector('.sparcode-chart').layout; return [...xaxis.range, ...yaxis.range]; }"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.pages.browser_pages import FITS, explored, measured, threshold
+from scripts.studio_in_browser import running_studio
+from tests.pages.browser_pages import FITS, PATIENCE_MS, Visit, explored, measured, threshold
 
 OUTLINE = "node => { const { outlineStyle, outlineWidth } = getComputedStyle(node); return [outlineStyle, parseFloat(outlineWidth)]; }"
 
@@ -28,6 +29,20 @@ def test_on_narrow_windows_nothing_covers_the_status_and_nothing_scrolls_sideway
         told, top = status.bounding_box(), min(box.bounding_box()["y"] for box in tiles.all())
         assert told["y"] + told["height"] <= top
         assert told["x"] + told["width"] <= width
+
+
+@pytest.mark.browser
+def test_on_narrow_windows_no_tile_covers_the_button_of_a_recorded_model(browser: Browser) -> None:
+    # The data that has recorded models.
+    with running_studio({"SPARCODE_DATA": ""}) as address:
+        page = Visit(browser, f"{address}/explorer").page
+        button = page.get_by_role("button", name="Fine-tune here")
+        expect(button).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator(".sparcode-tiles")).to_have_count(2, timeout=PATIENCE_MS)
+        for width in (1024, 800):
+            page.set_viewport_size({"width": width, "height": 768})
+            page.wait_for_function(FITS)
+            button.click(trial=True, timeout=5_000)
 
 
 @pytest.mark.browser
