@@ -92,9 +92,7 @@ def _model(stage: MeasuredIndex | None, view: View) -> None:
         kind_badge(stage.kind)
         training = view.tuning
         if not stage.is_preview:
-            n_epochs = len(stage.records) - 1
-            trained = "1 epoch" if n_epochs == 1 else f"{n_epochs} epochs"
-            st.markdown(f"SparCode, best of the {trained} that fit" if stage.cut_short else f"SparCode, best of {trained}")
+            st.markdown(f"SparCode, {stage.training_text}")
         elif training is not None and training.active:
             epochs = epochs_of(training)
             st.markdown("fine-tuning is under way" + (f", epoch {epochs[-1].epoch}" if epochs else "") + "; a measurement waits for it")
@@ -113,7 +111,7 @@ def _start(job: JobSnapshot | None, result: ServingResult | None, stage: Measure
         st.markdown(
             f"{listed([peer.name for peer in runnable(SEARCHED, studio.split)[0]])}, at several settings where there are any: the same "
             f"test users, one query at a time, encoding included, in {PLAN.rounds} rounds in which all take turns. Two-tower is trained "
-            "the first time. It takes about half a minute."
+            "and the baselines are fitted the first time. With the built-in data it takes about half a minute."
         )
     with st.container(horizontal=True, vertical_alignment="center"):
         if broken is not None:
@@ -142,7 +140,9 @@ def _progress(job: JobSnapshot, studio: Studio) -> None:
     share, text = 0.0, status_text(job)
     if steps and job.state is JobState.RUNNING:
         last = steps[-1]
-        share, text = min(1.0, last.done / last.total), f"{last.step}: {last.done} of {last.total} ({job.seconds:.0f} s)"
+        share = last.done / last.total if last.total else 0.0
+        done = f": {last.done} of {last.total}" if last.total else f": {last.done} so far" if last.done else ""
+        text = f"{last.step}{done} ({job.seconds:.0f} s)"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=text)
         if owner_id() not in job.owners:

@@ -100,6 +100,7 @@ def _tuning(view: View, studio: Studio) -> None:
     """Fine-tuning under way, or ended without a model."""
     job, config = view.tuning, view.config
     if view.had_no_time and not job.active:
+        _failure(view)
         st.markdown("measured straight after k-means; no fine-tuning fitted into the time of a live demonstration")
         _train_all_epochs(view, studio)
         return
@@ -116,17 +117,25 @@ def _tuning(view: View, studio: Studio) -> None:
         st.rerun()
 
 
+def _failure(view: View) -> None:
+    if view.tuning is not None and view.tuning.state is JobState.FAILED:
+        st.markdown(status_text(view.tuning))
+
+
 def _tuned(view: View, studio: Studio) -> None:
     stage = view.measured
-    n_epochs = len(stage.records) - 1
-    best = f"best of the {n_epochs} epochs that fit" if stage.cut_short else f"best of {n_epochs} epochs"
+    if stage.cut_short or stage.recording is not None:
+        # The button below repeats a training that was to replace this model.
+        _failure(view)
     if stage.recording is not None:
-        st.markdown(f"fine-tuned in {stage.seconds:.0f} s {stage.recording.day_words}: {best}; all figures are computed here")
+        st.markdown(
+            f"fine-tuned in {stage.seconds:.0f} s {stage.recording.day_words}: {stage.training_text}; all figures are computed here"
+        )
         if st.button("Fine-tune here", help="Trains all epochs on this machine, live; the new model takes the recorded one's place."):
-            studio.setting_jobs.replace_recorded(view.config, owner_id())
+            studio.setting_jobs.start_tuning(view.config, owner_id(), full=True, anew=True)
             st.rerun()
         return
-    st.markdown(f"fine-tuned in {stage.seconds:.0f} s: {best}, on validation users")
+    st.markdown(f"fine-tuned in {stage.seconds:.0f} s: {stage.training_text}, on validation users")
     if stage.cut_short:
         _train_all_epochs(view, studio)
 

@@ -102,6 +102,14 @@ class MeasuredIndex:
         return self.complete and len(self.curve.stops) == len(self.stops)
 
     @property
+    def training_text(self) -> str:
+        """Its epochs of fine-tuning in words."""
+        n_epochs = len(self.records) - 1
+        if n_epochs == 1:
+            return "the 1 epoch that fit" if self.cut_short else "1 epoch"
+        return f"best of the {n_epochs} epochs that fit" if self.cut_short else f"best of {n_epochs} epochs"
+
+    @property
     def version(self) -> str:
         """An opaque version key of its index."""
         extent = f"{len(self.records)} epochs" + (", cut short" if self.cut_short else "") + ("" if self.complete else ", first look")

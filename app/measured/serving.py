@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import faiss
-from cachetools import LRUCache
 
 from app.jobs.byte_cache import ByteCache
 from app.jobs.job import JobHandle, JobSnapshot
@@ -15,9 +14,10 @@ from app.jobs.manager import JobManager
 from app.measured.comparison import left_out_sentences
 from app.measured.measured_index import Kind, MeasuredIndex
 from app.models.backbones import Backbones
+from app.models.trained import weight_bytes
 from sparcode.comparison.measuring import Measurement, TimingPlan, at_settings, measure_in_turn
-from sparcode.comparison.peers import SEARCHED, PeerAtSetting, Sweep
-from sparcode.comparison.training import Models, Trained
+from sparcode.comparison.peers import SEARCHED, BaselinePeer, PeerAtSetting, Sweep
+from sparcode.comparison.training import Models, Step, Trained
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.model.all_to_all import AllToAllModel
@@ -25,6 +25,7 @@ from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import OnEpoch
 
 LANE: Final = "training"
+BASELINES: Final = tuple(peer.name for peer in SEARCHED if isinstance(peer, BaselinePeer))
 # Rising effort: the first setting with enough recall is the cheapest one.
 SWEEP: Final = Sweep(
     densities=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5),
@@ -36,12 +37,13 @@ SWEEP: Final = Sweep(
     exclude=("selector",),
 )
 PLAN: Final = TimingPlan()
-KEPT_TWO_TOWERS: Final = 8
+TWO_TOWERS_BYTES: Final = 64 * 2**20
+BASELINES_BYTES: Final = 256 * 2**20
 RESULTS_BYTES: Final = 32 * 2**20
 
 
 class Progress(NamedTuple):
-    """The progress of a measurement: a step in words, its parts done and in total.
+    """The progress of a measurement: a step in words, its parts done and in total, the latter 0 where it is not known.
 
     `point` has just been measured; it is None while models are trained and indexes built.
     """
@@ -68,7 +70,7 @@ class ServingResult(NamedTuple):
     measured_at
         Local time, ISO 8601.
     seconds
-        Time of the measurement, training two-tower included.
+        Time of the measurement, training its peers included.
     """
 
     points: tuple[Measurement, ...]
@@ -106,7 +108,9 @@ class ServingMeasurements:
     ) -> None:
         self._split, self._data_name, self._jobs, self._backbones = split, data_name, jobs, backbones
         self._seen_indexes, self._at_work = seen_indexes, at_work
-        self._two_towers: LRUCache[str, Trained] = LRUCache(KEPT_TWO_TOWERS)
+        self._two_towers: ByteCache[Trained] = ByteCache(TWO_TOWERS_BYTES, lambda trained: weight_bytes(trained.model))
+        # They depend on the split alone.
+        self._baselines: ByteCache[Trained] = ByteCache(BASELINES_BYTES, lambda trained: sum(trained.model.size_bytes().values()))
         self._results: ByteCache[ServingResult] = ByteCache(RESULTS_BYTES, _result_bytes)
 
     def start(self, config: RunConfig, owner: str) -> JobSnapshot:
@@ -129,17 +133,18 @@ class ServingMeasurements:
         """
         model = config.model.model_copy(update={"n_tokens": 1, "interaction": "dot"})
         key = f"{model.content_hash()} {config.training.content_hash()}"
-        if key not in self._two_towers:
-            models = Models(self._split, config, on_epoch=on_epoch, should_stop=handle.should_stop)
-            self._two_towers[key] = models.get("two-tower")
-        return self._two_towers[key]
+        known = self._two_towers.get(key)
+        if known is None:
+            known = Models(self._split, config, on_epoch=on_epoch, should_stop=handle.should_stop).get("two-tower")
+            self._two_towers.put(key, known)
+        return known
 
     def _measure(self, config: RunConfig, handle: JobHandle) -> None:
         started = datetime.datetime.now().astimezone()
-        measured, backbone = best_measured(self._seen_indexes(), config), self._backbones.of(config)
-        if measured is None or backbone is None:
+        measured = best_measured(self._seen_indexes(), config)
+        if measured is None:
             raise ValueError("there is no whole index of this setting yet; wait for its first figures and start again")
-        peers, left_out = self._peers(measured, backbone.model, config, handle)
+        peers, left_out = self._peers(measured, self._backbones.train(config, handle).model, config, handle)
         points = self._points(peers, serving_key(config), handle)
         result = ServingResult(
             points=points,
@@ -186,15 +191,21 @@ class ServingMeasurements:
 
         def on_peer(peer: PeerAtSetting) -> None:
             built.append(peer)
-            handle.publish(Progress("Building the indexes", len(built), len(built) + 1))
+            handle.publish(Progress("Building the indexes", len(built), 0))
+            if peer.name in BASELINES:
+                self._baselines.put(peer.name, models.get(peer.name))
+
+        def on_step(step: Step) -> None:
+            handle.publish(Progress(f"{step.name[0].upper()}{step.name[1:]}", 0, 0))
 
         given = {
             "sparcode": Trained(explorer.model),
             "index": Trained(explorer.index),
             "backbone": Trained(backbone),
             "two-tower": two_tower,
+            **{name: known for name in BASELINES if (known := self._baselines.get(name)) is not None},
         }
-        models = Models(self._split, measured.config, given={**given, "two-tower": two_tower}, should_stop=handle.should_stop)
+        models = Models(self._split, measured.config, given=given, on_step=on_step, should_stop=handle.should_stop)
         models.get("two-tower")
         return at_settings(SEARCHED, models, SWEEP._replace(asked=self._split.test.queries), on_peer)
 

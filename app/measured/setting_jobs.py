@@ -130,11 +130,11 @@ class SettingJobs:
                     measuring = self._measure_preview(config, owner, whole_curve=True)
         return _is_active(tuning) or _is_active(measuring)
 
-    def start_tuning(self, config: RunConfig, owner: str, full: bool = False) -> JobSnapshot:
+    def start_tuning(self, config: RunConfig, owner: str, full: bool = False, anew: bool = False) -> JobSnapshot:
         """Fine-tune the preview of a setting in the background, or join the training under way.
 
         With `full` for all epochs of the settings, in place of a shorter training whose index may still be being measured; else for the
-        epochs that fit into the time of a live demonstration.
+        epochs that fit into the time of a live demonstration. With `anew` also in place of a recorded model.
         """
         self._refused.discard((tuning_key(config), owner))
         previewing = self._jobs.get(measuring_key("preview", config))
@@ -143,12 +143,7 @@ class SettingJobs:
         seconds = math.inf if full else max(LEAST_TUNING_SECONDS, LIVE_SECONDS - 3 * spent)
         extent = f"for all {config.training.joint_epochs} epochs" if full else f"for {seconds:.0f} s"
         label = f"fine-tuning {_words(config)} {extent}"
-        return self._jobs.submit(tuning_key(config), label, lambda handle: self._tune(config, seconds, handle), owner, TRAINING, full)
-
-    def replace_recorded(self, config: RunConfig, owner: str) -> JobSnapshot:
-        """Fine-tune a setting whose recorded model is shown, for all epochs; the new model replaces the recorded one."""
-        self._tuned.discard(config)
-        return self.start_tuning(config, owner, full=True)
+        return self._jobs.submit(tuning_key(config), label, lambda handle: self._tune(config, seconds, handle, anew), owner, TRAINING, full)
 
     def cancel_tuning(self, config: RunConfig, owner: str) -> bool:
         """Stop the fine-tuning of a setting for this owner, until `retry_tuning`; it goes on for other owners."""
@@ -207,8 +202,8 @@ class SettingJobs:
         """Whether jobs run beside the one that measures."""
         return not self._at_work() <= {measuring_key(stage, config), tuning_key(config)}
 
-    def _tune(self, config: RunConfig, seconds: float, handle: JobHandle) -> None:
-        tuned = self._tuned.train(config, seconds, handle.publish, handle)
+    def _tune(self, config: RunConfig, seconds: float, handle: JobHandle, anew: bool) -> None:
+        tuned = self._tuned.train(config, seconds, handle.publish, handle, anew)
         if tuned.trained:
             self._indexes.measure_tuned(config, tuned, handle, lambda: self._others_at_work("fine-tuned", config))
 

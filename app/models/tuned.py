@@ -40,18 +40,17 @@ class TunedModels:
             self._kept.put(key, known)
         return known
 
-    def discard(self, config: RunConfig) -> None:
-        """Drop the model of a setting, the recorded one too, so that it is trained here."""
-        self._replaced.add(config.content_hash())
-        self._kept.discard(config.content_hash())
-
-    def train(self, config: RunConfig, seconds: float, on_epoch: Callable[[EpochRecord], None], handle: JobHandle) -> Tuned:
+    def train(
+        self, config: RunConfig, seconds: float, on_epoch: Callable[[EpochRecord], None], handle: JobHandle, anew: bool = False
+    ) -> Tuned:
         """The model of a setting, trained if there is none or only one that a time limit cut short; the work of a job.
 
-        `seconds` limit the epochs; infinity trains all of them. JobCancelled if the job is asked to stop.
+        `seconds` limit the epochs; infinity trains all of them. `anew` trains also in place of a recorded model, which stays until the new
+        one is there. JobCancelled if the job is asked to stop.
         """
         known = self.of(config)
-        if known is not None and not (known.cut_short and seconds == float("inf")):
+        outdated = known is None or (known.cut_short and seconds == float("inf")) or (anew and known.recording is not None)
+        if not outdated:
             return known
         backbone = self._backbones.train(config, handle)
         started = time.perf_counter()
@@ -59,6 +58,8 @@ class TunedModels:
         records, cut_short = fine_tune_within(model, self._split, config, seconds, on_epoch, handle.should_stop)
         handle.check()
         tuned = Tuned(model, tuple(records), time.perf_counter() - started, cut_short)
+        if anew:
+            self._replaced.add(config.content_hash())
         self._kept.put(config.content_hash(), tuned)
         return tuned
 

@@ -62,8 +62,8 @@ def _name_run(session: TrainingSession) -> None:
     named, own = st.query_params.get(_RUN, ""), session.run_id(owner_id())
     if session.is_lost(named):
         st.warning(
-            "The server was restarted: the training run that was open here is gone, with its curves. Its settings are still in the "
-            "address, so **Start training** repeats it."
+            "The run in this link ended with an earlier server: its curves are gone. Its settings are still in the address, so "
+            "**Start training** repeats it."
         )
     elif own and own != named and session.view(owner_id()).active:
         st.query_params[_RUN] = own
@@ -139,7 +139,8 @@ def status(view: TrainingView) -> str:
         way_on = "Its curves stand below. Change the settings, for instance to a smaller step size, and start again."
         return f"Run {plan.number} ended with an error after {trained}: {plain_error(job.error)} {way_on if points else ''}"
     if view.state is JobState.CANCELLED:
-        return f"Run {plan.number} was cancelled after {trained}." + (" Its curves stand below." if points else "")
+        ended = "ended, because all its tabs were closed," if job.deserted else "was cancelled"
+        return f"Run {plan.number} {ended} after {trained}." + (" Its curves stand below." if points else "")
     if view.state is JobState.DONE:
         return f"**Run {plan.number} is finished**: {trained} in {view.seconds:.0f} s of training."
     if not points:

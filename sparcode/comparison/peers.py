@@ -257,24 +257,33 @@ class AllToAll(Peer):
 
 
 class BaselinePeer(Peer):
-    """A baseline in closed form; `fit` makes it from a split, and its ValueError or MemoryError is the reason to leave it out."""
+    """A baseline in closed form; `fit` makes it from a split, and its ValueError or MemoryError is the reason to leave it out.
 
-    def __init__(self, name: str, served_by: str, fit: Callable[[Split], Scorer], need: Need | None = None) -> None:
+    `fit` is also given a call to make now and then, which may raise to stop it.
+    """
+
+    def __init__(self, name: str, served_by: str, fit: Callable[[Split, Callable[[], None]], Scorer], need: Need | None = None) -> None:
         self.name, self.served_by, self._fit, self.needs = name, served_by, fit, () if need is None else (need,)
 
     def train(self, models: Models) -> Trained:
-        """Fit it to the training users."""
+        """Fit it to the training users, once for all calls with these models."""
+        return models.baseline(self.name, lambda: self._fitted(models))
+
+    def _fitted(self, models: Models) -> Trained:
         started = models.start(f"fitting {self.name}")
         with refusing(ValueError, MemoryError):
-            return Trained(self._fit(models.split), time.perf_counter() - started)
+            return Trained(self._fit(models.split, models.check), time.perf_counter() - started)
 
     def retriever(self, trained: Trained, models: Models) -> ExactRetriever:
         """Every item is scored."""
         return ExactRetriever(trained.model)
 
 
-def chosen_cooccurrence(split: Split) -> Cooccurrence:
-    """Co-occurrence with the exponents of `COOCCURRENCE_GRID` that have the best validation recall; ties go to the first."""
+def chosen_cooccurrence(split: Split, check: Callable[[], None] = lambda: None) -> Cooccurrence:
+    """Co-occurrence with the exponents of `COOCCURRENCE_GRID` that have the best validation recall; ties go to the first.
+
+    `check` is called between blocks of users, and may raise to stop it.
+    """
     users = np.arange(min(GRID_USERS, len(split.validation.queries)))
     recalls: dict[Exponents, list[np.ndarray]] = {point: [] for point in COOCCURRENCE_GRID}
     for c, of_c in groupby(COOCCURRENCE_GRID, key=lambda point: point.c):
@@ -284,6 +293,7 @@ def chosen_cooccurrence(split: Split) -> Cooccurrence:
             without_b = counted.with_discounts(a, 0)
             bs = list(points)
             for rows in np.array_split(users, -(-len(users) // QUERY_BLOCK)):
+                check()
                 queries, targets = split.validation.queries.take(rows), split.validation.targets.take(rows)
                 scores = without_b.score(queries)
                 for point in bs:
@@ -302,13 +312,13 @@ ROSTER: tuple[Peer, ...] = (
     TwoTowerIndex(IVF_FLAT, "ivfflat", "faiss IVF-Flat, vectors in cells"),
     TwoTowerIndex(IVF_PQ, "ivfpq", "faiss IVF-PQ, compressed vectors in cells"),
     AllToAll(),
-    BaselinePeer(EASE_NAME, "item-to-item weights, closed form", lambda split: EASE().fit(split.train), histories),
+    BaselinePeer(EASE_NAME, "item-to-item weights, closed form", lambda split, check: EASE().fit(split.train), histories),
     BaselinePeer(COOCCURRENCE, "sparse item-to-item counts", chosen_cooccurrence, histories),
-    BaselinePeer(POPULARITY, "the same items for everyone", lambda split: Popularity().fit(split.train)),
+    BaselinePeer(POPULARITY, "the same items for everyone", lambda split, check: Popularity().fit(split.train)),
     BaselinePeer(
         REGRESSION,
         "side features mapped to published user vectors",
-        lambda split: FeatureRegression().fit(split.train, split.user_vectors, split.item_features),
+        lambda split, check: FeatureRegression().fit(split.train, split.user_vectors, split.item_features),
         user_vectors,
     ),
 )

@@ -69,7 +69,7 @@ class Models:
     device
         Where the networks are trained, see `sparcode.device.choose_device`.
     given
-        Parts that are not trained here, or calls that return them when first needed.
+        Parts and baselines (by their names) that are not trained here, or calls that return them when first needed.
     on_step, on_epoch
         Called with every step that starts, and every epoch of every network.
     should_stop
@@ -82,7 +82,7 @@ class Models:
         config: RunConfig,
         two_tower_config: RunConfig | None = None,
         device: Device = "auto",
-        given: Mapping[Part, Trained | Callable[[], Trained]] | None = None,
+        given: Mapping[str, Trained | Callable[[], Trained]] | None = None,
         on_step: Callable[[Step], None] = lambda step: None,
         on_epoch: OnEpoch = ignore_record,
         should_stop: ShouldStop = never_stop,
@@ -90,7 +90,7 @@ class Models:
         self.split, self.config, self.device = split, config, device
         self._two_tower_config = two_tower_config or config
         self._on_step, self._on_epoch, self._should_stop = on_step, on_epoch, should_stop
-        self._parts: dict[Part, Trained | Callable[[], Trained]] = {
+        self._parts: dict[str, Trained | Callable[[], Trained]] = {
             "backbone": self._train_backbone,
             "sparcode": self._train_sparcode,
             "index": self._build_index,
@@ -100,9 +100,13 @@ class Models:
 
     def get(self, part: Part) -> Trained:
         """A part, trained now if needed; ComparisonStopped if `should_stop` returned true, DivergenceError if a loss is not finite."""
-        found = self._parts[part]
+        return self.baseline(part, self._parts[part])
+
+    def baseline(self, name: str, fit: Callable[[], Trained]) -> Trained:
+        """A baseline, fitted now unless it was given or fitted before."""
+        found = self._parts.get(name, fit)
         if not isinstance(found, Trained):
-            found = self._parts[part] = found()
+            found = self._parts[name] = found()
         return found
 
     def check(self, name: str = "the next step") -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from app.measured.setting_jobs import tuning_key
 from app.models import backbones as backbones_module
 from app.models import tuned as tuned_module
 from app.models.backbones import backbone_key
+from app.models.tuned import fine_tune_within
 from app.studio import COMPARISON_KEY, Studio
 from tests.app.open_studio import ended, settled, tuned_in_part
+from tests.fakes import PATIENCE, gated
 from tests.tiny import CONFIG, changed, tiny_data
 from tests.tiny_recording import OTHER, opened, tiny_recording
 
@@ -45,10 +48,27 @@ def test_another_setting_starts_from_the_recorded_backbone(studio: Studio) -> No
 
 def test_a_recorded_model_can_be_trained_anew_here(studio: Studio) -> None:
     before = settled(studio, CONFIG).measured
-    assert studio.setting_jobs.replace_recorded(CONFIG, "ann").label.endswith("for all 3 epochs")
+    assert studio.setting_jobs.start_tuning(CONFIG, "ann", full=True, anew=True).label.endswith("for all 3 epochs")
     assert ended(studio, tuning_key(CONFIG)).state is JobState.DONE
     after = settled(studio, CONFIG).measured
     assert (before.kind, after.kind, after.recording) == ("recorded", "fine-tuned", None)
+
+
+def test_a_recorded_model_stays_until_the_one_trained_anew_is_there(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, reached, opened_gate = settled(studio, CONFIG).measured, threading.Event(), threading.Event()
+
+    def held(*arguments: object) -> object:
+        reached.set()
+        return gated(fine_tune_within, opened_gate)(*arguments)
+
+    monkeypatch.setattr(tuned_module, "fine_tune_within", held)
+    studio.setting_jobs.start_tuning(CONFIG, "ann", full=True, anew=True)
+    assert reached.wait(PATIENCE)
+    assert studio.tuned.of(CONFIG).recording is not None
+    studio.setting_jobs.cancel_tuning(CONFIG, "ann")
+    opened_gate.set()
+    assert settled(studio, CONFIG).measured is before
+    assert studio.tuned.of(CONFIG).recording is not None
 
 
 def test_the_recorded_comparison_is_there_until_it_is_measured_here(studio: Studio) -> None:

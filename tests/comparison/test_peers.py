@@ -117,7 +117,7 @@ def test_a_peer_that_fails_at_a_later_setting_is_left_out_of_all() -> None:
             yield from super().at_settings(*arguments)
             raise CannotRun("no second setting")
 
-    failing = Failing("failing", "", lambda split: Popularity().fit(split.train))
+    failing = Failing("failing", "", lambda split, check: Popularity().fit(split.train))
     ready, left_out = at_settings([failing, *named(POPULARITY)], models(), SWEEP)
     assert [one.name for one in ready] == [POPULARITY]
     assert left_out == {"failing": "no second setting"}
@@ -147,6 +147,12 @@ def test_exponents_are_chosen_on_validation_users() -> None:
         point: accuracy(ExactRetriever(Cooccurrence(point).fit(split.train)), split.validation, DEFAULT_K)[0] for point in COOCCURRENCE_GRID
     }
     assert recalls[chosen.exponents] == max(recalls.values())
+
+
+def test_choosing_exponents_can_be_stopped() -> None:
+    asked = iter((False, True))
+    with pytest.raises(ComparisonStopped):
+        named(COOCCURRENCE)[0].train(models(should_stop=lambda: next(asked)))
 
 
 def test_stopping_is_asked_before_every_step() -> None:

@@ -185,6 +185,18 @@ def test_a_value_of_the_address_that_is_not_possible_is_named() -> None:
     assert not app.exception
 
 
+@pytest.mark.parametrize("in_part", [tuned_in_part, tuned_too_late])
+def test_a_training_of_all_epochs_that_fails_says_so_beside_what_was_there(in_part: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuned_module, "fine_tune_within", in_part)
+    app = settled(opened(PAGE, k="8"))
+    before = figures(app)
+    monkeypatch.setattr(tuned_module, "fine_tune_within", raising(ValueError("the loss became nan in epoch 2")))
+    settled(click(app, "Train all 3 epochs"))
+    assert "an error: the loss became nan in epoch 2" in markdown(app)
+    assert "Train all 3 epochs" in labels(app)
+    assert figures(app) == before
+
+
 @pytest.mark.parametrize(
     ("tuning", "kind", "says", "button"),
     [

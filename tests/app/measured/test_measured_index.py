@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,14 @@ def test_figures_are_those_of_a_retriever_at_the_same_threshold(stage: MeasuredI
     assert point.size_bytes == tiny_index().size_bytes(tau)
     assert point.density == tiny_index().density(tau)
     assert np.array_equal(point.list_lengths, tiny_index().list_lengths(tau))
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "cut_short", "words"),
+    [(1, False, "1 epoch"), (1, True, "the 1 epoch that fit"), (3, False, "best of 3 epochs"), (3, True, "best of the 3 epochs that fit")],
+)
+def test_epochs_are_counted_in_words(stage: MeasuredIndex, n_epochs: int, cut_short: bool, words: str) -> None:
+    assert replace(stage, records=(None,) * (n_epochs + 1), cut_short=cut_short).training_text == words
 
 
 def test_the_first_stages_know_less_and_the_last_one_has_a_coarse_curve() -> None:

@@ -9,7 +9,11 @@ import pytest
 from app.jobs.job import JobState
 from app.measured import serving as serving_module
 from app.measured.serving import SWEEP, Progress, best_measured, points_of, serving_key
+from app.measured.setting_jobs import TRAINING
+from app.models.backbones import Backbones
 from app.studio import Studio
+from sparcode.baselines.cooccurrence import Cooccurrence
+from sparcode.baselines.ease import EASE
 from sparcode.comparison import training as training_module
 from sparcode.comparison.measuring import TimingPlan
 from sparcode.comparison.peers import SEARCHED, SPARCODE
@@ -52,16 +56,18 @@ def test_a_measurement_publishes_its_way_and_is_kept_with_its_labels(studio: Stu
     assert "cores" in result.machine
     steps = [record for record in job.records if isinstance(record, Progress)]
     assert list(dict.fromkeys(step.step for step in steps)) == [
-        "Training two-tower", "Building the indexes", "Measuring recall", "Timing in turn",
+        "Training two-tower", "Building the indexes", "Fitting EASE", "Fitting item co-occurrence", "Measuring recall", "Timing in turn",
     ]  # fmt: skip
-    assert all(0 <= step.done <= step.total for step in steps)
+    assert all(0 <= step.done <= step.total for step in steps if step.total)
     assert steps[-1].done == steps[-1].total
     assert not result.busy
 
 
-def test_two_tower_is_trained_once_for_all_measurements(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peers_are_trained_once_for_all_measurements(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     measure(studio)
     monkeypatch.setattr(training_module, "train_two_tower", lambda *arguments: 1 / 0)
+    for baseline in (EASE, Cooccurrence):
+        monkeypatch.setattr(baseline, "fit", lambda *arguments: 1 / 0)
     assert measure(studio) is JobState.DONE
 
 
@@ -70,6 +76,11 @@ def test_a_setting_without_an_index_says_so(studio: Studio) -> None:
     studio.serving.start(other, "ann")
     assert "there is no whole index of this setting yet" in open_studio.ended(studio, serving_key(other)).error
     assert best_measured(studio.indexes.all(), other) is None
+
+
+def test_a_backbone_dropped_from_memory_is_trained_again(studio: Studio) -> None:
+    studio.serving._backbones = Backbones(studio.split, studio.jobs, TRAINING)
+    assert measure(studio) is JobState.DONE
 
 
 def test_of_a_setting_the_trained_index_is_measured_also_a_recorded_one(studio: Studio) -> None:
