@@ -24,16 +24,16 @@ _UNKNOWN: Final = Delta(figure_text("recall", None), "same")
 MOVING_TILES: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms", "p95_ms")
 
 
-def threshold_columns(stage: MeasuredIndex, pinned: Figures | None, preview: MeasuredIndex | None = None) -> str:
-    """All columns and texts as JSON; the stage's curve may be partly measured.
+def threshold_columns(measured: MeasuredIndex, pinned: Figures | None, preview: MeasuredIndex | None = None) -> str:
+    """All columns and texts as JSON; the measured's curve may be partly measured.
 
     Deltas are relative to the figures of `pinned`, else to those of `preview` at the same stop: an ellipsis where it
     is not measured there, which the server does on release.
 
-    ``version``: of the stage; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``: name -> n
+    ``version``: of the measured; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``: name -> n
     values, deltas, tones and, for some, captions; ``captions``: n texts.
     """
-    curve, timed = stage.curve, stage.latencies()
+    curve, timed = measured.curve, measured.latencies()
     known = [timed.get(stop) for stop in curve.stops.tolist()]
     figures: dict[str, list[float | None]] = {
         "recall": curve.recall.tolist(),
@@ -44,15 +44,15 @@ def threshold_columns(stage: MeasuredIndex, pinned: Figures | None, preview: Mea
         "p95_ms": [None if one is None else one.latency.p95_ms for one in known],
     }
     tiles: dict[str, dict[str, list[str]]] = {
-        name: _texts(name, values, _deltas(name, stage, values, pinned, preview)) for name, values in figures.items()
+        name: _texts(name, values, _deltas(name, measured, values, pinned, preview)) for name, values in figures.items()
     }
     tiles["ndcg"]["caption"] = [precision_text(value) for value in curve.precision.tolist()]
     tiles["p95_ms"]["caption"] = ["" if one is None else timing_text(one) for one in known]
     return json.dumps(
         {
-            "version": stage.version,
+            "version": measured.version,
             "stops": curve.stops.tolist(),
-            "columns": _columns(stage, known),
+            "columns": _columns(measured, known),
             "tiles": tiles,
             "captions": [
                 f"τ = {tau:.4g} keeps {figure_text('density', share)} of all scores"
@@ -75,9 +75,9 @@ def timing_text(timed: TimedLatency) -> str:
     return "jobs ran beside it" if timed.busy else f"{timed.latency.n_calls} queries"
 
 
-def _columns(stage: MeasuredIndex, known: list[TimedLatency | None]) -> Mapping[Column, Any]:
-    curve: Curve = stage.curve
-    n_lists = stage.explorer.index.n_lists
+def _columns(measured: MeasuredIndex, known: list[TimedLatency | None]) -> Mapping[Column, Any]:
+    curve: Curve = measured.curve
+    n_lists = measured.explorer.index.n_lists
     parts = [size_of_parts(n_lists, postings) for postings in curve.postings.tolist()]
     return {
         Column.TAU: _rounded(curve.tau),
@@ -100,7 +100,7 @@ def _rounded(values: np.ndarray) -> list[float | None]:
 
 
 def _deltas(
-    name: str, stage: MeasuredIndex, values: list[float | None], pinned: Figures | None, preview: MeasuredIndex | None
+    name: str, measured: MeasuredIndex, values: list[float | None], pinned: Figures | None, preview: MeasuredIndex | None
 ) -> list[Delta]:
     # As on the tiles, latencies are compared with those of a pinned run only.
     if pinned is not None or preview is None or name in ("p50_ms", "p95_ms"):
@@ -109,7 +109,7 @@ def _deltas(
     known = dict(zip(preview.curve.stops.tolist(), getattr(preview.curve, name).tolist(), strict=True))
     return [
         delta(name, value, known[stop]) if stop in known else _UNKNOWN
-        for stop, value in zip(stage.curve.stops.tolist(), values, strict=True)
+        for stop, value in zip(measured.curve.stops.tolist(), values, strict=True)
     ]
 
 

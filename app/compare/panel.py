@@ -58,16 +58,16 @@ def _panel(studio: Studio) -> None:
     show_in_tab(config, left, studio)
     st.session_state[_SHOWN] = config
     view, job, result = studio.setting_jobs.follow(config, owner_id()), studio.serving.job(config), studio.serving.result(config)
-    stage = best_measured(studio.indexes.all(), config)
-    _model(stage, view)
+    measured = best_measured(studio.indexes.all(), config)
+    _model(measured, view)
     measuring = job is not None and job.active
     if measuring:
         _progress(job, studio)
     else:
-        _start(job, result, stage, view, studio)
+        _start(job, result, measured, view, studio)
     points = points_of(job) if measuring else ()
     if result is not None and not points:
-        _finished(result, stage, measuring, studio)
+        _finished(result, measured, measuring, studio)
     else:
         _charts(points, "The measurement is under way." if measuring else "")
         if points:
@@ -79,9 +79,9 @@ def _panel(studio: Studio) -> None:
         st.rerun()
 
 
-def _model(stage: MeasuredIndex | None, view: View) -> None:
+def _model(measured: MeasuredIndex | None, view: View) -> None:
     """The SparCode model that would be measured now."""
-    if stage is None:
+    if measured is None:
         waiting = view.waiting
         if waiting is not None and waiting.key == backbone_key(view.config) and waiting.active:
             st.markdown("The backbone is being trained, once; then this setting's index can be measured. " + status_text(waiting))
@@ -89,10 +89,10 @@ def _model(stage: MeasuredIndex | None, view: View) -> None:
             st.markdown("The index of this setting is being built.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        kind_badge(stage.kind)
+        kind_badge(measured.kind)
         training = view.tuning
-        if not stage.is_preview:
-            st.markdown(f"SparCode, {stage.training_text}")
+        if not measured.is_preview:
+            st.markdown(f"SparCode, {measured.training_text}")
         elif training is not None and training.active:
             epochs = epochs_of(training)
             st.markdown("fine-tuning is under way" + (f", epoch {epochs[-1].epoch}" if epochs else "") + "; a measurement waits for it")
@@ -100,8 +100,8 @@ def _model(stage: MeasuredIndex | None, view: View) -> None:
             st.markdown("SparCode straight after k-means")
 
 
-def _start(job: JobSnapshot | None, result: ServingResult | None, stage: MeasuredIndex | None, view: View, studio: Studio) -> None:
-    broken = view.waiting if stage is None and view.waiting is not None and not view.waiting.active else None
+def _start(job: JobSnapshot | None, result: ServingResult | None, measured: MeasuredIndex | None, view: View, studio: Studio) -> None:
+    broken = view.waiting if measured is None and view.waiting is not None and not view.waiting.active else None
     for ended in (broken, job):
         if ended is not None and ended.state is JobState.FAILED:
             st.error(status_text(ended))
@@ -119,15 +119,15 @@ def _start(job: JobSnapshot | None, result: ServingResult | None, stage: Measure
                 studio.jobs.forget(broken.key)
                 st.rerun()
             return
-        if st.button(AGAIN if result else MEASURE, type="secondary" if result else "primary", disabled=stage is None):
+        if st.button(AGAIN if result else MEASURE, type="secondary" if result else "primary", disabled=measured is None):
             studio.serving.start(view.config, owner_id())
             st.rerun()
-        _full_training(stage, view, studio)
+        _full_training(measured, view, studio)
 
 
-def _full_training(stage: MeasuredIndex | None, view: View, studio: Studio) -> None:
+def _full_training(measured: MeasuredIndex | None, view: View, studio: Studio) -> None:
     """Offer full training, because two-tower is trained to the end."""
-    if stage is None or not (stage.cut_short or view.had_no_time) or (view.tuning is not None and view.tuning.active):
+    if measured is None or not (measured.cut_short or view.had_no_time) or (view.tuning is not None and view.tuning.active):
         return
     most = view.config.training.joint_epochs
     if st.button(f"Train all {most} epochs first", help="The clock of the live page ended SparCode's training; two-tower's has none."):
@@ -152,12 +152,12 @@ def _progress(job: JobSnapshot, studio: Studio) -> None:
             st.rerun()
 
 
-def _finished(result: ServingResult, stage: MeasuredIndex | None, measuring: bool, studio: Studio) -> None:
+def _finished(result: ServingResult, measured: MeasuredIndex | None, measuring: bool, studio: Studio) -> None:
     read = verdict(result.points)
     if measuring:
         st.caption("Below: the measurement before.")
-    elif stage is not None and (stage.kind, max(0, len(stage.records) - 1)) != (result.kind, result.n_epochs):
-        st.info(f"These figures are of the **{result.kind}** model; a {stage.kind} one with more training is ready to be measured.")
+    elif measured is not None and (measured.kind, max(0, len(measured.records) - 1)) != (result.kind, result.n_epochs):
+        st.info(f"These figures are of the **{result.kind}** model; a {measured.kind} one with more training is ready to be measured.")
     with st.container(border=True):
         st.subheader(read.headline, anchor=False)
         if read.at_most:

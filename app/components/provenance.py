@@ -38,15 +38,15 @@ def data_line(studio: Studio) -> str:
     return f"Data: **{data.name}**{made_up}: {data.n_users:,} users, {data.n_items:,} items, {data.n_interactions:,} interactions"
 
 
-def provenance(stage: MeasuredIndex, studio: Studio) -> None:
+def provenance(measured: MeasuredIndex, studio: Studio) -> None:
     """One line under the figures of a measured index."""
-    seconds = f"first figures after {stage.seconds:.1f} s" if stage.is_preview else f"trained in {stage.seconds:.0f} s"
-    meaning, computed = _MEANINGS[stage.kind], ""
-    if stage.recording is not None:
-        meaning = f"the model was fine-tuned {stage.recording.words} and is stored with the studio"
+    seconds = f"first figures after {measured.seconds:.1f} s" if measured.is_preview else f"trained in {measured.seconds:.0f} s"
+    meaning, computed = _MEANINGS[measured.kind], ""
+    if measured.recording is not None:
+        meaning = f"the model was fine-tuned {measured.recording.words} and is stored with the studio"
         computed = "Its index is built and measured on this machine. "
     st.caption(
-        f"All figures above: **{stage.kind}** ({meaning}; {seconds}). {computed}{data_line(studio)}; figures are means over "
-        f"{len(studio.split.test.queries):,} test users the models never trained on. Seed {stage.config.training.seed}. "
+        f"All figures above: **{measured.kind}** ({meaning}; {seconds}). {computed}{data_line(studio)}; figures are means over "
+        f"{len(studio.split.test.queries):,} test users the models never trained on. Seed {measured.config.training.seed}. "
         f"Measured on this machine: {studio.machine}."
     )

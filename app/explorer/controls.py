@@ -21,8 +21,8 @@ def run_history() -> RunHistory:
     return st.session_state[_HISTORY]
 
 
-def controls(chosen: Configuration, pinned: Configuration | None, stage: MeasuredIndex | None) -> None:
-    """One row of buttons; `stage` is None before the first figures."""
+def controls(chosen: Configuration, pinned: Configuration | None, measured: MeasuredIndex | None) -> None:
+    """One row of buttons; `measured` is None before the first figures."""
     history = run_history()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button("Undo", on_click=_undo, disabled=not history.can_undo(), shortcut="Ctrl+Z", help="The setting before the last change")
@@ -33,12 +33,12 @@ def controls(chosen: Configuration, pinned: Configuration | None, stage: Measure
         else:
             st.button("Unpin", on_click=pin, args=(None,), shortcut="P", help=f"Pinned: {pinned.label}, {pinned.keep} % kept")
         st.space("stretch")
-        _jumps(stage)
+        _jumps(measured)
 
 
-def _jumps(stage: MeasuredIndex | None) -> None:
-    ready = stage is not None and stage.finished
-    near = stage.curve.smallest_within(NEAR_BEST) if ready else None
+def _jumps(measured: MeasuredIndex | None) -> None:
+    ready = measured is not None and measured.finished
+    near = measured.curve.smallest_within(NEAR_BEST) if ready else None
     wait = "" if ready else " Ready once every threshold is measured."
     st.button(
         "Smallest index within 1 % of the best recall",
@@ -48,11 +48,11 @@ def _jumps(stage: MeasuredIndex | None) -> None:
         help="Moves the threshold to the smallest index whose recall is at least 99 % of the best one measured." + wait,
     )
     budget = widget(BUDGET, collapsed=True)
-    best = stage.curve.best_under(1e6 * budget) if ready and budget is not None else None
+    best = measured.curve.best_under(1e6 * budget) if ready and budget is not None else None
     label = "Best under the budget" if budget is None else f"Best under {budget:g} MB"
     if ready and budget is not None and best is None:
         label = f"Nothing under {budget:g} MB"
-        wait = f" No threshold fits: the smallest index takes {stage.curve.size_bytes.min() / 1e6:.3g} MB."
+        wait = f" No threshold fits: the smallest index takes {measured.curve.size_bytes.min() / 1e6:.3g} MB."
     st.button(
         label,
         on_click=set_threshold,

@@ -19,16 +19,16 @@ from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.training.epoch_record import EpochRecord
 
 
-def threshold_charts(stage: MeasuredIndex, point: ExplorerPoint, pinned: PinnedRun | None) -> None:
+def threshold_charts(measured: MeasuredIndex, point: ExplorerPoint, pinned: PinnedRun | None) -> None:
     """Scores, list lengths and bytes at the threshold, each in a cell of the surrounding grid."""
-    there = pinned.point.tau if pinned is not None and pinned.stage is stage else None
+    there = pinned.point.tau if pinned is not None and pinned.measured is measured else None
     live_chart(
         score_cut_figure,
-        score_cut_data(stage.scores.edges, stage.scores.counts, point.tau, there),
+        score_cut_data(measured.scores.edges, measured.scores.counts, point.tau, there),
         "chart-scores",
         f"Histogram of the stored scores, cut at tau = {point.tau:.4g}: {point.kept_postings:,} scores stay.",
     )
-    n_items = stage.explorer.index.n_items
+    n_items = measured.explorer.index.n_items
     lengths = list_lengths_data(point.list_lengths, n_items)
     if pinned is not None:
         lengths = lengths._replace(pinned=list_lengths_data(pinned.point.list_lengths, n_items).counts)
@@ -38,7 +38,7 @@ def threshold_charts(stage: MeasuredIndex, point: ExplorerPoint, pinned: PinnedR
         "chart-lengths",
         f"Histogram of posting list lengths. The median list has {lengths.median:,.0f} items.",
     )
-    parts = memory_parts_data(point.size_bytes if stage.complete else {}, None if pinned is None else pinned.point.size_bytes)
+    parts = memory_parts_data(point.size_bytes if measured.complete else {}, None if pinned is None else pinned.point.size_bytes)
     live_chart(
         memory_parts_figure,
         parts,
@@ -47,10 +47,10 @@ def threshold_charts(stage: MeasuredIndex, point: ExplorerPoint, pinned: PinnedR
     )
 
 
-def code_charts(stage: MeasuredIndex, pinned: PinnedRun | None) -> None:
+def code_charts(measured: MeasuredIndex, pinned: PinnedRun | None) -> None:
     """Numbers of possible and used codes, and how evenly codewords are used, each in a cell of the surrounding grid."""
-    usage, quantizer = stage.usage, stage.config.quantizer
-    other = pinned.stage.usage if pinned is not None and pinned.stage is not stage else None
+    usage, quantizer = measured.usage, measured.config.quantizer
+    other = pinned.measured.usage if pinned is not None and pinned.measured is not measured else None
     ghost = None if other is None else (other.possible_codes, other.codes_in_use, other.n_lists)
     live_chart(
         codes_stored_figure,
@@ -66,9 +66,9 @@ def code_charts(stage: MeasuredIndex, pinned: PinnedRun | None) -> None:
     )
 
 
-def numbers(stage: MeasuredIndex, point: ExplorerPoint, records: Sequence[EpochRecord]) -> None:
+def numbers(measured: MeasuredIndex, point: ExplorerPoint, records: Sequence[EpochRecord]) -> None:
     """Tables of all that the charts show of this index, for reading and for export."""
-    curve, timed = stage.curve, stage.latencies()
+    curve, timed = measured.curve, measured.latencies()
     known = [timed.get(stop) for stop in curve.stops.tolist()]
     tabs = st.tabs(["Thresholds", "Scores", "Codewords", "Lists", "Memory", "Training"])
     thresholds, scores, codewords = tabs[:3]
@@ -76,8 +76,8 @@ def numbers(stage: MeasuredIndex, point: ExplorerPoint, records: Sequence[EpochR
         {
             "threshold tau": curve.tau,
             "scores kept (%)": 100 * curve.density,
-            f"Recall@{stage.explorer.k}": curve.recall,
-            f"NDCG@{stage.explorer.k}": curve.ndcg,
+            f"Recall@{measured.explorer.k}": curve.recall,
+            f"NDCG@{measured.explorer.k}": curve.ndcg,
             "index size (MB)": curve.size_bytes / 1e6,
             "scores in the index": curve.postings,
             "items in the median list": curve.median_length,
@@ -87,15 +87,15 @@ def numbers(stage: MeasuredIndex, point: ExplorerPoint, records: Sequence[EpochR
         }
     )
     thresholds.dataframe(table, hide_index=True, alt="Measured figures at every threshold; latency where it was timed")
-    bins = {"from": stage.scores.edges[:-1], "to": stage.scores.edges[1:], "scores": stage.scores.counts}
+    bins = {"from": measured.scores.edges[:-1], "to": measured.scores.edges[1:], "scores": measured.scores.counts}
     scores.dataframe(pd.DataFrame(bins), hide_index=True, alt="Stored scores by value")
-    counts = stage.usage.counts
+    counts = measured.usage.counts
     uses = pd.DataFrame({f"codebook {book + 1}": row for book, row in enumerate(counts)}).rename_axis("codeword")
     codewords.dataframe(uses, alt="How often training queries use each codeword")
     lists, memory, training = tabs[3:]
-    lengths = pd.DataFrame({"code": stage.explorer.index.codes, "items in its list": point.list_lengths})
+    lengths = pd.DataFrame({"code": measured.explorer.index.codes, "items in its list": point.list_lengths})
     lists.dataframe(lengths, hide_index=True, alt="Length of every posting list at this threshold")
-    usage, parts = stage.usage, point.size_bytes if stage.complete else {}
+    usage, parts = measured.usage, point.size_bytes if measured.complete else {}
     memory.dataframe(
         pd.DataFrame({"part": [part.replace("_", " ") for part in parts], "MB": [size / 1e6 for size in parts.values()]}),
         hide_index=True,

@@ -108,71 +108,71 @@ def _against(view: View, studio: Studio) -> _Against:
     if not view.active:
         # Measured when nothing else is to be done: after a link was opened, or when its index was dropped from memory.
         active = studio.setting_jobs.follow(config, owner_id()).active
-    stage = studio.indexes.best(config)
-    if stage is not None and stage.complete and not view.active and not active:
+    measured = studio.indexes.best(config)
+    if measured is not None and measured.complete and not view.active and not active:
         # A run pinned by a link was never timed here.
-        stage.latency(held.stop, busy=bool(studio.at_work()))
-    run = pinned_run(held, stage)
+        measured.latency(held.stop, busy=bool(studio.at_work()))
+    run = pinned_run(held, measured)
     if run is None:
         words = (
             "is being measured" if active else "is measured once the figures above are there" if view.active else "could not be measured"
         )
         return _Against(None, f"The pinned run ({held.label}, {held.keep} % kept) {words}.", active)
     return _Against(
-        run, f"Differences are to the **pinned** run, grey in the charts: {held.label}, {held.keep} % kept, {run.stage.kind}.", active
+        run, f"Differences are to the **pinned** run, grey in the charts: {held.label}, {held.keep} % kept, {run.measured.kind}.", active
     )
 
 
 def _columns(view: View, ghost: PinnedRun | None) -> str:
-    stage = view.measured
-    if stage is None or not stage.presentable:
+    measured = view.measured
+    if measured is None or not measured.presentable:
         return ""
-    preview = view.preview if has_preview(stage, view.preview) else None
-    return threshold_columns(stage, ghost.figures if ghost else None, preview)
+    preview = view.preview if has_preview(measured, view.preview) else None
+    return threshold_columns(measured, ghost.figures if ghost else None, preview)
 
 
 def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> None:
-    stage, stop = view.measured, chosen.stop
-    point, version = stage.point(stop), f"{stage.version} {chosen.keep}"
+    measured, stop = view.measured, chosen.stop
+    point, version = measured.point(stop), f"{measured.version} {chosen.keep}"
     status(view, studio)
     with st.container():
         plain_words(view, point)
     first, last = st.columns((3, 1), gap="small")
     with first:
-        figure_tiles(index_tiles(stage, point, stop, ghost, view.preview), "tiles-index", version)
+        figure_tiles(index_tiles(measured, point, stop, ghost, view.preview), "tiles-index", version)
     timed_place = last.container()
     with charts_of(version), st.grid(3, min_column_width=380):
         # While a recorded model is fine-tuned anew, show the new training.
-        watched = stage.is_preview or (stage.recording is not None and is_training(view))
-        records = epochs_of(view.tuning) if watched else stage.records
-        accuracy_chart(stage, point, studio, ghost)
-        size_chart(stage, point, studio, ghost)
+        watched = measured.is_preview or (measured.recording is not None and is_training(view))
+        records = epochs_of(view.tuning) if watched else measured.records
+        accuracy_chart(measured, point, studio, ghost)
+        size_chart(measured, point, studio, ghost)
         latency_place = st.container()
-        threshold_charts(stage, point, ghost)
-        code_charts(stage, ghost)
+        threshold_charts(measured, point, ghost)
+        code_charts(measured, ghost)
         training_chart("Fine-tuning", records, ghost)
     # Last, because it takes a tenth of a second.
-    timed = stage.latency(stop, busy=bool(studio.at_work()))
+    timed = measured.latency(stop, busy=bool(studio.at_work()))
     with timed_place:
-        figure_tiles(latency_tiles(stage, timed, ghost), "tiles-latency", version)
+        figure_tiles(latency_tiles(measured, timed, ghost), "tiles-latency", version)
     with latency_place, charts_of(version):
-        latency_chart(stage, stop, studio, ghost)
-    if stage.complete:
-        run_history().record(chosen, figures_of(stage, stop))
-    provenance(stage, studio)
-    if stage.complete:
+        latency_chart(measured, stop, studio, ghost)
+    if measured.complete:
+        run_history().record(chosen, figures_of(measured, stop))
+    provenance(measured, studio)
+    if measured.complete:
         with st.expander("Save this run: a folder for the command line", on_change="rerun", key="explorer-save") as saving:
             if saving.open:
-                _save_run(stage, point, studio)
+                _save_run(measured, point, studio)
     with st.expander("Show data: the numbers behind the charts", on_change="rerun", key="explorer-numbers") as table:
         if table.open:
-            numbers(stage, point, records)
+            numbers(measured, point, records)
 
 
-def _save_run(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None:
+def _save_run(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None:
     """A button that downloads the run of a complete index, and the command that prints its figures again."""
-    backbone = studio.backbones.of(stage.config)
-    run = run_of(stage, point, studio.interactions, studio.split, backbone.records if backbone else (), studio.machine)
+    backbone = studio.backbones.of(measured.config)
+    run = run_of(measured, point, studio.interactions, studio.split, backbone.records if backbone else (), studio.machine)
     st.markdown(
         "Settings, weights, catalogue and index of the run above. Unpacked, it is a folder for the command line, which measures it anew at "
         "this or any other threshold:"

@@ -123,20 +123,21 @@ def _failure(view: View) -> None:
 
 
 def _tuned(view: View, studio: Studio) -> None:
-    stage = view.measured
-    if stage.cut_short or stage.recording is not None:
+    measured = view.measured
+    if measured.cut_short or measured.recording is not None:
         # The button below repeats a training that was to replace this model.
         _failure(view)
-    if stage.recording is not None:
+    if measured.recording is not None:
         st.markdown(
-            f"fine-tuned in {stage.seconds:.0f} s {stage.recording.day_words}: {stage.training_text}; all figures are computed here"
+            f"fine-tuned in {measured.seconds:.0f} s {measured.recording.day_words}: {measured.training_text}; "
+            "all figures are computed here"
         )
         if st.button("Fine-tune here", help="Trains all epochs on this machine, live; the new model takes the recorded one's place."):
             studio.setting_jobs.start_tuning(view.config, owner_id(), full=True, anew=True)
             st.rerun()
         return
-    st.markdown(f"fine-tuned in {stage.seconds:.0f} s: {stage.training_text}, on validation users")
-    if stage.cut_short:
+    st.markdown(f"fine-tuned in {measured.seconds:.0f} s: {measured.training_text}, on validation users")
+    if measured.cut_short:
         _train_all_epochs(view, studio)
 
 

@@ -12,44 +12,44 @@ from sparcode.metrics.evaluation import ExplorerPoint
 
 
 def index_tiles(
-    stage: MeasuredIndex, point: ExplorerPoint, stop: int, pinned: PinnedRun | None, preview: MeasuredIndex | None
+    measured: MeasuredIndex, point: ExplorerPoint, stop: int, pinned: PinnedRun | None, preview: MeasuredIndex | None
 ) -> list[Tile]:
     """All figures but the latency, with differences to the pinned run, else to the preview of a fine-tuned model."""
-    figures, before = figures_of(stage, stop), None
+    figures, before = figures_of(measured, stop), None
     if pinned is not None:
         before = pinned.figures
-    elif has_preview(stage, preview):
+    elif has_preview(measured, preview):
         before = figures_of(preview, stop)
-    k, usage, size = stage.explorer.k, stage.usage, stage.config.quantizer.codebook_size
+    k, usage, size = measured.explorer.k, measured.usage, measured.config.quantizer.codebook_size
     share = float(usage.dead_share.mean())
     dead = f" · {figure_text('dead_share', share)} unused" if share > 0 else ""
     books = " / ".join(f"{value:.0f}" for value in usage.perplexity)
     tiles = [
-        _tile("recall", f"Recall@{k}", figures, before, f"{len(stage.explorer.evaluation.queries):,} test users"),
+        _tile("recall", f"Recall@{k}", figures, before, f"{len(measured.explorer.evaluation.queries):,} test users"),
         _tile("ndcg", f"NDCG@{k}", figures, before, precision_text(point.precision)),
         _tile("size_bytes", "Index size", figures, before, f"{usage.n_lists:,} lists"),
-        _tile("postings", "Scores kept", figures, before, f"of {usage.n_lists * stage.explorer.index.n_items:,}"),
+        _tile("postings", "Scores kept", figures, before, f"of {usage.n_lists * measured.explorer.index.n_items:,}"),
         Tile(
             "codes_in_use",
             "Codes in use",
-            stage.kind,
+            measured.kind,
             f"{usage.codes_in_use:,}",
-            f"of {possible_codes(stage)} possible",
+            f"of {possible_codes(measured)} possible",
             _count_delta(figures, before),
         ),
         _tile("perplexity", "Perplexity", figures, before, f"of {size}: {books}{dead}"),
     ]
-    if stage.complete:
+    if measured.complete:
         return tiles
     building = {"size_bytes", "postings"}
     return [tile._replace(value="building", delta=NO_DELTA) if tile.name in building else tile for tile in tiles]
 
 
-def latency_tiles(stage: MeasuredIndex, timed: TimedLatency | None, pinned: PinnedRun | None) -> list[Tile]:
+def latency_tiles(measured: MeasuredIndex, timed: TimedLatency | None, pinned: PinnedRun | None) -> list[Tile]:
     """Median and 95th percentile of single queries; without values until the whole index is built."""
     if timed is None:
         names = (("p50_ms", "Latency, median"), ("p95_ms", "Latency, p95"))
-        return [Tile(name, label, stage.kind, "building", "", NO_DELTA) for name, label in names]
+        return [Tile(name, label, measured.kind, "building", "", NO_DELTA) for name, label in names]
     latency = timed.latency
     before = None if pinned is None else pinned.figures
     tiles = []
@@ -58,18 +58,18 @@ def latency_tiles(stage: MeasuredIndex, timed: TimedLatency | None, pinned: Pinn
         ("p95_ms", "Latency, p95", latency.p95_ms, timing_text(timed)),
     ):
         change = delta(name, value, None if before is None else getattr(before, name))
-        tiles.append(Tile(name, label, stage.kind, figure_text(name, value), caption, change))
+        tiles.append(Tile(name, label, measured.kind, figure_text(name, value), caption, change))
     return tiles
 
 
-def has_preview(stage: MeasuredIndex, preview: MeasuredIndex | None) -> bool:
+def has_preview(measured: MeasuredIndex, preview: MeasuredIndex | None) -> bool:
     """Whether there is a preview to compare a fine-tuned model's figures with."""
-    return preview is not None and preview is not stage and preview.complete
+    return preview is not None and preview is not measured and preview.complete
 
 
-def possible_codes(stage: MeasuredIndex) -> str:
+def possible_codes(measured: MeasuredIndex) -> str:
     """K**M in digits, rounded if it is long."""
-    count = stage.usage.possible_codes
+    count = measured.usage.possible_codes
     return f"{count:,}" if count < 10**9 else f"{count:.1e}"
 
 

@@ -31,67 +31,67 @@ def training_chart(title: str, records: Sequence[EpochRecord], pinned: PinnedRun
     if records:
         last = records[-1]
         alt = f"{title}: epoch {last.epoch}, validation recall {last.recall:.3f}, started at {records[0].recall:.3f}"
-    before = pinned.stage.records if pinned is not None and pinned.stage.records != tuple(records) else None
+    before = pinned.measured.records if pinned is not None and pinned.measured.records != tuple(records) else None
     live_chart(training_curve_figure, training_curve_data(title, records, before), "chart-training", alt)
 
 
-def accuracy_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
+def accuracy_chart(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
     """Recall and NDCG over the thresholds."""
-    curve, backbone = stage.curve, studio.backbones.of(stage.config)
+    curve, backbone = measured.curve, studio.backbones.of(measured.config)
     ghost = None
     if pinned is not None:
         there = (100 * pinned.point.density, pinned.point.recall) if pinned.point.density > 0 else None
-        line = pinned.stage.curve
+        line = pinned.measured.curve
         # A logarithmic axis cannot show an empty index.
-        kept = (line.density > 0) & (pinned.stage is not stage)
+        kept = (line.density > 0) & (pinned.measured is not measured)
         ghost = PinnedCurve(100 * line.density[kept], line.recall[kept], there)
     columns = (curve.tau, curve.density, curve.recall, curve.ndcg)
     now = (point.density, point.recall, point.ndcg)
     live_chart(
         threshold_curve_figure,
-        threshold_curve_data(columns, now, backbone.recall if backbone else None, stage.explorer.k, ghost),
+        threshold_curve_data(columns, now, backbone.recall if backbone else None, measured.explorer.k, ghost),
         "chart-threshold",
         f"Recall and NDCG against the threshold. Now: recall {point.recall:.3f} with {point.density:.1%} of scores kept." + _beside(pinned),
     )
 
 
-def size_chart(stage: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
+def size_chart(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
     """Recall over bytes."""
     # Only this visitor's runs, not those of others on the same server.
     mine = {run.configuration.run_config(studio.config).content_hash() for run in run_history().runs}
     others = [
         _line(other)
         for other in studio.indexes.all()
-        if other.complete and other is not stage and not _is(other, pinned) and other.config.content_hash() in mine
+        if other.complete and other is not measured and not _is(other, pinned) and other.config.content_hash() in mine
     ]
-    current = (point.total_bytes, point.recall) if stage.complete else None
+    current = (point.total_bytes, point.recall) if measured.complete else None
     ghost = None
     if pinned is not None:
-        line = _line(pinned.stage) if pinned.stage is not stage else trade_off("", np.zeros(0), np.zeros(0))
+        line = _line(pinned.measured) if pinned.measured is not measured else trade_off("", np.zeros(0), np.zeros(0))
         ghost = (line, (pinned.point.total_bytes, pinned.point.recall))
-    peers = tuple(Peer(row.name, _short(row, stage, studio), float(row.size_bytes), row.recall) for row in _peers(studio))
+    peers = tuple(Peer(row.name, _short(row, measured, studio), float(row.size_bytes), row.recall) for row in _peers(studio))
     live_chart(
         recall_size_figure,
-        recall_size_data(_line(stage), others, current, stage.explorer.k, ghost, peers),
+        recall_size_data(_line(measured), others, current, measured.explorer.k, ghost, peers),
         "chart-size",
         f"Recall against index size. Now: recall {point.recall:.3f} at {point.total_bytes / 1e6:.2f} MB." + _beside(pinned),
     )
 
 
-def latency_chart(stage: MeasuredIndex, stop: int, studio: Studio, pinned: PinnedRun | None) -> None:
+def latency_chart(measured: MeasuredIndex, stop: int, studio: Studio, pinned: PinnedRun | None) -> None:
     """Recall over the time of a query, at the thresholds that were timed."""
-    timed = stage.latencies()
-    current = (timed[stop].latency.p50_ms, stage.point(stop).recall) if stop in timed else None
+    timed = measured.latencies()
+    current = (timed[stop].latency.p50_ms, measured.point(stop).recall) if stop in timed else None
     ghost = None
     if pinned is not None:
         p50_ms = pinned.figures.p50_ms
         point = None if p50_ms is None else (p50_ms, pinned.point.recall)
-        ghost = (np.array(_timed(pinned.stage)[:2]) if pinned.stage is not stage else np.zeros((2, 0)), point)
-    peers = tuple(Peer(row.name, _short(row, stage, studio), row.p50_ms.middle, row.recall) for row in _peers(studio))
+        ghost = (np.array(_timed(pinned.measured)[:2]) if pinned.measured is not measured else np.zeros((2, 0)), point)
+    peers = tuple(Peer(row.name, _short(row, measured, studio), row.p50_ms.middle, row.recall) for row in _peers(studio))
     said = f" Now: recall {current[1]:.3f} in {current[0]:.3f} ms." if current else ""
     live_chart(
         recall_latency_figure,
-        recall_latency_data(_timed(stage), current, stage.explorer.k, ghost, peers),
+        recall_latency_data(_timed(measured), current, measured.explorer.k, ghost, peers),
         "chart-latency",
         f"Recall against the median time of a query, at {len(timed)} timed thresholds.{said}" + _beside(pinned),
     )
@@ -107,14 +107,14 @@ def _peers(studio: Studio) -> list[Measurement]:
     return [row for row in rows if row.name.startswith(_PEERS) and row.name != FLAT]
 
 
-def _short(row: Measurement, stage: MeasuredIndex, studio: Studio) -> str:
+def _short(row: Measurement, measured: MeasuredIndex, studio: Studio) -> str:
     # All faiss indexes hold two-tower's vectors; the legend names two-tower itself.
     name = row.name.removeprefix(f"{TWO_TOWER} ")
     notes = []
     # Peers have the studio's own settings.
-    if stage.config.model.encoder != studio.config.model.encoder:
+    if measured.config.model.encoder != studio.config.model.encoder:
         notes.append(studio.config.model.encoder)
-    if stage.config.training.seed != studio.config.training.seed:
+    if measured.config.training.seed != studio.config.training.seed:
         notes.append(f"seed {studio.config.training.seed}")
     # Recorded latencies are those of another machine.
     if studio.comparison is not None and studio.comparison.recording is not None:
@@ -122,17 +122,20 @@ def _short(row: Measurement, stage: MeasuredIndex, studio: Studio) -> str:
     return f"{name} ({', '.join(notes)})" if notes else name
 
 
-def _timed(stage: MeasuredIndex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    known = stage.latencies()
+def _timed(measured: MeasuredIndex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    known = measured.latencies()
     p50_ms = np.array([timed.latency.p50_ms for timed in known.values()], dtype=np.float64)
-    recall = np.array([stage.point(stop).recall for stop in known], dtype=np.float64)
+    recall = np.array([measured.point(stop).recall for stop in known], dtype=np.float64)
     return p50_ms, recall, np.array([timed.busy for timed in known.values()], dtype=bool)
 
 
-def _is(stage: MeasuredIndex, pinned: PinnedRun | None) -> bool:
-    return pinned is not None and stage is pinned.stage
+def _is(measured: MeasuredIndex, pinned: PinnedRun | None) -> bool:
+    return pinned is not None and measured is pinned.measured
 
 
-def _line(stage: MeasuredIndex) -> TradeOff:
-    empty = stage.curve.size_bytes[:0], stage.curve.recall[:0]
-    return trade_off(f"{label_of(stage.config)} {stage.kind}", *((stage.curve.size_bytes, stage.curve.recall) if stage.complete else empty))
+def _line(measured: MeasuredIndex) -> TradeOff:
+    empty = measured.curve.size_bytes[:0], measured.curve.recall[:0]
+    return trade_off(
+        f"{label_of(measured.config)} {measured.kind}",
+        *((measured.curve.size_bytes, measured.curve.recall) if measured.complete else empty),
+    )

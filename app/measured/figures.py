@@ -38,13 +38,13 @@ class Figures(NamedTuple):
     perplexity: float
 
 
-def figures_of(stage: MeasuredIndex, stop: int) -> Figures:
+def figures_of(measured: MeasuredIndex, stop: int) -> Figures:
     """The figures of an index at one stop of the threshold; the latency only if it was measured there."""
-    point, timed = stage.point(stop), stage.latencies().get(stop)
+    point, timed = measured.point(stop), measured.latencies().get(stop)
     p50_ms, p95_ms = (None, None) if timed is None else (timed.latency.p50_ms, timed.latency.p95_ms)
-    usage = stage.usage
+    usage = measured.usage
     return Figures(
-        kind=stage.kind,
+        kind=measured.kind,
         recall=point.recall,
         ndcg=point.ndcg,
         size_bytes=point.total_bytes,

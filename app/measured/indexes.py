@@ -16,7 +16,7 @@ from sparcode.data.split import Split
 from sparcode.training.pipeline import preview
 
 # A recorded model is a fine-tuned one that was not trained here.
-Stage = Literal["preview", "fine-tuned"]
+ModelKind = Literal["preview", "fine-tuned"]
 FIRST_FIGURES: Final = "first figures"
 
 
@@ -27,9 +27,9 @@ class MeasuredIndexes:
         self._split, self._backbones = split, backbones
         self._kept: ByteCache[MeasuredIndex] = ByteCache(max_bytes, lambda measured: measured.n_bytes)
 
-    def get(self, stage: Stage, config: RunConfig) -> MeasuredIndex | None:
+    def get(self, kind: ModelKind, config: RunConfig) -> MeasuredIndex | None:
         """The index of a setting's preview or fine-tuned model; None if it is not measured (any more)."""
-        return self._kept.get((stage, config.content_hash()))
+        return self._kept.get((kind, config.content_hash()))
 
     def best(self, config: RunConfig) -> MeasuredIndex | None:
         """The index of a setting's fine-tuned model, else of its preview, else None."""
@@ -39,9 +39,9 @@ class MeasuredIndexes:
         """Every index in memory, the one measured last at the end."""
         return self._kept.values()
 
-    def discard(self, stage: Stage, config: RunConfig) -> None:
+    def discard(self, kind: ModelKind, config: RunConfig) -> None:
         """Drop an index, so that it is measured again on demand."""
-        self._kept.discard((stage, config.content_hash()))
+        self._kept.discard((kind, config.content_hash()))
 
     def measure_preview(self, config: RunConfig, handle: JobHandle, whole_curve: bool, busy: Callable[[], bool]) -> None:
         """Make and measure a setting's preview; the work of a job.
@@ -74,8 +74,8 @@ class MeasuredIndexes:
 
     def _publisher(self, handle: JobHandle) -> Callable[[MeasuredIndex], None]:
         def publish(measured: MeasuredIndex) -> None:
-            stage = "preview" if measured.is_preview else "fine-tuned"
-            self._kept.put((stage, measured.config.content_hash()), measured)
+            kind = "preview" if measured.is_preview else "fine-tuned"
+            self._kept.put((kind, measured.config.content_hash()), measured)
             handle.publish(FIRST_FIGURES)
 
         return publish

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from app.jobs.job import ACTIVE, JobHandle, JobSnapshot, JobState, Work
 from app.jobs.manager import JobManager
-from app.measured.indexes import FIRST_FIGURES, MeasuredIndexes, Stage
+from app.measured.indexes import FIRST_FIGURES, MeasuredIndexes, ModelKind
 from app.measured.measured_index import MeasuredIndex
 from app.models.backbones import Backbones, backbone_key
 from app.models.trained import Tuned
@@ -17,7 +17,7 @@ from sparcode.config import RunConfig
 
 TRAINING: Final = "training"
 PREVIEWS: Final = "previews"
-STAGES: Final[tuple[Stage, ...]] = ("preview", "fine-tuned")
+MODEL_KINDS: Final[tuple[ModelKind, ...]] = ("preview", "fine-tuned")
 # From a change of codebooks to the end of fine-tuning, the preview included; with measuring it takes 10 s.
 LIVE_SECONDS: Final = 7.0
 # At least this long, even if the preview takes long.
@@ -57,14 +57,14 @@ def tuning_key(config: RunConfig) -> str:
     return f"fine-tuning/{config.content_hash()}"
 
 
-def measuring_key(stage: Stage, config: RunConfig) -> str:
+def measuring_key(kind: ModelKind, config: RunConfig) -> str:
     """Key of the job that indexes and measures a model of a setting."""
-    return f"{stage}/{config.content_hash()}"
+    return f"{kind}/{config.content_hash()}"
 
 
 def keys_of(config: RunConfig) -> frozenset[str]:
     """Keys of all jobs of a setting."""
-    return frozenset((backbone_key(config), tuning_key(config), *(measuring_key(stage, config) for stage in STAGES)))
+    return frozenset((backbone_key(config), tuning_key(config), *(measuring_key(kind, config) for kind in MODEL_KINDS)))
 
 
 class SettingJobs:
@@ -83,7 +83,7 @@ class SettingJobs:
         """What is known of one setting; starts nothing."""
         # Jobs before what they make: one that is seen as done has left its index.
         tuning, backbone = self._jobs.get(tuning_key(config)), self._jobs.get(backbone_key(config))
-        measuring = [self._jobs.get(measuring_key(stage, config)) for stage in STAGES]
+        measuring = [self._jobs.get(measuring_key(kind, config)) for kind in MODEL_KINDS]
         preview, tuned = self._indexes.get("preview", config), self._indexes.get("fine-tuned", config)
         if tuned is None and preview is None and self._backbone_is_missing(config):
             waiting = backbone
@@ -191,16 +191,16 @@ class SettingJobs:
 
         return self._measure("fine-tuned", config, work, owner)
 
-    def _measure(self, stage: Stage, config: RunConfig, work: Work, owner: str) -> JobSnapshot:
-        key = measuring_key(stage, config)
+    def _measure(self, kind: ModelKind, config: RunConfig, work: Work, owner: str) -> JobSnapshot:
+        key = measuring_key(kind, config)
         job = self._jobs.get(key)
         if job is None or job.state in (JobState.DONE, JobState.CANCELLED) or (job.active and owner not in job.owners):
-            job = self._jobs.submit(key, f"{stage} of {_words(config)}", work, owner, PREVIEWS)
+            job = self._jobs.submit(key, f"{kind} of {_words(config)}", work, owner, PREVIEWS)
         return job
 
-    def _others_at_work(self, stage: Stage, config: RunConfig) -> bool:
+    def _others_at_work(self, kind: ModelKind, config: RunConfig) -> bool:
         """Whether jobs run beside the one that measures."""
-        return not self._at_work() <= {measuring_key(stage, config), tuning_key(config)}
+        return not self._at_work() <= {measuring_key(kind, config), tuning_key(config)}
 
     def _tune(self, config: RunConfig, seconds: float, handle: JobHandle, anew: bool) -> None:
         tuned = self._tuned.train(config, seconds, handle.publish, handle, anew)

@@ -18,12 +18,12 @@ from sparcode.retrieval.exact import ExactRetriever
 from sparcode.training.pipeline import train_backbone
 
 BACKBONES_BYTES: Final = 192 * 2**20
-_STAGES: Final = ("split", "model", "training")
+_SECTIONS: Final = ("split", "model", "training")
 
 
 def backbone_key(config: RunConfig) -> str:
     """Key of the job that trains a setting's backbone; settings that differ only in quantizer or index share it."""
-    hashes = " ".join(getattr(config, stage).content_hash() for stage in _STAGES)
+    hashes = " ".join(getattr(config, section).content_hash() for section in _SECTIONS)
     return f"backbone/{hashlib.sha256(hashes.encode()).hexdigest()[:16]}"
 
 

@@ -28,7 +28,7 @@ DESCRIPTION: Final = "recorded.json"
 RECORDED_VERSION: Final = 1
 # The recording is part of the repository.
 MAX_RECORDED_BYTES: Final = 5_000_000
-# The stages that determine the weights of a backbone, those of a fine-tuned model, and all figures.
+# The sections that determine the weights of a backbone, those of a fine-tuned model, and all figures.
 BACKBONE_STAGES: Final = ("split", "model", "training")
 TUNED_STAGES: Final = (*BACKBONE_STAGES, "quantizer")
 ALL_STAGES: Final = (*TUNED_STAGES, "index")
@@ -100,9 +100,9 @@ class Description(_Part):
     trainings: list[TrainingEntry]
 
 
-def address(data_hash: str, config: RunConfig, stages: Sequence[str]) -> str:
-    """Hash of the data and of these stages of the settings, 16 hexadecimal digits."""
-    hashes = [str(RECORDED_VERSION), data_hash, *(getattr(config, stage).content_hash() for stage in stages)]
+def address(data_hash: str, config: RunConfig, sections: Sequence[str]) -> str:
+    """Hash of the data and of these sections of the settings, 16 hexadecimal digits."""
+    hashes = [str(RECORDED_VERSION), data_hash, *(getattr(config, section).content_hash() for section in sections)]
     return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
 
 

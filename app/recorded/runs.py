@@ -117,10 +117,10 @@ class RecordedRuns:
         """The recorded training from scratch of a setting on the studio's data."""
         return self._found("trainings", config, ALL_STAGES, lambda entry: self._training(entry, config, data))
 
-    def _found(self, kind: str, config: RunConfig, stages: Sequence[str], read: Callable[[_Found], _Read]) -> _Read | None:
+    def _found(self, kind: str, config: RunConfig, sections: Sequence[str], read: Callable[[_Found], _Read]) -> _Read | None:
         if self._description is None:
             return None
-        entry = self._entry(getattr(self._description, kind), config, stages)
+        entry = self._entry(getattr(self._description, kind), config, sections)
         if entry is None:
             return None
         try:
@@ -129,8 +129,8 @@ class RecordedRuns:
             self._drop(entry, str(error).splitlines()[0])
             return None
 
-    def _entry(self, entries: Sequence[_Found], config: RunConfig, stages: Sequence[str]) -> _Found | None:
-        wanted = address(self._data_hash, config, stages)
+    def _entry(self, entries: Sequence[_Found], config: RunConfig, sections: Sequence[str]) -> _Found | None:
+        wanted = address(self._data_hash, config, sections)
         return next((entry for entry in entries if entry.address == wanted and wanted not in self._dropped), None)
 
     def _drop(self, entry: Entry, problem: str) -> None:
@@ -167,7 +167,7 @@ class RecordedRuns:
 
     def _training(self, entry: TrainingEntry, config: RunConfig, data: TrainingData) -> EarlierRun:
         points = [_POINT.validate_python({**with_nan(row), "usage": None}) for row in entry.points]
-        coded = [at for at, point in enumerate(points) if point.stage == JOINT]
+        coded = [at for at, point in enumerate(points) if point.section == JOINT]
         for at, usage in zip(coded, read_usage(self._folder, entry.usage, len(coded)), strict=True):
             points[at] = points[at]._replace(usage=usage)
         result = _RESULT.validate_python(with_nan(entry.result))

@@ -87,13 +87,13 @@ class PinnedRun(NamedTuple):
     """A pinned configuration with its measured index, and the figures at its threshold for charts and for deltas."""
 
     configuration: Configuration
-    stage: MeasuredIndex
+    measured: MeasuredIndex
     point: ExplorerPoint
     figures: Figures
 
 
-def pinned_run(configuration: Configuration, stage: MeasuredIndex | None) -> PinnedRun | None:
+def pinned_run(configuration: Configuration, measured: MeasuredIndex | None) -> PinnedRun | None:
     """A pinned run, once its whole index is measured; None before."""
-    if stage is None or not stage.complete:
+    if measured is None or not measured.complete:
         return None
-    return PinnedRun(configuration, stage, stage.point(configuration.stop), figures_of(stage, configuration.stop))
+    return PinnedRun(configuration, measured, measured.point(configuration.stop), figures_of(measured, configuration.stop))

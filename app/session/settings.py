@@ -17,7 +17,7 @@ COMPARE: Final = "compare"
 TRAIN: Final = "train"
 
 # First part of a setting's path -> its settings model.
-_STAGES: Final = {
+_SECTIONS: Final = {
     "synthetic": SyntheticConfig,
     **{name: info.annotation for name, info in RunConfig.model_fields.items()},
 }
@@ -38,7 +38,7 @@ class Setting:
     label, symbol
         Name beside the control, and where there is little room.
     path
-        Stage and name of its field in the settings, which gives help, default, options and bounds; empty if it has no field.
+        Section and name of its field in the settings, which gives help, default, options and bounds; empty if it has no field.
     options
         Allowed values, as text, if not those of the field; the value is then a text, too.
     start, about, limits
@@ -80,8 +80,8 @@ class Setting:
     @property
     def field(self) -> FieldInfo:
         """Its field in the settings."""
-        stage, name = self.path.split(".")
-        return _STAGES[stage].model_fields[name]
+        section, name = self.path.split(".")
+        return _SECTIONS[section].model_fields[name]
 
     @property
     def help(self) -> str:
@@ -215,7 +215,7 @@ TWO_TOWER: Final = Setting(
     "Train two-tower, too",
     start=True,
     about="The two-tower baseline on the same data, loss and budget of epochs, after SparCode. It is trained once per setting of the "
-    "networks and known from then on. The all-to-all baseline is the first stage of every run.",
+    "networks and known from then on. The all-to-all baseline is the first section of every run.",
 )
 # In the order of each page.
 SETTINGS: Final = (
@@ -289,8 +289,8 @@ def with_values(base: RunConfig, values: Mapping[Setting, Any]) -> RunConfig:
     settings = base.model_dump()
     for setting, value in values.items():
         if setting.in_run:
-            stage, name = setting.path.split(".")
-            settings[stage][name] = value
+            section, name = setting.path.split(".")
+            settings[section][name] = value
     return RunConfig.model_validate(settings)
 
 
@@ -318,5 +318,5 @@ def settings_text(config: RunConfig) -> str:
 
 
 def _at(config: RunConfig, path: str) -> Any:
-    stage, name = path.split(".")
-    return getattr(getattr(config, stage), name)
+    section, name = path.split(".")
+    return getattr(getattr(config, section), name)

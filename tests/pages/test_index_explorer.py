@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.explorer import panel
 from app.measured import indexes as indexes_module
-from app.measured import measured_index as stage_module
+from app.measured import measured_index as measured_index_module
 from app.measured.setting_jobs import measuring_key, tuning_key
 from app.models import backbones as backbones_module
 from app.models import tuned as tuned_module
@@ -162,14 +162,14 @@ def test_other_codebooks_make_another_index() -> None:
 
 
 def test_a_threshold_above_every_score_is_put_in_plain_words_with_a_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    stops_of = stage_module.threshold_stops
+    stops_of = measured_index_module.threshold_stops
 
     def too_high(index: object, default_threshold: float) -> object:
         stops = stops_of(index, default_threshold)
         stops[-1] = index.scores.max()
         return stops
 
-    monkeypatch.setattr(stage_module, "threshold_stops", too_high)
+    monkeypatch.setattr(measured_index_module, "threshold_stops", too_high)
     app = settled(opened(PAGE, k="8", keep=KEPT.options[-1]))
     assert not app.exception
     assert "above every score" in app.warning[0].value

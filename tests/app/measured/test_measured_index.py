@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.jobs.job import JobCancelled
-from app.measured import measured_index as stage_module
+from app.measured import measured_index as measured_index_module
 from app.measured.curve import Curve
 from app.measured.measured_index import MeasuredIndex, measure, refine, time_stops
 from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
@@ -79,7 +79,7 @@ def test_refining_measures_no_stop_twice(stage: MeasuredIndex, monkeypatch: pyte
 
 
 def test_a_large_model_is_shown_first_by_the_lists_its_test_queries_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_module, "FIRST_LOOK_CODES", 3)
+    monkeypatch.setattr(measured_index_module, "FIRST_LOOK_CODES", 3)
     look, *_, whole = measured()
     assert not look.complete
     # Timed among the lists of the test queries alone, a query would seem faster than it is.
@@ -118,7 +118,7 @@ def test_latency_measured_beside_jobs_is_measured_again_when_they_are_done() -> 
     alone = stage.latency(20, busy=False)
     assert not alone.busy
     assert stage.latency(20, busy=True) is alone
-    assert alone.latency.n_calls == min(stage_module.TIMED_CALLS, len(tiny_split().test.queries))
+    assert alone.latency.n_calls == min(measured_index_module.TIMED_CALLS, len(tiny_split().test.queries))
 
 
 def test_a_curve_stays_in_order_of_its_stops(stage: MeasuredIndex) -> None:
@@ -148,7 +148,7 @@ def test_every_stored_score_is_in_the_histogram(stage: MeasuredIndex) -> None:
 
 @pytest.mark.parametrize("scores", [[], [2.0], [-1.0, 0.5]])
 def test_few_scores_make_a_histogram_too(scores: list[float]) -> None:
-    made = stage_module._histogram(np.array(scores, dtype=np.float32))
+    made = measured_index_module._histogram(np.array(scores, dtype=np.float32))
     assert made.counts.sum() == len(scores)
 
 
