@@ -167,7 +167,7 @@ class RecordedRuns:
 
     def _training(self, entry: TrainingEntry, config: RunConfig, data: TrainingData) -> EarlierRun:
         points = [_POINT.validate_python({**with_nan(row), "usage": None}) for row in entry.points]
-        coded = [at for at, point in enumerate(points) if point.section == JOINT]
+        coded = [at for at, point in enumerate(points) if point.stage == JOINT]
         for at, usage in zip(coded, read_usage(self._folder, entry.usage, len(coded)), strict=True):
             points[at] = points[at]._replace(usage=usage)
         result = _RESULT.validate_python(with_nan(entry.result))

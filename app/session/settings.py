@@ -215,7 +215,7 @@ TWO_TOWER: Final = Setting(
     "Train two-tower, too",
     start=True,
     about="The two-tower baseline on the same data, loss and budget of epochs, after SparCode. It is trained once per setting of the "
-    "networks and known from then on. The all-to-all baseline is the first section of every run.",
+    "networks and known from then on. The all-to-all baseline is the first stage of every run.",
 )
 # In the order of each page.
 SETTINGS: Final = (
