@@ -56,12 +56,13 @@ def studio_in_browser(recorded: bool = True) -> Iterator[tuple[str, Browser]]:
 
 
 @contextmanager
-def running_studio(environment: Mapping[str, str] | None = None, recorded: bool = True) -> Iterator[str]:
+def running_studio(environment: Mapping[str, str] | None = None, recorded: bool = True, module: str = "streamlit") -> Iterator[str]:
     """Start the studio on a free port, with extra environment variables; yields its address, without a trailing slash.
 
-    `recorded=False` hides recorded runs, so that everything is trained. RuntimeError, with what the studio printed, if it does not start.
+    `recorded=False` hides recorded runs, so that everything is trained. `module` has Streamlit's command line. RuntimeError, with what the
+    studio printed, if it does not start.
     """
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", "0", "--server.headless", "true"]
+    command = [sys.executable, "-m", module, "run", "streamlit_app.py", "--server.port", "0", "--server.headless", "true"]
     variables = {**os.environ, "PYTHONUNBUFFERED": "1", **({} if recorded else {"SPARCODE_RECORDED": "off"}), **(environment or {})}
     server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:

@@ -59,13 +59,10 @@ def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Pages run inside the test get a studio of their own, on tiny data with tiny settings."""
     from app.session import loaders
-    from sparcode.config import ModelConfig
-    from tests.tiny import changed
+    from tests.tiny import tiny_studio_settings
 
-    # The page's own default of T, so that the backbone trained at the start is the one that a page without an address asks for.
-    settings = changed(model={"n_tokens": ModelConfig().n_tokens})
     monkeypatch.setenv(loaders.DATA_VARIABLE, str(tiny_table))
-    monkeypatch.setattr(loaders, "run_config", lambda synthetic: settings)
+    monkeypatch.setattr(loaders, "run_config", tiny_studio_settings)
     loaders.close_studio()
     yield
     loaders.close_studio()
@@ -80,14 +77,14 @@ def tiny_environment(tmp_path_factory: pytest.TempPathFactory, tiny_table: Path)
 @pytest.fixture(scope="module")
 def studio_url(tiny_environment: dict[str, str]) -> Iterator[str]:
     """Address of a studio on tiny data, started for the module; ends without a slash."""
-    with running_studio(tiny_environment) as address:
+    with running_studio(tiny_environment, module="tests.tiny_studio") as address:
         yield address
 
 
 @pytest.fixture
 def fresh_studio_url(tiny_environment: dict[str, str]) -> Iterator[str]:
     """Address of a studio on tiny data that nobody has visited yet."""
-    with running_studio(tiny_environment) as address:
+    with running_studio(tiny_environment, module="tests.tiny_studio") as address:
         yield address
 
 

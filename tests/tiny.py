@@ -36,6 +36,11 @@ def changed(model: dict | None = None, quantizer: dict | None = None, training: 
     return RunConfig.for_data(True, RunConfig.model_validate(values))
 
 
+def tiny_studio_settings(synthetic: bool = False) -> RunConfig:
+    """As `app.session.loaders.run_config`, with T as on the pages, so that the backbone trained at the start is the one they ask for."""
+    return changed(model={"n_tokens": ModelConfig().n_tokens})
+
+
 @cache
 def tiny_data() -> Interactions:
     """120 users, 80 items."""

@@ -1,4 +1,4 @@
-import { DRAWN, forget, part, plotly } from "./page.js";
+import { DRAWN, plotly } from "./page.js";
 
 const PARTS = ["x", "y", "text"];
 const CONFIG = { displayModeBar: false, responsive: false };
@@ -7,8 +7,8 @@ const STEP = { transition: { duration: 0 }, frame: { duration: 0, redraw: false 
 // One Plotly chart: what the server sent, what the slider has moved since, and the reader's zoom.
 // `data-version` says what is drawn: the index and the stop of its threshold, whoever put it there, the server or the slider.
 export class Chart {
-  static of(box) {
-    return part(box, () => new Chart(box));
+  static in(box) {
+    return new Chart(box);
   }
 
   constructor(box) {
@@ -136,15 +136,10 @@ export class Chart {
       });
   }
 
-  // Streamlit may end a chart and bring it back in the same place at once, when elements above it come or go.
   leave() {
     this.wanted = null;
-    setTimeout(() => {
-      if (this.wanted !== null) return;
-      this.observer?.disconnect();
-      forget(this.box);
-      window.Plotly?.purge(this.box);
-    });
+    this.observer?.disconnect();
+    window.Plotly?.purge(this.box);
   }
 }
 

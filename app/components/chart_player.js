@@ -1,11 +1,11 @@
 import { Chart } from "./chart.js";
-import { CHARTS, forget, part } from "./page.js";
+import { CHARTS, shown } from "./page.js";
 
 // A reader who looks at the newest epoch stays with the newest one; any other choice stays as it is while epochs come in.
 class Player {
   constructor(root) {
     this.root = root;
-    this.chart = Chart.of(root.querySelector(CHARTS));
+    this.chart = new Chart(root.querySelector(CHARTS));
     [this.bar, this.button, this.range, this.label] = [".sparcode-player-bar", "button", "input", "span"].map((name) =>
       root.querySelector(name),
     );
@@ -20,7 +20,6 @@ class Player {
 
   take(data) {
     this.data = data;
-    this.ended = false;
     this.frames = JSON.parse(data.frames);
     const newest = this.at >= this.last && this.timer === null;
     this.last = this.frames.length - 1;
@@ -61,18 +60,15 @@ class Player {
   }
 
   leave() {
-    this.ended = true;
+    clearInterval(this.timer);
     this.chart.leave();
-    setTimeout(() => {
-      if (!this.ended) return;
-      clearInterval(this.timer);
-      forget(this.root);
-    });
   }
 }
 
 export default function ({ data, parentElement }) {
-  const player = part(parentElement.querySelector(".sparcode-player"), (root) => new Player(root));
-  player.take(data);
-  return () => player.leave();
+  return shown(
+    parentElement.querySelector(".sparcode-player"),
+    (root) => new Player(root),
+    (player) => player.take(data),
+  );
 }

@@ -1,4 +1,4 @@
-import { DRAWN, part, TILES } from "./page.js";
+import { DRAWN, shown, TILES } from "./page.js";
 
 const PARTS = ["label", "value", "delta", "kind", "caption"];
 
@@ -55,6 +55,12 @@ function write(card, texts) {
 }
 
 export default function ({ data, parentElement }) {
-  part(parentElement.querySelector(TILES), (box) => new Tiles(box)).take(data);
-  document.dispatchEvent(new CustomEvent(DRAWN));
+  return shown(
+    parentElement.querySelector(TILES),
+    (box) => new Tiles(box),
+    (tiles) => {
+      tiles.take(data);
+      document.dispatchEvent(new CustomEvent(DRAWN));
+    },
+  );
 }

@@ -1,8 +1,6 @@
 import { Chart } from "./chart.js";
-import { CHARTS } from "./page.js";
+import { CHARTS, shown } from "./page.js";
 
 export default function ({ data, parentElement }) {
-  const chart = Chart.of(parentElement.querySelector(CHARTS));
-  chart.take(data);
-  return () => chart.leave();
+  return shown(parentElement.querySelector(CHARTS), Chart.in, (chart) => chart.take(data));
 }

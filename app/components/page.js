@@ -4,6 +4,8 @@ const state = window.sparcode;
 
 export const CHARTS = ".sparcode-chart";
 export const TILES = ".sparcode-tiles";
+// A component that is ended comes back within this time or not at all.
+const BACK_MS = 100;
 // Told on the document when what the server sent was drawn.
 export const DRAWN = "sparcode-drawn";
 
@@ -13,9 +15,27 @@ export function part(node, make) {
   return state.parts.get(node);
 }
 
-// The owner must be made anew if the node comes back.
-export function forget(node) {
-  state.parts.delete(node);
+// Give a node's owner what the server sent; returns the clean-up that Streamlit asks of a component.
+//
+// Streamlit loads a component anew for every call. A call that newer data has overtaken meanwhile is made all the same, maybe after the
+// newer one, and cleaned up after at once: it must not count. It may also end a component and bring it back in the same place.
+export function shown(node, make, give) {
+  const call = { overtaken: false };
+  setTimeout(() => {
+    if (call.overtaken) return;
+    const owner = part(node, make);
+    owner.call = call;
+    give(owner);
+  });
+  return () => {
+    call.overtaken = true;
+    setTimeout(() => {
+      const owner = state.parts.get(node);
+      if (owner?.call !== call) return;
+      state.parts.delete(node);
+      owner.leave?.();
+    }, BACK_MS);
+  };
 }
 
 // The owners of all nodes on the page that a selector finds.

@@ -1,4 +1,4 @@
-import { part } from "./page.js";
+import { shown } from "./page.js";
 
 function isDark() {
   const page = document.querySelector(".stApp") || document.body;
@@ -7,17 +7,35 @@ function isDark() {
 }
 
 // Streamlit restyles its own elements in the browser and tells the script only when it runs again for another reason.
-export default function ({ data, setTriggerValue }) {
-  const page = part(document.body, () => ({ asked: null }));
-  const look = () => {
+class ThemeWatch {
+  constructor() {
+    this.asked = null;
+  }
+
+  take(known, send) {
+    this.leave();
+    this.timer = setInterval(() => this.#look(known, send), 300);
+  }
+
+  #look(known, send) {
     const dark = isDark();
     // Asked once for each switch, should the server not see it.
-    if (dark === data.dark) page.asked = null;
-    else if (page.asked !== dark) {
-      page.asked = dark;
-      setTriggerValue("theme", dark ? "dark" : "light");
+    if (dark === known) this.asked = null;
+    else if (this.asked !== dark) {
+      this.asked = dark;
+      send("theme", dark ? "dark" : "light");
     }
-  };
-  const timer = setInterval(look, 300);
-  return () => clearInterval(timer);
+  }
+
+  leave() {
+    clearInterval(this.timer);
+  }
+}
+
+export default function ({ data, setTriggerValue }) {
+  return shown(
+    document.body,
+    () => new ThemeWatch(),
+    (watch) => watch.take(data.dark, setTriggerValue),
+  );
 }

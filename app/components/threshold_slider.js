@@ -1,4 +1,4 @@
-import { CHARTS, DRAWN, forget, part, partsOf, TILES } from "./page.js";
+import { CHARTS, DRAWN, part, partsOf, shown, TILES } from "./page.js";
 
 // If the server's answer never comes, the slider goes back to what the server knows.
 const PATIENCE_MS = 15000;
@@ -11,7 +11,6 @@ class ThresholdSlider {
     this.input = root.querySelector("input");
     this.moving = false;
     this.waiting = null; // Stop that the server was asked for.
-    this.left = false; // Whether the slider has left the page.
     this.listening = new AbortController();
     this.#on(this.input, "input", () => {
       this.moving = true;
@@ -34,7 +33,6 @@ class ThresholdSlider {
   }
 
   take(data, send) {
-    this.left = false;
     this.data = data;
     this.send = send;
     if (this.text !== data.curve) {
@@ -90,12 +88,12 @@ class ThresholdSlider {
     const version = this.version(row);
     const behind = partsOf(CHARTS).filter((chart) => chart.follow && !(version && chart.goal === version));
     // Asked before anything moves: a place asked for after a change makes the browser lay the page out anew.
-    const shown = behind.filter((chart) => chart.inView);
+    const inView = behind.filter((chart) => chart.inView);
     for (const tiles of partsOf(TILES)) tiles.move(this.curve.tiles, row, version);
-    for (const chart of shown) chart.move(this.curve.columns, row, version);
+    for (const chart of inView) chart.move(this.curve.columns, row, version);
     this.root.dataset.redraws = String(Number(this.root.dataset.redraws || 0) + 1);
     // What nobody sees waits until the slider rests, and then takes a frame for each chart.
-    if (shown.length < behind.length && version && !this.moving) this.drawLater(row, version);
+    if (inView.length < behind.length && version && !this.moving) this.drawLater(row, version);
   }
 
   drawLater(row, version) {
@@ -133,16 +131,10 @@ class ThresholdSlider {
     }, PATIENCE_MS);
   }
 
-  // As a chart, a slider may be ended and brought back in the same place at once.
   leave() {
-    this.left = true;
-    setTimeout(() => {
-      if (!this.left) return;
-      this.listening.abort();
-      cancelAnimationFrame(this.frame);
-      this.waiting = null;
-      forget(this.root);
-    });
+    this.listening.abort();
+    cancelAnimationFrame(this.frame);
+    this.waiting = null;
   }
 }
 
@@ -168,7 +160,9 @@ function leaveUndoToFields() {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   part(document, leaveUndoToFields);
-  const slider = part(parentElement.querySelector(".sparcode-threshold"), (root) => new ThresholdSlider(root));
-  slider.take(data, setTriggerValue);
-  return () => slider.leave();
+  return shown(
+    parentElement.querySelector(".sparcode-threshold"),
+    (root) => new ThresholdSlider(root),
+    (slider) => slider.take(data, setTriggerValue),
+  );
 }

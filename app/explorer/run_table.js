@@ -1,4 +1,4 @@
-import { part } from "../components/page.js";
+import { shown } from "../components/page.js";
 
 class RunTable {
   constructor(box) {
@@ -51,5 +51,9 @@ function button(row, text, name, disabled, onclick) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  part(parentElement.querySelector(".sparcode-runs"), (box) => new RunTable(box)).take(data, setTriggerValue);
+  return shown(
+    parentElement.querySelector(".sparcode-runs"),
+    (box) => new RunTable(box),
+    (table) => table.take(data, setTriggerValue),
+  );
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, Final
 
 import streamlit as st
 
@@ -10,23 +11,28 @@ from app.session.address import PINNED, forget_refused
 from app.session.configuration import CHOSEN, Configuration
 from app.session.settings import KEPT, Setting, has_effect
 
+_MADE: Final = "widgets_made"
+
 
 def widget(setting: Setting, collapsed: bool = False) -> Any:
     """Draw the widget of one of `SETTINGS` (not "own"), and return the session's value, see `app.session.address.read_address`.
 
     With `collapsed` only screen readers get the label. None for a number that is not allowed, which the page then says.
     """
-    common = {"key": setting.key, "help": setting.help, "persist_state": "session", "on_change": forget_refused}
+    key = _widget_key(setting)
+    common = {"key": key, "help": setting.help, "on_change": _take_over, "args": (setting, key)}
     common["disabled"] = not has_effect(setting, st.session_state)
+    value = st.session_state[setting.key]
     if setting.control == "slider":
-        return st.select_slider(setting.label, setting.choices, **common)
+        return st.select_slider(setting.label, setting.choices, value, **common)
     if setting.control == "list":
-        return st.selectbox(setting.label, setting.choices, **common)
+        return st.selectbox(setting.label, setting.choices, setting.choices.index(value), **common)
     if setting.control == "checkbox":
-        return st.checkbox(setting.label, **common)
+        return st.checkbox(setting.label, value, **common)
     # Without bounds: with them the browser would not report a number outside, and no message could say why.
     value = st.number_input(
         setting.label,
+        value=value,
         step=setting.step if setting.number_format != "%d" else int(setting.step),
         format=setting.number_format,
         label_visibility="collapsed" if collapsed else "visible",
@@ -37,6 +43,28 @@ def widget(setting: Setting, collapsed: bool = False) -> Any:
         return value
     st.markdown(f":red[{setting.label}: allowed is {setting.allowed}.]")
     return None
+
+
+def _widget_key(setting: Setting) -> str:
+    """The key of the widget that shows the session's value; a new one where the last widget shows another.
+
+    A value is never sent to a widget that a visitor may be moving: the visitor's move and the value would pass each other on the way, and
+    browser and session show different values from then on. What the browser still says of an earlier widget is not listened to.
+    """
+    made = st.session_state.setdefault(_MADE, Counter())
+    if st.session_state.get(_last_key(setting), st.session_state[setting.key]) != st.session_state[setting.key]:
+        made[setting.key] += 1
+    return _last_key(setting)
+
+
+def _last_key(setting: Setting) -> str:
+    return f"{setting.key}#{st.session_state[_MADE][setting.key]}"
+
+
+def _take_over(setting: Setting, key: str) -> None:
+    if key == _last_key(setting):
+        st.session_state[setting.key] = st.session_state[key]
+        forget_refused()
 
 
 def configuration() -> Configuration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ class UsedCodes(NamedTuple):
     codebook_size: int
 
 
-class TrainableModel(nn.Module):
+class TrainableModel(nn.Module, ABC):
     """Base of trainable models. ``model(queries, candidates)`` gives (B, C) logits and a scalar auxiliary loss.
 
     Models with the same `random_stream` and seed see the same batches. `start_is_checkpoint`: training may end at its start.
@@ -31,9 +32,9 @@ class TrainableModel(nn.Module):
     random_stream = 0
     start_is_checkpoint = False
 
+    @abstractmethod
     def score(self, queries: Histories) -> np.ndarray:
         """Score every item: (B, I) float32, higher is better."""
-        raise NotImplementedError
 
     def servable_scores(self, queries: Histories) -> np.ndarray:
         """As `score`, with -inf where serving cannot return the item."""

@@ -53,7 +53,8 @@ def test_another_part_beside_a_run_is_named(files: list[str], trained: Trained, 
 def test_the_order_of_users_in_a_file_makes_no_other_data(files: list[str], trained: Trained, record: Record, tmp_path: Path) -> None:
     frame = pd.read_parquet(files[1]).sort_values("user_id", ascending=False, kind="stable")
     frame.to_parquet(tmp_path / "turned.parquet")
-    record("evaluate", trained[1], files[0], tmp_path / "turned.parquet", *files[2:])
+    turned = record("evaluate", trained[1], files[0], tmp_path / "turned.parquet", *files[2:])
+    assert turned["recall"] == record("evaluate", trained[1], *files)["recall"]
 
 
 def test_a_run_that_does_not_know_its_test_part_is_refused(files: list[str], trained: Trained, refused: Output, tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Widget
 
 from app.jobs.job import JobSnapshot
 from app.models.backbones import backbone_key
@@ -42,6 +43,16 @@ def opened(file: str = "overview.py", **address: str) -> AppTest:
     """A page of the studio, by its file, once the backbone is trained (or its training has failed)."""
     ended(own_backbone())
     return visited(file, **address)
+
+
+def control(kind: Sequence[Widget], key: str) -> Any:
+    """The widget of a setting, among all of its kind on a page."""
+    return kind[setting_keys(kind).index(key)]
+
+
+def setting_keys(kind: Sequence[Widget]) -> list[str]:
+    """Keys of the settings of all widgets of a kind on a page."""
+    return [str(widget.key).partition("#")[0] for widget in kind]
 
 
 def own_backbone() -> str:

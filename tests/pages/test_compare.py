@@ -27,6 +27,7 @@ from tests.pages.opened_pages import (
     labels,
     opened,
     own_backbone,
+    setting_keys,
     settled,
     studio,
     visited,
@@ -51,7 +52,7 @@ def measured() -> AppTest:
 def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
     app = settled(opened(PAGE, k="8"))
     assert not app.exception
-    assert [widget.key for widget in app.select_slider] == ["m", "k", "t"]
+    assert setting_keys(app.select_slider) == ["m", "k", "t"]
     assert labels(app)[0] == MEASURE
     assert any("two-tower IVF-PQ, all-to-all, EASE and item co-occurrence" in text.value for text in app.markdown)
     assert list(charts(app)) == TITLES

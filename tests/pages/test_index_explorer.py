@@ -28,6 +28,7 @@ from tests.pages.opened_pages import (
     charts,
     click,
     config_of,
+    control,
     described,
     ended,
     figures,
@@ -36,6 +37,7 @@ from tests.pages.opened_pages import (
     opened,
     own_backbone,
     run_rows,
+    setting_keys,
     settled,
     slider,
     studio,
@@ -65,8 +67,8 @@ def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytes
     gate = held(monkeypatch, backbones_module, "train_backbone")
     app = visited(PAGE)
     assert not app.exception
-    assert [widget.key for widget in app.select_slider] == ["m", "k", "t"]
-    assert [widget.key for widget in app.selectbox] == ["interaction", "encoder", "seed"]
+    assert setting_keys(app.select_slider) == ["m", "k", "t"]
+    assert setting_keys(app.selectbox) == ["interaction", "encoder", "seed"]
     assert (slider(app)["kept"], slider(app)["curve"]) == (KEPT.start, "")
     assert "backbone is being trained" in app.info[0].value
     assert list(charts(app)) == ["Training the backbone"]
@@ -152,7 +154,7 @@ def test_moving_the_threshold_changes_figures_and_charts() -> None:
 def test_other_codebooks_make_another_index() -> None:
     app = settled(opened(PAGE, m="1", k="8"))
     before = figures(app)
-    app.select_slider(key="k").set_value("16").run()
+    control(app.select_slider, "k").set_value("16").run()
     assert "Recall@50 · preview" in figures(app)
     after = figures(settled(app))
     assert int(before["Codes in use · fine-tuned"]) <= 8
@@ -255,16 +257,16 @@ def test_a_tab_that_moves_on_leaves_another_tab_of_the_same_browser_its_training
     ended(measuring_key("preview", config_of(k="8")))
     one.run()
     other.session_state["owner"] = one.session_state["owner"]
-    other.select_slider(key="k").set_value("8").run()
-    other.select_slider(key="k").set_value("16").run()
+    control(other.select_slider, "k").set_value("8").run()
+    control(other.select_slider, "k").set_value("16").run()
     training = tuning_key(config_of(k="8"))
     assert studio().jobs.get(training).active
     # Nor does one that has pinned it.
     other.session_state[PINNED] = Configuration(k="8")
-    other.select_slider(key="k").set_value("32").run()
+    control(other.select_slider, "k").set_value("32").run()
     assert studio().jobs.get(training).active
     # The last tab that shows it takes it along.
-    one.select_slider(key="k").set_value("16").run()
+    control(one.select_slider, "k").set_value("16").run()
     assert not studio().jobs.get(training).active
     gate.set()
 
@@ -288,7 +290,7 @@ def test_the_size_chart_holds_what_this_visitor_looked_at() -> None:
     app = settled(opened(PAGE, k="8"))
     names = [trace.get("name", "") for trace in charts(app)["Recall against index size"]["data"]]
     assert not [name for name in names if "K=16" in name]
-    settled(app.select_slider(key="k").set_value("16").run())
+    settled(control(app.select_slider, "k").set_value("16").run())
     names = [trace.get("name", "") for trace in charts(app)["Recall against index size"]["data"]]
     assert [name for name in names if "K=8" in name]
 
@@ -326,7 +328,7 @@ def test_a_link_with_every_setting_opens_that_view() -> None:
 def test_another_encoder_trains_a_backbone_that_is_watched_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     app = settled(opened(PAGE, k="8"))
     gate = held(monkeypatch, backbones_module, "train_backbone")
-    app.selectbox(key="encoder").set_value("gru").run()
+    control(app.selectbox, "encoder").set_value("gru").run()
     assert list(charts(app)) == ["Training the backbone"]
     key = backbone_key(config_of(k="8", encoder="gru"))
     click(app, "Cancel training")
@@ -337,7 +339,7 @@ def test_another_encoder_trains_a_backbone_that_is_watched_and_can_be_cancelled(
     click(app, "Try again")
     assert "Recall@50 · fine-tuned" in figures(settled(app))
     # What was seen before comes at once.
-    app.selectbox(key="encoder").set_value("mean").run()
+    control(app.selectbox, "encoder").set_value("mean").run()
     assert "Recall@50 · fine-tuned" in figures(app)
 
 
@@ -345,7 +347,7 @@ def test_undo_and_redo_go_through_every_setting_and_a_new_choice_ends_redo() -> 
     app = settled(opened(PAGE, k="8"))
     assert [button.disabled for button in app.button if button.label in ("Undo", "Redo")] == [True, True]
     released(app, KEPT.options[60])
-    app.select_slider(key="m").set_value("1").run()
+    control(app.select_slider, "m").set_value("1").run()
     settled(app)
     click(app, "Undo")
     assert (app.session_state["m"], slider(app)["kept"]) == ("2", KEPT.options[60])
@@ -374,7 +376,7 @@ def test_a_pinned_run_is_held_against_everything_until_it_is_unpinned() -> None:
     before = tiles(app)
     click(app, "Pin this run")
     assert tiles(app)["recall"]["delta"] == "no change"
-    app.select_slider(key="k").set_value("16").run()
+    control(app.select_slider, "k").set_value("16").run()
     settled(app)
     pinned = studio().indexes.best(config_of(k="8"))
     shown = studio().indexes.best(config_of(k="16"))

@@ -16,7 +16,7 @@ from sparcode.metrics.registry import METRICS
 from sparcode.training.trainer import DivergenceError
 from tests.app import open_studio
 from tests.fakes import PATIENCE
-from tests.pages.opened_pages import charts, click, described, figures, labels, markdown, studio, visited
+from tests.pages.opened_pages import charts, click, control, described, figures, labels, markdown, studio, visited
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 
@@ -62,8 +62,8 @@ def test_an_empty_page_says_what_will_happen_and_how_to_start() -> None:
     assert "Nothing has been trained in this browser yet" in markdown(app)
     assert labels(app) == ["Start training", "Train one epoch"]
     assert not charts(app)
-    assert app.number_input(key="t_dim").value == 8
-    assert app.selectbox(key="t_encoder").options == ["mean", "gru", "sasrec"]
+    assert control(app.number_input, "t_dim").value == 8
+    assert control(app.selectbox, "t_encoder").options == ["mean", "gru", "sasrec"]
 
 
 def test_a_run_shows_curves_figures_and_where_they_come_from() -> None:
@@ -88,7 +88,7 @@ def test_a_run_shows_curves_figures_and_where_they_come_from() -> None:
 
 def test_settings_reach_the_run() -> None:
     app = visited(PAGE, **SMALL, t_encoder="gru", t_update="ema", t_ema="0.9", t_beta="0.25", t_epochs="2", t_joint="1", t_seed="5")
-    app.checkbox(key="t_two_tower").uncheck().run()
+    control(app.checkbox, "t_two_tower").uncheck().run()
     app = ended(click(app, "Start training"))
     config = view_of(app).plan.config
     assert (config.model.encoder, config.quantizer.codebook_update, config.quantizer.ema_decay) == ("gru", "ema", 0.9)
@@ -100,9 +100,9 @@ def test_settings_reach_the_run() -> None:
 
 def test_a_setting_without_effect_cannot_be_changed() -> None:
     app = visited(PAGE, **SMALL)
-    assert app.number_input(key="t_ema").disabled
-    app.selectbox(key="t_update").set_value("ema").run()
-    assert not app.number_input(key="t_ema").disabled
+    assert control(app.number_input, "t_ema").disabled
+    control(app.selectbox, "t_update").set_value("ema").run()
+    assert not control(app.number_input, "t_ema").disabled
 
 
 def test_dimensions_that_do_not_split_are_explained_and_corrected() -> None:
@@ -129,7 +129,7 @@ def test_a_paused_run_survives_another_page_and_can_be_cancelled() -> None:
     app.switch_page("../pages/overview.py").run()
     app.switch_page(f"../pages/{PAGE}").run()
     assert "Paused" in markdown(app)
-    assert app.select_slider(key="k").value == "8"
+    assert control(app.select_slider, "k").value == "8"
     app = ended(click(app, "Cancel"))
     assert "Run 1 was cancelled after 1 epoch. Its curves stand below." in app.warning[0].value
     view = view_of(app)
@@ -222,7 +222,7 @@ def test_an_upload_that_cannot_be_used_says_why() -> None:
 def test_made_up_data_of_another_size_can_be_chosen() -> None:
     app = visited(PAGE, **SMALL, t_data="small", t_data_seed="3", t_epochs="1", t_joint="1")
     assert any("synthetic, seed 3" in text.value for text in app.caption)
-    app.checkbox(key="t_two_tower").uncheck().run()
+    control(app.checkbox, "t_two_tower").uncheck().run()
     app = ended(click(app, "Start training"))
     assert "seed 3" in view_of(app).plan.data.name
 

@@ -7,6 +7,7 @@ from app.session import address
 from app.session.configuration import Configuration
 from app.session.settings import EXPLORER, KEPT, TRAIN, settings_of
 from sparcode.config import RunConfig
+from tests.pages.opened_pages import control
 
 BASE = RunConfig.for_data(True)
 
@@ -123,32 +124,47 @@ def test_a_pinned_run_that_is_not_possible_is_named_and_none_is_pinned() -> None
 def test_the_note_stays_until_a_setting_is_changed() -> None:
     app = opened(explorer, m="9").run()
     assert app.warning
-    app.select_slider(key="k").set_value("64").run()
+    control(app.select_slider, "k").set_value("64").run()
     assert not app.warning
     assert app.query_params == {"k": "64"}
 
 
 def test_what_others_put_into_the_address_stays() -> None:
     app = opened(explorer, run="7", k="8")
-    app.select_slider(key="k").set_value("128").run()
+    control(app.select_slider, "k").set_value("128").run()
     assert app.query_params == {"run": "7"}
 
 
 def test_the_address_follows_the_session_although_the_browser_reports_an_older_one() -> None:
     app = opened(explorer)
-    app.select_slider(key="m").set_value("4").run()
+    control(app.select_slider, "m").set_value("4").run()
     # A press on K: the browser sends it before the address with M has reached it.
     app.query_params.clear()
-    app.select_slider(key="k").set_value("8").run()
+    control(app.select_slider, "k").set_value("8").run()
     assert app.query_params == {"m": "4", "k": "8"}
+
+
+def test_a_value_that_the_page_sets_has_a_new_widget_and_moves_none() -> None:
+    app = opened(explorer, m="4")
+    before = control(app.select_slider, "m").key
+    app.session_state["m"] = "1"
+    app.run()
+    after = control(app.select_slider, "m")
+    assert (after.value, after.key == before) == ("1", False)
+    after.set_value("2").run()
+    assert control(app.select_slider, "m").key == after.key
+    app.session_state["m"] = "2"
+    app.run()
+    last = control(app.select_slider, "m")
+    assert (last.key, last.proto.set_value, app.session_state["m"]) == (after.key, False, "2")
 
 
 def test_a_number_outside_its_bounds_is_answered_with_what_is_allowed() -> None:
     app = opened(explorer, mb="0.5")
-    app.number_input(key="mb").set_value(0.0001).run()
+    control(app.number_input, "mb").set_value(0.0001).run()
     assert ":red[Budget (MB): allowed is 0.01 to 10,000.]" in [text.value for text in app.markdown]
     assert not app.query_params
-    app.number_input(key="mb").set_value(3.0).run()
+    control(app.number_input, "mb").set_value(3.0).run()
     assert not app.markdown
     assert app.query_params == {"mb": "3"}
 
