@@ -74,9 +74,9 @@ def tiny_environment(tmp_path_factory: pytest.TempPathFactory, tiny_table: Path)
     return {"HOME": str(tmp_path_factory.mktemp("home")), "SPARCODE_DATA": str(tiny_table)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def studio_url(tiny_environment: dict[str, str]) -> Iterator[str]:
-    """Address of a studio on tiny data, started for the module; ends without a slash."""
+    """Address of a studio on tiny data that tests share; ends without a slash."""
     with running_studio(tiny_environment, module="tests.tiny_studio") as address:
         yield address
 
