@@ -46,3 +46,9 @@ def test_collection_after_each_run_is_off_and_nothing_is_reported_home(repositor
     assert config["runner"]["postScriptGC"] is False
     assert config["browser"]["gatherUsageStats"] is False
     assert config["server"]["address"] == "127.0.0.1"
+
+
+def test_no_message_refers_to_an_earlier_one_and_no_folder_is_watched(repository: Path) -> None:
+    config = tomllib.loads((repository / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert config["global"]["minCachedMessageSize"] > 1e6 * config["server"]["maxMessageSize"]
+    assert config["server"]["fileWatcherType"] == "none"
