@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -28,7 +29,8 @@ class JobSnapshot(NamedTuple):
     Attributes
     ----------
     state
-        Cancelled as soon as it is asked to stop, though its worker may still finish a step.
+        Cancelled as soon as it is asked to stop, though its worker may still finish a step. Queued also after it waited aside, until its
+        lane is free again.
     records
         Everything published so far, oldest first.
     result, error
@@ -68,11 +70,17 @@ class JobCancelled(Exception):
 
 
 class JobHandle:
-    """What the work of a job uses: `publish` one immutable record, and ask whether it `should_stop`."""
+    """What the work of a job uses: `publish` one immutable record, ask whether it `should_stop`, and wait `aside`, out of others' way."""
 
-    def __init__(self, publish: Callable[[Any], None], should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        publish: Callable[[Any], None],
+        should_stop: Callable[[], bool],
+        aside: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self.publish = publish
         self.should_stop = should_stop
+        self.aside = aside
 
     def check(self) -> None:
         """Raise JobCancelled if the job was cancelled."""

@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,7 @@ class _Job:
     label: str
     lane: str
     work: Work
+    on_left: Callable[[], None] | None
     # Owner -> when it joined.
     owners: dict[str, float]
     state: JobState = JobState.QUEUED
@@ -40,6 +42,8 @@ class _Job:
     ended: float | None = None
     next_look: float = 0.0
     deserted: bool = False
+    # Whether it waited aside and waits for its lane now.
+    returning: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -56,7 +60,7 @@ class JobManager:
         Called once in every worker thread, before its first job.
     has_left
         Whether an owner has left a job without cancelling it, by the job's key and the time the owner joined it. Asked while the job
-        runs; it ends once all have left.
+        runs; it ends once all have left, unless it was submitted with another answer.
     clock
         Seconds of a steady clock, the one `has_left` uses.
     """
@@ -71,7 +75,9 @@ class JobManager:
     ) -> None:
         if not lanes or min(lanes.values()) < 1:
             raise ValueError(f"lanes must name at least one lane, each with at least 1 worker; got {dict(lanes)}")
-        self._kept = kept
+        self._kept, self._lanes = kept, dict(lanes)
+        # Jobs that occupy their lane now.
+        self._at: list[_Job] = []
         self._on_worker_start, self._has_left, self._clock = on_worker_start, has_left, clock
         self._changed = threading.Condition()
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
@@ -85,7 +91,16 @@ class JobManager:
         for worker in self._workers:
             worker.start()
 
-    def submit(self, key: str, label: str, work: Work, owner: str, lane: str, replaces: bool = False) -> JobSnapshot:
+    def submit(
+        self,
+        key: str,
+        label: str,
+        work: Work,
+        owner: str,
+        lane: str,
+        replaces: bool = False,
+        on_left: Callable[[], None] | None = None,
+    ) -> JobSnapshot:
         """Queue a job, or join the one of that key that is queued or running. A finished job of that key is replaced.
 
         Parameters
@@ -96,6 +111,8 @@ class JobManager:
             Joins the owners.
         replaces
             Whether to stop an active job of that key with another label; its owners get this one instead.
+        on_left
+            Called, maybe often, once all owners have left, in place of ending the job.
 
         Raises
         ------
@@ -115,7 +132,7 @@ class JobManager:
                 self._stop(job)
             if job is None or job.state not in ACTIVE or job.cancelled.is_set():
                 version = job.version + 1 if job else 0
-                job = _Job(key, label, lane, work, owners, version=version)
+                job = _Job(key, label, lane, work, on_left, owners, version=version)
                 self._jobs[key] = job
                 self._queues[lane].append(job)
                 self._forget_old()
@@ -136,7 +153,13 @@ class JobManager:
     def running(self) -> set[str]:
         """Keys of all running jobs."""
         with self._changed:
-            return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING}
+            return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING and not job.returning}
+
+    def keys_ahead(self, key: str) -> list[str]:
+        """Keys of the jobs that a job waits for, the next one first; empty unless it is queued."""
+        with self._changed:
+            job = self._jobs.get(key)
+            return [] if job is None else [other.key for other in self._ahead(job)]
 
     def cancel(self, key: str, owner: str) -> bool:
         """Take an owner off an active job, and stop it if none is left; returns whether the job was the owner's and active."""
@@ -179,7 +202,7 @@ class JobManager:
                     self._stop(job)
             self._changed.notify_all()
         # A thread in compiled code during interpreter shutdown would crash the process.
-        for worker in self._workers:
+        for worker in list(self._workers):
             worker.join(timeout)
 
     def _stop(self, job: _Job) -> None:
@@ -197,29 +220,66 @@ class JobManager:
 
     def _snapshot(self, job: _Job) -> JobSnapshot:
         seconds = 0.0 if job.started is None else (job.ended or self._clock()) - job.started
-        ahead: tuple[str, ...] = ()
-        if job.state is JobState.QUEUED:
-            running = [other.label for other in self._jobs.values() if other.lane == job.lane and other.state is JobState.RUNNING]
-            queue = self._queues[job.lane]
-            ahead = (*running, *(other.label for other in list(queue)[: queue.index(job)]))
+        ahead = tuple(other.label for other in self._ahead(job))
         owners = frozenset(job.owners)
-        state = JobState.CANCELLED if job.cancelled.is_set() and job.state in ACTIVE else job.state
+        state = JobState.QUEUED if job.returning else job.state
+        state = JobState.CANCELLED if job.cancelled.is_set() and job.state in ACTIVE else state
         return JobSnapshot(job.key, job.label, state, job.records, job.result, job.error, job.version, owners, seconds, ahead, job.deserted)
 
-    def _serve(self, lane: str) -> None:
+    def _ahead(self, job: _Job) -> list[_Job]:
+        queue = self._queues[job.lane]
+        if job.state is not JobState.QUEUED and not job.returning:
+            return []
+        running = [other for other in self._at if other.lane == job.lane and other.state is JobState.RUNNING]
+        return running if job.returning else [*running, *list(queue)[: queue.index(job)]]
+
+    def _serve(self, lane: str, is_needed: Callable[[], bool] = lambda: True) -> None:
         if self._on_worker_start is not None:
             self._on_worker_start()
         queue = self._queues[lane]
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: queue or self._closed)
-                if self._closed:
+                self._changed.wait_for(lambda: self._closed or not is_needed() or (queue and self._is_free(lane)))
+                if self._closed or not is_needed():
                     return
                 job = queue.popleft()
+                self._at.append(job)
                 job.state, job.started, job.next_look = JobState.RUNNING, self._clock(), self._clock()
                 job.version += 1
                 self._changed.notify_all()
             self._run(job)
+            with self._changed:
+                self._at.remove(job)
+                self._changed.notify_all()
+
+    def _is_free(self, lane: str) -> bool:
+        return sum(job.lane == lane for job in self._at) < self._lanes[lane]
+
+    @contextmanager
+    def _aside(self, job: _Job) -> Iterator[None]:
+        """Leave the lane to another worker for a while, and wait at the end until the lane is free again."""
+        over = threading.Event()
+        spare = threading.Thread(
+            target=self._serve, args=(job.lane, lambda: not over.is_set()), name=f"sparcode-{job.lane}-spare", daemon=True
+        )
+        with self._changed:
+            self._at.remove(job)
+            self._workers.append(spare)
+        spare.start()
+        try:
+            yield
+        finally:
+            with self._changed:
+                over.set()
+                job.returning = True
+                job.version += 1
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._is_free(job.lane) or job.cancelled.is_set())
+                self._at.append(job)
+                self._workers.remove(spare)
+                job.returning = False
+                job.version += 1
+                self._changed.notify_all()
 
     def _should_stop(self, job: _Job) -> bool:
         """Whether a running job was cancelled or all its owners have left."""
@@ -229,6 +289,10 @@ class JobManager:
                 owners = dict(job.owners)
             # Without the lock, because the callback may take locks of its own.
             left = [owner for owner, joined in owners.items() if self._has_left(owner, job.key, joined)]
+            if job.on_left is not None:
+                if len(left) == len(owners):
+                    job.on_left()
+                return job.cancelled.is_set()
             with self._changed:
                 for owner in left:
                     # Unless it was cancelled or joined anew meanwhile.
@@ -252,7 +316,7 @@ class JobManager:
         try:
             if self._should_stop(job):
                 raise JobCancelled
-            result = job.work(JobHandle(publish, lambda: self._should_stop(job)))
+            result = job.work(JobHandle(publish, lambda: self._should_stop(job), lambda: self._aside(job)))
         except Exception as problem:
             # Libraries raise exceptions of their own when work is asked to stop.
             if not job.cancelled.is_set():

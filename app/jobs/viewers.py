@@ -11,7 +11,7 @@ from typing import Final
 from cachetools import LRUCache
 
 # A reload or a lost connection is over by then.
-LEFT_SECONDS: Final = 120.0
+LEFT_SECONDS: Final = 60.0
 KEPT_TABS: Final = 1024
 
 

@@ -134,7 +134,7 @@ def status(view: TrainingView) -> str:
     n_epochs = sum(point.epoch > 0 for point in points)
     trained = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
     if view.state is JobState.QUEUED:
-        return f"**Waiting.** {status_text(job)} One training from scratch at a time, so that the pages stay quick."
+        return f"**Waiting**{place_text(view.ahead)}. {status_text(job)} One training from scratch at a time, so that the pages stay quick."
     if view.state is JobState.FAILED:
         way_on = "Its curves stand below. Change the settings, for instance to a smaller step size, and start again."
         return f"Run {plan.number} ended with an error after {trained}: {plain_error(job.error)} {way_on if points else ''}"
@@ -152,6 +152,14 @@ def status(view: TrainingView) -> str:
         where = f"{last.stage}, {place}"
     told = {Pace.PAUSED: "Paused", Pace.PAUSING: "Pausing", Pace.STEPPING: "One epoch", Pace.RUNNING: "Training"}[view.pace]
     return f"**{told}** · run {plan.number} · {where} · {view.seconds:.0f} s · {left_text(view.left)}"
+
+
+def place_text(ahead: tuple[TimeLeft, ...]) -> str:
+    """Place in the queue, and how long it takes where that is known."""
+    if not ahead:
+        return ""
+    known = all(left.seconds > 0 and not left.unknown for left in ahead)
+    return f", number {len(ahead)} in the queue" + (f", for about {sum(left.seconds for left in ahead):.0f} s" if known else "")
 
 
 def left_text(left: TimeLeft) -> str:

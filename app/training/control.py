@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import Final
 
-# A forgotten pause would block the lane for everybody else.
+# A forgotten pause keeps data and weights in memory.
 PAUSE_LIMIT_SECONDS: Final = 1800.0
 # Between two checks for a cancel during a pause.
 _LOOK_SECONDS: Final = 0.1
@@ -88,24 +89,24 @@ class TrainingControl:
         with self._changed:
             self._stepping = False
 
-    def wait(self, cancelled: Callable[[], bool]) -> None:
+    def wait(self, cancelled: Callable[[], bool], aside: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         """Return at once, or when the pause is over or the training `cancelled`; called by the worker between batches.
 
-        PausedTooLong if nobody resumed it in time.
+        The pause is spent within `aside`, whose end may wait, too. PausedTooLong if nobody resumed it in time.
         """
         with self._changed:
             if not self._held():
                 return
             self._waiting_since = self._clock()
             self._changed.notify_all()
-            try:
+        try:
+            with aside(), self._changed:
                 while self._held() and not cancelled():
                     if self._clock() - self._waiting_since >= self._limit:
-                        raise PausedTooLong(
-                            f"the run was paused for {self._limit / 60:.0f} minutes and was ended, so that others can train"
-                        )
+                        raise PausedTooLong(f"the run was paused for {self._limit / 60:.0f} minutes and was ended, to free its memory")
                     self._changed.wait(_LOOK_SECONDS)
-            finally:
+        finally:
+            with self._changed:
                 self._waited += self._clock() - self._waiting_since
                 self._waiting_since = None
 

@@ -128,7 +128,7 @@ class TrainingMonitor:
 
     def should_stop(self) -> bool:
         """Wait while the training is paused; then return whether it was cancelled."""
-        self._control.wait(self._handle.should_stop)
+        self._control.wait(self._handle.should_stop, self._handle.aside)
         return self._handle.should_stop()
 
     def on_epoch(

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 from cachetools import LRUCache
@@ -30,6 +31,7 @@ KEPT_RUNS: Final = 8
 PAUSE_PATIENCE: Final = 0.3
 KEPT_OWNERS: Final = 64
 _BASELINE_BYTES: Final = 4 * 2**20
+_KEY: Final = "from scratch/"
 _POINT_BYTES: Final = 512
 _KEPT_PACES: Final = 256
 _RUN_ID: Final = re.compile(r"([0-9a-f]{8})-[0-9]{1,9}")
@@ -50,6 +52,8 @@ class TrainingView(NamedTuple):
         The owner's finished runs, oldest first, without this one; before them the recorded run, unless it is the one shown.
     result
         Figures of the run once it is finished.
+    ahead
+        Time that the runs still take which a queued one waits for.
     """
 
     plan: RunPlan | None
@@ -61,6 +65,7 @@ class TrainingView(NamedTuple):
     baseline: tuple[EpochPoint, ...]
     earlier: tuple[EarlierRun, ...]
     result: RunResult | None = None
+    ahead: tuple[TimeLeft, ...] = ()
 
     @property
     def state(self) -> JobState | None:
@@ -82,8 +87,8 @@ class _Started:
 class TrainingSession:
     """All owners' trainings from scratch. Safe to share between threads.
 
-    `jobs` has the lane `FROM_SCRATCH`, which a paused run occupies. `shelf` is the data to choose from; `recorded` a run trained before the
-    studio was started, for owners who have none yet, or None.
+    `jobs` has the lane `FROM_SCRATCH`, which a paused run leaves to others; a run is paused when its visitor has left. `shelf` is the data
+    to choose from; `recorded` a run trained before the studio was started, for owners who have none yet, or None.
     """
 
     def __init__(self, jobs: JobManager, interactions: Interactions, split: Split, config: SplitConfig) -> None:
@@ -112,7 +117,8 @@ class TrainingSession:
             # Only the job references the data, which an upload's owner may replace.
             started = _Started(plan.without_data(), TrainingControl(paused_after_first=one_epoch))
             label = f"training run {plan.number} from scratch"
-            job = self._jobs.submit(key, label, lambda handle: self._work(owner, plan, started.control, handle), owner, FROM_SCRATCH)
+            work = partial(self._work, owner, plan, started.control)
+            job = self._jobs.submit(key, label, work, owner, FROM_SCRATCH, on_left=started.control.pause)
             # Re-inserted as the newest: `paused` reads all in insertion order.
             self._started.pop(owner, None)
             self._started[owner] = started
@@ -156,7 +162,8 @@ class TrainingSession:
         seconds = max(0.0, job.seconds - started.control.waited_seconds)
         others = (*self._recorded(), *(run for run in earlier if run.plan.number != plan.number))
         result = job.result if isinstance(job.result, RunResult) else None
-        return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others, result)
+        ahead = tuple(self.view(key.removeprefix(_KEY)).left for key in self._jobs.keys_ahead(job.key))
+        return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others, result, ahead)
 
     def run_id(self, owner: str) -> str:
         """Id of the owner's latest run for an address; empty if there is none."""
@@ -227,7 +234,7 @@ class TrainingSession:
 
 
 def _key(owner: str) -> str:
-    return f"from scratch/{owner}"
+    return f"{_KEY}{owner}"
 
 
 def _settings_key(plan: RunPlan) -> str:

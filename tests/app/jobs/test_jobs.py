@@ -346,3 +346,59 @@ def test_bad_lanes_are_named(jobs: JobManager) -> None:
     for lanes in ({}, {"none": 0}):
         with pytest.raises(ValueError, match="at least one lane"):
             JobManager(lanes)
+
+
+def test_a_job_that_waits_aside_leaves_its_lane_and_waits_for_it_afterwards(jobs: JobManager) -> None:
+    aside, back = threading.Event(), threading.Event()
+    other, last = Gate("other"), Gate("last")
+
+    def work(handle: JobHandle) -> str:
+        with handle.aside():
+            aside.set()
+            assert back.wait(PATIENCE)
+        return "done"
+
+    submit(jobs, "a", work)
+    assert aside.wait(PATIENCE)
+    submit(jobs, "b", other)
+    submit(jobs, "c", last)
+    assert other.started.wait(PATIENCE)
+    back.set()
+    returning = jobs.wait("a", lambda job: job.state is JobState.QUEUED, PATIENCE)
+    assert (returning.ahead, jobs.keys_ahead("a"), jobs.running()) == (("job b",), ["b"], {"b"})
+    other.opened.set()
+    assert ended(jobs, "a").result == "done"
+    last.opened.set()
+    assert ended(jobs, "c").result == "last"
+
+
+def test_a_job_that_waits_aside_can_be_cancelled_and_closed() -> None:
+    manager, aside = JobManager({"only": 1}), threading.Event()
+
+    def work(handle: JobHandle) -> None:
+        with handle.aside():
+            aside.set()
+            while not handle.should_stop():
+                pass
+
+    submit(manager, "a", work, lane="only")
+    assert aside.wait(PATIENCE)
+    assert manager.cancel("a", "ann")
+    assert ended(manager, "a").state is JobState.CANCELLED
+    manager.close(PATIENCE)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sparcode-only")]
+
+
+def test_a_job_may_answer_by_itself_when_all_its_owners_have_left() -> None:
+    asked, now = threading.Event(), [0.0]
+    manager = JobManager({"slow": 1}, has_left=lambda owner, key, joined: True, clock=lambda: now[0])
+
+    def work(handle: JobHandle) -> str:
+        while not asked.is_set():
+            assert not handle.should_stop()
+            now[0] += LOOK_SECONDS
+        return "went on"
+
+    manager.submit("a", "a job", work, "ann", "slow", on_left=asked.set)
+    assert ended(manager, "a").result == "went on"
+    manager.close()

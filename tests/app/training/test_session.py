@@ -9,6 +9,7 @@ import pytest
 
 from app.jobs.job import JobHandle, JobSnapshot, JobState
 from app.jobs.manager import JobManager
+from app.train.panel import status
 from app.training import run as training_run
 from app.training import session as session_module
 from app.training.control import Pace, PausedTooLong, TrainingControl
@@ -17,6 +18,7 @@ from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint, TrainingMon
 from app.training.session import FROM_SCRATCH, KEPT_RUNS, TrainingSession
 from app.training.time_left import time_left
 from sparcode.config import RunConfig
+from sparcode.data.split import Split
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.epoch_record import EpochRecord
@@ -156,21 +158,59 @@ def test_the_control_says_how_a_run_goes_on() -> None:
     assert control.pace is Pace.RUNNING
 
 
-def test_owners_wait_for_each_other_and_see_only_their_own(held: Held) -> None:
+def test_a_paused_run_leaves_its_lane_to_other_owners_who_see_only_their_own(held: Held) -> None:
     held.start(one_epoch=True)
     held.until_paused(1)
     assert held.start().key == KEY
     assert held.session.view("ann").plan.number == 1
     held.start(owner="bob")
-    waiting = held.session.view("bob")
-    assert waiting.job.state is JobState.QUEUED
-    assert waiting.job.ahead == ("training run 1 from scratch",)
+    assert held.ended("bob").state is JobState.DONE
     held.session.resume("bob")
     assert held.session.view("ann").pace is Pace.PAUSED
     assert not held.session.cancel("carl")
     held.session.resume("ann")
-    assert held.ended("bob").state is JobState.DONE
+    assert held.ended().state is JobState.DONE
     assert [len(held.session.view(owner).points) for owner in ("ann", "bob", "carl")] == [10, 10, 0]
+
+
+def test_a_queued_run_knows_its_place_and_how_long_the_runs_ahead_take(held: Held) -> None:
+    held.trained()
+    paused, running = threading.Event(), threading.Event()
+    real = held.data.split
+
+    def late() -> Split:
+        running.set()
+        assert paused.wait(PATIENCE)
+        return real()
+
+    held.session.start("ann", held.data._replace(split=late), CONFIG, two_tower=False)
+    assert running.wait(PATIENCE)
+    held.start(owner="bob")
+    waiting = held.session.view("bob")
+    assert waiting.state is JobState.QUEUED
+    assert waiting.job.ahead == ("training run 2 from scratch",)
+    (left,) = waiting.ahead
+    assert left.seconds > 0
+    assert not left.unknown
+    assert "number 1 in the queue, for about" in status(waiting)
+    paused.set()
+    assert held.ended("bob").state is JobState.DONE
+
+
+def test_a_run_whose_visitor_has_left_is_paused() -> None:
+    opened, gone = Held(), threading.Event()
+    opened.jobs.close()
+    opened.jobs = JobManager({FROM_SCRATCH: 1}, has_left=lambda owner, key, joined: gone.is_set())
+    opened.session = TrainingSession(opened.jobs, tiny_data(), tiny_split(), CONFIG.split)
+    gone.set()
+    opened.start()
+    opened.start(owner="bob")
+    try:
+        for owner in ("ann", "bob"):
+            opened.jobs.wait(f"from scratch/{owner}", lambda job, owner=owner: opened.session.view(owner).pace is Pace.PAUSED, PATIENCE)
+            assert opened.session.view(owner).pace is Pace.PAUSED
+    finally:
+        opened.jobs.close()
 
 
 def test_only_the_job_of_a_run_holds_its_data(held: Held) -> None:
