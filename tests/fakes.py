@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +119,29 @@ def raising(error: BaseException) -> Callable[..., NoReturn]:
         raise error
 
     return fail
+
+
+# Steps at which a writing process is killed: everything that changes the file system.
+_STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
+
+
+def killed_at(step: int, write: Callable[[], object]) -> bool:
+    """Write in a child process that is killed at its n-th step; False if it came to its end before."""
+    child = os.fork()
+    if child:
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    left = step
+
+    def kill(event: str, arguments: object) -> None:
+        nonlocal left
+        if event in _STEPS:
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(kill)
+    write()
+    os._exit(0)
 
 
 def fill_disk_at_the_move(monkeypatch: pytest.MonkeyPatch) -> None:

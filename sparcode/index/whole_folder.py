@@ -2,11 +2,14 @@
 
 It is first written beside its place, in the hidden folder ``.NAME.saving-XXXXXXXX``, on which the writer holds a lock (`flock`) that the
 system releases when the process ends. A hidden folder whose lock is free is a leftover and removed; one whose lock is held, or on a file
-system without locks, is not touched.
+system without locks, is not touched. A symbolic link is never written to: replacing it and replacing its target would both surprise.
+
+What takes long to prepare has a second hidden folder, ``.NAME.checkpoint``, which is kept when its process ends (`reserved`).
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -20,13 +23,16 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 _NEW, _OLD = "new", "old"
+# Enough to notice a full disk or quota, little enough to be written at once.
+_TRIED_BYTES = 1 << 20
 
 
 def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
     """Write a folder, in place of one that is there; folders above it are made.
 
-    `fill` writes the files into an empty folder; if it fails, nothing has changed.
+    `fill` writes the files into an empty folder; if it fails, nothing has changed. ValueError if a symbolic link is there.
     """
+    refuse_link(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _hidden_folder(folder) as hidden:
         new, old = hidden / _NEW, hidden / _OLD
@@ -41,6 +47,89 @@ def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
             if old.exists():
                 os.replace(old, folder)
             raise
+
+
+def refuse_link(folder: Path) -> None:
+    """ValueError if the folder's place holds a symbolic link, dangling or not."""
+    if folder.is_symlink():
+        raise ValueError(f"{folder} is a symbolic link to {os.readlink(folder)}; name that folder itself")
+
+
+def try_place(folder: Path) -> None:
+    """Try what `write_whole` does, without changing anything: write beside the folder, and move it aside if it is there.
+
+    Errors as for `write_whole`: OSError where the disk is full, writing is not allowed, or the folder cannot be moved (a mount point).
+    """
+    refuse_link(folder)
+    made = [parent for parent in folder.absolute().parents if not os.path.lexists(parent)]
+    try:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(errno.ENOTDIR, f"{error.filename} is not a folder") from error
+        with _hidden_folder(folder) as hidden:
+            with (hidden / _NEW).open("wb") as file:
+                file.write(bytes(_TRIED_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            if folder.exists():
+                _try_move(folder, hidden)
+    finally:
+        for parent in made:
+            # Not ours to remove once another process has written there.
+            with suppress(OSError):
+                parent.rmdir()
+
+
+def _try_move(folder: Path, hidden: Path) -> None:
+    """OSError if the folder cannot be renamed; it is not: the target has files, which is checked last."""
+    try:
+        os.rename(folder, hidden)
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise OSError(errno.EBUSY, "it is a mount point, which cannot be replaced; name a new folder in it") from error
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+@contextmanager
+def reserved(folder: Path) -> Iterator[Path]:
+    """The hidden folder ``.NAME.checkpoint`` beside a folder, for one process at a time; removed at the end if nothing is in it.
+
+    A process that is killed gives it up. ValueError if another process has it; not noticed on file systems without locks.
+    """
+    hidden = reserved_folder(folder)
+    descriptor = _reserve(hidden, folder)
+    try:
+        yield hidden
+    finally:
+        with suppress(OSError):
+            hidden.rmdir()
+        os.close(descriptor)
+
+
+def reserved_folder(folder: Path) -> Path:
+    """Where `reserved` makes the hidden folder of a folder."""
+    return folder.parent / f".{folder.name}.checkpoint"
+
+
+def _reserve(hidden: Path, folder: Path) -> int:
+    while True:
+        # Another process may remove the folder before it is opened, and between that and the lock.
+        with suppress(FileNotFoundError):
+            hidden.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(hidden, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                raise ValueError(f"another process is training to {folder}; wait for it, or name another folder") from None
+            except OSError:
+                return descriptor
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(hidden)):
+                    return descriptor
+            os.close(descriptor)
 
 
 def clear_leftovers(folder: Path) -> None:

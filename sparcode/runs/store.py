@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import math
+import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from sparcode.config import RunConfig, settings_hash
 from sparcode.data.side_features import UserEncoding
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.storage import load_index, save_index
-from sparcode.index.whole_folder import clear_leftovers, write_whole
+from sparcode.index.whole_folder import clear_leftovers, refuse_link, write_whole
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.runs.manifest import FORMAT_VERSION, MANIFEST, VERSION_WITHOUT_SUMS, check_manifest, check_version, write_manifest
@@ -94,15 +97,45 @@ _DATA, _RECORD, _ROWS = TypeAdapter(DataFacts), TypeAdapter(EpochRecord), TypeAd
 def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
     """Write a run folder; it appears complete or not at all, and leftovers of killed processes beside it are removed.
 
-    ValueError if the folder is there, unless `overwrite` is true and it holds a run (or nothing).
+    ValueError if the folder is there, unless `overwrite` is true and it holds a run (or nothing), or if it is a symbolic link.
     """
     folder = Path(folder)
     clear_leftovers(folder)
+    refuse_link(folder)
     is_run = folder.is_dir() and ((folder / "run.json").is_file() or not any(folder.iterdir()))
     if folder.exists() and not (overwrite and is_run):
         raise ValueError(f"{folder} exists{'; it is not a run and is left alone' if overwrite else '; give another folder or overwrite'}")
     write_whole(folder, lambda new: _write(run, new))
     return folder
+
+
+def keep_run(run: Run, folder: Path, overwrite: bool = False) -> tuple[Path, str]:
+    """As `save_run`, but a run that cannot be written to its folder is kept elsewhere.
+
+    The places are, in turn: the folder, ``NAME.kept-1`` beside it (or the next free number), and such a name among temporary files.
+
+    Returns
+    -------
+    tuple
+        Where the run is, and why it is not in its folder; empty if it is.
+
+    Raises
+    ------
+    RuntimeError
+        If it cannot be written anywhere; names every place and its problem.
+    """
+    problems: list[str] = []
+    for place in (folder, _free_name(folder), _free_name(Path(tempfile.gettempdir()) / folder.name)):
+        try:
+            return save_run(run, place, overwrite and not problems), "; ".join(problems)
+        except Exception as error:  # whatever it is, the training must not be lost with it
+            problems.append(f"{place} cannot be written: {getattr(error, 'strerror', None) or error or type(error).__name__}")
+    raise RuntimeError("; ".join(problems))
+
+
+def _free_name(folder: Path) -> Path:
+    names = (folder.with_name(f"{folder.name}.kept-{number}") for number in itertools.count(1))
+    return next(path for path in names if not os.path.lexists(path))
 
 
 def load_run(folder: Path | str) -> Run:

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
-from sparcode.index.whole_folder import clear_leftovers, write_whole
-from tests.fakes import fill_disk_at_the_move
-
-# Steps at which the writing process is killed: everything that changes the file system.
-_STEPS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
+from sparcode.index.whole_folder import clear_leftovers, reserved, try_place, write_whole
+from tests.fakes import fill_disk_at_the_move, killed_at, raising
 
 
 def write(folder: Path, text: str) -> None:
@@ -26,25 +23,6 @@ def written(folder: Path) -> set[str]:
     return {(folder / name).read_text() for name in ("a", "b")}
 
 
-def killed_at(step: int, folder: Path) -> bool:
-    """Write in a child process that is killed at its n-th step; False if it came to its end before."""
-    child = os.fork()
-    if child:
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    left = step
-
-    def kill(event: str, arguments: object) -> None:
-        nonlocal left
-        if event in _STEPS:
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(kill)
-    write(folder, "new")
-    os._exit(0)
-
-
 @pytest.mark.parametrize("earlier", [False, True])
 def test_a_kill_at_any_step_leaves_a_whole_folder_and_nothing_beside_it(
     tmp_path: Path, earlier: bool, caplog: pytest.LogCaptureFixture
@@ -56,7 +34,7 @@ def test_a_kill_at_any_step_leaves_a_whole_folder_and_nothing_beside_it(
         if earlier:
             write(folder, "old")
         caplog.clear()
-        if not killed_at(step, folder):
+        if not killed_at(step, lambda folder=folder: write(folder, "new")):
             break
         n_left = sum(path.name.startswith(".run.saving-") for path in folder.parent.iterdir())
         clear_leftovers(folder)
@@ -95,3 +73,68 @@ def test_a_failed_move_brings_the_earlier_folder_back(tmp_path: Path, monkeypatc
         write(tmp_path / "run", "new")
     assert written(tmp_path / "run") == {"old"}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("target", ["there", "nowhere"])
+def test_a_symbolic_link_and_its_target_are_left_as_they_are(tmp_path: Path, target: str) -> None:
+    write(tmp_path / "there", "old")
+    (tmp_path / "run").symlink_to(tmp_path / target)
+    for attempt in (lambda: write(tmp_path / "run", "new"), lambda: try_place(tmp_path / "run")):
+        with pytest.raises(ValueError, match=f"run is a symbolic link to .*/{target}; name that folder itself"):
+            attempt()
+    assert written(tmp_path / "there") == {"old"}
+    assert (tmp_path / "run").readlink() == tmp_path / target
+
+
+def test_trying_a_place_changes_nothing(tmp_path: Path) -> None:
+    try_place(tmp_path / "a" / "b" / "run")
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path / "run", "old")
+    try_place(tmp_path / "run")
+    assert written(tmp_path / "run") == {"old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "message"),
+    [
+        ("fsync", errno.ENOSPC, "No space left"),
+        ("rename", errno.EBUSY, "mount point, which cannot be replaced"),
+        ("rename", errno.EPERM, "not permitted"),
+        ("mkdir", errno.EROFS, "Read-only"),
+    ],
+)
+def test_a_place_that_refuses_is_noticed_by_trying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int, message: str
+) -> None:
+    write(tmp_path / "run", "old")
+    with monkeypatch.context() as refusing:
+        refusing.setattr(os, call, raising(OSError(code, os.strerror(code))))
+        with pytest.raises(OSError, match=message):
+            try_place(tmp_path / "run")
+    assert written(tmp_path / "run") == {"old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_reserved_folder_is_for_one_process_and_free_when_it_ends(tmp_path: Path) -> None:
+    with reserved(tmp_path / "run") as hidden:
+        (hidden / "kept").write_text("state")
+        with pytest.raises(ValueError, match=r"another process is training to .*/run; wait for it"), reserved(tmp_path / "run"):
+            pass
+        with reserved(tmp_path / "other"):
+            pass
+    ready, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        with reserved(tmp_path / "run"):
+            os.write(tell, b".")
+            signal.pause()
+    os.read(ready, 1)
+    with pytest.raises(ValueError, match="another process"), reserved(tmp_path / "run"):
+        pass
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with reserved(tmp_path / "run") as hidden:
+        assert (hidden / "kept").read_text() == "state"
+        (hidden / "kept").unlink()
+    assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from sparcode.index.block_index import block_index
 from sparcode.index.storage import save_index
 from sparcode.runs import store as run_store
 from sparcode.runs.manifest import write_manifest
-from sparcode.runs.store import Run, load_run, save_run
+from sparcode.runs.store import Run, keep_run, load_run, save_run
 from sparcode.training.epoch_record import EpochRecord
 from tests.fakes import raising
 from tests.tiny import CONFIG, changed, tiny_data, tiny_index, tiny_model, tiny_split
@@ -106,6 +107,57 @@ def test_what_is_not_a_run_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_a_link_is_not_replaced_and_neither_is_its_target(folder: Path) -> None:
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    before = (folder / "run.json").stat().st_ino
+    with pytest.raises(ValueError, match=re.escape(f"{link} is a symbolic link to {folder}; name that folder itself")):
+        save_run(tiny_run(), link, overwrite=True)
+    assert link.is_symlink()
+    assert (folder / "run.json").stat().st_ino == before
+    assert load_run(link).run_id == tiny_run().run_id
+
+
+def test_a_run_that_cannot_be_written_is_kept_beside_its_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save, asked = run_store.write_whole, folder.with_name("second")
+
+    def write(place: Path, fill: Callable[[Path], None]) -> None:
+        if place == asked:
+            raise OSError(28, "No space left on device")
+        save(place, fill)
+
+    monkeypatch.setattr(run_store, "write_whole", write)
+    for number in (1, 2):
+        kept, problem = keep_run(tiny_run(), asked)
+        assert (kept, problem) == (asked.with_name(f"second.kept-{number}"), f"{asked} cannot be written: No space left on device")
+        assert load_run(kept).run_id == tiny_run().run_id
+    assert keep_run(tiny_run(), folder.with_name("third")) == (folder.with_name("third"), "")
+
+
+def test_a_run_is_kept_among_temporary_files_where_nothing_else_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    kept, problem = keep_run(tiny_run(), tmp_path / "file" / "run")
+    assert kept == tmp_path / "temporary" / "run.kept-1"
+    assert load_run(kept).run_id == tiny_run().run_id
+    assert problem.count("cannot be written") == 2
+    monkeypatch.setattr(run_store, "save_index", raising(OSError("disk full")))
+    with pytest.raises(RuntimeError) as error:
+        keep_run(tiny_run(), tmp_path / "run")
+    assert str(error.value).count("cannot be written: disk full") == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "temporary"]
+
+
+def test_a_run_moved_aside_by_a_killed_process_is_back_when_it_is_read(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    hidden = folder.with_name(".first.saving-12345678")
+    hidden.mkdir()
+    folder.rename(hidden / "old")
+    assert load_run(folder).run_id == tiny_run().run_id
+    assert "the earlier one is back" in caplog.messages[0]
+    assert [path.name for path in folder.parent.iterdir()] == ["first"]
+
+
 def test_a_failed_write_leaves_the_earlier_run_and_no_rubbish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_store, "save_index", raising(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
@@ -165,8 +217,9 @@ def test_a_file_that_is_cut_short_or_missing_is_named(folder: Path) -> None:
         load_run(folder)
 
 
-def test_edited_settings_are_noticed(folder: Path) -> None:
-    edit(folder, lambda described: described["config"]["training"].update(epochs=7), run_id=False)
+@pytest.mark.parametrize(("stage", "field", "value"), [("training", "epochs", 7), ("quantizer", "n_nearest", 1)])
+def test_edited_settings_are_noticed(folder: Path, stage: str, field: str, value: int) -> None:
+    edit(folder, lambda described: described["config"][stage].update({field: value}), run_id=False)
     with pytest.raises(ValueError, match=r"run\.json was edited: its settings and data give the run id"):
         load_run(folder)
 
