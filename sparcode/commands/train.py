@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +15,11 @@ from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, wi
 from sparcode.commands.process import set_threads
 from sparcode.commands.settings import SETTINGS, SettingsFlags
 from sparcode.data.evaluation_protocol import PROTOCOLS
-from sparcode.index.whole_folder import clear_leftovers
+from sparcode.index.whole_folder import clear_leftovers, refuse_link, reserved, reserved_folder, try_place
+
+if TYPE_CHECKING:
+    from sparcode.runs.store import Run
+    from sparcode.training.checkpoint import Beginning, Checkpoint
 
 
 @with_groups(source=DATA, settings=SETTINGS)
@@ -22,7 +27,8 @@ def train(
     source: DataSource,
     settings: SettingsFlags,
     out: Annotated[Path | None, typer.Option(help="Folder to keep the run in; without it nothing is kept.", metavar="RUN")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out, and start a stopped training anew.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training to --out that was stopped, from its last epoch.")] = False,
     k: DepthOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "auto",
@@ -31,9 +37,9 @@ def train(
 ) -> None:
     """Train SparCode and its peers on the same split, and print one table of all of them on the test users."""
     if out is not None:
-        check_target(out, overwrite)
-    elif overwrite:
-        raise typer.BadParameter("--overwrite needs --out")
+        check_target(out, overwrite, resume)
+    elif overwrite or resume:
+        raise typer.BadParameter(f"{'--overwrite' if overwrite else '--resume'} needs --out")
     config = settings.run_config(source.is_synthetic, source.default_protocol.name)
     data, split = source.load_split(config.split, quiet or as_json)
     k = k or PROTOCOLS[config.split.protocol].default_k
@@ -42,30 +48,42 @@ def train(
     from sparcode.commands.progress import Progress
     from sparcode.comparison.run import compare
     from sparcode.comparison.table import comparison_record, comparison_text
-    from sparcode.runs.store import save_run
+    from sparcode.device import choose_device
+    from sparcode.training.checkpoint import Beginning
     from sparcode.training.pipeline import with_idle_reset
 
     config = with_idle_reset(split, config, settings.typed()["training"])
     set_threads(threads)
-    with Progress(quiet or as_json) as progress:
-        comparison = compare(data, config, k, progress.on_step, progress.on_epoch, split=split, device=device)
-    if out is not None:
-        save_run(comparison.run, out, overwrite)
-    if as_json:
-        typer.echo(json.dumps({**comparison_record(comparison), "saved_to": None if out is None else str(out)}, allow_nan=False))
-        return
-    kept = "Not kept: give --out to keep the run" if out is None else f"Kept in {out} as run {comparison.run.run_id}"
-    typer.echo(f"{comparison_text(comparison)}\n{kept}")
+    begins = Beginning(config, data.name, split.content_hash(), choose_device(device).type)
+    with nullcontext() if out is None else _checkpoint(out, begins, overwrite, resume) as checkpoint:
+        with Progress(quiet or as_json) as progress:
+            comparison = compare(data, config, k, progress.on_step, progress.on_epoch, split=split, device=device, checkpoint=checkpoint)
+        try:
+            # First, so that the figures are there whatever becomes of the run.
+            if as_json:
+                record = {**comparison_record(comparison), "saved_to": None if out is None else str(out)}
+                typer.echo(json.dumps(record, allow_nan=False))
+            else:
+                typer.echo(comparison_text(comparison))
+        finally:
+            if checkpoint is not None:
+                _keep(comparison.run, out, overwrite, checkpoint)
+    if not as_json:
+        typer.echo("Not kept: give --out to keep the run" if out is None else f"Kept in {out} as run {comparison.run.run_id}")
 
 
-def check_target(folder: Path, overwrite: bool) -> None:
-    """Check before training whether a run can be written to a folder.
+def check_target(folder: Path, overwrite: bool, resume: bool = False) -> None:
+    """Check before training whether a run can be written to a folder, by trying.
 
-    ValueError if something is there that may not be replaced (`overwrite`: may a run be?), or the place cannot be written to.
+    ValueError if something is there that may not be replaced (`overwrite`: may a run be?), the place cannot be written to, another process
+    is training to it, or a stopped training could go on (`resume`: shall it?).
     """
+    if folder.name in ("", ".."):
+        raise ValueError(f"--out {folder} has no name; name a new folder in it")
     try:
         # Before looking: an earlier run may have been moved aside by a process that was killed.
         clear_leftovers(folder)
+        refuse_link(folder)
         if folder.exists():
             if not folder.is_dir():
                 raise ValueError(f"--out {folder} is a file; name a folder")
@@ -73,9 +91,43 @@ def check_target(folder: Path, overwrite: bool) -> None:
                 raise ValueError(f"--out {folder} exists; name another folder, or add --overwrite")
             if any(folder.iterdir()) and not (folder / "run.json").is_file():
                 raise ValueError(f"--out {folder} is not a run and is left alone; name another folder")
-        parent = next(parent for parent in folder.absolute().parents if parent.exists())
-        # Trying is the one sure way to know.
-        with tempfile.TemporaryDirectory(prefix=".sparcode-", dir=parent):
-            pass
+        try_place(folder)
+        if reserved_folder(folder).exists():
+            with reserved(folder) as hidden:
+                _refuse_stopped(folder, hidden, overwrite or resume)
     except OSError as error:
         raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _checkpoint(out: Path, begins: Beginning, overwrite: bool, resume: bool) -> Iterator[Checkpoint]:
+    """The checkpoint of this training alone, to go on from or empty."""
+    from sparcode.training.checkpoint import Checkpoint, remove_states, stage_files
+
+    with reserved(out) as hidden:
+        _refuse_stopped(out, hidden, overwrite or resume)
+        if not resume:
+            remove_states(hidden)
+        elif not stage_files(hidden):
+            typer.echo(f"no stopped training to {out} was found: it starts anew", err=True)
+        yield Checkpoint(hidden, begins)
+
+
+def _refuse_stopped(out: Path, hidden: Path, allowed: bool) -> None:
+    from sparcode.training.checkpoint import stage_files
+
+    if not allowed and stage_files(hidden):
+        raise ValueError(f"a training to --out {out} was stopped; add --resume to go on with it, or --overwrite to start anew")
+
+
+def _keep(run: Run, out: Path, overwrite: bool, checkpoint: Checkpoint) -> None:
+    """Save the run, elsewhere if need be, and remove its checkpoint; RuntimeError if the run is not in its folder."""
+    from sparcode.runs.store import keep_run
+
+    try:
+        kept, problem = keep_run(run, out, overwrite)
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}; make room and add --resume: only the measuring is done again") from error
+    checkpoint.remove()
+    if problem:
+        raise RuntimeError(f"{problem}; the run is kept in {kept}")

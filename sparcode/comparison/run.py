@@ -20,6 +20,7 @@ from sparcode.retrieval.contract import check_k
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.runs.machine import machine_facts
 from sparcode.runs.store import DataFacts, Run
+from sparcode.training.checkpoint import Checkpoint
 from sparcode.training.epoch_record import never_stop
 from sparcode.training.pipeline import OnEpoch, ShouldStop, check_side_features, ignore_record
 
@@ -70,6 +71,7 @@ def compare(
     split: Split | None = None,
     device: Device = "auto",
     two_tower_config: RunConfig | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> ComparedRun:
     """Train SparCode and its peers on one split and measure all of them on the test users, once.
 
@@ -79,7 +81,7 @@ def compare(
     ----------
     config, two_tower_config
         Settings of all networks, and of two-tower where it has its own (its `split` is ignored).
-    on_step, on_epoch, should_stop, device
+    on_step, on_epoch, should_stop, device, checkpoint
         See `Models`.
     split
         A ready-made split of the data; None splits the users as configured.
@@ -96,7 +98,7 @@ def compare(
     check_k(k)
     chosen = choose_device(device)
     split = _checked_split(data, split, config, two_tower_config or config)
-    models = Models(split, config, two_tower_config, device, None, on_step, on_epoch, should_stop)
+    models = Models(split, config, two_tower_config, device, None, on_step, on_epoch, should_stop, checkpoint)
     rows, left_out = compare_peers(MODELS, models, k)
     model, index = models.get("sparcode").model, models.get("index").model
     threshold = max(model.threshold, index.floor)

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.device import Device
+from sparcode.training.checkpoint import Checkpoint, StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, never_stop
 from sparcode.training.pipeline import (
     OnEpoch,
@@ -74,6 +75,8 @@ class Models:
         Called with every step that starts, and every epoch of every network.
     should_stop
         Asked between batches and steps.
+    checkpoint
+        Keeps the networks' states after every epoch, and lets them go on from there; seconds then count from the first start.
     """
 
     def __init__(
@@ -86,8 +89,10 @@ class Models:
         on_step: Callable[[Step], None] = lambda step: None,
         on_epoch: OnEpoch = ignore_record,
         should_stop: ShouldStop = never_stop,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.split, self.config, self.device = split, config, device
+        self._checkpoint = checkpoint
         self._two_tower_config = two_tower_config or config
         self._on_step, self._on_epoch, self._should_stop = on_step, on_epoch, should_stop
         self._parts: dict[str, Trained | Callable[[], Trained]] = {
@@ -121,16 +126,16 @@ class Models:
         return time.perf_counter()
 
     def _train_backbone(self) -> Trained:
-        started = self.start("training the backbone", self.config.training.epochs)
-        model, records = train_backbone(self.split, self.config, self._on_epoch, self._should_stop, self.device)
-        return Trained(model, time.perf_counter() - started, tuple(records))
+        started, kept = self.start("training the backbone", self.config.training.epochs), self._stage("backbone")
+        model, records = train_backbone(self.split, self.config, self._on_epoch, self._should_stop, self.device, False, kept)
+        return Trained(model, time.perf_counter() - started + kept.seconds_before, tuple(records))
 
     def _train_sparcode(self) -> Trained:
         backbone = self.get("backbone").model
-        started = self.start("joint training", self.config.training.joint_epochs)
+        started, kept = self.start("joint training", self.config.training.joint_epochs), self._stage("sparcode")
         model = preview(backbone, self.split, self.config)
-        records = fine_tune(model, self.split, self.config, self._on_epoch, self._should_stop)
-        return Trained(model, time.perf_counter() - started, tuple(records))
+        records = fine_tune(model, self.split, self.config, self._on_epoch, self._should_stop, kept)
+        return Trained(model, time.perf_counter() - started + kept.seconds_before, tuple(records))
 
     def _build_index(self) -> Trained:
         model = self.get("sparcode").model
@@ -140,8 +145,11 @@ class Models:
 
     def _train_two_tower(self) -> Trained:
         budget = self._two_tower_config.training
-        started = self.start("training two-tower", budget.epochs + budget.joint_epochs)
-        model, records = train_two_tower(self.split, self._two_tower_config, self._on_epoch, self._should_stop, self.device)
+        started, kept = self.start("training two-tower", budget.epochs + budget.joint_epochs), self._stage("two-tower")
+        model, records = train_two_tower(self.split, self._two_tower_config, self._on_epoch, self._should_stop, self.device, kept)
         # A stopped training is no fair peer.
         self.check()
-        return Trained(model, time.perf_counter() - started, tuple(records))
+        return Trained(model, time.perf_counter() - started + kept.seconds_before, tuple(records))
+
+    def _stage(self, part: Part) -> StageCheckpoint:
+        return StageCheckpoint(self._checkpoint, part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,17 @@ class Split(NamedTuple):
     def train_queries(self) -> Histories:
         """Training users as queries."""
         return self.protocol.queries_of(self.train)
+
+    def content_hash(self) -> str:
+        """Hash of all histories and side features, 16 hexadecimal digits: everything that models are trained and measured on."""
+        digest = hashlib.sha256()
+        parts = (self.train, self.validation.queries, self.validation.targets, self.test.queries, self.test.targets)
+        arrays = [array for part in parts for array in (part.indptr, part.items, part.features)]
+        for array in (*arrays, self.item_features, self.user_vectors):
+            digest.update(b"none" if array is None else f"{array.shape}, {array.dtype}".encode())
+            digest.update(b"" if array is None else np.ascontiguousarray(array).data)
+        digest.update(f"{self.train.n_items}, {self.has_time}, {self.protocol.name}".encode())
+        return digest.hexdigest()[:16]
 
 
 def split_users(interactions: Interactions, config: SplitConfig) -> Split:

@@ -48,3 +48,19 @@ def seed_dropout(model: nn.Module, seed: int) -> None:
     """Restart the masks of every `SeededDropout` in a model from a seed."""
     for number, module in enumerate(m for m in model.modules() if isinstance(m, SeededDropout)):
         module.generator.manual_seed(seed + 7919 * number)
+
+
+def dropout_states(model: nn.Module) -> dict[str, Tensor]:
+    """State of the generator of every `SeededDropout` by its name in the model; without those that have not drawn on its device yet."""
+    device = next(model.parameters()).device
+    modules = {name: module for name, module in model.named_modules() if isinstance(module, SeededDropout)}
+    return {name: module.generator.get_state() for name, module in modules.items() if module.generator.device == device}
+
+
+def restore_dropout(model: nn.Module, states: dict[str, Tensor]) -> None:
+    """Go back to `dropout_states` of the same model on the same kind of device."""
+    device = next(model.parameters()).device
+    for name, state in states.items():
+        module = model.get_submodule(name)
+        module.generator = torch.Generator(device)
+        module.generator.set_state(state)

@@ -21,6 +21,7 @@ from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.trainable import TrainableModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.sparse import SparseRetriever
+from sparcode.training.checkpoint import StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
 from sparcode.training.spectral_start import start_spectrally
 from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
@@ -88,8 +89,9 @@ def train_backbone(
     should_stop: ShouldStop = never_stop,
     device: Device = "auto",
     with_start: bool = False,
+    checkpoint: StageCheckpoint | None = None,
 ) -> tuple[AllToAllModel, list[EpochRecord]]:
-    """Train the continuous all-to-all model to its best validation recall; callbacks as for `sparcode.training.trainer.fit`.
+    """Train the continuous all-to-all model to its best validation recall; callbacks and checkpoint as for `sparcode.training.trainer.fit`.
 
     The model stays on `device`, and so does what is made from it; see `sparcode.device.choose_device`. `with_start` puts the untrained
     model first among the records, as epoch 0.
@@ -99,11 +101,16 @@ def train_backbone(
     start = [trainer.initial_record()._replace(recall=validation_recall(model, split.validation))] if with_start else []
     for record in start:
         on_epoch(record)
-    return model, start + fit(trainer, split.validation, on_epoch, should_stop)
+    return model, start + fit(trainer, split.validation, on_epoch, should_stop, checkpoint)
 
 
 def train_two_tower(
-    split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop, device: Device = "auto"
+    split: Split,
+    config: RunConfig,
+    on_epoch: OnEpoch = ignore_record,
+    should_stop: ShouldStop = never_stop,
+    device: Device = "auto",
+    checkpoint: StageCheckpoint | None = None,
 ) -> tuple[TwoTowerModel, list[EpochRecord]]:
     """Train the two-tower baseline on the same users, loss and epoch budget; arguments as for `train_backbone`.
 
@@ -112,7 +119,7 @@ def train_two_tower(
     model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
     budget = config.training.epochs + config.training.joint_epochs
     trainer = _start(model, split, config, device, budget)
-    return model, fit(trainer, split.validation, on_epoch, should_stop)
+    return model, fit(trainer, split.validation, on_epoch, should_stop, checkpoint)
 
 
 def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
@@ -122,13 +129,21 @@ def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCod
 
 
 def fine_tune(
-    model: SparCodeModel, split: Split, config: RunConfig, on_epoch: OnEpoch = ignore_record, should_stop: ShouldStop = never_stop
+    model: SparCodeModel,
+    split: Split,
+    config: RunConfig,
+    on_epoch: OnEpoch = ignore_record,
+    should_stop: ShouldStop = never_stop,
+    checkpoint: StageCheckpoint | None = None,
 ) -> list[EpochRecord]:
-    """Train encoder, codebooks and interaction network jointly, in place, to the best validation recall, the start included."""
+    """Train encoder, codebooks and interaction network jointly, in place, to the best validation recall, the start included.
+
+    To go on from a checkpoint, the model must be the same preview as at the start: the backbone in it is the teacher.
+    """
     if config.training.joint_epochs == 0:
         return []
     backbone = model.backbone if config.training.joint_teacher == "backbone" else None
-    return fit(_trainer(model, split, config, backbone=backbone), split.validation, on_epoch, should_stop)
+    return fit(_trainer(model, split, config, backbone=backbone), split.validation, on_epoch, should_stop, checkpoint)
 
 
 def train_sparcode(

@@ -18,10 +18,11 @@ from sparcode.data.split import EvaluationSet
 from sparcode.device import device_of
 from sparcode.metrics.codes import dead_share, perplexity
 from sparcode.metrics.ranking import recall_at_k
-from sparcode.model.initialisation import seed_dropout
+from sparcode.model.initialisation import dropout_states, restore_dropout, seed_dropout
 from sparcode.model.query_batch import QueryBatch, query_blocks
 from sparcode.model.trainable import TrainableModel
 from sparcode.retrieval.top_k import top_k
+from sparcode.training.checkpoint import StageCheckpoint, State
 from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
 from sparcode.training.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
 from sparcode.training.negatives import NegativeSampler
@@ -107,6 +108,28 @@ class Trainer:
         """Epoch 0: the state before training (for a SparCode model, the preview)."""
         self.model.eval()
         return self._record(math.nan, math.nan, 0, 0.0, False)
+
+    def state(self) -> State:
+        """What later epochs depend on, beside data and settings: weights, optimizer, random generators and the epoch."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for place, entry in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{place}.{name}": value for name, value in entry.items()}
+        tensors |= {f"dropout.{name}": value for name, value in dropout_states(self.model).items()}
+        tensors["generator"] = self._generator.get_state()
+        return State(tensors, {"epoch": self.epoch, "rng": self._rng.bit_generator.state})
+
+    def restore(self, state: State) -> None:
+        """Go back to a `state`: the next epoch is the same to the bit. KeyError, RuntimeError or ValueError if it does not fit."""
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in state.part("optimizer").items():
+            place, _, moment = name.partition(".")
+            moments.setdefault(int(place), {})[moment] = value
+        self.model.load_state_dict(state.part("model"))
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
+        restore_dropout(self.model, state.part("dropout"))
+        self._generator.set_state(state.tensors["generator"])
+        self._rng.bit_generator.state = state.values["rng"]
+        self.epoch = state.values["epoch"]
 
     def _set_position(self, position: float) -> None:
         if not self.model.rate_falls(self.config):
@@ -197,36 +220,86 @@ def validation_recall(model: TrainableModel, validation: EvaluationSet) -> float
     return float(np.nanmean(recall_at_k(np.concatenate(found), validation.targets, VALIDATION_K)))
 
 
+class _Best:
+    """The best epoch so far and its weights; before the first one there are none."""
+
+    def __init__(self) -> None:
+        self.recall, self.epoch = -1.0, 0
+        self.weights: dict[str, Tensor] | None = None
+
+    def see(self, record: EpochRecord, model: TrainableModel) -> None:
+        """Take an epoch, with the model as it left it, if it is better."""
+        if record.recall > self.recall:
+            self.recall, self.epoch, self.weights = record.recall, record.epoch, copy.deepcopy(model.state_dict())
+
+
 def fit(
     trainer: Trainer,
     validation: EvaluationSet,
     on_epoch: OnEpoch = ignore_record,
     should_stop: ShouldStop = never_stop,
+    checkpoint: StageCheckpoint | None = None,
 ) -> list[EpochRecord]:
     """Train up to the trainer's epochs and leave the model at its best checkpoint by validation recall.
 
     Where the start is a checkpoint (a SparCode model's preview) its record, epoch 0, comes first. Training stops after `patience` epochs
     without a better one, or when `should_stop`, asked between batches, says so.
 
-    `DivergenceError` if the loss, a gradient or the scores are not finite; the model is left at the best epoch so far.
+    `checkpoint` receives the state after every whole epoch. If it holds one, training goes on from there: `on_epoch` is told the epochs so
+    far, and model and records end up as without the interruption.
+
+    `DivergenceError` if the loss, a gradient or the scores are not finite; the model is left at the best epoch so far. ValueError if the
+    checkpoint is of another training.
     """
-    model, config = trainer.model, trainer.config
-    records: list[EpochRecord] = []
-    best_recall, best_epoch, best_state = -1.0, 0, None
+    model, config, best = trainer.model, trainer.config, _Best()
+    records, finished = _resume(trainer, best, None if checkpoint is None else checkpoint.load())
     try:
-        while trainer.epoch <= trainer.total_epochs:
+        for record in records:
+            on_epoch(record)
+        while not finished:
             record = trainer.initial_record() if model.start_is_checkpoint and not records else trainer.train_epoch(should_stop)
             model.before_validation(trainer.queries, config)
             record = record._replace(recall=validation_recall(model, validation))
             records.append(record)
-            if record.recall > best_recall:
-                best_recall, best_epoch, best_state = record.recall, record.epoch, copy.deepcopy(model.state_dict())
+            best.see(record, model)
+            finished = trainer.epoch >= trainer.total_epochs or record.epoch - best.epoch >= config.patience
+            if checkpoint is not None and not record.stopped:
+                checkpoint.save(_state(trainer, best, records, finished))
             on_epoch(record)
-            if record.stopped or should_stop() or trainer.epoch == trainer.total_epochs or record.epoch - best_epoch >= config.patience:
+            if record.stopped or should_stop():
                 break
     finally:
         # Also when training fails or the caller breaks off: the model is left at the best epoch that was measured.
-        if best_state is not None:
-            model.load_state_dict(best_state)
+        if best.weights is not None:
+            model.load_state_dict(best.weights)
         model.eval()
     return records
+
+
+def _state(trainer: Trainer, best: _Best, records: list[EpochRecord], finished: bool) -> State:
+    """The trainer's state with the best weights, where they are not the last ones; of a finished training the best weights alone."""
+    tensors, values = trainer.state()
+    kept = {f"best.{name}": value for name, value in (best.weights or {}).items()}
+    if finished and kept:
+        tensors = kept
+    elif best.epoch != trainer.epoch:
+        tensors = tensors | kept
+    return State(tensors, {**values, "records": [list(record) for record in records], "finished": finished})
+
+
+def _resume(trainer: Trainer, best: _Best, state: State | None) -> tuple[list[EpochRecord], bool]:
+    """Go back to a state of `_state`; returns its records, and whether the training was finished."""
+    if state is None:
+        return [], trainer.epoch > trainer.total_epochs
+    try:
+        records, finished, kept = [EpochRecord(*row) for row in state.values["records"]], bool(state.values["finished"]), state.part("best")
+        if not (finished and kept):
+            trainer.restore(state)
+        for record in records:
+            if record.recall > best.recall:
+                best.recall, best.epoch = record.recall, record.epoch
+        if best.recall >= 0:
+            best.weights = kept or copy.deepcopy(trainer.model.state_dict())
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"the checkpoint does not fit this training: {error}") from error
+    return records, finished

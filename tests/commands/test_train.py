@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from sparcode.comparison import table
 from sparcode.data.movielens import TERMS
+from sparcode.index.whole_folder import reserved
+from sparcode.runs import store
 from sparcode.runs.store import load_run
+from sparcode.training.checkpoint import Checkpoint, State
 from tests.commands.conftest import TINY, TINY_DATA, Command, Output, Record
+from tests.fakes import raising
 
 RATINGS = "\n".join(f"{user},{item},{5 - (user + item) % 5},{100 * user + item}" for user in range(60) for item in range(user % 7, 40, 3))
 
@@ -89,6 +97,7 @@ def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(record: Reco
         (["--download"], ["--download", "ml-100k"]),
         (["--data", "ml-100k", "--accept-terms"], ["--accept-terms goes with --download"]),
         (["--overwrite"], ["--overwrite needs --out"]),
+        (["--resume"], ["--resume needs --out"]),
         (["--config", "nowhere.json"], ["nowhere.json cannot be read"]),
         (["--threads", "0"], ["threads"]),
         (["--device", "tpu"], ["--device", "tpu"]),
@@ -130,6 +139,99 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(refused: Outp
     assert "is a file" in refused("train", "--out", tmp_path / "file")
     assert "exists; name another folder" in refused("train", "--out", kept_run)
     assert "is not a run and is left alone" in refused("train", "--out", tmp_path / "full", "--overwrite")
+
+
+def test_links_mount_points_and_names_that_are_none_are_refused_before_training(refused: Output, kept_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(kept_run)
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "file").write_text("")
+    assert f"link is a symbolic link to {kept_run}; name that folder itself" in refused("train", "--out", tmp_path / "link", "--overwrite")
+    assert "dangling is a symbolic link to nowhere" in refused("train", "--out", tmp_path / "dangling")
+    assert f"cannot be written: {tmp_path / 'file'} is not a folder" in refused("train", "--out", tmp_path / "file" / "run")
+    assert "cannot be written: File name too long" in refused("train", "--out", tmp_path / ("x" * 250))
+    assert "has no name" in refused("train", "--out", ".", "--overwrite")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "file", "link"]
+
+
+def test_a_second_training_to_one_folder_is_refused(refused: Output, tmp_path: Path) -> None:
+    with reserved(tmp_path / "run"):
+        for more in ((), ("--overwrite",), ("--resume",)):
+            assert "another process is training to" in refused("train", "--out", tmp_path / "run", *more)
+
+
+@pytest.mark.parametrize("shown", ["table", "--json"])
+def test_a_run_that_cannot_be_saved_is_shown_and_kept_elsewhere(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    write = store.write_whole
+
+    def full(folder: Path, fill: Callable[[Path], None]) -> None:
+        if folder.name == "run":
+            raise OSError(28, "No space left on device")
+        write(folder, fill)
+
+    monkeypatch.setattr(store, "write_whole", full)
+    folder = tmp_path / "run"
+    result = command("train", *TINY, "--k", 10, "--quiet", "--out", folder, *([shown] if shown == "--json" else []))
+    assert result.exit_code == 1
+    assert result.stdout.startswith("{" if shown == "--json" else "model ")
+    assert result.stderr == f"error: {folder} cannot be written: No space left on device; the run is kept in {folder}.kept-1\n"
+    assert load_run(tmp_path / "run.kept-1").results
+    assert [path.name for path in tmp_path.iterdir()] == ["run.kept-1"]
+
+
+def test_a_run_is_saved_though_nobody_reads_the_table(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "comparison_text", raising(BrokenPipeError("Broken pipe")))
+    result = command("train", *TINY, "--quiet", "--out", tmp_path / "run")
+    assert (result.exit_code, result.stderr) == (1, "error: Broken pipe\n")
+    assert load_run(tmp_path / "run").results
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_stopped_training_goes_on_and_ends_the_same_to_the_bit(
+    command: Command, refused: Output, output: Output, kept_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    train = ("train", *TINY, "--quiet", "--out", folder)
+    with monkeypatch.context() as stopping:
+        save, saved = Checkpoint.save, itertools.count(1)
+
+        def stop(self: Checkpoint, stage: str, state: State) -> None:
+            save(self, stage, state)
+            if next(saved) == 5:
+                raise KeyboardInterrupt
+
+        stopping.setattr(Checkpoint, "save", stop)
+        assert command(*train).exit_code == 130
+    assert sorted(path.name for path in (tmp_path / ".run.checkpoint").iterdir()) == ["backbone.safetensors", "sparcode.safetensors"]
+    assert "add --resume to go on with it, or --overwrite to start anew" in refused(*train)
+    assert "began with n_nearest=4 (now 2); give the same" in refused(*train, "--resume", "--n-nearest", 2)
+    assert "began with other data" in refused(*train, "--resume", "--synthetic-seed", 1)
+    assert "Kept in" in output(*train, "--resume")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    found, expected = load_run(folder), load_run(kept_run)
+    weights = expected.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in found.model.state_dict().items())
+    np.testing.assert_array_equal(*([record._replace(train_seconds=0) for record in run.records] for run in (found, expected)))
+    np.testing.assert_array_equal(found.index.scores, expected.index.scores)
+    assert [row["recall"] for row in found.results] == [row["recall"] for row in expected.results]
+
+
+def test_a_stopped_training_may_start_anew(command: Command, refused: Output, tmp_path: Path) -> None:
+    hidden = tmp_path / ".run.checkpoint"
+    hidden.mkdir()
+    (hidden / "backbone.safetensors").write_text("damaged")
+    train = ("train", *TINY, "--quiet", "--out", tmp_path / "run")
+    assert "backbone.safetensors is damaged" in refused(*train, "--resume")
+    assert command(*train, "--overwrite").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    resumed = command("train", *TINY, "--quiet", "--out", tmp_path / "other", "--resume")
+    assert (resumed.exit_code, resumed.stderr) == (0, f"no stopped training to {tmp_path / 'other'} was found: it starts anew\n")
+
+
+def test_a_refused_training_leaves_no_checkpoint(refused: Output, tmp_path: Path) -> None:
+    refused("train", *TINY, "--quiet", "--side-features", "users", "--out", tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_a_killed_process_moved_aside_is_back_before_training(refused: Output, tmp_path: Path) -> None:
