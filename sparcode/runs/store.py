@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from sparcode.config import RunConfig, settings_hash
 from sparcode.data.side_features import UserEncoding
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.storage import load_index, save_index
-from sparcode.index.whole_folder import clear_leftovers, refuse_link, write_whole
+from sparcode.index.whole_folder import clear_leftovers, refuse_link, reserved, reserved_folder, write_whole
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.runs.manifest import FORMAT_VERSION, MANIFEST, VERSION_WITHOUT_SUMS, check_manifest, check_version, write_manifest
+from sparcode.training.checkpoint import beginning_of, remove_states, stage_files
 from sparcode.training.epoch_record import EpochRecord
 
 logger = logging.getLogger(__name__)
@@ -190,7 +192,22 @@ def load_run(folder: Path | str) -> Run:
         raise ValueError(f"{folder / 'index'} has a list for code {index.codes[-1]}; the run's settings allow codes below {n_codes}")
     model = _load_model(folder / "model.safetensors", config, data.n_items)
     encoding = _load_user_encoding(folder / _USERS_FILE, model.backbone.tokenizer.encoder.features)
+    _clear_checkpoint(folder, config)
     return Run(config, data, model, index, item_ids, items, records, results, machine, encoding)
+
+
+def _clear_checkpoint(folder: Path, config: RunConfig) -> None:
+    """Remove the checkpoint of a run's own training, left by a process that was killed between saving the run and removing it."""
+    hidden = reserved_folder(folder)
+    with suppress(OSError, ValueError):
+        saved = (folder / MANIFEST).stat().st_mtime_ns
+        files = stage_files(hidden)
+        # A later one is of a training that is to replace the run.
+        if files and all(path.stat().st_mtime_ns <= saved for path in files):
+            with reserved(folder):
+                if all(beginning_of(path).config.content_hash() == config.content_hash() for path in files):
+                    remove_states(hidden)
+                    logger.warning("%s: removed %s, left by a process that was killed after it saved the run", folder, hidden.name)
 
 
 def _run_id(data: DataFacts, config_hash: str) -> str:

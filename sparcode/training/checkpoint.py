@@ -109,12 +109,7 @@ class Checkpoint:
         return self._folder / f"{stage}{_SUFFIX}"
 
     def _check(self, path: Path) -> None:
-        begun = _read_header(path)["begun"]
-        try:
-            before = Beginning(**begun)._replace(config=RunConfig.as_written(begun["config"]))
-        except (KeyError, TypeError, ValidationError) as error:
-            raise _damaged(path, error) from error
-        now = self._beginning
+        before, now = beginning_of(path), self._beginning
         pairs = [(getattr(before.config, name), getattr(now.config, name)) for name in RunConfig.model_fields]
         changed = [
             f"{field}={getattr(was, field)} (now {getattr(new, field)})"
@@ -162,6 +157,15 @@ class StageCheckpoint:
 def stage_files(folder: Path) -> list[Path]:
     """Files of stages in a checkpoint's folder; empty where there is none."""
     return sorted(folder.glob(f"*{_SUFFIX}"))
+
+
+def beginning_of(path: Path) -> Beginning:
+    """What the training of a stage's file began with; ValueError if the file is damaged."""
+    begun = _read_header(path)["begun"]
+    try:
+        return Beginning(**begun)._replace(config=RunConfig.as_written(begun["config"]))
+    except (KeyError, TypeError, ValidationError) as error:
+        raise _damaged(path, error) from error
 
 
 def remove_states(folder: Path) -> None:

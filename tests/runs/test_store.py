@@ -17,12 +17,14 @@ import safetensors.torch
 import torch
 
 from sparcode.comparison.run import compare, data_facts
-from sparcode.config import settings_hash
+from sparcode.config import RunConfig, settings_hash
 from sparcode.index.block_index import block_index
 from sparcode.index.storage import save_index
+from sparcode.index.whole_folder import reserved_folder
 from sparcode.runs import store as run_store
 from sparcode.runs.manifest import write_manifest
 from sparcode.runs.store import Run, keep_run, load_run, save_run
+from sparcode.training.checkpoint import Beginning, Checkpoint, State
 from sparcode.training.epoch_record import EpochRecord
 from tests.fakes import raising
 from tests.tiny import CONFIG, changed, tiny_data, tiny_index, tiny_model, tiny_split
@@ -156,6 +158,25 @@ def test_a_run_moved_aside_by_a_killed_process_is_back_when_it_is_read(folder: P
     assert load_run(folder).run_id == tiny_run().run_id
     assert "the earlier one is back" in caplog.messages[0]
     assert [path.name for path in folder.parent.iterdir()] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("config", "seconds", "goes"),
+    [(CONFIG, -1, True), (CONFIG, 1, False), (changed(training={"epochs": 7}), -1, False)],
+    ids=["its own", "a later one", "another one"],
+)
+def test_the_checkpoint_of_a_saved_run_goes_when_the_run_is_read(
+    folder: Path, config: RunConfig, seconds: int, goes: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    hidden = reserved_folder(folder)
+    hidden.mkdir()
+    Checkpoint(hidden, Beginning(config, "tiny", "0", "cpu")).save("backbone", State({}, {}))
+    saved = (folder / "manifest.json").stat().st_mtime
+    os.utime(hidden / "backbone.safetensors", (saved + seconds, saved + seconds))
+    load_run(folder)
+    assert hidden.exists() is not goes
+    said = f"{folder}: removed .first.checkpoint, left by a process that was killed after it saved the run"
+    assert caplog.messages == [said] * goes
 
 
 def test_a_failed_write_leaves_the_earlier_run_and_no_rubbish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
