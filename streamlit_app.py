@@ -11,12 +11,15 @@ import importlib
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit import config
 
-from app.server.middleware import OwnerCookie, SecurityHeaders
+from app.server.middleware import OwnerCookie, SecurityHeaders, inline_scripts
+from app.server.origins import OriginRules, OwnPagesOnly
 from app.server.plotly_asset import PLOTLY_ROUTE, PlotlyAhead
 
 # Loaded while the first visitor's browser fetches the page, because together they take seconds.
@@ -58,9 +61,16 @@ def load_ahead() -> None:
         gc.enable()
 
 
+DOCUMENT: Final = Path(st.__file__).parent / "static" / "index.html"
+
 app = st.App(
     "app/main.py",
     lifespan=lifespan,
     routes=[PLOTLY_ROUTE],
-    middleware=[Middleware(SecurityHeaders), Middleware(OwnerCookie), Middleware(PlotlyAhead)],
+    middleware=[
+        Middleware(SecurityHeaders, inline=inline_scripts(DOCUMENT.read_bytes())),
+        Middleware(OwnPagesOnly, rules=lambda: OriginRules.of_streamlit(config)),
+        Middleware(OwnerCookie),
+        Middleware(PlotlyAhead),
+    ],
 )

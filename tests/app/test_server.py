@@ -2,21 +2,29 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import socket
+import threading
 import tomllib
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from app.server.middleware import OWNER_COOKIE, SECURITY_HEADERS
+from app.server.middleware import CONTENT_POLICY, OWNER_COOKIE, SECURITY_HEADERS
 from app.server.plotly_asset import PLOTLY_URL
+from scripts.studio_in_browser import running_studio
 
 
 @pytest.mark.parametrize("path", ["/", "/any-page?threshold=0.5"])
 def test_a_document_carries_security_headers_and_an_owner(studio_url: str, path: str) -> None:
     with urllib.request.urlopen(studio_url + path) as answer:
         assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
+        assert answer.headers[CONTENT_POLICY].count("'sha256-") == 1
         cookies = [value for value in answer.headers.get_all("Set-Cookie") if value.startswith(OWNER_COOKIE)]
     assert len(cookies) == 1
 
@@ -52,3 +60,54 @@ def test_no_message_refers_to_an_earlier_one_and_no_folder_is_watched(repository
     config = tomllib.loads((repository / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert config["global"]["minCachedMessageSize"] > 1e6 * config["server"]["maxMessageSize"]
     assert config["server"]["fileWatcherType"] == "none"
+
+
+@pytest.fixture
+def looked_up() -> Iterator[tuple[str, list[str]]]:
+    """Address of a proxy that has no answer, and the first line of each request that came to it."""
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.requestline)
+            self.send_error(502)
+
+        do_CONNECT = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def handshake(address: str, origin: str) -> int:
+    """Status of the answer to a websocket's handshake."""
+    place = urlsplit(address)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+        lines = (
+            "GET /_stcore/stream HTTP/1.1", f"Host: {place.netloc}", f"Origin: {origin}", "Connection: Upgrade", "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
+        )  # fmt: skip
+        connection.sendall("\r\n".join(lines).encode())
+        return int(connection.recv(1000).split()[1])
+
+
+def test_no_start_and_no_foreign_page_makes_the_studio_ask_a_service_for_its_address(
+    tiny_environment: dict[str, str], looked_up: tuple[str, list[str]]
+) -> None:
+    proxy, asked = looked_up
+    environment = {**tiny_environment, "http_proxy": proxy, "https_proxy": proxy, "no_proxy": "", "STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}
+    with running_studio(environment, module="tests.tiny_studio") as address:
+        statuses = [handshake(address, f"https://page-{number}.example") for number in range(20)]
+        assert statuses == [403] * 20
+        assert handshake(address, address) == 101
+    assert asked == []
+
+
+def test_a_foreign_name_of_a_studio_for_this_machine_is_refused(studio_url: str) -> None:
+    request = urllib.request.Request(f"{studio_url}/_stcore/health", headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)

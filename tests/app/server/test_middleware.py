@@ -7,7 +7,16 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message
 
-from app.server.middleware import OWNER_COOKIE, SECURITY_HEADERS, OwnerCookie, SecurityHeaders, is_owner
+from app.server.middleware import (
+    CONTENT_POLICY,
+    OWNER_COOKIE,
+    SECURITY_HEADERS,
+    OwnerCookie,
+    SecurityHeaders,
+    content_policy,
+    inline_scripts,
+    is_owner,
+)
 
 
 def get(app: ASGIApp, scheme: str = "http", **request_headers: str) -> list[tuple[str, str]]:
@@ -33,6 +42,41 @@ def owner_cookie(headers: list[tuple[str, str]]) -> SimpleCookie:
 def test_every_response_carries_the_security_headers() -> None:
     headers = dict(get(SecurityHeaders(JSONResponse({}))))
     assert {name.lower(): value for name, value in SECURITY_HEADERS.items()}.items() <= headers.items()
+
+
+def policy(**given: object) -> dict[str, list[str]]:
+    """Sources by directive."""
+    return {name: sources for name, *sources in (part.split() for part in content_policy(**given).split("; "))}
+
+
+def test_the_policy_names_no_other_place_than_the_studio() -> None:
+    sources = policy(host="gpu.lab.example:8501", inline=["sha256-abc="])
+    allowed = {
+        "'self'",
+        "'none'",
+        "blob:",
+        "data:",
+        "'unsafe-inline'",
+        "'sha256-abc='",
+        "ws://gpu.lab.example:8501",
+        "wss://gpu.lab.example:8501",
+    }
+    assert set().union(*sources.values()) <= allowed
+    assert sources["default-src"] == sources["frame-ancestors"] == ["'self'"]
+    assert sources["script-src"] == ["'self'", "blob:", "'sha256-abc='"]
+    assert sources["connect-src"] == ["'self'", "ws://gpu.lab.example:8501", "wss://gpu.lab.example:8501"]
+
+
+@pytest.mark.parametrize("host", ["evil.example; script-src *", "a b", "*", "", "[::1]:8501"])
+def test_a_host_header_adds_nothing_else_to_the_policy(host: str) -> None:
+    assert policy(host=host)["connect-src"] == ["'self'"]
+    assert dict(get(SecurityHeaders(JSONResponse({})), host=host))[CONTENT_POLICY.lower()] == content_policy()
+
+
+def test_inline_scripts_are_named_by_their_hash() -> None:
+    # The example of the specification.
+    document = b"<script src=\"a.js\"></script><script>alert('Hello, world.');</script>"
+    assert inline_scripts(document) == ["sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng="]
 
 
 def test_a_response_keeps_a_header_it_sets_itself() -> None:
