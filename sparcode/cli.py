@@ -9,6 +9,7 @@ import typer
 from sparcode.commands.demo import demo
 from sparcode.commands.errors import CommandGroup
 from sparcode.commands.evaluate import evaluate
+from sparcode.commands.flags import CheckedCommand
 from sparcode.commands.process import keep_freed_memory
 from sparcode.commands.retrieve import retrieve
 from sparcode.commands.train import train
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (train, evaluate, retrieve, demo):
-    app.command()(command)
+    app.command(cls=CheckedCommand)(command)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -38,13 +39,42 @@ def test_an_unknown_command_is_one_line() -> None:
         (OSError("disk full"), 1, "error: disk full\n"),
         (RuntimeError(), 1, "error: RuntimeError\n"),
         (MemoryError(), 1, "error: out of memory\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (ValueError("\x1b]0;title\x07 " + "9" * 5000), 2, f"error: \\x1b]0;title\\x07 {'9' * 100}... (5,000 characters)\n"),
+        (KeyboardInterrupt(), 130, "interrupted: retrieve was ended; nothing was written\n"),
     ],
 )
 def test_failures_end_with_one_line_and_a_code(failure: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sparcode.commands.retrieve.read_histories", raising(failure))
     result = CliRunner().invoke(app, ["retrieve", "run", "--history", "file"])
     assert (result.exit_code, result.stderr) == (code, message)
+
+
+def test_sigterm_ends_with_one_line_and_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("sparcode.commands.retrieve.read_histories", lambda _: signal.raise_signal(signal.SIGTERM))
+    result = CliRunner().invoke(app, ["retrieve", "run", "--history", "file"])
+    assert (result.exit_code, result.stderr) == (143, "terminated: retrieve was ended; nothing was written\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_process_that_ignores_sigterm_goes_on_ignoring_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        raise ValueError("went on")
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr("sparcode.commands.retrieve.read_histories", told)
+        assert CliRunner().invoke(app, ["retrieve", "run", "--history", "file"]).stderr == "error: went on\n"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_command_says_what_it_left_when_it_was_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    interruption = KeyboardInterrupt()
+    interruption.add_note("the run is kept")
+    monkeypatch.setattr("sparcode.commands.retrieve.read_histories", raising(interruption))
+    assert CliRunner().invoke(app, ["retrieve", "run", "--history", "file"]).stderr == "interrupted: retrieve was ended; the run is kept\n"
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

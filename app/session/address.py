@@ -84,16 +84,16 @@ def _read(page: str, base: RunConfig, moved: bool) -> list[str]:
             default = setting.default(base)
             st.session_state[setting.key] = default
             refused.append(
-                f"The address asks for {setting.key} = {plain_text(' and '.join(values))}, which is not possible for {setting.label}; "
-                f"{setting.write(default)} is used. Allowed: {setting.allowed}."
+                f"The address asks for {setting.key} = {plain_text(' and '.join(values)).strip() or 'nothing'}, which is not possible for "
+                f"{setting.label}; {setting.write(default)} is used. Allowed: {setting.allowed}."
             )
     if page in KEPT.pages:
-        text = " and ".join(st.query_params.get_all(PINNED))
+        pins = st.query_params.get_all(PINNED)
         if moved:
             st.session_state[PINNED] = None
         try:
-            if text:
-                st.session_state[PINNED] = Configuration.from_text(text)
+            if pins:
+                st.session_state[PINNED] = Configuration.from_text(" and ".join(pins))
         except ValueError as error:
             refused.append(f"The address asks for a pinned run that is not possible, so none is pinned: {plain_text(str(error))}.")
     return refused

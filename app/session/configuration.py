@@ -33,7 +33,7 @@ class Configuration(_Values):
         for word in words:
             key, _, value = word.partition("-")
             if key not in settings:
-                raise ValueError(f"there is no setting {key}")
+                raise ValueError(f"there is no setting {key}" if key else "a setting has no name")
             values[key] = settings[key].read(value)
         return cls(**values)
 

@@ -26,7 +26,7 @@ _SERVER: Final = "server"
 
 
 def data_source() -> str:
-    """The studio's data source, as for `sparcode.data.loading.load`."""
+    """The studio's data source, as for `sparcode.data.loading.load`; an empty variable counts as not set, as is usual in shells."""
     return os.environ.get(DATA_VARIABLE) or "synthetic"
 
 
@@ -36,7 +36,7 @@ def run_config(synthetic: bool) -> RunConfig:
 
 
 def recorded_folder() -> Path | None:
-    """The folder of recorded runs; None if they are turned off."""
+    """The folder of recorded runs; None if they are turned off. An empty variable counts as not set."""
     named = os.environ.get(RECORDED_VARIABLE)
     if named == "off":
         return None

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
 from pydantic import ValidationError
 
 from sparcode.commands.flags import OptionGroup, config_options, flag_name, option
+from sparcode.commands.terminal import PlainFormatter, say
 from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.config_message import validation_message
 from sparcode.data import movielens
@@ -116,7 +116,7 @@ class DataSource:
                 "or give the path of the archive"
             )
         if "accept_terms" not in self.options:
-            typer.echo(movielens.TERMS, err=True)
+            say(movielens.TERMS, err=True)
             raise ValueError(f"{dataset.title} ({dataset.address}) is only downloaded after you accept these terms: add --accept-terms")
 
 
@@ -140,6 +140,7 @@ def build_source(data: str | None, train: Path | None, test: Path | None, **flag
 def _notes_on_stderr(quiet: bool) -> Iterator[None]:
     """Show what the readers log, such as the columns taken."""
     logger, handler = logging.getLogger("sparcode.data"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter())
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING if quiet else logging.INFO)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import sparcode
+from sparcode.commands.errors import Terminated
 
 LAUNCHER = "streamlit_app.py"
 
@@ -25,9 +26,12 @@ def demo(
     server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", LAUNCHER, "--server.port", str(port)], cwd=launcher.parent)
     try:
         code = server.wait()
-    except KeyboardInterrupt:
-        # The terminal interrupts the server too.
+    except KeyboardInterrupt as error:
+        # The terminal interrupts the server too; another signal reaches this process alone.
+        if isinstance(error, Terminated):
+            server.terminate()
         server.wait()
+        error.add_note("the studio has ended")
         raise
     if code:
         raise RuntimeError(f"the studio ended with exit code {code}")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from sparcode.commands.data_source import DATA, DataSource
-from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, with_groups
+from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, with_groups, within_catalogue
 from sparcode.commands.process import set_threads
 from sparcode.commands.serving import SERVING, ServingFlags
+from sparcode.commands.terminal import say
 from sparcode.data.evaluation_protocol import PROTOCOLS
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
@@ -48,7 +49,7 @@ def evaluate(
     loaded.model.to(place)
     cut = serving.cut(loaded)
     parts = matching_data(loaded, run, source, as_json)[1]
-    k = k or PROTOCOLS[loaded.config.split.protocol].default_k
+    k = within_catalogue(k or PROTOCOLS[loaded.config.split.protocol].default_k, loaded.data.n_items)
     users = parts.test if split == "test" else parts.validation
     retriever = serve(loaded.model, loaded.index, serving.index_config(loaded), cut)
     result = measure(retriever, users, k)
@@ -64,7 +65,7 @@ def evaluate(
         "latency": result.latency._asdict(),
         "check": {"recall_through_index": result.recall, "recall_by_direct_scoring": direct},
     }
-    typer.echo(json.dumps(without_nan(record), allow_nan=False) if as_json else evaluation_text(loaded, record))
+    say(json.dumps(without_nan(record), allow_nan=False) if as_json else evaluation_text(loaded, record))
 
 
 def index_record(run: Run, serving: ServingFlags, cut: Cut, parts: Split) -> dict[str, Any]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
+from typer.core import TyperCommand
 
+from sparcode.commands.terminal import say
 from sparcode.config import DEFAULT_K, Config
 from sparcode.data.evaluation_protocol import FIXED_SPLIT
 
 MAX_THREADS = 1024
+# Numbers end in arrays of 64 bits.
+MAX_NUMBER = 2**63 - 1
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=MAX_THREADS, help="Processor threads to use; by default one per processor.")]
 # Spelled out here, because sparcode.device imports torch, which takes seconds, and --help does not need it; a test compares the two.
 DeviceOption = Annotated[
@@ -24,10 +29,43 @@ DepthOption = Annotated[
     typer.Option(
         "--k",
         min=1,
+        max=MAX_NUMBER,
         help=f"Items retrieved per query (default {DEFAULT_K}; {FIXED_SPLIT.default_k} with --protocol fixed-split, as in its published "
-        "tables).",
+        "tables), at most the catalogue.",
     ),
 ]
+
+
+class CheckedCommand(TyperCommand):
+    """A command all of whose values are checked: none may be empty, as that of an unset shell variable is, and numbers must be finite."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """Parse a command line, as `click.Command.parse_args`; typer.BadParameter names the flag whose value is refused."""
+        written = self.make_parser(ctx).parse_args(list(args))[0]
+        for parameter in self.params if not written.get("help") else ():
+            for text in _texts(written.get(parameter.name)):
+                if not text.strip():
+                    raise typer.BadParameter("must not be empty; is a shell variable not set?", ctx, parameter)
+                if "\0" in text:
+                    raise typer.BadParameter("must not hold a null character", ctx, parameter)
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise typer.BadParameter(f"must be a finite number; got {value}", ctx, parameter)
+        return rest
+
+
+def _texts(written: Any) -> list[str]:
+    values = written if isinstance(written, list | tuple) else [written]
+    return [value for value in values if isinstance(value, str)]
+
+
+def within_catalogue(k: int, n_items: int) -> int:
+    """Items to retrieve per query: `k`, or all of a smaller catalogue, with a note on standard error."""
+    if k > n_items:
+        say(f"note: k={k} is cut to {n_items}, the number of items", err=True)
+    return min(k, n_items)
 
 
 class OptionGroup(NamedTuple):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import numpy as np
 import typer
 
+from sparcode.commands.flags import MAX_NUMBER, within_catalogue
+from sparcode.commands.terminal import one_line, say
 from sparcode.data.interactions import Histories
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def retrieve(
             help='File with a JSON list of item ids per line, or {"items": [...], "about": {...}}; each line is a history.',
         ),
     ] = None,
-    k: Annotated[int, typer.Option("--k", min=1, help="Items retrieved per history.")] = 10,
+    k: Annotated[int, typer.Option("--k", min=1, max=MAX_NUMBER, help="Items retrieved per history, at most the catalogue.")] = 10,
     allow: Annotated[
         Path | None, typer.Option(metavar="FILE", help="File with an item id per line: only these are returned, such as what is in stock.")
     ] = None,
@@ -57,11 +59,12 @@ def retrieve(
     from sparcode.runs.store import load_run
 
     loaded = load_run(run)
+    k = within_catalogue(k, loaded.data.n_items)
     records = retrieve_records(loaded, rows, k, explain, read_filter(loaded, allow, deny))
     if as_json:
-        typer.echo(json.dumps({"queries": records}, allow_nan=False))
+        say(json.dumps({"queries": records}, allow_nan=False))
         return
-    typer.echo("\n\n".join(query_text(number, record) for number, record in enumerate(records, start=1)))
+    say("\n\n".join(query_text(number, record) for number, record in enumerate(records, start=1)))
 
 
 def read_histories(path: Path) -> list[Query]:
@@ -123,12 +126,15 @@ def query_text(number: int, record: dict[str, Any]) -> str:
     """One history and its results as text."""
     from sparcode.comparison.table import text_table
 
-    titles = "; ".join(item["title"] for item in record["items"])
-    known = ", ".join(f"{name} {value}" for name, value in record.get("about", {}).items())
+    titles = "; ".join(one_line(item["title"]) for item in record["items"])
+    known = ", ".join(one_line(f"{name} {value}") for name, value in record.get("about", {}).items())
     lines = [f"History {number}: {titles or 'no items'}" + (f" ({known})" if known else "")]
     if not record["results"]:
         return "\n".join([*lines, "No item scores above the threshold."])
-    rows = [(str(result["rank"]), result["item_id"], f"{result['score']:.4f}", f" {result['title']}") for result in record["results"]]
+    rows = [
+        (str(result["rank"]), one_line(result["item_id"]), f"{result['score']:.4f}", f" {one_line(result['title'])}")
+        for result in record["results"]
+    ]
     table = text_table(("rank", "id", "score", " title"), rows).split("\n")
     # The last column is text, so it starts where its heading starts.
     start = table[0].index("title")
@@ -192,8 +198,11 @@ def _lines_of(path: Path, what: str) -> list[tuple[str, str]]:
 
 def _parse_about(flags: list[str]) -> dict[str, str]:
     pairs = [flag.partition("=") for flag in flags]
-    if bad := next(("".join(pair) for pair in pairs if not pair[1]), None):
+    if bad := next(("".join(pair) for pair in pairs if not all(part.strip() for part in pair)), None):
         raise ValueError(f"--about must be NAME=VALUE, such as gender=F; got {bad!r}")
+    names = [name for name, _, _ in pairs]
+    if again := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"--about gives {again} twice; one value is allowed")
     return {name: value for name, _, value in pairs}
 
 
@@ -210,6 +219,10 @@ def _parse_line(place: str, line: str) -> Query:
             f'{place}must be a list of item ids, such as [12, 7] or ["b-12", "b-7"], or an object such as '
             '{"items": [12, 7], "about": {"gender": "F"}}'
         )
+    if not all(str(item_id).strip() for item_id in row):
+        raise ValueError(f"{place}an item id is empty")
     if not isinstance(about, dict):
         raise ValueError(f'{place}"about" must be an object of what is known of the user, such as {{"gender": "F"}}')
+    if empty := [name for name, value in about.items() if not (name.strip() and str(value).strip())]:
+        raise ValueError(f'{place}"about" has an empty {f"value for {empty[0]!r}" if empty[0].strip() else "name"}')
     return Query(place, [str(item_id) for item_id in row], about)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 from pydantic import ValidationError
 
-from sparcode.commands.flags import OptionGroup, config_options, option
+from sparcode.commands.flags import MAX_NUMBER, OptionGroup, config_options, option
 from sparcode.config import IndexConfig, PostingsKind
 from sparcode.config_message import validation_message
 
@@ -90,8 +90,11 @@ SERVING = OptionGroup(
             "Bytes the index may take instead; sets the threshold. Lists computed while serving come on top.",
             PANEL,
             min=1,
+            max=MAX_NUMBER,
         ),
-        option("per_list", int | None, "Scores to keep of each code, the highest; goes with --threshold too.", PANEL, min=1),
+        option(
+            "per_list", int | None, "Scores to keep of each code, the highest; goes with --threshold too.", PANEL, min=1, max=MAX_NUMBER
+        ),
         *config_options(IndexConfig, PANEL, without=set(IndexConfig.model_fields) - {"postings"}),
     ),
     build=build_serving,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sparcode.commands.data_source import DATA, DataSource
-from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, with_groups
+from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, with_groups, within_catalogue
 from sparcode.commands.process import set_threads
 from sparcode.commands.settings import SETTINGS, SettingsFlags
+from sparcode.commands.terminal import say
 from sparcode.data.evaluation_protocol import PROTOCOLS
 from sparcode.index.whole_folder import clear_leftovers, refuse_link, reserved, reserved_folder, try_place
 
@@ -42,7 +43,7 @@ def train(
         raise typer.BadParameter(f"{'--overwrite' if overwrite else '--resume'} needs --out")
     config = settings.run_config(source.is_synthetic, source.default_protocol.name)
     data, split = source.load_split(config.split, quiet or as_json)
-    k = k or PROTOCOLS[config.split.protocol].default_k
+    k = within_catalogue(k or PROTOCOLS[config.split.protocol].default_k, data.n_items)
 
     # These take seconds to import; bad input is answered before.
     from sparcode.commands.progress import Progress
@@ -62,14 +63,14 @@ def train(
             # First, so that the figures are there whatever becomes of the run.
             if as_json:
                 record = {**comparison_record(comparison), "saved_to": None if out is None else str(out)}
-                typer.echo(json.dumps(record, allow_nan=False))
+                say(json.dumps(record, allow_nan=False))
             else:
-                typer.echo(comparison_text(comparison))
+                say(comparison_text(comparison))
         finally:
             if checkpoint is not None:
                 _keep(comparison.run, out, overwrite, checkpoint)
     if not as_json:
-        typer.echo("Not kept: give --out to keep the run" if out is None else f"Kept in {out} as run {comparison.run.run_id}")
+        say("Not kept: give --out to keep the run" if out is None else f"Kept in {out} as run {comparison.run.run_id}")
 
 
 def check_target(folder: Path, overwrite: bool, resume: bool = False) -> None:
@@ -109,8 +110,21 @@ def _checkpoint(out: Path, begins: Beginning, overwrite: bool, resume: bool) -> 
         if not resume:
             remove_states(hidden)
         elif not stage_files(hidden):
-            typer.echo(f"no stopped training to {out} was found: it starts anew", err=True)
-        yield Checkpoint(hidden, begins)
+            say(f"no stopped training to {out} was found: it starts anew", err=True)
+        before = _number(out)
+        try:
+            yield Checkpoint(hidden, begins)
+        except KeyboardInterrupt as error:
+            if stage_files(hidden):
+                error.add_note(f"add --resume to go on with the training to {out} from its last epoch")
+            elif _number(out) != before:
+                error.add_note(f"the run is kept in {out}")
+            raise
+
+
+def _number(folder: Path) -> int | None:
+    """The number by which the file system tells this folder from one that takes its place."""
+    return folder.stat().st_ino if folder.exists() else None
 
 
 def _refuse_stopped(out: Path, hidden: Path, allowed: bool) -> None:

@@ -92,6 +92,8 @@ def test_a_link_opens_with_its_values_and_keeps_them(page: object, asked: dict[s
         (explorer, "keep", "999", "Allowed: stops from 50 to 0.1, see the slider."),
         (explorer, "seed", "-1", "seed = -1,"),
         (explorer, "mb", "0.0001", "2 is used. Allowed: 0.01 to 10,000."),
+        (explorer, "m", "", "m = nothing, which is not possible for Number of codebooks M; 2 is used. Allowed: 1, 2, 4."),
+        (explorer, "k", " ", "k = nothing, which is not possible"),
         (train, "t_encoder", "bert", "t_encoder = bert, which is not possible for Encoder; mean is used. Allowed: mean, gru, sasrec."),
         (train, "t_dim", "3", "16 is used. Allowed: 4 to 512."),
         (train, "t_seed", "<b>[x](y)", "t_seed = ?b??x?(y),"),
@@ -114,9 +116,10 @@ def test_one_bad_value_leaves_the_good_ones() -> None:
     assert len(app.warning) == 1
 
 
-def test_a_pinned_run_that_is_not_possible_is_named_and_none_is_pinned() -> None:
-    app = opened(explorer, pin="m-2_colour-red")
-    assert "none is pinned: there is no setting colour." in app.warning[0].value
+@pytest.mark.parametrize(("pin", "why"), [("m-2_colour-red", "there is no setting colour"), ("", "a setting has no name")])
+def test_a_pinned_run_that_is_not_possible_is_named_and_none_is_pinned(pin: str, why: str) -> None:
+    app = opened(explorer, pin=pin)
+    assert f"none is pinned: {why}." in app.warning[0].value
     assert app.session_state["pin"] is None
     assert not app.query_params
 
