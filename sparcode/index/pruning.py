@@ -57,7 +57,8 @@ class TopPerList:
     def cut(self, index: InvertedIndex) -> Cut:
         """ValueError if the threshold is below the index's floor or NaN."""
         tau = threshold_for_postings(index, len(index.item_ids)) if self.tau is None else self.tau
-        return Cut(GlobalThreshold(tau).cut(index).threshold, self.n_postings)
+        # No list is longer than the catalogue; larger numbers would not fit the loops' integers.
+        return Cut(GlobalThreshold(tau).cut(index).threshold, min(self.n_postings, index.n_items))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sparcode.data.synthetic import generate
 from sparcode.metrics.evaluation import Explorer
 from sparcode.metrics.registry import METRICS
 from sparcode.runs.store import load_run
-from tests.commands.conftest import TINY, TINY_DATA, Output, Record
+from tests.commands.conftest import TINY, TINY_DATA, Command, Output, Record
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_other_data_is_refused(refused: Output, kept_run: Path) -> None:
         (["--density", "0"], ["density=0", "above 0"]),
         (["--density", "0.99"], ["density=0.99", "cannot serve more"]),
         (["--threshold", "-1"], ["threshold=-1", "cannot serve a lower threshold"]),
-        (["--threshold", "nan"], ["threshold=nan"]),
+        (["--threshold", "nan"], ["--threshold", "finite", "nan"]),
         (["--split", "train"], ["train", "validation"]),
     ],
 )
@@ -126,3 +127,13 @@ def test_bad_input_is_one_line_that_names_it(refused: Output, kept_run: Path, fl
 def test_a_folder_that_is_no_run_is_named(refused: Output, tmp_path: Path) -> None:
     assert f"{tmp_path} is not a run folder: it lacks run.json" in refused("evaluate", tmp_path)
     assert "is not a run folder" in refused("evaluate", tmp_path / "nowhere")
+
+
+def test_numbers_end_at_the_catalogue_and_at_the_index(command: Command, kept_run: Path) -> None:
+    most = 2**63 - 1
+    result = command("evaluate", kept_run, *TINY_DATA, "--k", most, "--per-list", most, "--json")
+    assert (result.exit_code, result.stderr) == (0, f"note: k={most} is cut to 80, the number of items\n")
+    figures = json.loads(result.stdout)
+    assert figures["k"] == 80
+    everything = json.loads(command("evaluate", kept_run, *TINY_DATA, "--max-bytes", most, "--json").stdout)
+    assert everything["postings"] >= figures["postings"]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sparcode.runs.store import load_run
-from tests.commands.conftest import Output, Record
+from sparcode.runs.store import load_run, save_run
+from tests.commands.conftest import Command, Output, Record
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +98,39 @@ def test_bad_usage_is_refused(refused: Output, kept_run: Path, tmp_path: Path) -
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     assert "not a text file in UTF-8" in refused("retrieve", kept_run, "--history", tmp_path / "binary")
     assert "is not a run folder" in refused("retrieve", tmp_path, "--items", 1)
+
+
+def test_k_ends_at_the_catalogue(command: Command, kept_run: Path) -> None:
+    result = command("retrieve", kept_run, "--items", 5, "--k", 81, "--json")
+    assert (result.exit_code, result.stderr) == (0, "note: k=81 is cut to 80, the number of items\n")
+    assert len(json.loads(result.stdout)["queries"][0]["results"]) <= 79
+
+
+def test_texts_of_the_data_do_not_act_on_the_terminal(output: Output, kept_run: Path, tmp_path: Path) -> None:
+    run = load_run(kept_run)
+    titles = ["\x1b]0;title\x07two\nlines\u202e"] * len(run.items)
+    save_run(replace(run, items=run.items.assign(title=titles)), tmp_path / "run")
+    text = output("retrieve", tmp_path / "run", "--items", 5, "--k", 3)
+    assert text.startswith("History 1: \\x1b]0;title\\x07two\\nlines\\u202e\n")
+    assert all(line.isprintable() for line in text.splitlines())
+    assert len(text.splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('["12", ""]', "an item id is empty"),
+        ('{"items": [" "]}', "an item id is empty"),
+        ('{"items": [12], "about": {"gender": ""}}', "\"about\" has an empty value for 'gender'"),
+        ('{"items": [12], "about": {" ": "F"}}', '"about" has an empty name'),
+    ],
+)
+def test_an_empty_cell_of_a_history_is_named(refused: Output, kept_run: Path, tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "histories.jsonl"
+    path.write_text(f"[12]\n{line}\n")
+    assert f"{path}, line 2: {message}" in refused("retrieve", kept_run, "--history", path)
+
+
+def test_an_attribute_is_given_once_and_not_empty(refused: Output, kept_run: Path) -> None:
+    assert "--about gives gender twice" in refused("retrieve", kept_run, "--items", 5, "--about", "gender=F", "--about", "gender=M")
+    assert "--about must be NAME=VALUE" in refused("retrieve", kept_run, "--items", 5, "--about", "gender=")

@@ -86,7 +86,7 @@ def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(record: Reco
         (["--codebook-size", "many"], ["--codebook-size", "valid integer"]),
         (["--token-dim", "10", "--n-codebooks", "4"], ["token_dim=10", "multiple of n_codebooks=4"]),
         (["--link", "log"], ["link=log", "'exp' or 'linear'"]),
-        (["--density", "nan"], ["density=nan", "finite"]),
+        (["--density", "nan"], ["--density", "finite", "nan"]),
         (["--seed", "-1"], ["seed=-1", "at least 0"]),
         (["--k", "0"], ["--k"]),
         (["--colour", "red"], ["--colour"]),
@@ -188,6 +188,22 @@ def test_a_run_is_saved_though_nobody_reads_the_table(command: Command, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_a_run_is_kept_though_its_command_is_ended_at_the_last_moment(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "comparison_text", raising(KeyboardInterrupt()))
+    folder = tmp_path / "run"
+    result = command("train", *TINY, "--quiet", "--out", folder)
+    assert (result.exit_code, result.stderr) == (130, f"interrupted: train was ended; the run is kept in {folder}\n")
+    assert load_run(folder).results
+
+
+def test_k_ends_at_the_catalogue(command: Command) -> None:
+    result = command("train", *TINY, "--k", 2**63 - 1, "--json")
+    assert (result.exit_code, result.stderr) == (0, f"note: k={2**63 - 1} is cut to 80, the number of items\n")
+    assert json.loads(result.stdout)["k"] == 80
+
+
 def test_a_stopped_training_goes_on_and_ends_the_same_to_the_bit(
     command: Command, refused: Output, output: Output, kept_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,7 +218,9 @@ def test_a_stopped_training_goes_on_and_ends_the_same_to_the_bit(
                 raise KeyboardInterrupt
 
         stopping.setattr(Checkpoint, "save", stop)
-        assert command(*train).exit_code == 130
+        stopped = command(*train)
+    told = f"interrupted: train was ended; add --resume to go on with the training to {folder} from its last epoch\n"
+    assert (stopped.exit_code, stopped.stderr) == (130, told)
     assert sorted(path.name for path in (tmp_path / ".run.checkpoint").iterdir()) == ["backbone.safetensors", "sparcode.safetensors"]
     assert "add --resume to go on with it, or --overwrite to start anew" in refused(*train)
     assert "began with n_nearest=4 (now 2); give the same" in refused(*train, "--resume", "--n-nearest", 2)

@@ -43,7 +43,7 @@ def test_pins_of_old_links_which_count_positions_are_still_read() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no setting"),
+        ("", "a setting has no name"),
         ("2_128", "no setting 2"),
         ("m-9", "m 9 is not possible"),
         ("k-8_colour-red", "no setting colour"),
