@@ -56,7 +56,7 @@ class Studio:
         # One training at a time, with one core each, leaves a core for the pages.
         lanes = {TRAINING: 1, PREVIEWS: 1, FROM_SCRATCH: 1}
         self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
-        self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split)
+        self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split, self.viewers.has_gone)
         self.from_scratch.recorded = self.recorded.training(config, self.from_scratch.shelf.own())
         self.backbones = Backbones(self.split, self.jobs, TRAINING, self.recorded.backbone)
         self.tuned = TunedModels(self.split, self.backbones, self.recorded.tuned, MODELS_BYTES)
@@ -86,7 +86,8 @@ class Studio:
         return self.jobs.submit(COMPARISON_KEY, "comparison of models", self._compare, owner, TRAINING)
 
     def close(self) -> None:
-        """Stop all jobs."""
+        """Stop all jobs, and the reading of files."""
+        self.from_scratch.shelf.close()
         self.jobs.close()
 
     def _compare(self, handle: JobHandle) -> None:

@@ -77,6 +77,12 @@ class Viewers:
             since = [tab.closed_since for tab in wanting]
             return bool(since) and None not in since and self._clock() - max(since) >= LEFT_SECONDS
 
+    def has_gone(self, owner: str) -> bool:
+        """Whether every tab of an owner has been closed for `LEFT_SECONDS`; so has an owner without a tab."""
+        with self._lock:
+            tabs = [tab for tab in self._tabs.values() if tab.owner == owner]
+            return not any(self._is_open(tab) or self._clock() - tab.closed_since < LEFT_SECONDS for tab in tabs)
+
     def _is_open(self, tab: _Tab) -> bool:
         if tab.is_open():
             tab.seen_open, tab.closed_since = self._clock(), None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 import streamlit as st
@@ -31,6 +32,11 @@ def owner_id() -> str:
 
 def enter_in_tab(studio: Studio) -> None:
     """Tell the studio that this tab is open, so that the jobs of its browser go on."""
+    studio.viewers.enter(_tab(), owner_id(), connection())
+
+
+def connection() -> Callable[[], bool]:
+    """A function that tells whether this tab is still connected."""
     context = get_script_run_ctx()
     session = "" if context is None else context.session_id
 
@@ -38,7 +44,7 @@ def enter_in_tab(studio: Studio) -> None:
         # Without a server (in tests) there is no connection to lose.
         return not runtime.exists() or runtime.get_instance().is_active_session(session)
 
-    studio.viewers.enter(_tab(), owner_id(), is_open)
+    return is_open
 
 
 def show_in_tab(config: RunConfig, left: RunConfig, studio: Studio, pinned: RunConfig | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import streamlit as st
@@ -10,13 +11,16 @@ from pydantic import ValidationError
 from app.session import loaders
 from app.session.address import forget_refused, plain_text
 from app.session.settings import CODEBOOKS, DATA, DATA_SEED, DIMENSIONS, TRAIN, TWO_TOWER, Setting, settings_of, split_evenly, with_values
-from app.session.visitor import owner_id
+from app.session.visitor import connection, owner_id
 from app.session.widgets import widget
 from app.studio import Studio
 from app.training.data import MAX_UPLOAD_MB, UPLOAD_EXTENSIONS, TrainingData
+from app.training.reading import SECONDS
 from sparcode.config import RunConfig
 from sparcode.config_message import validation_message
 
+# Session state: id of a file that cannot be used -> why.
+_REFUSED: Final = "upload_refused"
 _UPLOAD_HELP: Final = (
     "A MovieLens archive as published (.zip), or a table (.csv, .tsv, .parquet) with one row per interaction: columns such as user_id, "
     f"item_id and, if there are times, timestamp. Up to {MAX_UPLOAD_MB} MB. It stays in this server's memory, for this browser only."
@@ -79,19 +83,36 @@ def _uploaded(studio: Studio) -> TrainingData | None:
     shelf = studio.from_scratch.shelf
     file = st.file_uploader("Your file", type=list(UPLOAD_EXTENSIONS), max_upload_size=MAX_UPLOAD_MB, help=_UPLOAD_HELP)
     if file is not None:
+        # Not read again with every change of a setting.
+        refused = st.session_state.get(_REFUSED, {}).get(file.file_id)
         try:
-            with st.spinner("Reading the file ..."):
-                return shelf.upload(owner_id(), file.name, file.getvalue())
-        except ValueError as error:
-            st.error("This file cannot be used.")
-            # File and column names are untrusted text.
-            st.text(str(error))
-            st.caption("A table needs a header line that tells users from items, with names such as user_id, item_id and timestamp.")
-            return None
+            if refused is None:
+                with st.spinner(f"Reading the file, at most {SECONDS:.0f} seconds ..."):
+                    return shelf.upload(owner_id(), file.name, file.getvalue(), _waits())
+        except (ValueError, OSError) as error:
+            refused = str(error)
+            st.session_state[_REFUSED] = {file.file_id: refused}
+        st.error("This file cannot be used.")
+        # File and column names are untrusted text.
+        st.text(refused)
+        st.caption("A table needs a header line that tells users from items, with names such as user_id, item_id and timestamp.")
+        return None
     data = shelf.uploaded(owner_id())
     if data is None:
         st.info("Choose a file to train on.")
     return data
+
+
+def _waits() -> Callable[[], bool]:
+    """A function that tells whether the page waits for its file; it ends the script if the visitor chose something else meanwhile."""
+    is_open = connection()
+
+    def waits() -> bool:
+        # Streamlit ends or repeats a script where it reads the session.
+        st.session_state.get(_REFUSED)
+        return is_open()
+
+    return waits
 
 
 def _evenly_split(token_dim: int, n_codebooks: str) -> int:

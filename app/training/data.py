@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import threading
-import zipfile
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from cachetools import LRUCache
-
 from app.jobs.byte_cache import ByteCache
+from app.training.reader import facts
+from app.training.reading import FileReader
 from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions
+from sparcode.data.limits import UPLOADS
 from sparcode.data.loading import FILE_EXTENSIONS, load
 from sparcode.data.split import Split, split_users
-from sparcode.data.table_file import TableFile
 
 UPLOAD_EXTENSIONS: Final = tuple(extension.removeprefix(".") for extension in FILE_EXTENSIONS)
-MAX_UPLOAD_MB: Final = 20
-# A small Parquet file may hold very many rows.
-MAX_UPLOAD_ROWS: Final = 5_000_000
+MAX_UPLOAD_MB: Final = UPLOADS.file_bytes // 2**20
 MAX_SYNTHETIC_SEED: Final = 2**31 - 1
 SMALL_USERS: Final = 600
 SMALL_ITEMS: Final = 400
 _SPLIT_BYTES: Final = 256 * 2**20
-_KEPT_UPLOADS: Final = 16
+_UPLOADS_BYTES: Final = 256 * 2**20
+# Between two checks of whether the owners of uploads are still there.
+_LOOK_SECONDS: Final = 15.0
 
 
 class TrainingData(NamedTuple):
@@ -55,17 +53,36 @@ class TrainingData(NamedTuple):
     dropped: Mapping[str, int] = MappingProxyType({})
 
 
-class DataShelf:
-    """Data sets by name, cached while they fit: the studio's data, and others split by `config`. Safe to share between threads."""
+class _Upload(NamedTuple):
+    owner: str
+    data: TrainingData
+    n_bytes: int
 
-    def __init__(self, interactions: Interactions, split: Split, config: SplitConfig) -> None:
-        self._config = config
+
+class DataShelf:
+    """Data sets by name, cached while they fit: the studio's data, and others split by `config`. Safe to share between threads.
+
+    `has_gone` tells whether an owner has closed the studio; then its upload is dropped. `reader` reads uploads; by default a `FileReader`.
+    """
+
+    def __init__(
+        self,
+        interactions: Interactions,
+        split: Split,
+        config: SplitConfig,
+        has_gone: Callable[[str], bool] = lambda owner: False,
+        reader: FileReader | None = None,
+    ) -> None:
+        self._config, self._has_gone = config, has_gone
+        self._reader = reader or FileReader(config)
         self._own = TrainingData(
             "studio", interactions.name, interactions.synthetic, facts(interactions), lambda: split, _dropped(interactions, split)
         )
         self._splits: ByteCache[Split] = ByteCache(_SPLIT_BYTES, _bytes_of)
+        self._uploads: ByteCache[_Upload] = ByteCache(_UPLOADS_BYTES, lambda upload: upload.n_bytes)
         self._lock = threading.Lock()
-        self._uploads: LRUCache[str, TrainingData] = LRUCache(_KEPT_UPLOADS)
+        self._closed = threading.Event()
+        self._watcher: threading.Thread | None = None
 
     def own(self) -> TrainingData:
         """The studio's data."""
@@ -79,37 +96,53 @@ class DataShelf:
         size = f"{config.n_users:,} users, {config.n_items:,} items"
         return TrainingData(key, name, True, size, lambda: self._made(key, config))
 
-    def upload(self, owner: str, name: str, content: bytes) -> TrainingData:
+    def upload(self, owner: str, name: str, content: bytes, is_wanted: Callable[[], bool] = lambda: True) -> TrainingData:
         """Read an owner's file, in place of an earlier one; nobody else gets it. The extension of `name` gives the format.
 
-        ValueError if the file cannot be used; the message says why.
+        Errors and `is_wanted` as for `FileReader.read`.
         """
-        if len(content) > MAX_UPLOAD_MB * 2**20:
+        if len(content) > UPLOADS.file_bytes:
             raise ValueError(f"it has {len(content) / 2**20:.1f} MB; files of up to {MAX_UPLOAD_MB} MB are taken")
         key = f"upload/{hashlib.sha256(name.encode() + content).hexdigest()[:16]}"
         known = self.uploaded(owner)
         if known is not None and known.key == key:
             return known
-        is_archive = name.lower().endswith(".zip")
-        if is_archive and not zipfile.is_zipfile(io.BytesIO(content)):
-            raise ValueError(f"{name} is not a ZIP archive, or it is damaged")
-        if name.lower().endswith(".parquet"):
-            n_rows = TableFile(io.BytesIO(content), name).n_rows
-            if n_rows is not None and n_rows > MAX_UPLOAD_ROWS:
-                raise ValueError(f"it has {n_rows:,} rows; up to {MAX_UPLOAD_ROWS:,} are taken")
-        # `load` refuses a name for an archive.
-        interactions = load(io.BytesIO(content), name=None if is_archive else name)
-        split = split_users(interactions, self._config)
-        shown = name if is_archive else interactions.name
-        data = TrainingData(key, shown, False, facts(interactions), lambda: split, _dropped(interactions, split))
-        with self._lock:
-            self._uploads[owner] = data
+        found = self._reader.read(name, content, is_wanted)
+        split = found.split
+        data = TrainingData(key, found.name, False, found.facts, lambda: split, found.dropped)
+        self._uploads.put(owner, _Upload(owner, data, _bytes_of(split)))
+        self._watch()
         return data
 
     def uploaded(self, owner: str) -> TrainingData | None:
-        """An owner's file; None if there is none, or it was dropped for newer ones of others."""
+        """An owner's file; None if there is none, or it was dropped for newer ones of others or because the owner had left."""
+        upload = self._uploads.get(owner)
+        return None if upload is None else upload.data
+
+    def drop_uploads(self) -> None:
+        """Drop the files of owners who have left."""
+        for upload in self._uploads.values():
+            if self._has_gone(upload.owner):
+                self._uploads.discard(upload.owner)
+
+    def close(self) -> None:
+        """End all reading."""
+        self._closed.set()
+        self._reader.close()
+
+    def _watch(self) -> None:
         with self._lock:
-            return self._uploads.get(owner)
+            if self._watcher is None and not self._closed.is_set():
+                self._watcher = threading.Thread(target=self._look, name="sparcode-uploads", daemon=True)
+                self._watcher.start()
+
+    def _look(self) -> None:
+        while not self._closed.wait(_LOOK_SECONDS):
+            self.drop_uploads()
+            with self._lock:
+                if not self._uploads.values():
+                    self._watcher = None
+                    return
 
     def _made(self, key: str, config: SyntheticConfig) -> Split:
         split = self._splits.get(key)
@@ -119,15 +152,11 @@ class DataShelf:
         return split
 
 
-def facts(interactions: Interactions) -> str:
-    """Sizes in words."""
-    return f"{interactions.n_users:,} users, {interactions.n_items:,} items, {interactions.n_interactions:,} interactions"
-
-
 def _dropped(interactions: Interactions, split: Split) -> dict[str, int]:
     return {**interactions.dropped, **split.dropped}
 
 
 def _bytes_of(split: Split) -> int:
-    held_out = [part for held in (split.validation, split.test) for part in (held.queries, held.targets)]
-    return sum(part.indptr.nbytes + part.items.nbytes for part in (split.train, *held_out))
+    parts = [split.train, *(part for held in (split.validation, split.test) for part in (held.queries, held.targets))]
+    arrays = [split.item_features, *(array for part in parts for array in (part.indptr, part.items, part.features))]
+    return sum(array.nbytes for array in arrays if array is not None)

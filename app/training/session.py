@@ -6,7 +6,7 @@ import re
 import secrets
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
@@ -88,13 +88,20 @@ class TrainingSession:
     """All owners' trainings from scratch. Safe to share between threads.
 
     `jobs` has the lane `FROM_SCRATCH`, which a paused run leaves to others; a run is paused when its visitor has left. `shelf` is the data
-    to choose from; `recorded` a run trained before the studio was started, for owners who have none yet, or None.
+    to choose from, `has_gone` as there; `recorded` a run trained before the studio was started, for owners who have none yet, or None.
     """
 
-    def __init__(self, jobs: JobManager, interactions: Interactions, split: Split, config: SplitConfig) -> None:
+    def __init__(
+        self,
+        jobs: JobManager,
+        interactions: Interactions,
+        split: Split,
+        config: SplitConfig,
+        has_gone: Callable[[str], bool] = lambda owner: False,
+    ) -> None:
         self._jobs = jobs
         self.recorded: EarlierRun | None = None
-        self.shelf = DataShelf(interactions, split, config)
+        self.shelf = DataShelf(interactions, split, config, has_gone)
         self._lock = threading.Lock()
         self._started: LRUCache[str, _Started] = LRUCache(KEPT_OWNERS)
         self._earlier: LRUCache[str, deque[EarlierRun]] = LRUCache(KEPT_OWNERS)

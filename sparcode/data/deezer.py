@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sparcode.data.interactions import Histories, offsets
+from sparcode.data.limits import OWN_FILES, Limits, shown_names
+from sparcode.data.parquet_file import ParquetFile
 
 PARTS = ("train", "validation", "test")
 EMBEDDINGS = ("svd", "mf")
@@ -60,21 +61,21 @@ class DeezerData(NamedTuple):
     dropped: dict[str, int]
 
 
-def read_deezer(folder: str | Path, embedding: Literal["svd", "mf"] = "svd") -> DeezerData:
+def read_deezer(folder: str | Path, embedding: Literal["svd", "mf"] = "svd", limits: Limits = OWN_FILES) -> DeezerData:
     """Read a folder of the release, with the vectors and features of TT-SVD or UT-ALS (``mf``).
 
-    ValueError, with file and column, if one is missing, empty or of another type, the parts have different features, a vector is not a list
-    of as many finite numbers as the others, an index is repeated, or a training user has no vector.
+    ValueError, with file and column, if one is missing, empty, beyond `limits` or of another type, the parts have different
+    features, a vector is not a list of as many finite numbers as the others, an index is repeated, or a training user has no vector.
     """
     if embedding not in EMBEDDINGS:
         raise ValueError(f"embedding must be 'svd' or 'mf'; got {embedding!r}")
     folder = Path(folder)
-    song_index, song_vectors = _vectors(folder / SONGS, "song_index", f"features_{embedding}")
-    user_index, user_vectors = _vectors(folder / USERS, "user_index", f"{embedding}_embeddings")
+    song_index, song_vectors = _vectors(folder / SONGS, "song_index", f"features_{embedding}", limits)
+    user_index, user_vectors = _vectors(folder / USERS, "user_index", f"{embedding}_embeddings", limits)
     dropped: dict[str, int] = {}
     paths = {part: folder / f"user_features_{part}_{embedding}.parquet" for part in PARTS}
-    names = _feature_names(paths)
-    parts = {part: _users(path, names, song_index, dropped) for part, path in paths.items()}
+    names = _feature_names(paths, limits)
+    parts = {part: _users(path, names, song_index, dropped, limits) for part, path in paths.items()}
     place = np.searchsorted(user_index, parts["train"].user_index)
     found = np.take(user_index, place, mode="clip") == parts["train"].user_index
     if not found.all():
@@ -89,23 +90,20 @@ def is_release(folder: str | Path) -> bool:
     return any((Path(folder) / name).is_file() for name in (SONGS, USERS, *features))
 
 
-def _open(path: Path, columns: list[str]) -> pq.ParquetFile:
+def _open(path: Path, columns: list[str], limits: Limits) -> ParquetFile:
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file; the release's files are needed under their published names")
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    if missing := [column for column in columns if column not in file.schema_arrow.names]:
-        raise ValueError(f"{path} lacks the column(s) {missing}; it has {file.schema_arrow.names[:6]} and others")
-    if file.metadata.num_rows == 0:
+    file = ParquetFile(path, str(path), limits)
+    if missing := [column for column in columns if column not in file.columns]:
+        raise ValueError(f"{path} lacks the column(s) {missing}; it has {shown_names(file.columns)}")
+    if file.n_rows == 0:
         raise ValueError(f"{path} has no rows")
     return file
 
 
-def _vectors(path: Path, index: str, column: str) -> tuple[np.ndarray, np.ndarray]:
+def _vectors(path: Path, index: str, column: str, limits: Limits) -> tuple[np.ndarray, np.ndarray]:
     """Indices in order, and their vectors."""
-    table = _open(path, [index, column]).read(columns=[index, column])
+    table = _open(path, [index, column], limits).read([index, column])
     numbers = _whole_numbers(table[index], path, index)
     order = np.argsort(numbers, kind="stable")
     if (repeats := numbers[order][1:][np.diff(numbers[order]) == 0]).size:
@@ -114,7 +112,7 @@ def _vectors(path: Path, index: str, column: str) -> tuple[np.ndarray, np.ndarra
     for number, value in zip(numbers, table[column].to_pylist(), strict=True):
         try:
             row = np.asarray(json.loads(value) if isinstance(value, str | bytes) else value, dtype=np.float32)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError(f"{path}: {column} of {index} {number} is no list of numbers") from error
         if row.ndim != 1 or (rows and len(row) != len(rows[0])) or not np.isfinite(row).all():
             expected = f"{len(rows[0])} finite numbers" if rows else "a list of finite numbers"
@@ -129,10 +127,10 @@ def _whole_numbers(column: pa.ChunkedArray, path: Path, name: str) -> np.ndarray
     return column.to_numpy().astype(np.int64)
 
 
-def _feature_names(paths: dict[str, Path]) -> list[str]:
+def _feature_names(paths: dict[str, Path], limits: Limits) -> list[str]:
     """Names of the features, which all parts must have in the same order."""
     heads = ("user_index", _TARGETS)
-    names = {path: [name for name in _open(path, list(heads)).schema_arrow.names if name not in heads] for path in paths.values()}
+    names = {path: [name for name in _open(path, list(heads), limits).columns if name not in heads] for path in paths.values()}
     (first, wanted), *others = names.items()
     if not wanted:
         raise ValueError(f"{first} has no features beside {' and '.join(heads)}")
@@ -146,17 +144,17 @@ def _feature_names(paths: dict[str, Path]) -> list[str]:
     return wanted
 
 
-def _users(path: Path, names: list[str], song_index: np.ndarray, dropped: dict[str, int]) -> DeezerUsers:
-    file = _open(path, ["user_index", _TARGETS])
-    features = np.empty((file.metadata.num_rows, len(names)), dtype=np.float32)
-    head = file.read(columns=["user_index", _TARGETS])
+def _users(path: Path, names: list[str], song_index: np.ndarray, dropped: dict[str, int], limits: Limits) -> DeezerUsers:
+    file = _open(path, ["user_index", _TARGETS], limits)
+    features = np.empty((file.n_rows, len(names)), dtype=np.float32)
+    head = file.read(["user_index", _TARGETS])
     user_index = _whole_numbers(head["user_index"], path, "user_index")
     kind = head[_TARGETS].type
     if not (pa.types.is_list(kind) and pa.types.is_integer(kind.value_type)):
         raise ValueError(f"{path}: {_TARGETS} must hold lists of integers; got {kind}")
     # Column by column: 70,000 users of 5,139 float64 features would not fit beside their copy.
     for place, name in enumerate(names):
-        column = file.read(columns=[name]).column(0)
+        column = file.read([name]).column(0)
         if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
             raise ValueError(f"{path}: {name} must hold numbers; got {column.type}")
         features[:, place] = column.to_pandas().astype("float32").fillna(0).to_numpy(np.float32)

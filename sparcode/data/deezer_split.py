@@ -12,6 +12,7 @@ from sparcode.data.deezer import PARTS, DeezerData, DeezerUsers, read_deezer
 from sparcode.data.evaluation_protocol import COLD_START
 from sparcode.data.fixed_split import hash_arrays
 from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.limits import OWN_FILES, Limits
 from sparcode.data.side_features import NumberColumn, UserEncoding, standardised
 from sparcode.data.split import EvaluationSet, Split
 
@@ -20,7 +21,7 @@ NAMES = {"svd": "Deezer cold start (TT-SVD)", "mf": "Deezer cold start (UT-ALS)"
 BLOCK = 128
 
 
-def read_deezer_split(folder: str | Path, embedding: str = "svd") -> tuple[Interactions, Split]:
+def read_deezer_split(folder: str | Path, embedding: str = "svd", limits: Limits = OWN_FILES) -> tuple[Interactions, Split]:
     """Read the release as its authors split it, with the training users as the data set; arguments and errors as `read_deezer`.
 
     Queries hold only the user's features; targets are the songs heard in the 30 days after registration. Features are standardised over the
@@ -29,7 +30,7 @@ def read_deezer_split(folder: str | Path, embedding: str = "svd") -> tuple[Inter
 
     ValueError also if no user is left to train or to validate on.
     """
-    data = read_deezer(folder, cast(Literal["svd", "mf"], embedding))
+    data = read_deezer(folder, cast(Literal["svd", "mf"], embedding), limits)
     parts = _part_hashes(data)
     heard = np.flatnonzero(data.train.targets.lengths)
     for part, users in (("train", data.train), ("validation", data.validation)):

@@ -15,23 +15,25 @@ import pandas as pd
 from sparcode.config import SplitConfig
 from sparcode.data.evaluation_protocol import FIXED_SPLIT
 from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.limits import OWN_FILES, Limits
 from sparcode.data.split import EvaluationSet, Split
 from sparcode.data.table_file import EXTENSIONS, TableFile, read_keys
 
 COLUMNS = ["user_id", "item_id"]
 
 
-def read_fixed_split(train: str | Path, test: str | Path, config: SplitConfig) -> tuple[Interactions, Split]:
+def read_fixed_split(train: str | Path, test: str | Path, config: SplitConfig, limits: Limits = OWN_FILES) -> tuple[Interactions, Split]:
     """Read two files with the columns ``user_id`` and ``item_id`` as a data set over the items of both; ids of CSV and TSV files are text.
 
     A seeded share `validation_share` of the users with at least `min_history` training items is held out: a random share `target_share` of
     their items becomes validation targets and is not trained on. Rows with an empty id, repeated pairs, test pairs that are also in
     training and test users without training items are counted in `dropped`.
 
-    ValueError if a file cannot be read or lacks a column, the files' ids differ in type, or nothing is left to train, validate or test.
+    ValueError if a file cannot be read, is beyond `limits` or lacks a column, the files' ids differ in type, or nothing is left to train,
+    validate or test.
     """
     dropped: dict[str, int] = {}
-    frames = [_read(Path(path), part, dropped) for path, part in ((train, "training"), (test, "test"))]
+    frames = [_read(Path(path), part, dropped, limits) for path, part in ((train, "training"), (test, "test"))]
     kinds = [[frame[column].dtype.kind in "iu" for column in COLUMNS] for frame in frames]
     if kinds[0] != kinds[1]:
         raise ValueError(f"{train} and {test} have ids of different types; both must hold integers, or both text")
@@ -81,10 +83,10 @@ def hash_pairs(pairs: pd.DataFrame) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(path: Path, part: str, dropped: dict[str, int]) -> pd.DataFrame:
+def _read(path: Path, part: str, dropped: dict[str, int], limits: Limits) -> pd.DataFrame:
     try:
         # Whatever the file is called, it is taken for Parquet unless its name says CSV or TSV.
-        file = TableFile(path, path.name if path.suffix.lower() in EXTENSIONS else f"{path.name}.parquet")
+        file = TableFile(path, path.name if path.suffix.lower() in EXTENSIONS else f"{path.name}.parquet", limits)
         table, n_malformed = file.read(COLUMNS)
         frame = pd.DataFrame({column: read_keys(table, column, file.label) for column in COLUMNS})
     except ValueError as error:

@@ -15,6 +15,7 @@ from sparcode.data.deezer_split import read_deezer_split
 from sparcode.data.evaluation_protocol import COLD_START, FIXED_SPLIT, STRONG, EvaluationProtocol
 from sparcode.data.fixed_split import read_fixed_split
 from sparcode.data.interactions import Interactions
+from sparcode.data.limits import OWN_FILES, Limits
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
 from sparcode.data.table_file import EXTENSIONS
@@ -49,6 +50,8 @@ class Options:
         Vectors and features of Deezer's release: ``svd`` (the default) or ``mf``.
     progress
         Draw progress bars on standard error; applies to every kind.
+    limits
+        How much of a file is read; applies to every kind.
     """
 
     columns: ColumnMapping | Mapping[str, str] | None = None
@@ -60,11 +63,12 @@ class Options:
     accept_terms: bool = False
     embedding: str | None = None
     progress: bool = True
+    limits: Limits = OWN_FILES
 
     @property
     def given(self) -> list[str]:
-        """Names of the options that are set, except `progress`."""
-        said = {option.name: getattr(self, option.name) for option in fields(self) if option.name != "progress"}
+        """Names of the options that are set, except those that apply to every kind."""
+        said = {option.name: getattr(self, option.name) for option in fields(self) if option.name not in ("progress", "limits")}
         return [name for name, value in said.items() if value is not None and value is not False]
 
 
@@ -89,26 +93,26 @@ KINDS = (
     Kind(
         "a ready-made split",
         lambda source, _: isinstance(source, TrainTestFiles),
-        lambda source, _, config: read_fixed_split(*source, config),
+        lambda source, options, config: read_fixed_split(*source, config, options.limits),
         protocol=FIXED_SPLIT,
     ),
     Kind(
         f"MovieLens by name ({', '.join(movielens.DATASETS)})",
         lambda source, _: isinstance(source, str) and source in movielens.DATASETS,
-        lambda source, options, _: movielens.read_movielens(_archive(source, options), options.min_rating),
+        lambda source, options, _: movielens.read_movielens(_archive(source, options), options.min_rating, options.limits),
         frozenset({"min_rating", "download", "accept_terms"}),
     ),
     Kind(
         "Deezer's release",
         lambda source, _: isinstance(source, str | Path) and is_release(source),
-        lambda source, options, _: read_deezer_split(source, options.embedding or "svd"),
+        lambda source, options, _: read_deezer_split(source, options.embedding or "svd", options.limits),
         frozenset({"embedding"}),
         protocol=COLD_START,
     ),
     Kind(
         "a MovieLens archive or folder",
         lambda source, name: _is_movielens(source, name),
-        lambda source, options, _: movielens.read_movielens(source, options.min_rating),
+        lambda source, options, _: movielens.read_movielens(source, options.min_rating, options.limits),
         frozenset({"min_rating", "name"}),
         (".zip",),
     ),
@@ -116,7 +120,7 @@ KINDS = (
         f"a table ({', '.join(EXTENSIONS)})",
         lambda *_: True,
         lambda source, options, _: read_table(
-            source, options.columns, options.items_path, options.min_rating, options.name, options.users_path
+            source, options.columns, options.items_path, options.min_rating, options.name, options.users_path, options.limits
         ),
         frozenset({"columns", "items_path", "users_path", "min_rating", "name"}),
         EXTENSIONS,

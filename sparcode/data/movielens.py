@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pooch
+import pyarrow as pa
+import pyarrow.csv
 
 from sparcode.data.archive import FolderFiles, ZipFiles, open_files
 from sparcode.data.interactions import Interactions
-from sparcode.data.table_file import MAX_MALFORMED_SHARE
+from sparcode.data.limits import OWN_FILES, Limits
+from sparcode.data.lines import captured, joined, matching_lines, whole_numbers
 
 TERMS = """The MovieLens data sets belong to GroupLens (University of Minnesota), who lend them for research under these terms:
 - use them for research; do not suggest that the university or GroupLens endorses you or your results;
@@ -23,12 +25,13 @@ TERMS = """The MovieLens data sets belong to GroupLens (University of Minnesota)
   ACM Transactions on Interactive Intelligent Systems 5(4), article 19, doi:10.1145/2827872.
 The README inside the archive holds the full and binding text."""
 
-# The largest file of these archives is 265 MB; anything far beyond that is another data set or a decompression bomb.
-MAX_FILE_BYTES = 512 * 2**20
 DOWNLOAD_TIMEOUT_SECONDS = 30
+# There are 19.
+MAX_GENRES = 500
 # The age groups of MovieLens 1M, each named by its youngest age (1: under 18); the ages of 100K are put into the same ones.
 AGE_GROUPS = (1, 18, 25, 35, 45, 50, 56)
 USER_COLUMNS = ["user_id", "gender", "age", "occupation"]
+_RATING_KINDS = {"user_id": pa.int64(), "item_id": pa.int64(), "rating": pa.float32(), "timestamp": pa.int64()}
 
 
 class Dataset(NamedTuple):
@@ -44,7 +47,7 @@ class Dataset(NamedTuple):
     size_bytes: int
     ratings: str
     items: str
-    separator: bytes
+    separator: str
     folder: str
     encoding: str = "latin-1"
     half_stars: bool = False
@@ -66,7 +69,7 @@ DATASETS = {
         ratings="u.data",
         items="u.item",
         users="u.user",
-        separator=b"\t",
+        separator="\t",
         folder="ml-100k",
     ),
     "ml-1m": Dataset(
@@ -77,7 +80,7 @@ DATASETS = {
         ratings="ratings.dat",
         items="movies.dat",
         users="users.dat",
-        separator=b"::",
+        separator="::",
         folder="ml-1m",
     ),
     "ml-10m": Dataset(
@@ -87,7 +90,7 @@ DATASETS = {
         size_bytes=65_566_137,
         ratings="ratings.dat",
         items="movies.dat",
-        separator=b"::",
+        separator="::",
         folder="ml-10M100K",
         encoding="utf-8",
         half_stars=True,
@@ -96,29 +99,25 @@ DATASETS = {
 }
 
 
-def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = None) -> Interactions:
+def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = None, limits: Limits = OWN_FILES) -> Interactions:
     """Read MovieLens 100K, 1M or 10M told by its files, from the published ``.zip`` (a path or an open binary file) or folder.
 
     Only ratings of at least `min_rating` stars (1 to 5; None: all) are kept. Malformed lines are counted in `dropped`.
     Users of 100K and 1M have a gender, an age group and an occupation.
 
-    ValueError if the source is no such archive or folder, a file is missing, damaged or too large, more than 1% of a file's lines are
-    malformed, or nothing is left.
+    ValueError if the source is no such archive or folder, a file is missing, damaged or beyond `limits`, more than 1% of a file's lines
+    are malformed, or nothing is left.
     """
     if min_rating is not None and not 1 <= min_rating <= 5:
         raise ValueError(f"min_rating must lie in [1, 5] (stars); got {min_rating}")
     dropped: dict[str, int] = {}
-    with open_files(source, subfolders=tuple(dataset.folder for dataset in DATASETS.values()), max_bytes=MAX_FILE_BYTES) as files:
+    with open_files(source, tuple(dataset.folder for dataset in DATASETS.values()), limits) as files:
         dataset = _detect(files)
-        ratings = _parse_ratings(files.read(dataset.ratings), dataset, dropped)
-        if dataset.items == "u.item":
-            items = _parse_items_100k(files.read(dataset.items), _parse_genres(files.read("u.genre")), dropped)
-        else:
-            items = _parse_movies(files.read(dataset.items), dataset.encoding, dropped)
+        ratings = _read_ratings(files, dataset, dropped)
+        items = _read_items_100k(files, dropped) if dataset.items == "u.item" else _read_movies(files, dataset.encoding, dropped)
         users = None
         if dataset.users is not None and dataset.users in files:
-            parse = _parse_users_100k if dataset.users == "u.user" else _parse_users_1m
-            users = parse(files.read(dataset.users), dropped)
+            users = (_read_users_100k if dataset.users == "u.user" else _read_users_1m)(files, dropped)
     if min_rating is not None:
         n_rows = len(ratings)
         ratings = ratings[ratings["rating"] >= min_rating]
@@ -187,98 +186,86 @@ def _detect(files: FolderFiles | ZipFiles) -> Dataset:
     return marked[0] if marked else next(dataset for dataset in found if dataset.marker is None)
 
 
-def _parse_ratings(raw: bytes, dataset: Dataset, dropped: dict[str, int]) -> pd.DataFrame:
-    table = raw.replace(dataset.separator, b"\t")
-    n_lines = table.count(b"\n") + (not table.endswith(b"\n"))
-    # The C parser refuses short lines but cuts surplus fields off; the number of separators gives those away.
-    if table.count(b"\t") == 3 * n_lines == raw.count(dataset.separator):
-        try:
-            frame = _ratings_frame(table, dataset.half_stars)
-        except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
-            frame = None
-        if frame is not None and _are_stars(frame["rating"], dataset.half_stars) and frame.min().min() >= 0:
-            return frame
-    stars = rb"(?:[1-5]|[0-4]\.5|[1-5]\.0)" if dataset.half_stars else rb"[1-5]"
-    pattern = dataset.separator.join([rb"\d{1,18}", rb"\d{1,18}", stars, rb"\d{1,12}"])
-    lines = _matching_lines(raw, re.compile(pattern), dataset.ratings, dropped)
-    return _ratings_frame(b"\n".join(match[0] for match in lines).replace(dataset.separator, b"\t"), dataset.half_stars)
+def _read_ratings(files: FolderFiles | ZipFiles, dataset: Dataset, dropped: dict[str, int]) -> pd.DataFrame:
+    stars = r"(?:[1-5]|[0-4]\.5|[1-5]\.0)" if dataset.half_stars else "[1-5]"
+    pattern = dataset.separator.join([r"\d{1,18}", r"\d{1,18}", stars, r"\d{1,18}"])
+    parts = [_numbers(lines, dataset.separator) for lines in _lines(files, dataset.ratings, pattern, dropped)]
+    if not parts:
+        return pd.DataFrame({name: pd.Series(dtype=kind.to_pandas_dtype()) for name, kind in _RATING_KINDS.items()})
+    # A column at a time, each given free once it is joined.
+    return pd.DataFrame({name: np.concatenate([part.pop(name) for part in parts]) for name in _RATING_KINDS}, copy=False)
 
 
-def _are_stars(ratings: pd.Series, half_stars: bool) -> bool:
-    return bool(ratings.between(0.5 if half_stars else 1, 5).all() and (2 * ratings % 1 == 0).all())
+def _numbers(lines: pa.BinaryArray, separator: str) -> dict[str, np.ndarray]:
+    """Columns of well-formed rating lines."""
+    text = joined(lines).replace(separator.encode(), b"\t")
+    table = pa.csv.read_csv(
+        pa.BufferReader(text),
+        read_options=pa.csv.ReadOptions(use_threads=False, column_names=list(_RATING_KINDS), block_size=max(len(text), 1024)),
+        parse_options=pa.csv.ParseOptions(delimiter="\t", quote_char=False),
+        convert_options=pa.csv.ConvertOptions(column_types=_RATING_KINDS),
+    )
+    return {name: table[name].to_numpy() for name in _RATING_KINDS}
 
 
-def _ratings_frame(table: bytes, half_stars: bool) -> pd.DataFrame:
-    names = ["user_id", "item_id", "rating", "timestamp"]
-    if not table.strip():
-        return pd.DataFrame({name: pd.Series(dtype="int64") for name in names})
-    kinds = dict.fromkeys(names, "int64") | ({"rating": "float64"} if half_stars else {})
-    return pd.read_csv(io.BytesIO(table), sep="\t", names=names, dtype=kinds, index_col=False, na_filter=False, quoting=3, engine="c")
-
-
-def _parse_genres(raw: bytes) -> list[str]:
+def _read_genres(files: FolderFiles | ZipFiles) -> list[str]:
+    raw = b"".join(files.blocks("u.genre"))
+    if (n_lines := raw.count(b"\n")) > MAX_GENRES:
+        raise ValueError(f"u.genre has {n_lines:,} lines; at most {MAX_GENRES} are read")
     rows = [line.rsplit("|", 1) for line in raw.decode("latin-1").splitlines() if line.strip()]
     if not rows or any(len(row) != 2 or row[1] != str(index) for index, row in enumerate(rows)):
         raise ValueError("u.genre: every line must be name|number, numbered from 0")
     return [row[0] for row in rows]
 
 
-def _parse_items_100k(raw: bytes, genres: list[str], dropped: dict[str, int]) -> pd.DataFrame:
+def _read_items_100k(files: FolderFiles | ZipFiles, dropped: dict[str, int]) -> pd.DataFrame:
+    genres = _read_genres(files)
     # id | title | release date | video release date | address | one 0/1 flag per genre
-    pattern = re.compile(rb"(\d{1,18})\|([^|]+)\|[^|]*\|[^|]*\|[^|]*((?:\|[01]){%d})" % len(genres))
-    rows = []
-    for match in _matching_lines(raw, pattern, "u.item", dropped):
-        flags = match[3][1::2]
-        names = [genre for genre, flag in zip(genres, flags, strict=True) if flag == ord("1")]
-        rows.append((int(match[1]), match[2].decode("latin-1").strip(), "|".join(names)))
+    pattern = r"(?P<id>\d{1,18})\|(?P<title>[^|]+)\|[^|]*\|[^|]*\|[^|]*(?P<flags>(?:\|[01]){N})".replace("N", str(len(genres)))
+    rows: list[tuple[int, str, str]] = []
+    for lines in _lines(files, "u.item", pattern, dropped):
+        found = captured(lines, pattern)
+        for item_id, title, flags in zip(whole_numbers(found["id"]), _texts(found["title"]), found["flags"].to_pylist(), strict=True):
+            names = [genre for genre, flag in zip(genres, flags[1::2], strict=True) if flag == ord("1")]
+            rows.append((int(item_id), title, "|".join(names)))
     return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
 
 
-def _parse_movies(raw: bytes, encoding: str, dropped: dict[str, int]) -> pd.DataFrame:
-    pattern = re.compile(rb"(\d{1,18})::(.+)::([^:]*)")
-    rows = [
-        (int(match[1]), *(match[group].decode(encoding, errors="replace").strip() for group in (2, 3)))
-        for match in _matching_lines(raw, pattern, "movies.dat", dropped)
-    ]
+def _read_movies(files: FolderFiles | ZipFiles, encoding: str, dropped: dict[str, int]) -> pd.DataFrame:
+    pattern = r"(?P<id>\d{1,18})::(?P<title>.+)::(?P<genres>[^:]*)"
+    rows: list[tuple[int, str, str]] = []
+    for lines in _lines(files, "movies.dat", pattern, dropped):
+        found = captured(lines, pattern)
+        rows += zip(whole_numbers(found["id"]).tolist(), _texts(found["title"], encoding), _texts(found["genres"], encoding), strict=True)
     return pd.DataFrame(rows, columns=["item_id", "title", "genres"])
 
 
-def _parse_users_100k(raw: bytes, dropped: dict[str, int]) -> pd.DataFrame:
+def _read_users_100k(files: FolderFiles | ZipFiles, dropped: dict[str, int]) -> pd.DataFrame:
     # id | age | gender | occupation | zip code
-    pattern = re.compile(rb"(\d{1,18})\|(\d{1,3})\|([A-Z])\|([^|]+)\|[^|]*")
-    rows = []
-    for match in _matching_lines(raw, pattern, "u.user", dropped):
-        group = AGE_GROUPS[max(0, int(np.searchsorted(AGE_GROUPS, int(match[2]), side="right")) - 1)]
-        rows.append((int(match[1]), match[3].decode("ascii"), str(group), match[4].decode("latin-1").strip()))
+    pattern = r"(?P<id>\d{1,18})\|(?P<age>\d{1,3})\|(?P<gender>[A-Z])\|(?P<occupation>[^|]+)\|[^|]*"
+    rows: list[tuple[int, str, str, str]] = []
+    for lines in _lines(files, "u.user", pattern, dropped):
+        found = captured(lines, pattern)
+        place = np.searchsorted(AGE_GROUPS, whole_numbers(found["age"]), side="right") - 1
+        groups = [str(AGE_GROUPS[group]) for group in np.maximum(place, 0)]
+        rows += zip(whole_numbers(found["id"]).tolist(), _texts(found["gender"]), groups, _texts(found["occupation"]), strict=True)
     return pd.DataFrame(rows, columns=USER_COLUMNS)
 
 
-def _parse_users_1m(raw: bytes, dropped: dict[str, int]) -> pd.DataFrame:
+def _read_users_1m(files: FolderFiles | ZipFiles, dropped: dict[str, int]) -> pd.DataFrame:
     # id :: gender :: age group :: occupation :: zip code
-    pattern = re.compile(rb"(\d{1,18})::([A-Z])::(\d{1,3})::(\d{1,3})::.*")
-    rows = [
-        (int(match[1]), match[2].decode("ascii"), str(int(match[3])), str(int(match[4])))
-        for match in _matching_lines(raw, pattern, "users.dat", dropped)
-    ]
+    pattern = r"(?P<id>\d{1,18})::(?P<gender>[A-Z])::(?P<age>\d{1,3})::(?P<occupation>\d{1,3})::.*"
+    rows: list[tuple[int, str, str, str]] = []
+    for lines in _lines(files, "users.dat", pattern, dropped):
+        found = captured(lines, pattern)
+        ids, ages, occupations = (whole_numbers(found[name]).tolist() for name in ("id", "age", "occupation"))
+        rows += zip(ids, _texts(found["gender"]), map(str, ages), map(str, occupations), strict=True)
     return pd.DataFrame(rows, columns=USER_COLUMNS)
 
 
-def _matching_lines(raw: bytes, pattern: re.Pattern[bytes], member: str, dropped: dict[str, int]) -> list[re.Match[bytes]]:
-    """Matches of every line of a file; others are counted in `dropped`, a ValueError where they are more than 1%."""
-    matches, n_lines, n_bad, first_bad = [], 0, 0, 0
-    for number, line in enumerate(raw.split(b"\n"), start=1):
-        text = line.rstrip(b"\r")
-        if not text:
-            continue
-        n_lines += 1
-        if match := pattern.fullmatch(text):
-            matches.append(match)
-        else:
-            n_bad += 1
-            first_bad = first_bad or number
-    if n_bad > MAX_MALFORMED_SHARE * n_lines:
-        share = f"{MAX_MALFORMED_SHARE:.0%}"
-        raise ValueError(f"{member}: {n_bad:,} of {n_lines:,} lines are malformed (at most {share} may be), the first at line {first_bad}")
-    if n_bad:
-        dropped[f"malformed lines in {member}"] = n_bad
-    return matches
+def _lines(files: FolderFiles | ZipFiles, member: str, pattern: str, dropped: dict[str, int]) -> Iterator[pa.BinaryArray]:
+    return matching_lines(files.blocks(member), pattern, member, files.limits, dropped)
+
+
+def _texts(cells: pa.BinaryArray, encoding: str = "latin-1") -> list[str]:
+    return [cell.decode(encoding, errors="replace").strip() for cell in cells.to_pylist()]

@@ -24,13 +24,22 @@ def genre_features(items: pd.DataFrame) -> np.ndarray | None:
     """
     if "genres" not in items.columns:
         return None
-    columns = items["genres"].fillna("").astype(str).str.get_dummies(sep="|")
-    counts = columns.sum()
-    kept = counts[counts >= LEAST_SHARED].nlargest(MAX_VALUES).index.sort_values()
+    named = items["genres"].fillna("").astype(str).str.split("|").reset_index(drop=True).explode()
+    named = named[named != ""]
+    codes, genres = pd.factorize(named.to_numpy(dtype=object), sort=True)
+    # Never a column for each genre: there may be as many as items.
+    rows, codes = np.divmod(np.unique(named.index.to_numpy() * len(genres) + codes), max(1, len(genres)))
+    counts = np.bincount(codes, minlength=len(genres))
+    kept = np.sort(np.argsort(-counts, kind="stable")[:MAX_VALUES])
+    kept = kept[counts[kept] >= LEAST_SHARED]
     if len(kept) == 0:
         return None
-    values = columns[kept].to_numpy(np.float32)
-    return values / np.sqrt(np.maximum(values.sum(axis=1, keepdims=True), 1))
+    place = np.searchsorted(kept, codes)
+    found = np.take(kept, place, mode="clip") == codes
+    values = np.zeros((len(items), len(kept)), dtype=np.float32)
+    values[rows[found], place[found]] = 1
+    values /= np.sqrt(np.maximum(values.sum(axis=1, keepdims=True), 1))
+    return values
 
 
 class CategoryColumn(Config):

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from sparcode.config import Config
 from sparcode.config_message import validation_message
 from sparcode.data.interactions import Interactions
+from sparcode.data.limits import OWN_FILES, Limits, shown, shown_names
 from sparcode.data.table_file import TableFile, is_text, read_ids, read_numbers, read_texts, read_times
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def guess_columns(names: Sequence[str], given: Mapping[str, str] | None = None) 
     fields = {field: _guess(others, field) for field in COMMON_NAMES} | given
     if missing := [field for field in ("user", "item") if fields[field] is None]:
         raise ValueError(
-            f"cannot tell which column holds the {' and the '.join(missing)} ids; name it (columns=...). Present: {list(names)}"
+            f"cannot tell which column holds the {' and the '.join(missing)} ids; name it (columns=...). Present: {shown_names(names)}"
         )
     try:
         return ColumnMapping(**fields)
@@ -80,14 +81,15 @@ def read_table(
     min_rating: float | None = None,
     name: str | None = None,
     users_path: str | Path | BinaryIO | None = None,
+    limits: Limits = OWN_FILES,
 ) -> Interactions:
     """Read (user, item) rows from a ``.csv``, ``.tsv`` or ``.parquet`` file or upload; `name` is for an open file without a name.
 
     Ids are kept as text (``007`` stays ``007``). Rows with an empty or unreadable cell where one is needed are counted in `dropped`. Text
     files are UTF-8 with a header line; a ``.csv`` may be separated by comma, semicolon or tab. Times without an offset are UTC.
 
-    ValueError if a file is missing, empty, too large, damaged or of another format; a column is missing; more than 1% of rows are malformed
-    or of times or ratings are unreadable; or nothing is left.
+    ValueError if a file is missing, empty, beyond `limits`, damaged or of another format; a column is missing; more than 1% of
+    rows are malformed or of times or ratings are unreadable; or nothing is left.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ def read_table(
     """
     if min_rating is not None and not math.isfinite(min_rating):
         raise ValueError(f"min_rating must be a finite number; got {min_rating}")
-    file = TableFile(source, name)
+    file = TableFile(source, name, limits)
     if not isinstance(columns, ColumnMapping):
         given = columns or {}
         columns = guess_columns(file.columns, given)
@@ -112,7 +114,7 @@ def read_table(
         if guessed := {field: column for field, column in columns.model_dump(exclude_none=True).items() if field not in given}:
             logger.info("%s: columns taken by their names: %s", file.label, guessed)
     if min_rating is not None and columns.rating is None:
-        raise ValueError(f"min_rating={min_rating} needs a rating column; {file.label} has {file.columns}")
+        raise ValueError(f"min_rating={min_rating} needs a rating column; {file.label} has {shown_names(file.columns)}")
     fields = columns.model_dump(exclude_none=True)
     if items_path is not None:
         fields = {field: column for field, column in fields.items() if field not in ("title", "genres")}
@@ -121,8 +123,12 @@ def read_table(
         raise ValueError(f"{file.label} has a header but no rows")
     dropped = {"malformed rows": n_malformed} if n_malformed else {}
     frame = _interaction_frame(table, columns, min_rating, file.label, dropped)
-    items = _item_frame(table, fields, file.label) if items_path is None else _read_items(items_path, columns, frame["item_id"], dropped)
-    users = None if users_path is None else _read_users(users_path, columns, frame["user_id"], dropped)
+    items = (
+        _item_frame(table, fields, file.label)
+        if items_path is None
+        else _read_items(items_path, columns, frame["item_id"], dropped, limits)
+    )
+    users = None if users_path is None else _read_users(users_path, columns, frame["user_id"], dropped, limits)
     return Interactions.from_frame(frame, Path(file.label).stem, items=items, dropped=dropped, users=users)
 
 
@@ -165,15 +171,19 @@ def _item_frame(table: pa.Table, fields: dict[str, str], label: str) -> pd.DataF
     return items
 
 
-def _read_items(source: str | Path | BinaryIO, columns: ColumnMapping, item_ids: pd.Series, dropped: dict[str, int]) -> pd.DataFrame:
-    file = TableFile(source)
+def _read_items(
+    source: str | Path | BinaryIO, columns: ColumnMapping, item_ids: pd.Series, dropped: dict[str, int], limits: Limits
+) -> pd.DataFrame:
+    file = TableFile(source, limits=limits)
     fields = {
         "item": columns.item if columns.item in file.columns else _guess(file.columns, "item"),
         "title": columns.title or _guess(file.columns, "title"),
         "genres": columns.genres or _guess(file.columns, "genres"),
     }
     if missing := [field for field in ("item", "title") if fields[field] is None]:
-        raise ValueError(f"item table {file.label}: cannot tell which column holds the {' and the '.join(missing)}; it has {file.columns}")
+        raise ValueError(
+            f"item table {file.label}: cannot tell which column holds the {' and the '.join(missing)}; it has {shown_names(file.columns)}"
+        )
     found = {field: column for field, column in fields.items() if column is not None}
     table, n_malformed = file.read(list(found.values()))
     if n_malformed:
@@ -184,11 +194,13 @@ def _read_items(source: str | Path | BinaryIO, columns: ColumnMapping, item_ids:
     return items.dropna(subset=["item_id"])
 
 
-def _read_users(source: str | Path | BinaryIO, columns: ColumnMapping, user_ids: pd.Series, dropped: dict[str, int]) -> pd.DataFrame:
-    file = TableFile(source)
+def _read_users(
+    source: str | Path | BinaryIO, columns: ColumnMapping, user_ids: pd.Series, dropped: dict[str, int], limits: Limits
+) -> pd.DataFrame:
+    file = TableFile(source, limits=limits)
     ids_from = columns.user if columns.user in file.columns else _guess(file.columns, "user")
     if ids_from is None:
-        raise ValueError(f"user table {file.label}: cannot tell which column holds the user ids; it has {file.columns}")
+        raise ValueError(f"user table {file.label}: cannot tell which column holds the user ids; it has {shown_names(file.columns)}")
     names = [column for column in file.columns if column != ids_from]
     if not names:
         raise ValueError(f"user table {file.label} has no column beside {ids_from!r}: it says nothing about users")
@@ -216,4 +228,4 @@ def _feature(table: pa.Table, column: str, label: str) -> pd.Series:
 def _check_shared(kind: str, ids: pd.Series, others: pd.Series, label: str, column: str) -> None:
     if not ids.isin(others).any():
         ours, theirs = (next(iter(known.dropna()), None) for known in (ids, others))
-        raise ValueError(f"{kind} table {label}: column {column!r} ({theirs!r}, ...) has none of the {kind} ids ({ours!r}, ...)")
+        raise ValueError(f"{kind} table {label}: column {column!r} ({shown(theirs)}, ...) has none of the {kind} ids ({shown(ours)}, ...)")

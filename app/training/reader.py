@@ -1,0 +1,198 @@
+"""Reads one uploaded file in a process of its own, within limits: ``python -m app.training.reader FOLDER``.
+
+`app/training/reading.py` starts it. FOLDER holds `request.json` and the file, and then `answer.json` and `split.npz`: nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sparcode.config import SplitConfig
+from sparcode.data.evaluation_protocol import STRONG
+from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.limits import Limits
+from sparcode.data.loading import load
+from sparcode.data.side_features import UserEncoding
+from sparcode.data.split import EvaluationSet, Split, split_users
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+UPLOADED: Final = "upload"
+REQUEST: Final = "request.json"
+ANSWER: Final = "answer.json"
+ARRAYS: Final = "split.npz"
+# Below the pages and trainings of others.
+_NICENESS: Final = 5
+
+
+class ReadFile(NamedTuple):
+    """What the studio keeps of a file: its name, sizes in words, split, and reason -> rows or users left out."""
+
+    name: str
+    facts: str
+    split: Split
+    dropped: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to read and how; `memory_bytes` are taken at most beside those of the started process, and `seconds` of processor time."""
+
+    name: str
+    config: SplitConfig
+    limits: Limits
+    memory_bytes: int
+    seconds: float
+
+    def write(self, folder: Path) -> None:
+        """Write it for the other process."""
+        (folder / REQUEST).write_text(json.dumps({**asdict(self), "config": self.config.model_dump()}), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Request:
+        """What `write` wrote."""
+        told = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+        return cls(**told | {"config": SplitConfig(**told["config"]), "limits": Limits(**told["limits"])})
+
+
+def facts(interactions: Interactions) -> str:
+    """Sizes in words."""
+    return f"{interactions.n_users:,} users, {interactions.n_items:,} items, {interactions.n_interactions:,} interactions"
+
+
+def read_file(content: bytes, request: Request) -> ReadFile:
+    """Read and split a file; ValueError if it cannot be used."""
+    is_archive = request.name.lower().endswith(".zip")
+    file = io.BytesIO(content)
+    file.name = request.name
+    interactions = load(file, limits=request.limits)
+    split = split_users(interactions, request.config)
+    return ReadFile(
+        request.name if is_archive else interactions.name, facts(interactions), split, {**interactions.dropped, **split.dropped}
+    )
+
+
+def write_answer(folder: Path, found: ReadFile) -> None:
+    """Write what was read for the studio."""
+    split = found.split
+    parts = {"train": split.train}
+    for name, held_out in (("validation", split.validation), ("test", split.test)):
+        parts |= {f"{name}.queries": held_out.queries, f"{name}.targets": held_out.targets}
+    arrays = {"train.users": split.train_users, "validation.users": split.validation.users, "test.users": split.test.users}
+    for name, histories in parts.items():
+        arrays |= {f"{name}.indptr": histories.indptr, f"{name}.items": histories.items}
+        if histories.features is not None:
+            arrays[f"{name}.features"] = histories.features
+    if split.item_features is not None:
+        arrays["item_features"] = split.item_features
+    np.savez(folder / ARRAYS, **arrays)
+    encoding = split.user_encoding
+    told = {
+        "name": found.name,
+        "facts": found.facts,
+        "dropped": dict(found.dropped),
+        "users_dropped": split.dropped,
+        "has_time": split.has_time,
+        "n_items": split.train.n_items,
+        "user_encoding": None if encoding is None else encoding.model_dump(),
+    }
+    _tell(folder, told)
+
+
+def read_answer(folder: Path) -> ReadFile:
+    """What `write_answer` wrote; ValueError with the text of the reader if it could not use the file.
+
+    MemoryError if it ran out of memory, FileNotFoundError if it did not answer.
+    """
+    told = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
+    if "error" in told:
+        raise (MemoryError if told["out_of_memory"] else ValueError)(told["error"])
+    with np.load(folder / ARRAYS, allow_pickle=False) as file:
+        arrays = dict(file)
+
+    def histories(name: str) -> Histories:
+        return Histories(arrays[f"{name}.indptr"], arrays[f"{name}.items"], told["n_items"], arrays.get(f"{name}.features"))
+
+    def held_out(name: str) -> EvaluationSet:
+        return EvaluationSet(histories(f"{name}.queries"), histories(f"{name}.targets"), arrays[f"{name}.users"], STRONG)
+
+    encoding = told["user_encoding"]
+    split = Split(
+        train=histories("train"),
+        train_users=arrays["train.users"],
+        validation=held_out("validation"),
+        test=held_out("test"),
+        dropped=told["users_dropped"],
+        has_time=told["has_time"],
+        item_features=arrays.get("item_features"),
+        user_encoding=None if encoding is None else UserEncoding.model_validate(encoding),
+    )
+    return ReadFile(told["name"], told["facts"], split, told["dropped"])
+
+
+def bound_process(memory_bytes: int, seconds: float) -> None:
+    """Let this process take no more than this beside what it has, where the system can see to it (not on Windows or macOS)."""
+    if resource is None:
+        return
+    os.nice(_NICENESS)
+    # The studio ends it earlier; this holds even if the studio was killed.
+    _bound(resource.RLIMIT_CPU, int(seconds) + 2)
+    _bound(resource.RLIMIT_CORE, 0)
+    _bound(resource.RLIMIT_FSIZE, memory_bytes)
+    sizes = Path("/proc/self/statm")
+    if sizes.exists():
+        _bound(resource.RLIMIT_AS, int(sizes.read_text().split()[0]) * resource.getpagesize() + memory_bytes)
+
+
+def _bound(kind: int, most: int) -> None:
+    try:
+        _, hard = resource.getrlimit(kind)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (most, most))
+    except (ValueError, OSError):
+        # A container may forbid it; the deadline still holds.
+        pass
+
+
+def _tell(folder: Path, answer: Mapping[str, object]) -> None:
+    (folder / ANSWER).write_text(json.dumps({**answer, "peak_bytes": _peak_bytes()}), encoding="utf-8")
+
+
+def _peak_bytes() -> int:
+    """The most memory this process had so far; 0 where it is not known."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
+def _is_memory(error: BaseException | None) -> bool:
+    return error is not None and (isinstance(error, MemoryError) or _is_memory(error.__cause__))
+
+
+def main() -> None:
+    """Answer the request in the folder that the command line names."""
+    folder = Path(sys.argv[1])
+    request = Request.read(folder)
+    content = (folder / UPLOADED).read_bytes()
+    bound_process(request.memory_bytes, request.seconds)
+    try:
+        write_answer(folder, read_file(content, request))
+    except (ValueError, MemoryError) as error:
+        _tell(folder, {"error": str(error), "out_of_memory": _is_memory(error)})
+
+
+if __name__ == "__main__":
+    main()
