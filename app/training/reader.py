@@ -186,10 +186,9 @@ def main() -> None:
     """Answer the request in the folder that the command line names."""
     folder = Path(sys.argv[1])
     request = Request.read(folder)
-    content = (folder / UPLOADED).read_bytes()
     bound_process(request.memory_bytes, request.seconds)
     try:
-        write_answer(folder, read_file(content, request))
+        write_answer(folder, read_file((folder / UPLOADED).read_bytes(), request))
     except (ValueError, MemoryError) as error:
         _tell(folder, {"error": str(error), "out_of_memory": _is_memory(error)})
 

@@ -18,8 +18,8 @@ from sparcode.config import SplitConfig
 from sparcode.data.limits import UPLOADS, Limits
 
 # Beside what the imports take.
-MEMORY_BYTES: Final = 480 * 2**20
-SECONDS: Final = 30.0
+MEMORY_BYTES: Final = 470 * 2**20
+SECONDS: Final = 45.0
 # Others wait for their turn, so that a core is left for the pages.
 AT_ONCE: Final = 2
 WAITING_SECONDS: Final = 120.0

@@ -189,27 +189,31 @@ class Interactions:
             raise ValueError(f"missing column(s) {missing}; the data has {list(frame.columns)}")
         dropped = dict(dropped or {})
         has_time = "timestamp" in frame.columns
-        n_rows = len(frame)
-        frame = frame.dropna(subset=["user_id", "item_id", *(["timestamp"] if has_time else [])])
-        _count(dropped, "rows with an empty user, item or time", n_rows - len(frame))
-        frame = frame.sort_values("timestamp", kind="stable") if has_time else frame
-        n_rows = len(frame)
-        frame = frame.drop_duplicates(["user_id", "item_id"], keep="first")
-        _count(dropped, "repeated (user, item) pairs", n_rows - len(frame))
-        if frame.empty:
+        # Numbers from here on, for a frame of texts takes several times the memory with every step.
+        (user_codes, user_ids), (item_codes, item_ids) = _numbered(frame["user_id"]), _numbered(frame["item_id"])
+        full = (user_codes >= 0) & (item_codes >= 0) & (frame["timestamp"].notna().to_numpy() if has_time else True)
+        _count(dropped, "rows with an empty user, item or time", len(full) - np.count_nonzero(full))
+        order = np.flatnonzero(full)
+        if has_time:
+            order = order[frame["timestamp"].iloc[order].reset_index(drop=True).sort_values(kind="stable").index]
+        pairs = pd.Series(user_codes[order].astype(np.int64) * len(item_ids) + item_codes[order])
+        distinct = order[~pairs.duplicated().to_numpy()]
+        _count(dropped, "repeated (user, item) pairs", len(order) - len(distinct))
+        del order, pairs
+        if len(distinct) == 0:
             raise ValueError(f"data set {name!r} has no usable rows; dropped: {dropped or 'nothing, it was empty'}")
-        user_codes, user_ids = pd.factorize(frame["user_id"], sort=True)
-        item_codes, item_ids = pd.factorize(frame["item_id"], sort=True)
+        user_codes, user_ids = _present(user_codes[distinct], user_ids)
+        item_codes, item_ids = _present(item_codes[distinct], item_ids)
         return cls(
             histories=Histories.from_pairs(user_codes, item_codes, len(user_ids), len(item_ids)),
-            user_ids=np.asarray(user_ids),
-            item_ids=np.asarray(item_ids),
-            items=_item_table(np.asarray(item_ids), items),
+            user_ids=user_ids,
+            item_ids=item_ids,
+            items=_item_table(item_ids, items),
             name=name,
             synthetic=synthetic,
             has_time=has_time,
             dropped=dropped,
-            users=_user_table(np.asarray(user_ids), users),
+            users=_user_table(user_ids, users),
         )
 
     @property
@@ -246,6 +250,19 @@ class Interactions:
 def _count(dropped: dict[str, int], reason: str, n: int) -> None:
     if n:
         dropped[reason] = dropped.get(reason, 0) + int(n)
+
+
+def _numbered(ids: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Ids as numbers, (n,) int32, -1 where there is none, and the distinct ids in order."""
+    codes, distinct = pd.factorize(ids, sort=True)
+    return codes.astype(np.int32), distinct
+
+
+def _present(codes: np.ndarray, ids: pd.Index) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers without gaps, and the ids that are left."""
+    is_present = np.zeros(len(ids), dtype=bool)
+    is_present[codes] = True
+    return (np.cumsum(is_present, dtype=np.int32) - 1)[codes], np.asarray(ids[is_present])
 
 
 def _item_table(item_ids: np.ndarray, items: pd.DataFrame | None) -> pd.DataFrame:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from sparcode.config import Config
@@ -24,12 +26,8 @@ def genre_features(items: pd.DataFrame) -> np.ndarray | None:
     """
     if "genres" not in items.columns:
         return None
-    named = items["genres"].fillna("").astype(str).str.split("|").reset_index(drop=True).explode()
-    named = named[named != ""]
-    codes, genres = pd.factorize(named.to_numpy(dtype=object), sort=True)
-    # Never a column for each genre: there may be as many as items.
-    rows, codes = np.divmod(np.unique(named.index.to_numpy() * len(genres) + codes), max(1, len(genres)))
-    counts = np.bincount(codes, minlength=len(genres))
+    rows, codes, n_genres = _genres(items["genres"])
+    counts = np.bincount(codes, minlength=n_genres)
     kept = np.sort(np.argsort(-counts, kind="stable")[:MAX_VALUES])
     kept = kept[counts[kept] >= LEAST_SHARED]
     if len(kept) == 0:
@@ -40,6 +38,21 @@ def genre_features(items: pd.DataFrame) -> np.ndarray | None:
     values[rows[found], place[found]] = 1
     values /= np.sqrt(np.maximum(values.sum(axis=1, keepdims=True), 1))
     return values
+
+
+def _genres(cells: pd.Series) -> tuple[np.ndarray, np.ndarray, int]:
+    """Rows and numbers, each (n,) int64, of the genres of all cells, a pair once; the number of genres, which are counted in order."""
+    parts = pc.split_pattern(pa.array(cells.fillna("").astype(str).to_numpy(dtype=object), pa.string()), "|")
+    names = pc.list_flatten(parts)
+    named = pc.not_equal(names, "")
+    coded = pc.dictionary_encode(names.filter(named))
+    order = pc.sort_indices(coded.dictionary).to_numpy()
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order))
+    rows = pc.list_parent_indices(parts).filter(named).to_numpy()
+    # Never a column for each genre: there may be as many as items.
+    pairs = np.unique(rows * len(order) + ranks[coded.indices.to_numpy()])
+    return *np.divmod(pairs, max(1, len(order))), len(order)
 
 
 class CategoryColumn(Config):

@@ -151,33 +151,53 @@ class _MalformedRows:
 
 def read_keys(table: pa.Table, column: str, label: str) -> pd.Series:
     """Ids as they are, integers or text; empty cells are missing. ValueError, with the column, for any other type."""
+    keys = _keys(table, column, label)
+    with as_value_error(f"{label}: ids in column {column!r}"):
+        return _whole_numbers(keys) if pa.types.is_integer(keys.type) else keys.to_pandas()
+
+
+def read_ids(table: pa.Table, column: str, label: str) -> pd.Series:
+    """Ids as text; empty cells are None. Errors as `read_keys`."""
+    return read_texts(pa.table({column: _keys(table, column, label)}), column, label)
+
+
+def read_coded_ids(table: pa.Table, column: str, label: str) -> pd.Series:
+    """Ids as categories of text, in order; each is stored once. Empty cells are missing. Errors as `read_keys`."""
+    coded = pa.concat_arrays(_keys(table, column, label).chunks).dictionary_encode()
+    texts = pc.cast(coded.dictionary, pa.string())
+    order = pc.sort_indices(texts).to_numpy()
+    # The last place is for the missing ones, whose number is -1.
+    ranks = np.full(len(order) + 1, -1, dtype=np.int32)
+    ranks[order] = np.arange(len(order))
+    places = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return pd.Series(pd.Categorical.from_codes(ranks[places], categories=texts.take(pa.array(order)).to_pandas()))
+
+
+def _keys(table: pa.Table, column: str, label: str) -> pa.ChunkedArray:
+    """Ids as integers or text, null where there is none."""
     values = table[column]
     if pa.types.is_floating(values.type):
         # Whole numbers with gaps are often stored as floats.
         with as_value_error(f"{label}: ids in column {column!r} must be whole numbers or text"):
             values = pc.cast(pc.if_else(pc.is_nan(values), None, values), pa.int64())
     if is_text(values.type) or pa.types.is_null(values.type):
-        return read_texts(table, column, label)
+        return _texts(values, column, label)
     if not pa.types.is_integer(values.type):
         raise ValueError(f"{label}: ids in column {column!r} must be integers or text; its type is {values.type}")
-    with as_value_error(f"{label}: ids in column {column!r}"):
-        return _whole_numbers(values)
-
-
-def read_ids(table: pa.Table, column: str, label: str) -> pd.Series:
-    """Ids as text; empty cells are None. Errors as `read_keys`."""
-    keys = read_keys(table, column, label)
-    return keys if keys.dtype != pd.Int64Dtype() else read_texts(pa.table({column: pa.array(keys, from_pandas=True)}), column, label)
+    return values
 
 
 def read_texts(table: pa.Table, column: str, label: str) -> pd.Series:
     """Any column as text, lists joined by '|'; empty cells are None."""
-    values = table[column]
+    return _texts(table[column], column, label).to_pandas()
+
+
+def _texts(values: pa.ChunkedArray, column: str, label: str) -> pa.ChunkedArray:
     with as_value_error(f"{label}: column {column!r} of type {values.type} cannot be read as text"):
         if pa.types.is_list(values.type) and is_text(values.type.value_type):
             values = pc.binary_join(values, "|")
         values = pc.cast(values, pa.string())
-        return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values).to_pandas()
+        return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
 
 
 def is_text(kind: pa.DataType) -> bool:

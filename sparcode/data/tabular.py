@@ -18,7 +18,7 @@ from sparcode.config import Config
 from sparcode.config_message import validation_message
 from sparcode.data.interactions import Interactions
 from sparcode.data.limits import OWN_FILES, Limits, shown, shown_names
-from sparcode.data.table_file import TableFile, is_text, read_ids, read_numbers, read_texts, read_times
+from sparcode.data.table_file import TableFile, is_text, read_coded_ids, read_ids, read_numbers, read_texts, read_times
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def guess_columns(names: Sequence[str], given: Mapping[str, str] | None = None) 
     """
     given = given or {}
     others = [name for name in names if name not in given.values()]
-    fields = {field: _guess(others, field) for field in COMMON_NAMES} | given
+    fields = _guesses(others) | given
     if missing := [field for field in ("user", "item") if fields[field] is None]:
         raise ValueError(
             f"cannot tell which column holds the {' and the '.join(missing)} ids; name it (columns=...). Present: {shown_names(names)}"
@@ -132,15 +132,18 @@ def read_table(
     return Interactions.from_frame(frame, Path(file.label).stem, items=items, dropped=dropped, users=users)
 
 
-def _guess(names: Sequence[str], field: str) -> str | None:
-    letters = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
-    return next((names[letters.index(common)] for common in COMMON_NAMES[field] if common in letters), None)
+def _guesses(names: Sequence[str]) -> dict[str, str | None]:
+    """For each field the column that looks like it."""
+    by_letters: dict[str, str] = {}
+    for name in names:
+        by_letters.setdefault(re.sub(r"[^a-z0-9]", "", name.lower()), name)
+    return {field: next((by_letters[name] for name in common if name in by_letters), None) for field, common in COMMON_NAMES.items()}
 
 
 def _interaction_frame(
     table: pa.Table, columns: ColumnMapping, min_rating: float | None, label: str, dropped: dict[str, int]
 ) -> pd.DataFrame:
-    frame = pd.DataFrame({"user_id": read_ids(table, columns.user, label), "item_id": read_ids(table, columns.item, label)})
+    frame = pd.DataFrame({"user_id": read_coded_ids(table, columns.user, label), "item_id": read_coded_ids(table, columns.item, label)})
     usable = np.ones(len(frame), dtype=bool)
     if columns.timestamp is not None:
         frame["timestamp"], unreadable = read_times(table, columns.timestamp, label)
@@ -151,7 +154,7 @@ def _interaction_frame(
         if min_rating is not None:
             _drop(usable, ratings.isna().to_numpy(), "rows with an empty rating", dropped)
             _drop(usable, (ratings < min_rating).to_numpy(), f"ratings below {min_rating:g}", dropped)
-    return frame[usable]
+    return frame if usable.all() else frame[usable]
 
 
 def _drop(usable: np.ndarray, unwanted: np.ndarray, reason: str, dropped: dict[str, int]) -> None:
@@ -175,10 +178,11 @@ def _read_items(
     source: str | Path | BinaryIO, columns: ColumnMapping, item_ids: pd.Series, dropped: dict[str, int], limits: Limits
 ) -> pd.DataFrame:
     file = TableFile(source, limits=limits)
+    guesses = _guesses(file.columns)
     fields = {
-        "item": columns.item if columns.item in file.columns else _guess(file.columns, "item"),
-        "title": columns.title or _guess(file.columns, "title"),
-        "genres": columns.genres or _guess(file.columns, "genres"),
+        "item": columns.item if columns.item in file.columns else guesses["item"],
+        "title": columns.title or guesses["title"],
+        "genres": columns.genres or guesses["genres"],
     }
     if missing := [field for field in ("item", "title") if fields[field] is None]:
         raise ValueError(
@@ -198,7 +202,7 @@ def _read_users(
     source: str | Path | BinaryIO, columns: ColumnMapping, user_ids: pd.Series, dropped: dict[str, int], limits: Limits
 ) -> pd.DataFrame:
     file = TableFile(source, limits=limits)
-    ids_from = columns.user if columns.user in file.columns else _guess(file.columns, "user")
+    ids_from = columns.user if columns.user in file.columns else _guesses(file.columns)["user"]
     if ids_from is None:
         raise ValueError(f"user table {file.label}: cannot tell which column holds the user ids; it has {shown_names(file.columns)}")
     names = [column for column in file.columns if column != ids_from]

@@ -5,13 +5,15 @@ import http.server
 import io
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pooch
 import pytest
 
-from sparcode.data import archive, movielens
+from sparcode.data import archive
+from sparcode.data.limits import OWN_FILES
 from sparcode.data.movielens import DATASETS, TERMS, cached_archive, download, read_movielens
 
 GENRES = ["unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy"]
@@ -215,19 +217,34 @@ def test_damaged_member_is_refused(tmp_path):
         read_movielens(path)
 
 
-def test_absurd_sizes_are_refused(tmp_path, monkeypatch):
+def test_absurd_sizes_are_refused(tmp_path):
     path = write_zip(tmp_path / "bomb.zip", files_100k() | {"u.data": b"0" * 100_000})
-    monkeypatch.setattr(movielens, "MAX_FILE_BYTES", 50_000)
+    limits = replace(OWN_FILES, unpacked_bytes=50_000)
     assert path.stat().st_size < 50_000
-    with pytest.raises(ValueError, match=r"u\.data is larger than 50,000 bytes"):
-        read_movielens(path)
-    with pytest.raises(ValueError, match=r"u\.data is larger than 50,000 bytes"):
-        read_movielens(write_folder(tmp_path / "folder", {"u.data": b"0" * 50_001}))
+    with pytest.raises(ValueError, match=r"u\.data has 100,000 bytes once unpacked; at most 50,000 are read"):
+        read_movielens(path, limits=limits)
+    with pytest.raises(ValueError, match=r"u\.data has 50,001 bytes once unpacked; at most 50,000 are read"):
+        read_movielens(write_folder(tmp_path / "folder", {"u.data": b"0" * 50_001}), limits=limits)
 
 
 def test_a_size_that_lies_is_refused():
-    with pytest.raises(ValueError, match="larger than 10 bytes"):
-        archive._bounded(io.BytesIO(b"0" * 11), 5, 10, "x")
+    with pytest.raises(ValueError, match="x has 11 or more bytes once unpacked; at most 10 are read"):
+        list(archive._bounded(io.BytesIO(b"0" * 11), 5, replace(OWN_FILES, unpacked_bytes=10), "x"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("u.data", b"1\t1\t5\t1\n" * 8, "u.data has 8 or more rows; at most 7 are read"),
+        ("u.item", b"1|" + b"a" * 300 + b"\n", "u.item has 302 bytes in one cell or line; at most 200 are read"),
+        ("u.item", b"a" * 300, "u.item has 300 or more bytes in one cell or line; at most 200 are read"),
+        ("u.genre", b"a|0\n" * 600, "u.genre has 600 lines; at most 500 are read"),
+    ],
+)
+def test_rows_and_lines_are_limited(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = write_zip(tmp_path / "a.zip", files_100k() | {name: content})
+    with pytest.raises(ValueError, match=message):
+        read_movielens(path, limits=replace(OWN_FILES, rows=7, cell_bytes=200))
 
 
 def test_nothing_is_extracted_whatever_the_member_is_called(tmp_path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 import io
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparcode.data import table_file
+from sparcode.data.limits import OWN_FILES, UPLOADS, Limits
 from sparcode.data.table_file import TableFile
 from sparcode.data.tabular import ColumnMapping, guess_columns, read_table
 
@@ -251,8 +252,8 @@ def test_parquet_column_types(tmp_path):
         ({"user": [True], "item": [1]}, r"ids in column 'user' must be integers or text; its type is bool"),
         ({"user": [1], "item": [1], "rating": [True]}, "column 'rating' must hold numbers; its type is bool"),
         ({"user": [1], "item": [1], "rating": ["good"]}, "column 'rating': 1 of 1 values are not numbers.*'good' in data row 1"),
-        ({"user": [1], "item": [1], "time": [{"a": 1}]}, "column 'time' must hold numbers; its type is struct"),
-        ({"user": [1], "item": [1], "title": [{"a": 1}]}, "column 'title' of type struct.* cannot be read as text"),
+        ({"user": [1], "item": [1], "time": [{"a": 1}]}, "column 'time' cannot be read; its type is struct"),
+        ({"user": [1], "item": [1], "title": [{"a": 1}]}, "column 'title' cannot be read; its type is struct"),
     ],
 )
 def test_parquet_columns_of_other_types(tmp_path, columns, message):
@@ -300,15 +301,64 @@ def test_damaged_parquet_content(tmp_path):
         read_table(path)
 
 
-def test_absurd_sizes_are_refused(tmp_path, monkeypatch):
-    path = write(tmp_path / "a.csv", CSV)
-    small = parquet(tmp_path / "a.parquet", user=["x" * 9000] * 2, item=["y", "z"])
-    monkeypatch.setattr(table_file, "MAX_PARQUET_BYTES", 10)
-    with pytest.raises(ValueError, match=r"a\.parquet unpacks to [\d,]+ bytes; at most 10 are read"):
-        read_table(small)
-    monkeypatch.setattr(table_file, "MAX_BYTES", 20)
-    with pytest.raises(ValueError, match=r"a\.csv is larger than 20 bytes"):
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ({"file_bytes": 20}, r"a\.csv has 21 or more bytes; at most 20 are read"),
+        ({"rows": 3}, r"a\.csv has 4 rows; at most 3 are read"),
+        ({"columns": 3}, r"a\.csv has 4 columns; at most 3 are read"),
+        ({"cell_bytes": 2}, r"a\.csv has 3 bytes in one cell or line; at most 2 are read"),
+    ],
+)
+def test_absurd_tables_are_refused(tmp_path: Path, limit: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_table(write(tmp_path / "a.csv", CSV), limits=replace(OWN_FILES, **limit))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"user": pa.array(["x" * 20_000] * 90).dictionary_encode()}, "has 20,000 bytes in one cell or line; at most 5,000 are read"),
+        ({"user": ["x" * 4_000] * 300}, "has 1,200,000 or more bytes once unpacked; at most 1,000,000 are read"),
+        ({"genres": [["x" * 4_000] * 10] * 30}, "has 1,200,000 or more bytes once unpacked; at most 1,000,000 are read"),
+        ({"genres": [["x"] * 4_000] * 40}, "has [0-9,]+ bytes once unpacked; at most 1,000,000 are read"),
+        ({"user": pa.array([b"x" * 4_000] * 300, pa.binary(4_000))}, "has 1,20[0-9,]+ bytes once unpacked"),
+        ({"user": np.zeros(60_000, np.int8)}, "has 60,000 rows; at most 50,000 are read"),
+        ({f"c{number}": [1] for number in range(101)}, "has 10[0-9] columns; at most 100 are read"),
+    ],
+)
+def test_small_parquet_files_that_unpack_to_much_are_refused(tmp_path: Path, columns: dict[str, object], message: str) -> None:
+    n_rows = len(next(iter(columns.values())))
+    path = parquet(tmp_path / "a.parquet", **{"user": np.zeros(n_rows, np.int8), "item": np.zeros(n_rows, np.int8)} | columns)
+    assert path.stat().st_size < 50_000
+    with pytest.raises(ValueError, match=message):
+        read_table(path, limits=Limits(file_bytes=10**6, unpacked_bytes=10**6, rows=50_000, columns=100, cell_bytes=5_000))
+
+
+def test_a_header_of_very_many_names_is_refused_at_once(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(80_000)]
+    path = write(tmp_path / "a.csv", f"user,item,{','.join(names)},c7,c9\n")
+    with pytest.raises(ValueError, match=r"a\.csv: repeated column name\(s\) \['c7', 'c9'\]"):
         read_table(path)
+    with pytest.raises(ValueError, match=r"a\.csv has 80,004 columns; at most 1,000 are read"):
+        read_table(path, limits=UPLOADS)
+    with pytest.raises(ValueError, match=r"Present: \['c0', .*'c19' and 79,980 more\]$"):
+        read_table(write(path, f"{','.join(names)}\n"))
+
+
+def test_very_many_malformed_rows_end_the_reading(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "user,item\n" + "a\n" * 20_000)
+    with pytest.raises(ValueError, match=r"10,001 or more of at most 20,002 rows are malformed .* the first is row 2"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("column", ["time", "rating"])
+def test_numbers_of_very_many_digits_are_unreadable_cells(tmp_path: Path, column: str) -> None:
+    rows = "".join(f"u{row % 5},{row},1\n" for row in range(150))
+    data = read_table(write(tmp_path / "a.csv", f"user,item,{column}\n{rows}u1,x,{'9' * 5000}\n"))
+    assert data.dropped == {f"rows with an unreadable {column}": 1}
+    with pytest.raises(ValueError, match=rf"column '{column}': 1 of 1 values are not numbers.*the first is '9{{80}}'\.\.\. in data row 1"):
+        read_table(write(tmp_path / "a.csv", f"user,item,{column}\nu1,x,{'9' * 5000}\n"))
 
 
 USERS = "user,job,age\nb,cook,30\na,,40\nz,cook,1\nb,actor,2\n"
