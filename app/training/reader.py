@@ -85,8 +85,8 @@ def read_file(content: bytes, request: Request) -> ReadFile:
     )
 
 
-def write_answer(folder: Path, found: ReadFile) -> None:
-    """Write what was read for the studio."""
+def write_answer(folder: Path, found: ReadFile, start_bytes: int = 0) -> None:
+    """Write what was read for the studio, and the memory that the process had at its start and at most."""
     split = found.split
     parts = {"train": split.train}
     for name, held_out in (("validation", split.validation), ("test", split.test)):
@@ -109,7 +109,7 @@ def write_answer(folder: Path, found: ReadFile) -> None:
         "n_items": split.train.n_items,
         "user_encoding": None if encoding is None else encoding.model_dump(),
     }
-    _tell(folder, told)
+    _tell(folder, told, start_bytes)
 
 
 def read_answer(folder: Path) -> ReadFile:
@@ -167,8 +167,8 @@ def _bound(kind: int, most: int) -> None:
         pass
 
 
-def _tell(folder: Path, answer: Mapping[str, object]) -> None:
-    (folder / ANSWER).write_text(json.dumps({**answer, "peak_bytes": _peak_bytes()}), encoding="utf-8")
+def _tell(folder: Path, answer: Mapping[str, object], start_bytes: int) -> None:
+    (folder / ANSWER).write_text(json.dumps({**answer, "start_bytes": start_bytes, "peak_bytes": _peak_bytes()}), encoding="utf-8")
 
 
 def _peak_bytes() -> int:
@@ -185,12 +185,12 @@ def _is_memory(error: BaseException | None) -> bool:
 def main() -> None:
     """Answer the request in the folder that the command line names."""
     folder = Path(sys.argv[1])
-    request = Request.read(folder)
+    request, start_bytes = Request.read(folder), _peak_bytes()
     bound_process(request.memory_bytes, request.seconds)
     try:
-        write_answer(folder, read_file((folder / UPLOADED).read_bytes(), request))
+        write_answer(folder, read_file((folder / UPLOADED).read_bytes(), request), start_bytes)
     except (ValueError, MemoryError) as error:
-        _tell(folder, {"error": str(error), "out_of_memory": _is_memory(error)})
+        _tell(folder, {"error": str(error), "out_of_memory": _is_memory(error)}, start_bytes)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class ParquetFile:
             table = packed.read(columns=wanted, use_threads=False).select(wanted)
             table.validate(full=True)
             self._check_texts(table)
-            return table.cast(pa.schema([self.schema.field(column) for column in wanted]))
+            return table.cast(pa.schema([_as_read(self.schema.field(column)) for column in wanted]))
 
     def _leaves_by_column(self) -> dict[str, list[int]]:
         """Places of the stored columns that make up each column of the table."""
@@ -85,6 +85,13 @@ class ParquetFile:
 def _inner(kind: pa.DataType) -> pa.DataType:
     """The type of a list's elements, or the type itself."""
     return kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+
+
+def _as_read(field: pa.Field) -> pa.Field:
+    """The field without views, which few functions know."""
+    if pa.types.is_string_view(field.type):
+        return field.with_type(pa.string())
+    return field.with_type(pa.binary()) if pa.types.is_binary_view(field.type) else field
 
 
 def _text_lengths(table: pa.Table) -> Iterator[tuple[pa.Array, pa.Array]]:

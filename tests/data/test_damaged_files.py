@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import datetime
 import io
+import json
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from scripts.soak_inputs import damaged_file, formats, soak
 from sparcode.config import SplitConfig
+from sparcode.data.deezer import SONGS, read_deezer
 from sparcode.data.fixed_split import read_fixed_split
+from sparcode.data.limits import UPLOADS
 from sparcode.data.loading import load
-from tests.data.test_movielens import files_1m, files_100k, many, write_zip
+from tests.data.test_deezer import write_release
+from tests.data.test_movielens import files_100k, many, write_zip
 from tests.data.test_tabular import parquet as write_parquet
-
-CSV = "user,item,time,rating,title\n" + "".join(
-    f'u{row % 7},{row % 11},2024-01-{1 + row % 28:02}T10:00:00+01:00,{row % 5},"T, {row}"\n' for row in range(40)
-)
-USERS = "user,job,age\n" + "".join(f"u{row},cook,{20 + row}\n" for row in range(7))
-ITEMS = "item,title,genres\n" + "".join(f"{row},Item {row},A|B\n" for row in range(11))
 
 
 def archive(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -33,81 +31,24 @@ def parquet(**columns: object) -> bytes:
     return write_parquet(io.BytesIO(), **columns).getvalue()
 
 
-PARQUET = parquet(
-    user=pa.array([f"u{row % 7}" for row in range(60)]).dictionary_encode(),
-    item=[row % 11 for row in range(60)],
-    time=pa.array([datetime.datetime(2024, 1, 1 + row % 28) for row in range(60)], pa.timestamp("us", "UTC")),
-    rating=[row % 5 + 0.5 for row in range(60)],
-    genres=[["A", "B"]] * 60,
-)
-PAIRS = parquet(user_id=[row // 6 for row in range(60)], item_id=[f"i{row % 13}" for row in range(60)])
-
-OTHER_PAIRS = parquet(user_id=[row % 10 for row in range(20)], item_id=[f"i{20 + row}" for row in range(20)])
+@pytest.mark.parametrize("kind", formats())
+def test_the_undamaged_files_are_read(kind: str, tmp_path: Path) -> None:
+    valid = formats()[kind]
+    valid.read(valid.content, tmp_path)
 
 
-def read_pairs(content: bytes, folder: Path) -> None:
-    (folder / "train.parquet").write_bytes(content)
-    (folder / "test.parquet").write_bytes(OTHER_PAIRS)
-    read_fixed_split(folder / "train.parquet", folder / "test.parquet", SplitConfig(min_history=2))
+def test_damaged_content_is_a_value_error() -> None:
+    told = soak(300, seed=0)
+    assert told["tracebacks"] == 0, told["first"]
+    assert told["read"] + told["refused"] == 300
+    assert told["refused"] > told["read"] > 0
 
 
-def upload(content: bytes, name: str) -> io.BytesIO:
-    file = io.BytesIO(content)
-    file.name = name
-    return file
-
-
-Reader = Callable[[bytes, Path], object]
-TABLE = upload(CSV.encode(), "a.csv")
-LOADERS: dict[str, tuple[bytes, Reader]] = {
-    **{
-        f"zip of method {method}": (archive(files_100k(many()), method), lambda content, _: load(io.BytesIO(content), name="a.zip"))
-        for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-    },
-    "zip of 1M": (archive(files_1m(many())), lambda content, _: load(io.BytesIO(content), name="a.zip", min_rating=2)),
-    "csv": (CSV.encode(), lambda content, _: load(io.BytesIO(content), name="a.csv")),
-    "tsv": (CSV.replace(",", "\t").encode(), lambda content, _: load(io.BytesIO(content), name="a.tsv", min_rating=1)),
-    "parquet": (PARQUET, lambda content, _: load(io.BytesIO(content), name="a.parquet")),
-    "ready-made split": (PAIRS, read_pairs),
-    "users": (USERS.encode(), lambda content, _: load(TABLE, users_path=upload(content, "u.csv"))),
-    "items": (ITEMS.encode(), lambda content, _: load(TABLE, items_path=upload(content, "i.csv"))),
-}
-
-
-def damaged(content: bytes, rng: np.random.Generator, n: int) -> Iterator[bytes]:
-    """Copies with flipped bits, other bytes, a part that is cut out, doubled or moved, or the end missing."""
-    for _ in range(n):
-        start, end = np.sort(rng.integers(len(content), size=2))
-        part = content[start : min(end, start + 40)]
-        for _ in range(rng.integers(1, 4)):
-            place, copy = rng.integers(len(content)), bytearray(content)
-            match rng.integers(6):
-                case 0:
-                    copy[place] ^= 1 << rng.integers(8)
-                case 1:
-                    copy[place : place + 4] = rng.bytes(4)
-                case 2:
-                    copy[place : place + len(part)] = b""
-                case 3:
-                    copy[place:place] = part
-                case 4:
-                    copy[place:place] = rng.choice([b"9" * 25, b"-", b"\xff", b'"', b"\n", b"9999-12-31T23:59:59-12:00", b"1e999"])
-                case 5:
-                    del copy[place:]
-            yield bytes(copy)
-
-
-@pytest.mark.parametrize("kind", LOADERS)
-def test_damaged_content_is_a_value_error(kind: str, tmp_path: Path) -> None:
-    content, read = LOADERS[kind]
-    read(content, tmp_path)
-    n_refused = 0
-    for copy in damaged(content, np.random.default_rng(0), 30):
-        try:
-            read(copy, tmp_path)
-        except ValueError:
-            n_refused += 1
-    assert n_refused
+def test_the_damage_follows_its_seed() -> None:
+    for kind in formats().values():
+        rngs = [np.random.default_rng(seed) for seed in (1, 1, 2)]
+        one, same, other = ([damaged_file(kind, rng) for _ in range(5)] for rng in rngs)
+        assert one == same != other
 
 
 @pytest.mark.parametrize(
@@ -123,6 +64,29 @@ def test_a_member_that_cannot_be_unpacked_is_named(place: int, change: bytes) ->
     content[local + place : local + place + 2] = content[central + place + 2 : central + place + 4] = change
     with pytest.raises(ValueError, match=r"cannot read u\.item"):
         load(io.BytesIO(bytes(content)), name="a.zip")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_told_in_plain_words(method: int) -> None:
+    content = bytearray(archive(files_100k(many()), method))
+    start = content.index(b"u.data") + len(b"u.data")
+    content[start + 4 : start + 40] = b"\xff" * 36
+    with pytest.raises(ValueError, match=r"cannot read u\.data: it is damaged or cut off"):
+        load(io.BytesIO(bytes(content)), name="a.zip")
+
+
+def test_an_archive_without_its_beginning_is_told_in_plain_words() -> None:
+    content = archive(files_100k())
+    with pytest.raises(ValueError, match=r"cannot read u\.[a-z]+: it is damaged or cut off"):
+        load(io.BytesIO(content[200:]), name="a.zip")
+
+
+@pytest.mark.parametrize("vector", ["[" * 100_000, f"[{'9' * 5000}, 1]", f"[{'9' * 400}, 1]", "{}", "[[1], [2]]", "[1e999, 1]"])
+def test_vectors_that_are_no_numbers_are_refused_by_index(vector: str, tmp_path: Path) -> None:
+    write_release(tmp_path, as_json=False)
+    write_parquet(tmp_path / SONGS, song_index=[7, 8], features_svd=[vector, json.dumps([1.0, 2.0])])
+    with pytest.raises(ValueError, match=rf"{SONGS}: features_svd of song_index 7 (is no list|must be a list) of"):
+        read_deezer(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -156,3 +120,19 @@ def test_nested_columns_are_read_as_text_or_refused_by_name(kind: pa.DataType, c
         load(io.BytesIO(parquet(**columns)), name="a.parquet")
     except ValueError as error:
         assert f"column '{column}'" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("ids", [[[1]], [[["a"]]], [{"a": 1}], [b"a"], [True], [1.5], [datetime.date(2024, 1, 1)]])
+@pytest.mark.parametrize("column", ["user_id", "item_id"])
+def test_ids_of_a_ready_made_split_are_integers_or_text(ids: list[object], column: str, tmp_path: Path) -> None:
+    columns = {"user_id": [1] * 60, "item_id": list(range(60))}
+    write_parquet(tmp_path / "test.parquet", **columns)
+    write_parquet(tmp_path / "train.parquet", **columns | {column: ids * 60})
+    with pytest.raises(ValueError, match=rf"training file: train\.parquet: (ids in )?column '{column}'"):
+        read_fixed_split(tmp_path / "train.parquet", tmp_path / "test.parquet", SplitConfig())
+
+
+def test_a_ready_made_split_has_limits(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "train.parquet", user_id=[1], item_id=["x" * 70_000])
+    with pytest.raises(ValueError, match=r"training file: train\.parquet has 70,000 bytes in one cell or line; at most 65,536 are read"):
+        read_fixed_split(tmp_path / "train.parquet", tmp_path / "train.parquet", SplitConfig(), UPLOADS)

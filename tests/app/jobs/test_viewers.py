@@ -92,3 +92,17 @@ def test_a_tab_wants_its_further_jobs_until_it_shows_another_setting(tabs: Tabs)
     assert not tabs.viewers.has_left("ann", "job of K=8", 0.0)
     tabs.show("two", "ann", "K=32")
     assert tabs.viewers.has_left("ann", "job of K=8", 0.0)
+
+
+def test_a_browser_has_gone_some_time_after_its_last_tab_was_closed(tabs: Tabs) -> None:
+    tabs.show("two", "ann", "K=16")
+    tabs.show("three", "bob", "K=8")
+    tabs.open -= {"one", "three"}
+    assert not tabs.viewers.has_gone("ann")
+    assert not tabs.viewers.has_gone("bob")
+    tabs.now += LEFT_SECONDS
+    assert not tabs.viewers.has_gone("ann")
+    assert tabs.viewers.has_gone("bob")
+    tabs.show("three", "bob", "K=8")
+    assert not tabs.viewers.has_gone("bob")
+    assert tabs.viewers.has_gone("nobody")

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import io
+import threading
+import weakref
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +14,33 @@ import pytest
 
 from app.training import data as training_data
 from app.training.data import DataShelf
+from app.training.reader import ReadFile, Request, read_file
+from app.training.reading import MEMORY_BYTES, SECONDS
 from sparcode.config import SyntheticConfig
+from sparcode.data.limits import UPLOADS
+from tests.fakes import PATIENCE
 from tests.tiny import CONFIG, tiny_data, tiny_split
+
+
+class ReadHere:
+    """A reader without a process of its own."""
+
+    is_closed = False
+
+    def read(self, name: str, content: bytes, is_wanted: Callable[[], bool]) -> ReadFile:
+        return read_file(content, Request(name, CONFIG.split, UPLOADS, MEMORY_BYTES, SECONDS))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def made_shelf(has_gone: Callable[[str], bool] = lambda owner: False) -> DataShelf:
+    return DataShelf(tiny_data(), tiny_split(), CONFIG.split, has_gone, ReadHere())
 
 
 @pytest.fixture
 def shelf() -> DataShelf:
-    return DataShelf(tiny_data(), tiny_split(), CONFIG.split)
+    return made_shelf()
 
 
 def test_the_studios_own_data_is_at_hand(shelf: DataShelf) -> None:
@@ -50,12 +73,49 @@ def test_a_table_is_split_and_belongs_to_its_owner(shelf: DataShelf, tiny_table:
 
 
 def test_the_files_of_the_longest_unseen_owners_are_forgotten(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_data, "_KEPT_UPLOADS", 1)
-    shelf = DataShelf(tiny_data(), tiny_split(), CONFIG.split)
+    monkeypatch.setattr(training_data, "_UPLOADS_BYTES", 1)
+    shelf = made_shelf()
     shelf.upload("ann", "mine.csv", tiny_table.read_bytes())
     shelf.upload("bob", "mine.csv", tiny_table.read_bytes())
     assert shelf.uploaded("ann") is None
     assert shelf.uploaded("bob") is not None
+
+
+def test_the_files_of_owners_who_have_left_are_dropped(tiny_table: Path) -> None:
+    gone: set[str] = set()
+    shelf = made_shelf(gone.__contains__)
+    for owner in ("ann", "bob"):
+        shelf.upload(owner, "mine.csv", tiny_table.read_bytes())
+    kept = weakref.ref(shelf.uploaded("ann").split().train)
+    gone.add("ann")
+    shelf.drop_uploads()
+    assert shelf.uploaded("ann") is None
+    assert kept() is None
+    assert shelf.uploaded("bob") is not None
+
+
+def test_uploads_are_looked_after_while_there_are_any(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_data, "_LOOK_SECONDS", 0.01)
+    asked = threading.Event()
+    shelf = made_shelf(lambda owner: asked.set() or True)
+    for _ in range(2):
+        shelf.upload("ann", "mine.csv", tiny_table.read_bytes())
+        watcher = shelf._watcher
+        assert watcher is not None
+        assert asked.wait(PATIENCE)
+        watcher.join(PATIENCE)
+        assert not watcher.is_alive()
+        assert shelf.uploaded("ann") is None
+
+
+def test_a_closed_shelf_reads_no_more(tiny_table: Path) -> None:
+    shelf = made_shelf()
+    shelf.upload("ann", "mine.csv", tiny_table.read_bytes())
+    watcher = shelf._watcher
+    shelf.close()
+    assert shelf._reader.is_closed
+    watcher.join(PATIENCE)
+    assert not watcher.is_alive()
 
 
 def archive(**files: str) -> bytes:
@@ -90,14 +150,12 @@ def parquet(n_rows: int) -> bytes:
     return content.getvalue()
 
 
-def test_a_small_file_of_very_many_rows_is_not_unpacked(shelf: DataShelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_data, "MAX_UPLOAD_ROWS", 99)
-    with pytest.raises(ValueError, match="it has 100 rows; up to 99 are taken"):
-        shelf.upload("ann", "mine.PARQUET", parquet(100))
+def test_a_small_file_of_very_many_rows_is_not_unpacked(shelf: DataShelf) -> None:
+    with pytest.raises(ValueError, match=r"mine\.PARQUET has 5,000,001 rows; at most 5,000,000 are read"):
+        shelf.upload("ann", "mine.PARQUET", parquet(5_000_001))
     assert shelf.upload("ann", "mine.parquet", parquet(99)).facts.startswith("7 users, 5 items")
 
 
-def test_a_file_that_is_too_large_is_not_read(shelf: DataShelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_data, "MAX_UPLOAD_MB", 0)
-    with pytest.raises(ValueError, match="up to 0 MB"):
-        shelf.upload("ann", "mine.csv", b"user_id,item_id\n")
+def test_a_file_that_is_too_large_is_not_read(shelf: DataShelf) -> None:
+    with pytest.raises(ValueError, match=r"it has 20\.0 MB; files of up to 20 MB are taken"):
+        shelf.upload("ann", "mine.csv", bytes(20 * 2**20 + 1))
