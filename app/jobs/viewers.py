@@ -81,7 +81,8 @@ class Viewers:
         """Whether every tab of an owner has been closed for `LEFT_SECONDS`; so has an owner without a tab."""
         with self._lock:
             tabs = [tab for tab in self._tabs.values() if tab.owner == owner]
-            return not any(self._is_open(tab) or self._clock() - tab.closed_since < LEFT_SECONDS for tab in tabs)
+            open_now = [self._is_open(tab) for tab in tabs]
+            return not any(open_now) and all(self._clock() - tab.closed_since >= LEFT_SECONDS for tab in tabs)
 
     def _is_open(self, tab: _Tab) -> bool:
         if tab.is_open():
