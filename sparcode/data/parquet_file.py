@@ -29,6 +29,8 @@ class ParquetFile:
             about = self._file.metadata
             self.n_rows: int = about.num_rows
             limits.check(label, rows=self.n_rows, columns=about.num_columns)
+            # Column by column pyarrow ends the process where the description of a column is damaged.
+            limits.check(label, unpacked_bytes=sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)))
             self.schema: pa.Schema = self._file.schema_arrow
             self.columns: list[str] = list(self.schema.names)
             self._leaves = self._leaves_by_column()
@@ -69,16 +71,15 @@ class ParquetFile:
         return stored.physical_type == "BYTE_ARRAY" and stored.logical_type.type != "DECIMAL"
 
     def _unpacked_bytes(self, leaf: int) -> int:
-        stored, about = self._file.schema.column(leaf), self._file.metadata
-        cell_bytes = max(CELL_BYTES, stored.length if stored.physical_type == "FIXED_LEN_BYTE_ARRAY" else 0)
-        parts = (about.row_group(group).column(leaf) for group in range(about.num_row_groups))
-        return sum(max(part.total_uncompressed_size, part.num_values * cell_bytes) for part in parts)
+        stored = self._file.schema.column(leaf)
+        return self.n_rows * max(CELL_BYTES, stored.length if stored.physical_type == "FIXED_LEN_BYTE_ARRAY" else 0)
 
     def _check_texts(self, table: pa.Table) -> None:
         n_bytes = 0
         for lengths, repeats in _text_lengths(table):
             self._limits.check(self.label, cell_bytes=pc.max(lengths).as_py() or 0)
             n_bytes += pc.sum(pc.take(lengths, repeats)).as_py() or 0
+            n_bytes += CELL_BYTES * max(0, len(repeats) - self.n_rows)
             self._limits.check(self.label, or_more=True, unpacked_bytes=n_bytes)
 
 

@@ -320,8 +320,8 @@ def test_absurd_tables_are_refused(tmp_path: Path, limit: dict[str, int], messag
     [
         ({"user": pa.array(["x" * 20_000] * 90).dictionary_encode()}, "has 20,000 bytes in one cell or line; at most 5,000 are read"),
         ({"user": ["x" * 4_000] * 300}, "has 1,200,000 or more bytes once unpacked; at most 1,000,000 are read"),
-        ({"genres": [["x" * 4_000] * 10] * 30}, "has 1,200,000 or more bytes once unpacked; at most 1,000,000 are read"),
-        ({"genres": [["x"] * 4_000] * 40}, "has [0-9,]+ bytes once unpacked; at most 1,000,000 are read"),
+        ({"genres": [["x" * 4_000] * 10] * 30}, "has 1,20[0-9,]+ or more bytes once unpacked; at most 1,000,000 are read"),
+        ({"genres": [["x"] * 4_000] * 40}, "has [0-9,]+ or more bytes once unpacked; at most 1,000,000 are read"),
         ({"user": pa.array([b"x" * 4_000] * 300, pa.binary(4_000))}, "has 1,20[0-9,]+ bytes once unpacked"),
         ({"user": np.zeros(60_000, np.int8)}, "has 60,000 rows; at most 50,000 are read"),
         ({f"c{number}": [1] for number in range(101)}, "has 10[0-9] columns; at most 100 are read"),
