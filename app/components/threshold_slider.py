@@ -28,7 +28,7 @@ def threshold_slider(kept: str, curve: str, note: str) -> None:
 
     `curve` comes from `app.charts.threshold_columns.threshold_columns`, and is empty before anything is measured.
     """
-    _mount(
+    answer = _mount(
         key=_KEY,
         data={
             "percents": list(KEPT.options),
@@ -42,8 +42,13 @@ def threshold_slider(kept: str, curve: str, note: str) -> None:
         height="content",
         on_release_change=_released,
     )
+    if answer.release not in (None, kept):
+        # The callback had no value, because a run was cut short before it came to the slider.
+        set_threshold(str(answer.release))
+        st.rerun()
 
 
 def _released() -> None:
     # A trigger, not a state: after an undo, releasing the same stop again must count as a change.
-    set_threshold(str(st.session_state[_KEY].release))
+    if (state := st.session_state.get(_KEY)) is not None:
+        set_threshold(str(state.release))

@@ -28,7 +28,7 @@ _mount = st.components.v2.component(
 def run_table(history: RunHistory, pinned: Configuration | None) -> None:
     """The table of this visitor's runs."""
     head = ["run", "settings, and what changed", "model", f"Recall@{DEFAULT_K}", f"NDCG@{DEFAULT_K}", "size", "scores", "median", "", ""]
-    _mount(
+    answer = _mount(
         key=_KEY,
         data={"head": head, "runs": table_rows(history, pinned)},
         width="stretch",
@@ -36,6 +36,12 @@ def run_table(history: RunHistory, pinned: Configuration | None) -> None:
         on_go_change=lambda: _answer(history, "go"),
         on_pin_change=lambda: _answer(history, "pin"),
     )
+    asked = {"go": (history.current, answer.go), "pin": (pinned, answer.pin)}
+    for name, (now, number) in asked.items():
+        # The callback had no value, because a run was cut short before it came to the table.
+        if number is not None and (chosen := history.numbered(int(number))) not in (None, now):
+            (go_to if name == "go" else pin)(chosen)
+            st.rerun()
 
 
 def table_rows(history: RunHistory, pinned: Configuration | None) -> list[dict[str, Any]]:
@@ -68,6 +74,7 @@ def _figures(figures: Figures | None, before: Run | None) -> list[list[str]]:
 
 
 def _answer(history: RunHistory, name: str) -> None:
-    chosen = history.numbered(int(getattr(st.session_state[_KEY], name)))
+    state = st.session_state.get(_KEY)
+    chosen = None if state is None else history.numbered(int(getattr(state, name)))
     if chosen is not None:
         (go_to if name == "go" else pin)(chosen)

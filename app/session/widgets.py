@@ -12,6 +12,8 @@ from app.session.configuration import CHOSEN, Configuration
 from app.session.settings import KEPT, Setting, has_effect
 
 _MADE: Final = "widgets_made"
+# Key of a widget -> the value it shows.
+_SHOWN: Final = "widgets_shown"
 
 
 def widget(setting: Setting, collapsed: bool = False) -> Any:
@@ -20,9 +22,17 @@ def widget(setting: Setting, collapsed: bool = False) -> Any:
     With `collapsed` only screen readers get the label. None for a number that is not allowed, which the page then says.
     """
     key = _widget_key(setting)
-    common = {"key": key, "help": setting.help, "on_change": _take_over, "args": (setting, key)}
-    common["disabled"] = not has_effect(setting, st.session_state)
+    value = _take_over(setting, key, _drawn(setting, key, collapsed))
+    if setting.control != "number" or (value is not None and setting.is_allowed(value)):
+        return value
+    st.markdown(f":red[{setting.label}: allowed is {setting.allowed}.]")
+    return None
+
+
+def _drawn(setting: Setting, key: str, collapsed: bool) -> Any:
     value = st.session_state[setting.key]
+    common = {"key": key, "help": setting.help, "on_change": _changed, "args": (setting, key)}
+    common["disabled"] = not has_effect(setting, st.session_state)
     if setting.control == "slider":
         return st.select_slider(setting.label, setting.choices, value, **common)
     if setting.control == "list":
@@ -30,7 +40,7 @@ def widget(setting: Setting, collapsed: bool = False) -> Any:
     if setting.control == "checkbox":
         return st.checkbox(setting.label, value, **common)
     # Without bounds: with them the browser would not report a number outside, and no message could say why.
-    value = st.number_input(
+    return st.number_input(
         setting.label,
         value=value,
         step=setting.step if setting.number_format != "%d" else int(setting.step),
@@ -39,10 +49,6 @@ def widget(setting: Setting, collapsed: bool = False) -> Any:
         width=120 if collapsed else "stretch",
         **common,
     )
-    if value is not None and setting.is_allowed(value):
-        return value
-    st.markdown(f":red[{setting.label}: allowed is {setting.allowed}.]")
-    return None
 
 
 def _widget_key(setting: Setting) -> str:
@@ -51,19 +57,25 @@ def _widget_key(setting: Setting) -> str:
     A value is never sent to a widget that a visitor may be moving: the visitor's move and the value would pass each other on the way, and
     browser and session show different values from then on. What the browser still says of an earlier widget is not listened to.
     """
-    made = st.session_state.setdefault(_MADE, Counter())
-    if st.session_state.get(_last_key(setting), st.session_state[setting.key]) != st.session_state[setting.key]:
-        made[setting.key] += 1
+    value = st.session_state[setting.key]
+    if st.session_state.setdefault(_SHOWN, {}).get(_last_key(setting), value) != value:
+        st.session_state[_MADE][setting.key] += 1
     return _last_key(setting)
 
 
 def _last_key(setting: Setting) -> str:
-    return f"{setting.key}#{st.session_state[_MADE][setting.key]}"
+    return f"{setting.key}#{st.session_state.setdefault(_MADE, Counter())[setting.key]}"
 
 
-def _take_over(setting: Setting, key: str) -> None:
-    if key == _last_key(setting):
-        st.session_state[setting.key] = st.session_state[key]
+def _take_over(setting: Setting, key: str, value: Any) -> Any:
+    st.session_state[setting.key] = st.session_state[_SHOWN][key] = value
+    return value
+
+
+def _changed(setting: Setting, key: str) -> None:
+    # After a run that was cut short Streamlit may not know the widget yet, or not call this: the widget's next drawing has the value.
+    if key == _last_key(setting) and key in st.session_state:
+        _take_over(setting, key, st.session_state[key])
         forget_refused()
 
 
