@@ -141,7 +141,7 @@ def _keep(run: Run, out: Path, overwrite: bool, checkpoint: Checkpoint) -> None:
     try:
         kept, problem = keep_run(run, out, overwrite)
     except RuntimeError as error:
-        raise RuntimeError(f"{error}; make room and add --resume: only the measuring is done again") from error
+        raise RuntimeError(f"{error}; make room, then --resume goes on from the last epoch that was kept") from error
     checkpoint.remove()
     if problem:
         raise RuntimeError(f"{problem}; the run is kept in {kept}")

@@ -151,7 +151,8 @@ def load_run(folder: Path | str) -> Run:
     path = folder / "run.json"
     missing = [name for name in _FILES if not (folder / name).exists()]
     if missing not in ([], [MANIFEST]):
-        raise ValueError(f"{folder} is not a run folder: it lacks {', '.join(missing)}")
+        stopped = "; a training to it was stopped, which train --resume goes on with" if stage_files(reserved_folder(folder)) else ""
+        raise ValueError(f"{folder} is not a run folder: it lacks {', '.join(missing)}{stopped}")
     if not missing:
         check_manifest(folder)
     described = _read_json(path)

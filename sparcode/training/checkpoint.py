@@ -68,6 +68,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path, beginning: Beginning) -> None:
         self._folder, self._beginning, self._warned = folder, beginning, False
+        _remove_unfinished(folder)
         for path in stage_files(folder):
             self._check(path)
 
@@ -169,8 +170,16 @@ def beginning_of(path: Path) -> Beginning:
 
 
 def remove_states(folder: Path) -> None:
-    """Remove the files of a checkpoint, one that was cut short included."""
-    for path in (*stage_files(folder), *folder.glob(f"*{_UNFINISHED}")):
+    """Remove everything in a checkpoint's folder."""
+    # The stages last: without them nobody would come back for the rest.
+    _remove_unfinished(folder)
+    for path in stage_files(folder):
+        path.unlink(missing_ok=True)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process was writing, which safetensors first does under a name of its own."""
+    for path in {*folder.iterdir()} - {*stage_files(folder)}:
         path.unlink(missing_ok=True)
 
 

@@ -223,6 +223,7 @@ def test_a_stopped_training_goes_on_and_ends_the_same_to_the_bit(
     assert (stopped.exit_code, stopped.stderr) == (130, told)
     assert sorted(path.name for path in (tmp_path / ".run.checkpoint").iterdir()) == ["backbone.safetensors", "sparcode.safetensors"]
     assert "add --resume to go on with it, or --overwrite to start anew" in refused(*train)
+    assert "a training to it was stopped, which train --resume goes on with" in refused("evaluate", folder, *TINY_DATA)
     assert "began with n_nearest=4 (now 2); give the same" in refused(*train, "--resume", "--n-nearest", 2)
     assert "began with other data" in refused(*train, "--resume", "--synthetic-seed", 1)
     assert "Kept in" in output(*train, "--resume")

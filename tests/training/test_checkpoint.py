@@ -123,8 +123,11 @@ def test_a_kill_at_any_step_leaves_a_whole_state(kept: Path) -> None:
         assert (len(state.tensors["a"]), state.values["epoch"]) in ((3, 1), (4, 2))
     assert step >= 2
     # Cut short while safetensors writes.
-    (kept / "backbone.new").write_bytes(b"\x10")
+    for name in ("backbone.new", ".tmpmDQTSe"):
+        (kept / name).write_bytes(b"\x10")
     assert Checkpoint(kept, beginning(changed())).load("backbone").values == {"epoch": 2}
+    assert [path.name for path in kept.iterdir()] == ["backbone.safetensors"]
+    (kept / ".tmpmDQTSe").write_bytes(b"\x10")
     checkpoint.remove()
     assert list(kept.iterdir()) == []
 
