@@ -46,7 +46,8 @@ class ZipFiles:
         self._members: dict[str, zipfile.ZipInfo] = {}
         # Deepest first, so that of equal names the one nearest the top stays; macOS adds a shadow tree of its own.
         for info in sorted(archive.infolist(), key=lambda info: -info.filename.count("/")):
-            if not info.is_dir() and not info.filename.startswith("__MACOSX/"):
+            # A damaged archive may have members without a name.
+            if info.filename and not info.is_dir() and not info.filename.startswith("__MACOSX/"):
                 self._members[PurePosixPath(info.filename).name] = info
 
     def __contains__(self, name: str) -> bool:

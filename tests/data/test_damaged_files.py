@@ -81,6 +81,12 @@ def test_an_archive_without_its_beginning_is_told_in_plain_words() -> None:
         load(io.BytesIO(content[200:]), name="a.zip")
 
 
+def test_a_member_without_a_name_is_passed_over() -> None:
+    # A name ends at a zero byte.
+    content = archive(files_100k() | {"nameless": b""}).replace(b"nameless", b"\x00ameless")
+    assert load(io.BytesIO(content), name="a.zip").n_interactions == 5
+
+
 @pytest.mark.parametrize("vector", ["[" * 100_000, f"[{'9' * 5000}, 1]", f"[{'9' * 400}, 1]", "{}", "[[1], [2]]", "[1e999, 1]"])
 def test_vectors_that_are_no_numbers_are_refused_by_index(vector: str, tmp_path: Path) -> None:
     write_release(tmp_path, as_json=False)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from app.train.panel import status
 from app.training import run as training_run
 from app.training import session as session_module
 from app.training.control import Pace
+from app.training.data import DataShelf, TrainingData
 from app.training.session import TrainingView
 from sparcode.metrics.registry import METRICS
 from sparcode.training.trainer import DivergenceError
@@ -217,6 +219,25 @@ def test_an_upload_that_cannot_be_used_says_why() -> None:
     assert not app.exception
     assert "cannot be used" in app.error[0].value
     assert "cannot tell which column" in app.text[0].value
+
+
+def test_an_upload_that_cannot_be_used_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def refuse(shelf: DataShelf, owner: str, name: str, content: bytes, is_wanted: Callable[[], bool]) -> TrainingData:
+        read.append(name)
+        assert is_wanted()
+        raise ValueError("reading it takes more than 7 seconds, the most for one file")
+
+    monkeypatch.setattr(DataShelf, "upload", refuse)
+    app = visited(PAGE, **SMALL, t_data="upload")
+    app.file_uploader[0].upload("mine.csv", b"a,b\n1,2\n", "text/csv").run()
+    for _ in range(2):
+        assert "more than 7 seconds" in app.text[0].value
+        app.run()
+    assert read == ["mine.csv"]
+    app.file_uploader[0].upload("other.csv", b"a,b\n1,2\n", "text/csv").run()
+    assert read == ["mine.csv", "other.csv"]
 
 
 def test_made_up_data_of_another_size_can_be_chosen() -> None:
