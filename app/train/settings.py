@@ -84,14 +84,16 @@ def _uploaded(studio: Studio) -> TrainingData | None:
     file = st.file_uploader("Your file", type=list(UPLOAD_EXTENSIONS), max_upload_size=MAX_UPLOAD_MB, help=_UPLOAD_HELP)
     if file is not None:
         # Not read again with every change of a setting.
-        refused = st.session_state.get(_REFUSED, {}).get(file.file_id)
+        refused, waits = st.session_state.get(_REFUSED, {}).get(file.file_id), _waits()
         try:
             if refused is None:
                 with st.spinner(f"Reading the file, at most {SECONDS:.0f} seconds ..."):
-                    return shelf.upload(owner_id(), file.name, file.getvalue(), _waits())
+                    return shelf.upload(owner_id(), file.name, file.getvalue(), waits)
         except (ValueError, OSError) as error:
-            refused = str(error)
-            st.session_state[_REFUSED] = {file.file_id: refused}
+            refused = f"{error!s:.1000}"
+            # A tab that is connected again reads anew.
+            if waits():
+                st.session_state[_REFUSED] = {file.file_id: refused}
         st.error("This file cannot be used.")
         # File and column names are untrusted text.
         st.text(refused)

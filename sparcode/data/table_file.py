@@ -58,7 +58,7 @@ class TableFile:
         else:
             self._raw = self._text(raw)
             self._delimiter, self.columns = _header(self._raw, "\t" if extension == ".tsv" else None, self.label)
-            limits.check(self.label, columns=len(self.columns))
+            limits.check(self.label, columns=len(self.columns), cell_bytes=max(map(len, self.columns), default=0))
         if repeated := sorted(column for column, n in Counter(self.columns).items() if n > 1):
             raise ValueError(f"{self.label}: repeated column name(s) {shown_names(repeated)}")
 

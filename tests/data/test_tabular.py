@@ -307,12 +307,13 @@ def test_damaged_parquet_content(tmp_path):
         ({"file_bytes": 20}, r"a\.csv has 21 or more bytes; at most 20 are read"),
         ({"rows": 3}, r"a\.csv has 4 rows; at most 3 are read"),
         ({"columns": 3}, r"a\.csv has 4 columns; at most 3 are read"),
-        ({"cell_bytes": 2}, r"a\.csv has 3 bytes in one cell or line; at most 2 are read"),
+        ({"cell_bytes": 8}, r"a\.csv has 9 bytes in one cell or line; at most 8 are read"),
+        ({"cell_bytes": 9}, r"a\.csv has 12 bytes in one cell or line; at most 9 are read"),
     ],
 )
 def test_absurd_tables_are_refused(tmp_path: Path, limit: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        read_table(write(tmp_path / "a.csv", CSV), limits=replace(OWN_FILES, **limit))
+        read_table(write(tmp_path / "a.csv", CSV.replace("007", "twelve bytes")), limits=replace(OWN_FILES, **limit))
 
 
 @pytest.mark.parametrize(
