@@ -14,13 +14,15 @@ HEADLESS := true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint lint-python lint-web house clean
+.PHONY: help app test lint lint-python lint-web house lock audit clean
 
 help:
 	@echo "make app    start the studio on port $(PORT) (PORT=... for another)"
 	@echo "make test   run the tests"
 	@echo "make lint   check style and formatting (of JavaScript and CSS where npm is installed)"
 	@echo "make house  print import circles, rooms and lines (SINCE=REV for the lines before)"
+	@echo "make lock   pin all packages anew after a change of requirements.txt"
+	@echo "make audit  ask PyPI for known weaknesses of the pinned packages"
 	@echo "make clean  remove the environment and all caches"
 
 app: $(STAMP)
@@ -53,15 +55,30 @@ $(NODE_STAMP): package.json package-lock.json
 house: $(STAMP)
 	@$(VENV)/bin/python -m scripts.house $(if $(SINCE),--since $(SINCE))
 
+# The comment at the top of the file stays.
+lock: $(STAMP)
+	@$(PIP) install -q uv
+	@$(VENV)/bin/uv pip compile -q requirements.txt --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links -o $(VENV)/all.lock
+	@{ head -n 3 requirements.lock; awk '/^[a-z]/ { keep = !/^(torch|triton|cuda|nvidia)[-=]/ } keep' $(VENV)/all.lock; } > $(VENV)/new.lock
+	@mv $(VENV)/new.lock requirements.lock
+
+# In an environment of its own, because its packages are not the project's.
+audit: $(STAMP)
+	@$(PYTHON) -m venv --clear $(VENV)/audit
+	@$(VENV)/audit/bin/python -m pip install -q pip-audit
+	@$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+
 clean:
 	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements.lock requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "SparCode needs Python 3.11 or newer; '$(PYTHON)' is `$(PYTHON) --version 2>&1`. Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || { echo "Creating $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "Installing requirements into $(VENV) (a few minutes, once)"
+	@$(PIP) install -q --require-hashes -r requirements.lock
 	@$(PIP) install -q -r requirements.txt
-	@$(PIP) install -q --no-deps -e .
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
