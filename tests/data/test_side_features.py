@@ -69,3 +69,14 @@ def test_genres_become_columns_of_unit_rows() -> None:
 def test_no_genres_no_features() -> None:
     assert genre_features(pd.DataFrame({"title": ["a"]})) is None
     assert genre_features(pd.DataFrame({"title": ["a", "b"], "genres": ["Drama", "War"]})) is None
+
+
+def test_items_without_genres_have_no_genre_in_common() -> None:
+    np.testing.assert_array_equal(genre_features(pd.DataFrame({"genres": [None, "", "A", "A|B"]})), [[0], [0], [1], [1]])
+    assert genre_features(pd.DataFrame({"genres": [None, ""]})) is None
+
+
+def test_as_many_genres_as_items_take_no_square_of_memory() -> None:
+    features = genre_features(pd.DataFrame({"genres": [f"only {row}|common {row % 600}" for row in range(30_000)]}))
+    assert features.shape == (30_000, 512)
+    assert features.sum() == 30_000 // 600 * 512
