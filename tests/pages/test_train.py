@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from app.training import run as training_run
 from app.training import session as session_module
 from app.training.control import Pace
 from app.training.data import DataShelf, TrainingData
-from app.training.session import TrainingView
+from app.training.session import FROM_SCRATCH, TrainingView
 from sparcode.metrics.registry import METRICS
 from sparcode.training.trainer import DivergenceError
 from tests.app import open_studio
@@ -176,14 +177,16 @@ def test_earlier_runs_are_ghosts_and_rows_until_they_are_forgotten() -> None:
     assert "run 1" not in [trace.get("name") for trace in charts(app)["Recall on validation users"]["data"]]
 
 
-def test_a_second_browser_waits_and_is_told_so() -> None:
-    first = paused(click(visited(PAGE, **SMALL), "Train one epoch"), 1)
+def test_a_second_browser_waits_for_a_run_under_way_and_not_for_a_paused_one() -> None:
+    first, opened = paused(click(visited(PAGE, **SMALL), "Train one epoch"), 1), threading.Event()
+    studio().jobs.submit("in front", "work in front", lambda handle: opened.wait(PATIENCE), "another", FROM_SCRATCH)
     second = click(visited(PAGE, **SMALL), "Start training")
-    assert "Waiting for its turn, behind: training run 1 from scratch." in markdown(second)
+    assert "Waiting**, number 1 in the queue. Waiting for its turn, behind: work in front." in markdown(second)
     assert labels(second) == ["Cancel"]
-    click(first, "Cancel")
+    opened.set()
     ended(second)
     assert "Run 1 is finished" in markdown(second)
+    assert "**Paused**" in markdown(first.run())
 
 
 def test_every_epoch_is_there_to_read() -> None:
