@@ -11,7 +11,7 @@ from app.session.settings import KEPT
 from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, measured, threshold
 from tests.pages.opened_pages import ENTRY
 
-N_CHANGES = 30
+N_CHANGES = 16
 # Title and path of every page; read, not imported: the entry script draws a page.
 PAGES = re.findall(r'PageRow\("\w+\.py", "([^"]+)", "(\w*)"\)', ENTRY.read_text(encoding="utf-8"))
 # What the sliders of M, K and the threshold show, what the address says, and the run that the server shows.
