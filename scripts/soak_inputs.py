@@ -153,18 +153,18 @@ def _reads(name: str, **options: object) -> Callable[[bytes, Path], object]:
     return lambda content, _: load(_file(content, name), limits=UPLOADS, **options)
 
 
-def _read_pairs(content: bytes, folder: Path) -> None:
+def _read_pairs(content: bytes, folder: Path) -> object:
     (folder / "train.parquet").write_bytes(content)
     (folder / "test.parquet").write_bytes(_parquet(_pairs(20)))
     files = TrainTestFiles(folder / "train.parquet", folder / "test.parquet")
-    load_split(files, SplitConfig(protocol="fixed-split", min_history=2), limits=UPLOADS)
+    return load_split(files, SplitConfig(protocol="fixed-split", min_history=2), limits=UPLOADS)
 
 
 def _reads_deezer(damaged_name: str) -> Callable[[bytes, Path], object]:
-    def read(content: bytes, folder: Path) -> None:
+    def read(content: bytes, folder: Path) -> object:
         for name, whole in (_deezer() | {damaged_name: content}).items():
             (folder / name).write_bytes(whole)
-        load_split(str(folder), SplitConfig(protocol="cold-start"), limits=UPLOADS)
+        return load_split(str(folder), SplitConfig(protocol="cold-start"), limits=UPLOADS)
 
     return read
 

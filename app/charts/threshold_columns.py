@@ -25,12 +25,12 @@ MOVING_TILES: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms", "p9
 
 
 def threshold_columns(measured: MeasuredIndex, pinned: Figures | None, preview: MeasuredIndex | None = None) -> str:
-    """All columns and texts as JSON; the measured's curve may be partly measured.
+    """All columns and texts as JSON; the curve may be partly measured.
 
     Deltas are relative to the figures of `pinned`, else to those of `preview` at the same stop: an ellipsis where it
     is not measured there, which the server does on release.
 
-    ``version``: of the measured; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``: name -> n
+    ``version``: of the index; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``: name -> n
     values, deltas, tones and, for some, captions; ``captions``: n texts.
     """
     curve, timed = measured.curve, measured.latencies()

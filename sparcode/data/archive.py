@@ -105,6 +105,6 @@ def _reason(error: Exception) -> str:
     """What is wrong with an archive; zipfile and the codecs speak of their own insides."""
     if isinstance(error, MemoryError):
         return "unpacking it takes more memory than there is"
-    if isinstance(error, zipfile.BadZipFile | RuntimeError | NotImplementedError) and str(error):
+    if isinstance(error, zipfile.BadZipFile | RuntimeError) and str(error):
         return str(error)
     return "it is damaged or cut off"

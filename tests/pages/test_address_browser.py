@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import re
 
@@ -114,6 +115,7 @@ def test_a_press_while_the_server_answers_another_one_stays_in_the_address(studi
     in_address(page, m="4", k="8", keep=KEPT.options[-1])
     measured(page)
     page.wait_for_function(AGREE, arg=GIVEN, timeout=PATIENCE_MS)
+    assert json.loads(page.evaluate(f"given => ({ON_THE_PAGE})(given)", GIVEN)) == [["4", "8", KEPT.options[-1]]] * 3
 
 
 @pytest.mark.browser
