@@ -50,7 +50,7 @@ class Session:
         # Key of a setting -> id, options and value of the slider that shows it.
         self.sliders: dict[str, tuple[str, list[str], str]] = {}
         self.kept, self.shown, self.fragment = "", ("", "", ""), ""
-        self.threshold_id = ""
+        self.threshold_id = self.page = ""
         self.timer: asyncio.Task[None] | None = None
         self.heard = time.monotonic()
         # Whether the server has to begin with what was asked last.
@@ -116,7 +116,8 @@ class Session:
     async def _ask(self, socket: ClientConnection, fragment: str, released: str = "", auto: bool = False) -> None:
         asked = BackMsg()
         run = asked.rerun_script
-        run.query_string, run.page_name, run.fragment_id, run.is_auto_rerun = self.query, "explorer", fragment, auto
+        run.query_string, run.page_name, run.page_script_hash = self.query, "explorer", self.page
+        run.fragment_id, run.is_auto_rerun = fragment, auto
         for name, _, value in self.sliders.values():
             run.widget_states.widgets.add(id=name).string_array_value.data.append(value)
         if released:
@@ -141,6 +142,8 @@ class Session:
             elif kind == "auto_rerun":
                 self._stop_timer()
                 self.timer = asyncio.create_task(self._tick(socket, told.auto_rerun.interval, told.auto_rerun.fragment_id))
+            elif kind == "navigation":
+                self.page = told.navigation.page_script_hash
             elif kind == "page_info_changed":
                 self.query = told.page_info_changed.query_string
             elif kind == "ref_hash":
