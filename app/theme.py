@@ -106,18 +106,12 @@ def model_style(name: str, dark: bool) -> dict[str, Any]:
 
 
 def figure_layout(dark: bool, font_size: int = 14) -> dict[str, Any]:
-    """Arguments of `go.Figure(layout=...)` that every figure starts from, as a fresh dict; `font_size` in pixels.
-
-    The template is explicit because importing Streamlit replaces Plotly's default by placeholder colours, which would turn an exported
-    figure black. It is empty because validating a full one takes most of the time of a small figure. ValueError if `font_size` is not
-    positive.
-    """
+    """The `layout` that every figure starts from, as a fresh dict; `font_size` in pixels. ValueError if `font_size` is not positive."""
     if font_size <= 0:
         raise ValueError(f"font_size must be positive, got {font_size}")
     background, text, grid = (BACKGROUND_DARK, TEXT_DARK, GRID_DARK) if dark else (BACKGROUND_LIGHT, TEXT_LIGHT, GRID_LIGHT)
     axis = {"gridcolor": grid, "linecolor": grid, "zerolinecolor": grid, "automargin": True, "title": {"standoff": 12}}
     return {
-        "template": "none",
         "colorway": list(categorical(dark)),
         "colorscale": {"sequential": [[step / (len(SEQUENTIAL) - 1), colour] for step, colour in enumerate(SEQUENTIAL)]},
         "font": {"family": FONT_FAMILY, "size": font_size, "color": text},

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
-from app.charts.frame import PINNED, pinned_line, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, pinned_line, titled_figure, with_note
 from app.theme import series_style
 
 TITLE = "Use of codewords"
@@ -29,7 +28,7 @@ def code_usage_data(counts: np.ndarray, perplexity: np.ndarray, pinned_counts: n
     return CodeUsageData(_relative(counts), np.asarray(perplexity, dtype=np.float64), ghost)
 
 
-def code_usage_figure(data: CodeUsageData, dark: bool) -> go.Figure:
+def code_usage_figure(data: CodeUsageData, dark: bool) -> Figure:
     """One stepped line per codebook over its codewords, most used first; the dotted line is even use."""
     figure = titled_figure(TITLE, "codewords, most used first", "use (1 = even)", dark)
     n_codebooks, codebook_size = data.relative.shape
@@ -56,8 +55,8 @@ def code_usage_figure(data: CodeUsageData, dark: bool) -> go.Figure:
             fill="tozeroy" if n_codebooks == 1 else None,
             hovertemplate="codeword %{x}: %{y:.2f} x even<extra>%{fullData.name}</extra>",
         )
-    figure.add_hline(y=1, line={"dash": "dot", "width": 1.5, "color": series_style(9, dark)["line"]["color"]})
-    figure.layout.yaxis.update(rangemode="tozero")
+    figure.add_level(1, {"dash": "dot", "width": 1.5, "color": series_style(9, dark)["line"]["color"]})
+    figure.y.update(rangemode="tozero")
     figure.layout.update(showlegend=True)
     return figure
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
-from app.charts.frame import PINNED, pinned_marker, titled_figure
+from app.charts.frame import PINNED, Figure, pinned_marker, titled_figure
 from app.theme import series_style
 
 TITLE = "Codes: possible, in use, stored"
@@ -32,7 +31,7 @@ def codes_stored_data(
     return CodesStoredData(n_codebooks, codebook_size, counts, None if pinned is None else np.array(pinned, dtype=np.float64))
 
 
-def codes_stored_figure(data: CodesStoredData, dark: bool) -> go.Figure:
+def codes_stored_figure(data: CodesStoredData, dark: bool) -> Figure:
     """Three bars on a logarithmic axis, with their numbers."""
     figure = titled_figure(TITLE, "codes (logarithmic)", "", dark)
     power = f"{data.codebook_size}<sup>{data.n_codebooks}</sup>" if data.n_codebooks > 1 else str(data.codebook_size)
@@ -51,9 +50,9 @@ def codes_stored_figure(data: CodesStoredData, dark: bool) -> go.Figure:
         marker = {**pinned_marker(dark, "line-ns-open"), "size": 22, "line": {"width": 4}}
         hover = "pinned: %{x:,}<extra></extra>"
         figure.add_scatter(x=data.pinned, y=labels, mode="markers", marker=marker, name=PINNED, hovertemplate=hover)
-    figure.layout.xaxis.update(type="log", dtick=max(1, int(np.log10(max(data.counts[0], 10)) // 4)), rangemode="tozero")
-    figure.layout.xaxis.update(range=[0, float(np.log10(max(data.counts[0], 10))) * 1.02])
-    figure.layout.yaxis.update(autorange="reversed")
+    figure.x.update(type="log", dtick=max(1, int(np.log10(max(data.counts[0], 10)) // 4)), rangemode="tozero")
+    figure.x.update(range=[0, float(np.log10(max(data.counts[0], 10))) * 1.02])
+    figure.y.update(autorange="reversed")
     figure.layout.update(bargap=0.35, showlegend=data.pinned is not None)
     return figure
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
-from app.charts.frame import titled_figure, with_note
+from app.charts.frame import Figure, titled_figure, with_note
 from app.theme import TEXT_DARK, TEXT_LIGHT, categorical, series_style
 
 WAITING = "Waiting for the first epoch ..."
@@ -63,7 +62,7 @@ def epoch_line(name: str, epochs: np.ndarray, values: np.ndarray, look: int | No
     return EpochLine(name, epochs[known], values[known], look, note)
 
 
-def epoch_lines_figure(data: EpochLinesData, dark: bool) -> go.Figure:
+def epoch_lines_figure(data: EpochLinesData, dark: bool) -> Figure:
     """The lines of a chart over epochs, or its note where no line has a point."""
     figure = titled_figure(data.title, "epoch", data.y_title, dark)
     drawn = [line for line in data.lines if len(line.epochs)]
@@ -73,23 +72,23 @@ def epoch_lines_figure(data: EpochLinesData, dark: bool) -> go.Figure:
         _draw(figure, line, dark)
     text = TEXT_DARK if dark else TEXT_LIGHT
     if data.level is not None:
-        label = {"text": f"{data.level_name} {data.level:.3f}", "font": {"size": 12}}
-        figure.add_hline(y=data.level, line={"dash": "dot", "width": 1.5, "color": text}, annotation=label, annotation_position="top left")
+        line = {"dash": "dot", "width": 1.5, "color": text}
+        figure.add_level(data.level, line, f"{data.level_name} {data.level:.3f}", "left", font={"size": 12})
     end = 1.02 * max(_LEAST_EPOCHS, *(float(line.epochs[-1]) for line in drawn))
     if data.boundary is not None:
-        mark = {"text": "codes from here", "font": {"size": 12}}
+        line = {"dash": "dash", "width": 1.5, "color": text}
         # Away from the curves: those from 0 mostly rise, losses fall.
-        place = f"{'bottom' if data.from_zero else 'top'} {'left' if data.boundary > end / 2 else 'right'}"
-        figure.add_vline(x=data.boundary, line={"dash": "dash", "width": 1.5, "color": text}, annotation=mark, annotation_position=place)
-    figure.layout.xaxis.update(range=[0, end])
+        side, at = "left" if data.boundary > end / 2 else "right", "bottom" if data.from_zero else "top"
+        figure.add_boundary(data.boundary, line, "codes from here", side, at, font={"size": 12})
+    figure.x.update(range=[0, end])
     if data.from_zero:
         highest = max(float(line.values.max()) for line in drawn)
-        figure.layout.yaxis.update(range=[0, 1.08 * highest if highest > 0 else 1.0])
+        figure.y.update(range=[0, 1.08 * highest if highest > 0 else 1.0])
     figure.layout.update(showlegend=len(drawn) > 1)
     return figure
 
 
-def _draw(figure: go.Figure, line: EpochLine, dark: bool) -> None:
+def _draw(figure: Figure, line: EpochLine, dark: bool) -> None:
     hover = f"{line.name}: %{{y:.4g}}<br>epoch %{{x}}{f'<br>{line.note}' if line.note else ''}<extra></extra>"
     if line.look is None:
         look = {"mode": "lines", "line": {"color": categorical(dark)[_GHOST_COLOUR], "width": 1.5}, "opacity": 0.75}

@@ -7,10 +7,11 @@ traces.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import plotly.graph_objects as go
+
+from app.charts.frame import Figure
 
 # Margin beyond the outermost value, as a share of the axis.
 _ROOM: Final = 0.06
@@ -45,28 +46,27 @@ class Column(StrEnum):
 Source = Column | float | list[Column | float | str]
 
 
-def let_follow(figure: go.Figure, **sources: Source) -> None:
+def let_follow(figure: Figure, **sources: Source) -> None:
     """Mark the trace added last: the columns that its `x`, `y` or `text` come from."""
-    meta: dict[str, Any] = figure.layout.meta or {"follow": []}
-    figure.layout.meta = {**meta, "follow": [*meta["follow"], {"trace": len(figure.data) - 1, **sources}]}
+    figure.layout.setdefault("meta", {"follow": []})["follow"].append({"trace": len(figure.data) - 1, **sources})
 
 
-def axes_stay(figure: go.Figure, *heights: float) -> None:
+def axes_stay(figure: Figure, *heights: float) -> None:
     """Fix the axes around all traces of a finished figure and `heights`, so that no stop moves them; kind, direction and zero stay.
 
     The browser then updates traces in half the time. Markers on the edge stay whole.
     """
-    for axis, part, more in ((figure.layout.xaxis, "x", ()), (figure.layout.yaxis, "y", heights)):
+    for axis, part, more in ((figure.x, "x", ()), (figure.y, "y", heights)):
         values = np.concatenate([*(np.asarray(trace[part], dtype=np.float64) for trace in figure.data), np.array(more, dtype=np.float64)])
-        is_log = axis.type == "log"
+        is_log = axis.get("type") == "log"
         values = np.log10(values[values > 0]) if is_log else values[np.isfinite(values)]
         if len(values) == 0:
             return
         low, high = float(values.min()), float(values.max())
         room = _ROOM * (high - low) or _ROOM
-        low = 0.0 if axis.rangemode == "tozero" and not is_log and low >= 0 else low - room
+        low = 0.0 if axis.get("rangemode") == "tozero" and not is_log and low >= 0 else low - room
         ends = [low, high + room]
-        axis.update(range=ends[::-1] if axis.autorange == "reversed" else ends, autorange=False)
-    for mark in figure.layout.meta["follow"]:
-        figure.data[mark["trace"]].cliponaxis = False
-    figure.layout.meta = {**figure.layout.meta, "axes_stay": True}
+        axis.update(range=ends[::-1] if axis.get("autorange") == "reversed" else ends, autorange=False)
+    for mark in figure.layout["meta"]["follow"]:
+        figure.data[mark["trace"]]["cliponaxis"] = False
+    figure.layout["meta"]["axes_stay"] = True

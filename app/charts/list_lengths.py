@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app.charts.follow import Column, let_follow
-from app.charts.frame import PINNED, pinned_line, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, pinned_line, titled_figure, with_note
 from app.measured.curve import count_lengths
 from app.theme import series_style
 
@@ -33,7 +32,7 @@ def list_lengths_data(lengths: np.ndarray, n_items: int) -> ListLengthsData:
     return ListLengthsData(*count_lengths(lengths, n_items))
 
 
-def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:
+def list_lengths_figure(data: ListLengthsData, dark: bool) -> Figure:
     """Bars over the number of items in a list, with the median marked."""
     figure = titled_figure(TITLE, "items in a list", "lists", dark)
     if data.counts.sum() == 0:
@@ -62,8 +61,8 @@ def list_lengths_figure(data: ListLengthsData, dark: bool) -> go.Figure:
         hoverinfo="skip",
     )
     let_follow(figure, x=[Column.MEDIAN, Column.MEDIAN], y=[0, Column.MEDIAN_TOP], text=["", Column.MEDIAN_TEXT])
-    figure.layout.yaxis.update(rangemode="tozero")
-    figure.layout.xaxis.update(range=[0, float(data.centres[-1] + data.width / 2)])
+    figure.y.update(rangemode="tozero")
+    figure.x.update(range=[0, float(data.centres[-1] + data.width / 2)])
     figure.layout.update(showlegend=data.pinned is not None, bargap=0.05)
     return figure
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app.charts.follow import Column, let_follow
-from app.charts.frame import PINNED, pinned_marker, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, pinned_marker, titled_figure, with_note
 from app.theme import series_style
 
 TITLE = "Memory by part"
@@ -36,7 +35,7 @@ def memory_parts_data(size_bytes: Mapping[str, int], pinned: Mapping[str, int] |
     return MemoryPartsData(labels, np.array([size for _, size in parts], dtype=np.float64) / 1e6, names, ghost)
 
 
-def memory_parts_figure(data: MemoryPartsData, dark: bool) -> go.Figure:
+def memory_parts_figure(data: MemoryPartsData, dark: bool) -> Figure:
     """A bar per part with its megabytes; without parts the figure says that the index is being built."""
     figure = titled_figure(TITLE, "MB", "", dark)
     if not data.labels:
@@ -58,5 +57,5 @@ def memory_parts_figure(data: MemoryPartsData, dark: bool) -> go.Figure:
         hover = "pinned: %{y} %{x:.4~g} MB<extra></extra>"
         figure.add_scatter(x=data.pinned, y=data.labels, name=PINNED, mode="markers", marker=marker, hovertemplate=hover)
     figure.layout.update(showlegend=data.pinned is not None, bargap=0.35)
-    figure.layout.xaxis.update(rangemode="tozero")
+    figure.x.update(rangemode="tozero")
     return figure

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app.charts.follow import Column, axes_stay, let_follow
-from app.charts.frame import PINNED, now_marker, pinned_marker, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, now_marker, pinned_marker, titled_figure, with_note
 from app.charts.recall_size import Peer, add_peers
 from app.theme import series_style
 
@@ -53,7 +52,7 @@ def recall_latency_data(
     return RecallLatencyData(np.asarray(p50_ms, dtype=np.float64), np.asarray(recall, dtype=np.float64), busy, current, k, pinned, peers)
 
 
-def recall_latency_figure(data: RecallLatencyData, dark: bool) -> go.Figure:
+def recall_latency_figure(data: RecallLatencyData, dark: bool) -> Figure:
     """Recall over milliseconds; every marker is a measurement, hollow where jobs ran beside it.
 
     Without points the figure says that they are being timed.
@@ -79,8 +78,9 @@ def recall_latency_figure(data: RecallLatencyData, dark: bool) -> go.Figure:
     x, y = (np.array([value]) for value in data.current or (np.nan, np.nan))
     figure.add_scatter(x=x, y=y, mode="markers", marker=now_marker(0, dark), showlegend=False, name="now")
     let_follow(figure, x=Column.P50, y=Column.RECALL)
-    figure.update_traces(hovertemplate="%{x:.3g} ms<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
-    figure.layout.xaxis.update(rangemode="tozero")
-    figure.layout.yaxis.update(rangemode="tozero")
+    for trace in figure.data:
+        trace["hovertemplate"] = "%{x:.3g} ms<br>recall %{y:.3f}<extra>%{fullData.name}</extra>"
+    figure.x.update(rangemode="tozero")
+    figure.y.update(rangemode="tozero")
     axes_stay(figure)
     return figure

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app.charts.follow import Column, axes_stay, let_follow
-from app.charts.frame import PINNED, now_marker, pinned_line, pinned_marker, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, now_marker, pinned_line, pinned_marker, titled_figure, with_note
 from app.theme import DASHES, GRID_DARK, GRID_LIGHT, model_style, series_style, text_colour
 
 TITLE = "Recall against index size"
@@ -69,7 +68,7 @@ def recall_size_data(
     return RecallSizeData(this, tuple(shown[-MOST_OTHERS:]), marked, k, ghost, in_mb)
 
 
-def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
+def recall_size_figure(data: RecallSizeData, dark: bool) -> Figure:
     """Recall over megabytes on a logarithmic axis; every point of a line is one threshold.
 
     Without points the figure says that the index is being built.
@@ -95,15 +94,16 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> go.Figure:
         x, y = (np.array([value]) for value in data.current)
         figure.add_scatter(x=x, y=y, mode="markers", marker=now_marker(0, dark), showlegend=False, name="now")
         let_follow(figure, x=Column.MEGABYTES, y=Column.RECALL)
-    figure.update_traces(hovertemplate="%{x:.3g} MB<br>recall %{y:.3f}<extra>%{fullData.name}</extra>")
-    figure.layout.xaxis.update(type="log", gridcolor=faint, minor={"showgrid": False}, dtick=1)
-    figure.layout.yaxis.update(rangemode="tozero")
+    for trace in figure.data:
+        trace["hovertemplate"] = "%{x:.3g} MB<br>recall %{y:.3f}<extra>%{fullData.name}</extra>"
+    figure.x.update(type="log", gridcolor=faint, minor={"showgrid": False}, dtick=1)
+    figure.y.update(rangemode="tozero")
     if data.current is not None:
         axes_stay(figure)
     return figure
 
 
-def add_peers(figure: go.Figure, peers: tuple[Peer, ...], dark: bool) -> None:
+def add_peers(figure: Figure, peers: tuple[Peer, ...], dark: bool) -> None:
     """One marker per model, named in the legend because points lie close together."""
     for peer in peers:
         # An edge, because some of the colours are pale.

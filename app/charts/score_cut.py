@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app.charts.follow import Column, let_follow
-from app.charts.frame import PINNED, pinned_line, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, pinned_line, titled_figure, with_note
 from app.theme import series_style
 
 TITLE = "Scores and the cut"
@@ -31,7 +30,7 @@ def score_cut_data(edges: np.ndarray, counts: np.ndarray, tau: float, pinned: fl
     return ScoreCutData(np.asarray(edges, dtype=np.float64), np.asarray(counts), float(tau), pinned)
 
 
-def score_cut_figure(data: ScoreCutData, dark: bool) -> go.Figure:
+def score_cut_figure(data: ScoreCutData, dark: bool) -> Figure:
     """Bars over the scores; the part to the right of the line stays in the index."""
     figure = titled_figure(TITLE, "score of a code and an item", "scores stored", dark)
     if data.counts.sum() == 0:
@@ -68,8 +67,8 @@ def score_cut_figure(data: ScoreCutData, dark: bool) -> go.Figure:
     x, y = np.array([data.tau, data.tau]), np.array([0, top])
     figure.add_scatter(x=x, y=y, mode="lines", line={**accent, "width": 3}, name="τ", hovertemplate="τ %{x:.4g}<extra></extra>")
     let_follow(figure, x=[Column.TAU, Column.TAU])
-    figure.layout.xaxis.update(type="log" if is_log else "linear", nticks=6)
-    figure.layout.yaxis.update(rangemode="tozero")
+    figure.x.update(type="log" if is_log else "linear", nticks=6)
+    figure.y.update(rangemode="tozero")
     return figure
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
-from app.charts.frame import titled_figure, with_note
+from app.charts.frame import Figure, titled_figure, with_note
 from app.theme import model_style, text_colour
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.pareto import pareto_front
@@ -69,7 +68,7 @@ def _data(
     return ServingPointsData(title, axis, unit, tuple(series), costs, recalls, DEFAULT_K)
 
 
-def serving_points_figure(data: ServingPointsData, dark: bool) -> go.Figure:
+def serving_points_figure(data: ServingPointsData, dark: bool) -> Figure:
     """Recall over a logarithmic cost: SparCode's thresholds as a thick line, peers as thin ones, the Pareto front as a staircase."""
     figure = titled_figure(data.title, data.axis, f"Recall@{data.k}", dark)
     if not data.series:
@@ -80,8 +79,8 @@ def serving_points_figure(data: ServingPointsData, dark: bool) -> go.Figure:
         figure.add_scatter(**_trace(series, data.unit, dark))
     shown = _cost_range(data)
     ticks = _ticks(narrow=shown[1] - shown[0] < NARROW)
-    figure.layout.xaxis.update(type="log", range=shown, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
-    figure.layout.yaxis.update(range=_recall_range(data))
+    figure.x.update(type="log", range=shown, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+    figure.y.update(range=_recall_range(data))
     return figure
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app.charts.follow import Column, axes_stay, let_follow
-from app.charts.frame import PINNED, now_marker, pinned_line, pinned_marker, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, now_marker, pinned_line, pinned_marker, titled_figure, with_note
 from app.theme import series_style, text_colour
 
 TITLE = "Accuracy against threshold"
@@ -68,7 +67,7 @@ def threshold_curve_data(
     return ThresholdCurveData(tau[order], 100 * density[order], recall[order], ndcg[order], marked, ceiling, k, pinned)
 
 
-def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
+def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> Figure:
     """Recall and NDCG over the share of scores kept, from many (left) to few; hover texts show tau.
 
     Without points the figure says that the curve is being measured.
@@ -101,17 +100,17 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> go.Figure:
             let_follow(figure, x=Column.PERCENT, y=(Column.RECALL, Column.NDCG)[position])
     if data.ceiling is not None:
         line = {"dash": "dot", "width": 2, "color": text_colour(dark)}
-        figure.add_hline(y=data.ceiling, line=line, annotation_text="recall without codes")
+        figure.add_level(data.ceiling, line, "recall without codes")
     percents, ticks = np.array(TICKS), [_tick(data, percent) for percent in TICKS]
-    figure.layout.xaxis.update(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
-    figure.layout.yaxis.update(rangemode="tozero")
+    figure.x.update(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
+    figure.y.update(rangemode="tozero")
     if data.current is not None:
         # Room for the ceiling's label above its line.
         axes_stay(figure, *([] if data.ceiling is None else [1.1 * data.ceiling]))
     return figure
 
 
-def _add_pinned(figure: go.Figure, pinned: PinnedCurve, dark: bool) -> None:
+def _add_pinned(figure: Figure, pinned: PinnedCurve, dark: bool) -> None:
     hover = "pinned: recall %{y:.3f}<br>%{x:.3g} % kept<extra></extra>"
     if len(pinned.recall):
         figure.add_scatter(x=pinned.percent_kept, y=pinned.recall, name=PINNED, mode="lines", line=pinned_line(dark), hovertemplate=hover)

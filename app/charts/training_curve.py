@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
-from app.charts.frame import pinned_line, titled_figure, with_note
+from app.charts.frame import Figure, pinned_line, titled_figure, with_note
 from app.theme import GRID_DARK, GRID_LIGHT, series_style
 from sparcode.config import DEFAULT_K
 from sparcode.training.epoch_record import EpochRecord
@@ -35,7 +34,7 @@ def training_curve_data(title: str, records: Sequence[EpochRecord], pinned: Sequ
     return TrainingCurveData(title, np.array([row.epoch for row in records], dtype=np.int64), *columns, ghost)
 
 
-def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
+def training_curve_figure(data: TrainingCurveData, dark: bool) -> Figure:
     """Up to three panels above each other over the same epochs; without epochs the figure says so."""
     figure = titled_figure(data.title, "epoch", "", dark)
     if len(data.epochs) == 0:
@@ -64,10 +63,10 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> go.Figure:
         top = 0.94 - position * height
         domain = [max(0.0, top - height + 0.11), top]
         panel = {"domain": domain, "gridcolor": grid, "nticks": 3, "anchor": "x", "automargin": True}
-        figure.layout.update({f"yaxis{'' if position == 0 else position + 1}": panel})
+        figure.layout.setdefault(f"yaxis{'' if position == 0 else position + 1}", {}).update(panel)
         # A rotated axis title would not fit beside a low panel.
         place = {"x": 0, "xanchor": "left", "xref": "paper", "y": top, "yanchor": "bottom", "yref": "paper"}
-        figure.add_annotation(text=name, showarrow=False, **place)
-    figure.layout.update(margin={"t": 56})
-    figure.layout.xaxis.update(anchor="y" if len(panels) == 1 else f"y{len(panels)}", rangemode="tozero")
+        figure.add_annotation(name, **place)
+    figure.layout["margin"]["t"] = 56
+    figure.x.update(anchor="y" if len(panels) == 1 else f"y{len(panels)}", rangemode="tozero")
     return figure

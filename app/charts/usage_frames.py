@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
-from app.charts.frame import titled_figure, with_note
+from app.charts.frame import Figure, titled_figure, with_note
 from app.charts.run_lines import NO_CODES, stage_points
 from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
 from app.training.run import JOINT, EpochPoint
@@ -53,7 +52,7 @@ def usage_frames_data(frames: Sequence[UsageFrame], codebook_size: int) -> Usage
     return UsageFramesData(last, ranks, max(float(frame.use.max()) for frame in frames))
 
 
-def usage_frames_figure(data: UsageFramesData, dark: bool) -> go.Figure:
+def usage_frames_figure(data: UsageFramesData, dark: bool) -> Figure:
     """One stepped line per codebook at the newest epoch, on axes that fit every epoch; the dotted line is even use."""
     figure = titled_figure(TITLE, "codewords, most used first", "use (1 = even)", dark)
     if len(data.last) == 0:
@@ -68,8 +67,8 @@ def usage_frames_figure(data: UsageFramesData, dark: bool) -> go.Figure:
             line={**style["line"], "shape": "hvh", "width": 2.5},
             hovertemplate="codeword %{x}: %{y:.2f} x even<extra>%{fullData.name}</extra>",
         )
-    figure.add_hline(y=1, line={"dash": "dot", "width": 1.5, "color": TEXT_DARK if dark else TEXT_LIGHT})
-    figure.layout.yaxis.update(range=[0, 1.05 * max(data.highest, 1.0)])
+    figure.add_level(1, {"dash": "dot", "width": 1.5, "color": TEXT_DARK if dark else TEXT_LIGHT})
+    figure.y.update(range=[0, 1.05 * max(data.highest, 1.0)])
     figure.layout.update(showlegend=True)
     return figure
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
-from app.charts.figure_json import Data, figure_json
+from app.charts.frame import Figure
 from app.components.bundle import script, style
-from app.components.live_chart import HEIGHT
+from app.components.live_chart import HEIGHT, Data
 from app.server.plotly_asset import PLOTLY_URL
 
 FRAME_MS: Final = 350
@@ -31,7 +30,7 @@ _mount = st.components.v2.component("sparcode_chart_player", html=_HTML, css=sty
 
 
 def chart_player(
-    make: Callable[[Data, bool], go.Figure],
+    make: Callable[[Data, bool], Figure],
     data: Data,
     frames: Sequence[tuple[str, np.ndarray]],
     key: str,
@@ -53,7 +52,7 @@ def chart_player(
     height
         Of the figure, in pixels.
     """
-    figure = figure_json(make, data, dark=st.context.theme.type == "dark")
+    figure = make(data, st.context.theme.type == "dark").to_json()
     steps = json.dumps([{"label": label, "use": np.round(use.astype(np.float64), 3).tolist()} for label, use in frames])
     content = {"figure": figure, "frames": steps, "alt": alt, "height": height, "url": PLOTLY_URL, "frame_ms": FRAME_MS}
     _mount(key=key, data=content, width="stretch", height="content")

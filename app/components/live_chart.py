@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, TypeVar
 
-import plotly.graph_objects as go
 import streamlit as st
 
-from app.charts.figure_json import Data, figure_json
+from app.charts.frame import Figure
 from app.components.bundle import script
 from app.server.plotly_asset import PLOTLY_URL
 
 HEIGHT: Final = 360
+
+Data = TypeVar("Data")
 
 _mount = st.components.v2.component(
     "sparcode_live_chart",
@@ -37,7 +38,7 @@ def charts_of(version: str) -> Iterator[None]:
         _version.reset(token)
 
 
-def live_chart(make: Callable[[Data, bool], go.Figure], data: Data, key: str, alt: str, height: int = HEIGHT) -> None:
+def live_chart(make: Callable[[Data, bool], Figure], data: Data, key: str, alt: str, height: int = HEIGHT) -> None:
     """Draw a figure in the reader's theme, or update the one of the same key.
 
     Parameters
@@ -52,6 +53,6 @@ def live_chart(make: Callable[[Data, bool], go.Figure], data: Data, key: str, al
         In pixels.
     """
     # One string, so that the browser can compare figures without parsing them.
-    figure = figure_json(make, data, dark=st.context.theme.type == "dark")
+    figure = make(data, st.context.theme.type == "dark").to_json()
     content = {"figure": figure, "version": _version.get(), "alt": alt, "height": height, "url": PLOTLY_URL}
     _mount(key=key, data=content, width="stretch", height="content")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 from itertools import pairwise
 
@@ -9,20 +11,32 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from app.charts.code_usage import code_usage_data, code_usage_figure
-from app.charts.codes_stored import codes_stored_data, codes_stored_figure
+from app.charts.code_usage import code_usage_data
+from app.charts.codes_stored import codes_stored_data
 from app.charts.follow import Column
-from app.charts.frame import PINNED
-from app.charts.list_lengths import list_lengths_data, list_lengths_figure
-from app.charts.memory_parts import memory_parts_data, memory_parts_figure
-from app.charts.recall_latency import recall_latency_data, recall_latency_figure
-from app.charts.recall_size import MOST_OTHERS, Peer, TradeOff, recall_size_data, recall_size_figure, trade_off
-from app.charts.score_cut import score_cut_data, score_cut_figure
-from app.charts.threshold_curve import PinnedCurve, ThresholdCurveData, threshold_curve_data, threshold_curve_figure
-from app.charts.training_curve import training_curve_data, training_curve_figure
+from app.charts.frame import PINNED, titled_figure
+from app.charts.list_lengths import list_lengths_data
+from app.charts.memory_parts import memory_parts_data
+from app.charts.recall_latency import recall_latency_data
+from app.charts.recall_size import MOST_OTHERS, Peer, TradeOff, recall_size_data, trade_off
+from app.charts.score_cut import score_cut_data
+from app.charts.threshold_curve import PinnedCurve, ThresholdCurveData, threshold_curve_data
+from app.charts.training_curve import training_curve_data
 from app.theme import BACKGROUND_DARK, BACKGROUND_LIGHT
 from sparcode.comparison.peers import ROSTER, SPARCODE, TWO_TOWER
 from sparcode.training.epoch_record import EpochRecord
+from tests.app.charts.checked import (
+    checked,
+    code_usage_figure,
+    codes_stored_figure,
+    list_lengths_figure,
+    memory_parts_figure,
+    recall_latency_figure,
+    recall_size_figure,
+    score_cut_figure,
+    threshold_curve_figure,
+    training_curve_figure,
+)
 
 TAU, DENSITY = np.array([0.3, 0.1, 0.2]), np.array([0.01, 0.5, 0.1])
 RECALL, NDCG = np.array([0.2, 0.6, 0.5]), np.array([0.1, 0.4, 0.3])
@@ -92,6 +106,39 @@ def test_a_chart_without_data_says_why(figure: go.Figure, says: str) -> None:
     assert notes(figure) == [says]
     assert len(figure.data) == 0
     assert figure.layout.title.text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([0, 2, 3]),
+        np.array([0.5, np.nan, np.inf]),
+        np.array([1.5, 2.0], dtype=np.float32),
+        np.arange(6.0).reshape(3, 2),
+        np.arange(6.0)[::2],
+        np.array([2**40, 1]),
+        np.array(["a", "b"]),
+        np.array([True, False]),
+    ],
+    ids=["integers", "not finite", "float32", "two columns", "every second", "large", "texts", "truths"],
+)
+def test_arrays_arrive_as_they_were(values: np.ndarray) -> None:
+    figure = titled_figure("t", "x", "y", False)
+    figure.add_scatter(customdata=values, opacity=np.float64(0.5), uid=np.int64(3))
+    read = json.loads(figure.to_json())["data"][0]
+    assert (read["opacity"], read["uid"]) == (0.5, 3)
+    arrived = read["customdata"]
+    if isinstance(arrived, dict):
+        shape = [int(size) for size in arrived["shape"].split(",")] if "shape" in arrived else -1
+        arrived = np.frombuffer(base64.b64decode(arrived["bdata"]), arrived["dtype"]).reshape(shape)
+    np.testing.assert_array_equal(arrived, values)
+
+
+def test_a_number_that_browsers_cannot_read_is_refused() -> None:
+    figure = titled_figure("t", "x", "y", False)
+    figure.add_level(math.nan, {})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        figure.to_json()
 
 
 def test_codewords_are_shown_by_use_relative_to_an_even_share() -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from importlib.resources import files
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 from playwright.sync_api import Browser
 
 from app.charts.code_usage import code_usage_data, code_usage_figure
+from app.charts.frame import Figure
 from app.charts.recall_latency import recall_latency_data, recall_latency_figure
 from app.charts.recall_size import Peer, recall_size_data, recall_size_figure, trade_off
 from app.components.live_chart import HEIGHT
@@ -28,17 +28,17 @@ DRAW = """async ([figure, width, height]) => {
 }"""
 
 
-def usage_of_four_codebooks_and_a_pin() -> go.Figure:
+def usage_of_four_codebooks_and_a_pin() -> Figure:
     counts = np.arange(4 * 64).reshape(4, 64)
     return code_usage_figure(code_usage_data(counts, np.ones(4), counts), False)
 
 
-def size_with_every_entry() -> go.Figure:
+def size_with_every_entry() -> Figure:
     lines = [trade_off(f"M={n_codebooks} K=64 preview", np.array([1e6, 2e6]), np.array([0.1, 0.5])) for n_codebooks in (4, 1, 2, 3)]
     return recall_size_figure(recall_size_data(lines[0], lines[1:], (1e6, 0.1), 50, (lines[1], (1e6, 0.1)), PEERS), False)
 
 
-def latency_with_every_entry() -> go.Figure:
+def latency_with_every_entry() -> Figure:
     timed = (np.array([0.1, 0.2]), np.array([0.1, 0.5]), np.array([False, True]))
     return recall_latency_figure(recall_latency_data(timed, (0.1, 0.1), 50, (np.ones((2, 1)), (0.2, 0.1)), PEERS), False)
 
@@ -50,7 +50,7 @@ def overlap(one: list[float], other: list[float]) -> bool:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("figure", [usage_of_four_codebooks_and_a_pin, size_with_every_entry, latency_with_every_entry])
-def test_a_full_legend_covers_neither_points_nor_titles(figure: Callable[[], go.Figure], browser: Browser) -> None:
+def test_a_full_legend_covers_neither_points_nor_titles(figure: Callable[[], Figure], browser: Browser) -> None:
     page = browser.new_page()
     page.add_script_tag(path=str(files("plotly") / "package_data" / "plotly.min.js"))
     for width in WIDTHS:

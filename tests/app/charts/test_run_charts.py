@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from app.charts.epoch_lines import WAITING, EpochLinesData, epoch_line, epoch_lines_figure
-from app.charts.figure_json import figure_json
+from app.charts.epoch_lines import WAITING, EpochLinesData, epoch_line
 from app.charts.run_lines import NO_CODES, Ghost, boundary_of, code_lines, loss_lines, recall_lines
-from app.charts.usage_frames import MAX_FRAMES, usage_frames, usage_frames_data, usage_frames_figure
+from app.charts.usage_frames import MAX_FRAMES, usage_frames, usage_frames_data
 from app.theme import CATEGORICAL_DARK, CATEGORICAL_LIGHT
 from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint
+from tests.app.charts.checked import epoch_lines_figure, usage_frames_figure
 
 NAN = math.nan
 
@@ -55,7 +55,7 @@ def test_earlier_runs_stand_behind_as_ghosts() -> None:
     assert (ghost.name, ghost.note, ghost.look) == ("run 1", "mean, mlp", None)
     np.testing.assert_array_equal(ghost.epochs, [1, 1, 2])
     np.testing.assert_array_equal(ghost.values, [0.2, 0.1, 0.4])
-    figure = epoch_lines_figure(data, dark=False)
+    figure = epoch_lines_figure(data, False)
     assert [trace.name for trace in figure.data] == ["run 1", BACKBONE, JOINT]
     assert figure.data[0].line.color == CATEGORICAL_LIGHT[9]
     assert figure.data[0].line.width < figure.data[1].line.width
@@ -77,7 +77,7 @@ def test_figures_of_codes_start_with_k_means() -> None:
     data = code_lines(RUN, "dead_share", "Dead codewords", "%", 100)
     np.testing.assert_array_equal(data.lines[0].epochs, [0, 1])
     np.testing.assert_array_equal(data.lines[0].values, [25, 25])
-    assert epoch_lines_figure(code_lines(RUN[:2], "perplexity", "Perplexity", ""), dark=False).layout.annotations[0].text == NO_CODES
+    assert epoch_lines_figure(code_lines(RUN[:2], "perplexity", "Perplexity", ""), False).layout.annotations[0].text == NO_CODES
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -91,7 +91,7 @@ def test_the_figure_marks_where_codes_come_in_and_what_to_reach(dark: bool) -> N
 
 
 def test_without_an_epoch_the_figure_says_so() -> None:
-    figure = epoch_lines_figure(recall_lines((), (), ()), dark=False)
+    figure = epoch_lines_figure(recall_lines((), (), ()), False)
     assert not figure.data
     assert figure.layout.annotations[0].text == WAITING
     assert figure.layout.title.text
@@ -99,7 +99,7 @@ def test_without_an_epoch_the_figure_says_so() -> None:
 
 def test_values_that_are_all_zero_get_an_axis_above_zero() -> None:
     line = epoch_line("a", np.arange(3), np.zeros(3), 0)
-    assert epoch_lines_figure(EpochLinesData("t", "y", (line,)), dark=False).layout.yaxis.range == (0, 1)
+    assert epoch_lines_figure(EpochLinesData("t", "y", (line,)), False).layout.yaxis.range == (0, 1)
 
 
 def test_frames_name_their_epoch_and_have_axes_in_common() -> None:
@@ -111,7 +111,7 @@ def test_frames_name_their_epoch_and_have_axes_in_common() -> None:
     data = usage_frames_data(frames, 3)
     np.testing.assert_array_equal(data.ranks, [1, 2, 3])
     assert data.highest == 2.5
-    figure = usage_frames_figure(data, dark=False)
+    figure = usage_frames_figure(data, False)
     np.testing.assert_array_equal(figure.data[0].y, frames[-1].use[0])
     assert figure.layout.yaxis.range[1] > 2.5
 
@@ -125,9 +125,4 @@ def test_long_runs_are_thinned_out_but_keep_both_ends() -> None:
 
 def test_without_codes_the_usage_says_so() -> None:
     data = usage_frames_data(usage_frames(RUN[:2]), 8)
-    assert usage_frames_figure(data, dark=True).layout.annotations[0].text == NO_CODES
-
-
-def test_their_data_can_be_drawn_for_the_browser() -> None:
-    assert figure_json(epoch_lines_figure, recall_lines(RUN, (), ()), False)
-    assert figure_json(usage_frames_figure, usage_frames_data(usage_frames(RUN), 3), True)
+    assert usage_frames_figure(data, True).layout.annotations[0].text == NO_CODES

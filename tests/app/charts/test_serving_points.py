@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.charts.serving_points import ServingPointsData, bytes_data, latency_data, out_of_view, serving_points_figure
+from app.charts.serving_points import ServingPointsData, bytes_data, latency_data, out_of_view
 from sparcode.comparison.measuring import UNTIMED
 from sparcode.comparison.peers import ALL_TO_ALL, FLAT, HNSW, IVF_PQ, SPARCODE
+from tests.app.charts.checked import serving_points_figure
 from tests.fakes import served
 
 POINTS = [

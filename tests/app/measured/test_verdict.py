@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.charts.serving_points import latency_data, serving_points_figure
+from app.charts.serving_points import latency_data
 from app.measured.verdict import duel, verdict
 from sparcode.comparison.measuring import UNTIMED
 from sparcode.comparison.peers import (
@@ -18,6 +18,7 @@ from sparcode.comparison.peers import (
     BaselinePeer,
     searched,
 )
+from tests.app.charts.checked import serving_points_figure
 from tests.fakes import raising, served
 
 EXACT = served(FLAT, "", 0.5, 0.1, 1_000_000)
