@@ -156,10 +156,10 @@ class JobManager:
             return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING and not job.returning}
 
     def keys_ahead(self, key: str) -> list[str]:
-        """Keys of the jobs that a job waits for, the next one first; empty unless it is queued."""
+        """Keys of the jobs that a job waits for, the next one first; empty unless it is queued. Cancelled jobs do not count."""
         with self._changed:
             job = self._jobs.get(key)
-            return [] if job is None else [other.key for other in self._ahead(job)]
+            return [] if job is None else [other.key for other in self._ahead(job) if not other.cancelled.is_set()]
 
     def cancel(self, key: str, owner: str) -> bool:
         """Take an owner off an active job, and stop it if none is left; returns whether the job was the owner's and active."""

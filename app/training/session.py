@@ -157,20 +157,29 @@ class TrainingSession:
         earlier = self._earlier_of(owner)
         if started is None or job is None:
             return self._without_own(earlier)
-        plan, points = started.plan, tuple(record for record in job.records if isinstance(record, EpochPoint))
+        plan, points = started.plan, _points(job)
         baseline = tuple(point for point in points if point.stage == TWO_TOWER)
-        most = plan.most_epochs
         if not baseline and (known := self._baselines.get(_baseline_key(plan))) is not None:
             baseline = known.points
-            most.pop(TWO_TOWER, None)
-        with self._lock:
-            paces = self._paces.get(_settings_key(plan), {})
-        left = time_left(points, most, paces)
         seconds = max(0.0, job.seconds - started.control.waited_seconds)
         others = (*self._recorded(), *(run for run in earlier if run.plan.number != plan.number))
         result = job.result if isinstance(job.result, RunResult) else None
-        ahead = tuple(self.view(key.removeprefix(_KEY)).left for key in self._jobs.keys_ahead(job.key))
+        ahead = tuple(self._left(key.removeprefix(_KEY)) for key in self._jobs.keys_ahead(job.key))
+        left = self._left(owner)
         return TrainingView(plan, job, started.control.pace, points, left, seconds, baseline, others, result, ahead)
+
+    def _left(self, owner: str) -> TimeLeft:
+        """The time that the owner's run still takes."""
+        started, job = self._of(owner), self._jobs.get(_key(owner))
+        if started is None or job is None:
+            return TimeLeft(0.0, ())
+        plan, points = started.plan, _points(job)
+        most = plan.most_epochs
+        if self._baselines.get(_baseline_key(plan)) is not None and not any(point.stage == TWO_TOWER for point in points):
+            most.pop(TWO_TOWER, None)
+        with self._lock:
+            paces = self._paces.get(_settings_key(plan), {})
+        return time_left(points, most, paces)
 
     def run_id(self, owner: str) -> str:
         """Id of the owner's latest run for an address; empty if there is none."""
@@ -220,7 +229,7 @@ class TrainingSession:
         result = train_from_scratch(split, plan.config, control, handle, two_tower)
         handle.check()
         job = self._jobs.get(_key(owner))
-        points = tuple(record._replace(usage=None) for record in job.records if isinstance(record, EpochPoint))
+        points = tuple(point._replace(usage=None) for point in _points(job))
         self._record(owner, EarlierRun(plan.without_data(), points, result))
         return result
 
@@ -242,6 +251,10 @@ class TrainingSession:
 
 def _key(owner: str) -> str:
     return f"{_KEY}{owner}"
+
+
+def _points(job: JobSnapshot) -> tuple[EpochPoint, ...]:
+    return tuple(record for record in job.records if isinstance(record, EpochPoint))
 
 
 def _settings_key(plan: RunPlan) -> str:

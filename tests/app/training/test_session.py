@@ -197,6 +197,27 @@ def test_a_queued_run_knows_its_place_and_how_long_the_runs_ahead_take(held: Hel
     assert held.ended("bob").state is JobState.DONE
 
 
+def test_a_run_that_is_started_while_the_cancelled_one_ends_waits_for_no_other(held: Held) -> None:
+    ends, running = threading.Event(), threading.Event()
+
+    def late() -> Split:
+        running.set()
+        assert ends.wait(PATIENCE)
+        return tiny_split()
+
+    held.session.start("ann", held.data._replace(split=late), CONFIG, two_tower=False)
+    assert running.wait(PATIENCE)
+    held.session.cancel("ann")
+    held.start()
+    for owner in ("bob", "carl", "dora"):
+        held.start(owner=owner)
+    waiting = [held.session.view(owner) for owner in ("ann", "bob", "carl", "dora")]
+    assert [(view.state, len(view.ahead)) for view in waiting] == [(JobState.QUEUED, place) for place in range(4)]
+    assert "in the queue" not in status(waiting[0])
+    ends.set()
+    assert held.ended().state is JobState.DONE
+
+
 def test_a_run_whose_visitor_has_left_is_paused() -> None:
     opened, gone = Held(), threading.Event()
     opened.jobs.close()
