@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Final
 from app.training.reader import UPLOADED, ReadFile, Request, read_answer
 from sparcode.config import SplitConfig
 from sparcode.data.limits import UPLOADS, Limits
+from sparcode.index.whole_folder import passing_folder
 
 # Beside what the imports take.
 MEMORY_BYTES: Final = 470 * 2**20
@@ -63,8 +63,8 @@ class FileReader:
         """
         self._await(self._turn.acquire, WAITING_SECONDS, is_wanted, "other files are being read; try again in a minute")
         try:
-            with tempfile.TemporaryDirectory(prefix="sparcode-upload-") as folder:
-                return self._read_in(Path(folder), name, content, is_wanted)
+            with passing_folder("sparcode-upload") as folder:
+                return self._read_in(folder, name, content, is_wanted)
         finally:
             self._turn.release()
 

@@ -4,7 +4,8 @@ It is first written beside its place, in the hidden folder ``.NAME.saving-XXXXXX
 system releases when the process ends. A hidden folder whose lock is free is a leftover and removed; one whose lock is held, or on a file
 system without locks, is not touched. A symbolic link is never written to: replacing it and replacing its target would both surprise.
 
-What takes long to prepare has a second hidden folder, ``.NAME.checkpoint``, which is kept when its process ends (`reserved`).
+What takes long to prepare has a second hidden folder, ``.NAME.checkpoint``, which is kept when its process ends (`reserved`). What is
+needed for a moment alone goes to a hidden folder among the temporary files (`passing_folder`).
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def _clear(hidden: Path, folder: Path) -> None:
-    descriptor = os.open(hidden, os.O_RDONLY)
+    # Where others may write too, a link could lead to anything.
+    descriptor = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if (hidden / _OLD).exists() and not folder.exists():
@@ -156,6 +158,15 @@ def _clear(hidden: Path, folder: Path) -> None:
         logger.warning("%s: removed %s, left by a process that was killed while it wrote", folder, hidden.name)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def passing_folder(name: str) -> Iterator[Path]:
+    """An empty folder among the temporary files, removed at the end, as are those of this name that killed processes left."""
+    folder = Path(tempfile.gettempdir()) / name
+    clear_leftovers(folder)
+    with _hidden_folder(folder) as hidden:
+        yield hidden
 
 
 @contextmanager

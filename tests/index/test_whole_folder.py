@@ -3,11 +3,12 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from sparcode.index.whole_folder import clear_leftovers, reserved, try_place, write_whole
+from sparcode.index.whole_folder import clear_leftovers, passing_folder, reserved, try_place, write_whole
 from tests.fakes import fill_disk_at_the_move, killed_at, raising
 
 
@@ -64,6 +65,28 @@ def test_folders_of_other_names_are_left_alone(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     clear_leftovers(tmp_path / "run")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+
+
+def test_a_passing_folder_is_gone_at_the_end_and_after_a_kill_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def passes() -> None:
+        with passing_folder("mine") as folder:
+            (folder / "a").write_text("for a moment")
+
+    kills = sum(killed_at(step, passes) for step in range(4))
+    assert kills
+    assert os.listdir(tmp_path)
+    passes()
+    assert not os.listdir(tmp_path)
+
+
+def test_a_link_in_the_place_of_a_leftover_is_not_followed(tmp_path: Path) -> None:
+    write(tmp_path / "theirs" / "old", "years of work")
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "temporary" / ".mine.saving-12345678").symlink_to(tmp_path / "theirs")
+    clear_leftovers(tmp_path / "temporary" / "mine")
+    assert written(tmp_path / "theirs" / "old") == {"years of work"}
 
 
 def test_a_failed_move_brings_the_earlier_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
