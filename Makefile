@@ -14,11 +14,12 @@ HEADLESS := true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint lint-python lint-web house lock audit clean
+.PHONY: help app test soak lint lint-python lint-web house lock audit clean
 
 help:
 	@echo "make app    start the studio on port $(PORT) (PORT=... for another)"
 	@echo "make test   run the tests"
+	@echo "make soak   try for a quarter of an hour to lose runs and to stop the studio"
 	@echo "make lint   check style and formatting (of JavaScript and CSS where npm is installed)"
 	@echo "make house  print import circles, rooms and lines (SINCE=REV for the lines before)"
 	@echo "make lock   pin all packages anew after a change of requirements.txt"
@@ -30,6 +31,10 @@ app: $(STAMP)
 
 test: $(STAMP)
 	@$(VENV)/bin/python -m pytest -q -rs
+
+# Threads that wait by spinning take the processor from others, see sparcode/cli.py.
+soak: $(STAMP)
+	@OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/python -m scripts.soak
 
 lint: lint-python lint-web
 

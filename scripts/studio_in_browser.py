@@ -56,17 +56,24 @@ def studio_in_browser(recorded: bool = True) -> Iterator[tuple[str, Browser]]:
 
 
 @contextmanager
-def running_studio(environment: Mapping[str, str] | None = None, recorded: bool = True, module: str = "streamlit") -> Iterator[str]:
+def running_studio(
+    environment: Mapping[str, str] | None = None, recorded: bool = True, module: str = "streamlit", printed: list[str] | None = None
+) -> Iterator[str]:
     """Start the studio on a free port, with extra environment variables; yields its address, without a trailing slash.
 
-    `recorded=False` hides recorded runs, so that everything is trained. `module` has Streamlit's command line. RuntimeError, with what the
-    studio printed, if it does not start.
+    `recorded=False` hides recorded runs, so that everything is trained. `module` has Streamlit's command line. The lines that the studio
+    prints are added to `printed`; all are there at the end. RuntimeError, with these lines, if it does not start.
     """
+    lines = [] if printed is None else printed
     command = [sys.executable, "-m", module, "run", "streamlit_app.py", "--server.port", "0", "--server.headless", "true"]
     variables = {**os.environ, "PYTHONUNBUFFERED": "1", **({} if recorded else {"SPARCODE_RECORDED": "off"}), **(environment or {})}
     server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # A full pipe would stop the server.
+    reading = threading.Thread(target=lines.extend, args=(server.stdout,), daemon=True)
     try:
-        yield _address(server)
+        address = _address(server, lines)
+        reading.start()
+        yield address
     finally:
         server.terminate()
         try:
@@ -74,14 +81,13 @@ def running_studio(environment: Mapping[str, str] | None = None, recorded: bool 
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+        if reading.is_alive():
+            reading.join(PATIENCE_SECONDS)
 
 
-def _address(server: subprocess.Popen[str]) -> str:
-    lines = []
+def _address(server: subprocess.Popen[str], lines: list[str]) -> str:
     for line in server.stdout:
         lines.append(line)
         if "URL:" in line:
-            # A full pipe would stop the server.
-            threading.Thread(target=server.stdout.read, daemon=True).start()
             return line.partition("URL:")[2].strip().rstrip("/")
     raise RuntimeError(f"the studio did not start:\n{''.join(lines)}")

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scripts.soak_inputs import damaged_file, formats, soak
+from scripts.soak.inputs import damaged_file, formats, soak
 from sparcode.config import SplitConfig
 from sparcode.data.deezer import SONGS, read_deezer
 from sparcode.data.fixed_split import read_fixed_split

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
-import zipfile
-from collections.abc import Callable
+import tempfile
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from app.training import reading
 from app.training.reader import ANSWER, ReadFile, Request, read_answer, read_file, write_answer
 from app.training.reading import MEMORY_BYTES, SECONDS, FileReader
-from scripts.soak_inputs import formats
+from scripts.soak.bombs import BOMBS
+from scripts.soak.inputs import formats
 from sparcode.config import SplitConfig
 from sparcode.data.limits import UPLOADS
 from sparcode.data.split import EvaluationSet
@@ -68,54 +65,21 @@ def test_a_file_read_in_a_process_is_what_is_read_here(tiny_table: Path) -> None
     assert_same(found, read_file(tiny_table.read_bytes(), request("mine.csv")))
 
 
-def zipped(line: bytes, n_bytes: int) -> bytes:
-    """An archive of MovieLens whose ratings are a line repeated, the last one malformed."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, content in {"u.item": b"1|a|||||1\n", "u.genre": b"Drama|0\n"}.items():
-            archive.writestr(name, content)
-        with archive.open("u.data", "w") as ratings:
-            for _ in range(n_bytes // 2**20):
-                ratings.write(line * (2**20 // len(line)))
-            ratings.write(b"malformed\n")
-    return packed.getvalue()
-
-
-def parquet(**columns: object) -> bytes:
-    written = io.BytesIO()
-    pq.write_table(pa.table(columns), written, compression="zstd")
-    return written.getvalue()
-
-
-LINE = b"1\t1\t5\t1\n"
-BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
-    "unpacks to much": (
-        "a.zip",
-        lambda: zipped(LINE, 140 * 10**6),
-        r"u\.data has .* bytes once unpacked; at most 134,217,728 are read",
-    ),
-    "too many rows": ("a.zip", lambda: zipped(LINE, 44 * 10**6), r"u\.data has .* or more rows; at most 5,000,000 are read"),
-    "one large text": (
-        "a.parquet",
-        lambda: parquet(user=pa.DictionaryArray.from_arrays(np.zeros(12_000, np.int32), ["x" * 2**20]), item=np.zeros(12_000)),
-        "has 1,048,576 bytes in one cell or line; at most 65,536 are read",
-    ),
-    "many columns": (
-        "a.csv",
-        lambda: f"user,item,{','.join(f'c{number}' for number in range(80_000))}\n".encode(),
-        "has 80,002 columns; at most 1,000 are read",
-    ),
+REFUSALS = {
+    "unpacks to much": r"u\.data has .* bytes once unpacked; at most 134,217,728 are read",
+    "too many rows": r"u\.data has .* or more rows; at most 5,000,000 are read",
+    "one large text": "has 1,048,576 bytes in one cell or line; at most 65,536 are read",
+    "many columns": "has 80,002 columns; at most 1,000 are read",
 }
 
 
 @needs_linux
 @pytest.mark.parametrize("kind", BOMBS)
 def test_bombs_are_refused_within_the_memory(kind: str, tmp_path: Path) -> None:
-    name, made, message = BOMBS[kind]
-    content = made()
+    content = BOMBS[kind].make()
     assert len(content) < UPLOADS.file_bytes / 10
-    with pytest.raises(ValueError, match=message):
-        FileReader(CONFIG.split)._read_in(tmp_path, name, content, lambda: True)
+    with pytest.raises(ValueError, match=REFUSALS[kind]):
+        FileReader(CONFIG.split)._read_in(tmp_path, BOMBS[kind].name, content, lambda: True)
     told = json.loads((tmp_path / ANSWER).read_text())
     assert 0 < told["peak_bytes"] - told["start_bytes"] < MEMORY_BYTES < 500 * 10**6
 
@@ -150,7 +114,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for temporary files."""
     place = tmp_path / "temporary"
     place.mkdir()
-    monkeypatch.setattr(reading.tempfile, "tempdir", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
     return place
 
 

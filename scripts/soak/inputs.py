@@ -1,15 +1,10 @@
-"""Damaged input files: whatever a file holds, a loader reads it or raises a ValueError or OSError.
-
-``python -m scripts.soak_inputs --count 10000 --seed 0`` damages valid files of every format and prints one JSON line.
-"""
+"""Damaged input files: whatever a file holds, a loader reads it or raises a ValueError or OSError."""
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import io
 import json
-import sys
 import tempfile
 import time
 import traceback
@@ -217,18 +212,3 @@ _ML_1M: Final = {
 }
 _HALF_STARS: Final = b"".join(b"%d::%d::%d.5::%d\n" % (user, item, stars - 1, second) for user, item, stars, second in _RATED)
 _ML_10M: Final = {**_ML_1M, "ratings.dat": _HALF_STARS, "tags.dat": b"1::2::x::3\n"}
-
-
-def main() -> None:
-    """Print the counts; exits with 1 if a loader failed in another way than documented."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=10_000, help="number of damaged files")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the damage")
-    given = parser.parse_args()
-    told = soak(given.count, given.seed)
-    print(json.dumps(told))
-    sys.exit(told["tracebacks"] > 0)
-
-
-if __name__ == "__main__":
-    main()
