@@ -26,7 +26,6 @@ from app.theme import BACKGROUND_DARK, BACKGROUND_LIGHT
 from sparcode.comparison.peers import ROSTER, SPARCODE, TWO_TOWER
 from sparcode.training.epoch_record import EpochRecord
 from tests.app.charts.checked import (
-    checked,
     code_usage_figure,
     codes_stored_figure,
     list_lengths_figure,
