@@ -13,7 +13,7 @@ from app.jobs.viewers import Viewers
 from app.measured.comparison import Comparison, Step, compare
 from app.measured.indexes import MeasuredIndexes
 from app.measured.serving import ServingMeasurements
-from app.measured.setting_jobs import PREVIEWS, TRAINING, SettingJobs
+from app.measured.setting_jobs import PREVIEWS, TIMING, TRAINING, SettingJobs
 from app.models.backbones import Backbones
 from app.models.trained import Backbone
 from app.models.tuned import TunedModels
@@ -54,7 +54,7 @@ class Studio:
         self.split = split_users(interactions, config.split)
         self.viewers = Viewers()
         # One training at a time, with one core each, leaves a core for the pages.
-        lanes = {TRAINING: 1, PREVIEWS: 1, FROM_SCRATCH: 1}
+        lanes = {TRAINING: 1, PREVIEWS: 1, FROM_SCRATCH: 1, TIMING: 1}
         self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
         self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split, self.viewers.has_gone)
         self.from_scratch.recorded = self.recorded.training(config, self.from_scratch.shelf.own())
@@ -76,8 +76,8 @@ class Studio:
         return machine_facts(None if self.backbone is None else device_of(self.backbone.model))
 
     def at_work(self) -> set[str]:
-        """Keys of all running jobs; a paused training does not count."""
-        return self.jobs.running() - self.from_scratch.paused()
+        """Keys of all running jobs; a paused training and the timing of queries do not count."""
+        return {key for key in self.jobs.running() if not key.startswith(f"{TIMING}/")} - self.from_scratch.paused()
 
     def start_comparison(self, owner: str) -> JobSnapshot:
         """Train and measure the peers in the background, after the backbone if it is missing, or join the work under way."""

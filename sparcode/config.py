@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
@@ -39,7 +40,13 @@ class Config(BaseModel):
         str
             16 hexadecimal digits.
         """
-        return settings_hash(self.model_dump(mode="json"))
+        return _content_hash(self)
+
+
+@lru_cache(maxsize=1024)
+def _content_hash(config: Config) -> str:
+    # Cached, because the studio asks many times a second.
+    return settings_hash(config.model_dump(mode="json"))
 
 
 def settings_hash(values: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -21,11 +22,13 @@ from sparcode.index.inverted_index import size_of_parts
 # Enough digits for a point on a screen; the figures on release are exact.
 _DIGITS: Final = 6
 _UNKNOWN: Final = Delta(figure_text("recall", None), "same")
+# What was drawn last of an index, and what it depended on beside the index: most visitors see the same.
+_drawn: Final[WeakKeyDictionary[MeasuredIndex, tuple[object, str]]] = WeakKeyDictionary()
 MOVING_TILES: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms", "p95_ms")
 
 
 def threshold_columns(measured: MeasuredIndex, pinned: Figures | None, preview: MeasuredIndex | None = None) -> str:
-    """All columns and texts as JSON; the curve may be partly measured.
+    """All columns and texts as JSON, cached until something of them changes; the curve may be partly measured.
 
     Deltas are relative to the figures of `pinned`, else to those of `preview` at the same stop: an ellipsis where it
     is not measured there, which the server does on release.
@@ -33,7 +36,18 @@ def threshold_columns(measured: MeasuredIndex, pinned: Figures | None, preview: 
     ``version``: of the index; ``stops``: (n,) positions; ``columns``: name -> n values, arrays of values, or null; ``tiles``: name -> n
     values, deltas, tones and, for some, captions; ``captions``: n texts.
     """
-    curve, timed = measured.curve, measured.latencies()
+    timed = measured.latencies()
+    depends = (tuple(timed.items()), pinned, None if preview is None else (preview.version, len(preview.curve.stops)))
+    drawn = _drawn.get(measured)
+    if drawn is None or drawn[0] != depends:
+        drawn = _drawn[measured] = (depends, _threshold_columns(measured, timed, pinned, preview))
+    return drawn[1]
+
+
+def _threshold_columns(
+    measured: MeasuredIndex, timed: Mapping[int, TimedLatency], pinned: Figures | None, preview: MeasuredIndex | None
+) -> str:
+    curve = measured.curve
     known = [timed.get(stop) for stop in curve.stops.tolist()]
     figures: dict[str, list[float | None]] = {
         "recall": curve.recall.tolist(),

@@ -12,6 +12,7 @@ from app.compare.points import csv_of, points_table
 from app.components.live_chart import live_chart
 from app.components.provenance import data_line, kind_badge
 from app.jobs.job import JobSnapshot, JobState, epochs_of, status_text
+from app.jobs.turns import page_turns
 from app.measured.measured_index import MeasuredIndex
 from app.measured.serving import PLAN, Progress, ServingResult, best_measured, points_of
 from app.measured.setting_jobs import View
@@ -21,7 +22,7 @@ from app.session import loaders
 from app.session.address import read_address, write_address
 from app.session.configuration import DEFAULTS
 from app.session.settings import COMPARE
-from app.session.visitor import owner_id, show_in_tab
+from app.session.visitor import owner_id, poll_seconds, show_in_tab
 from app.session.widgets import configuration
 from app.studio import Studio
 from sparcode.comparison.measuring import Measurement
@@ -45,8 +46,8 @@ def serving_comparison() -> None:
     # First, because a run that another one cuts short is the only one that knows of Back or Forward.
     read_address(COMPARE, DEFAULTS)
     studio = loaders.studio()
-    poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
-    st.fragment(_panel, run_every=poll)(studio)
+    poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
+    st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
 
 
 def _panel(studio: Studio) -> None:

@@ -18,6 +18,7 @@ from app.explorer.status import curve_note, first_visit, is_training, plain_word
 from app.explorer.tiles import has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
 from app.jobs.job import epochs_of
+from app.jobs.turns import page_turns
 from app.measured.figures import figures_of
 from app.measured.measured_index import MeasuredIndex
 from app.measured.run_export import evaluate_command, run_of, run_zip
@@ -27,7 +28,7 @@ from app.session.address import read_address, write_address
 from app.session.configuration import DEFAULTS, Configuration
 from app.session.run_history import PinnedRun, pinned_run
 from app.session.settings import EXPLORER
-from app.session.visitor import owner_id, show_in_tab
+from app.session.visitor import owner_id, poll_seconds, show_in_tab
 from app.session.widgets import configuration, pinned
 from app.studio import Studio
 from sparcode.config import RunConfig
@@ -45,8 +46,8 @@ def explorer() -> None:
     read_address(EXPLORER, DEFAULTS)
     studio = loaders.studio()
     recorded_notes(studio)
-    poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
-    st.fragment(_panel, run_every=poll)(studio)
+    poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
+    st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
 
 
 def _panel(studio: Studio) -> None:
@@ -68,13 +69,14 @@ def _panel(studio: Studio) -> None:
         with st.container():
             if against.note:
                 st.caption(against.note)
+        untimed = False
         if view.measured is None:
             first_visit(view, studio)
         else:
-            _figures(view, studio, chosen, ghost)
+            untimed = _figures(view, studio, chosen, ghost)
         st.subheader("Runs looked at")
         run_table(run_history(), pinned())
-    active = view.active or against.active
+    active = view.active or against.active or untimed
     # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
     if active != st.session_state.get(_LIVE, False):
         st.session_state[_LIVE] = active
@@ -111,7 +113,7 @@ def _against(view: View, studio: Studio) -> _Against:
     measured = studio.indexes.best(config)
     if measured is not None and measured.complete and not view.active and not active:
         # A run pinned by a link was never timed here.
-        measured.latency(held.stop, busy=bool(studio.at_work()))
+        studio.setting_jobs.latency(measured, held.stop, owner_id(), "pinned")
     run = pinned_run(held, measured)
     if run is None:
         words = (
@@ -131,7 +133,8 @@ def _columns(view: View, ghost: PinnedRun | None) -> str:
     return threshold_columns(measured, ghost.figures if ghost else None, preview)
 
 
-def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> None:
+def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> bool:
+    """Draw all figures; returns whether the latency is still to be timed."""
     measured, stop = view.measured, chosen.stop
     point, version = measured.point(stop), f"{measured.version} {chosen.keep}"
     status(view, studio)
@@ -151,8 +154,8 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         threshold_charts(measured, point, ghost)
         code_charts(measured, ghost)
         training_chart("Fine-tuning", records, ghost)
-    # Last, because it takes a tenth of a second.
-    timed = measured.latency(stop, busy=bool(studio.at_work()))
+    # Last, because it takes a moment.
+    timed = studio.setting_jobs.latency(measured, stop, owner_id())
     with timed_place:
         figure_tiles(latency_tiles(measured, timed, ghost), "tiles-latency", version)
     with latency_place, charts_of(version):
@@ -167,6 +170,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
     with st.expander("Show data: the numbers behind the charts", on_change="rerun", key="explorer-numbers") as table:
         if table.open:
             numbers(measured, point, records)
+    return measured.complete and timed is None
 
 
 def _save_run(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 import streamlit as st
@@ -46,21 +47,23 @@ def run_table(history: RunHistory, pinned: Configuration | None) -> None:
 
 def table_rows(history: RunHistory, pinned: Configuration | None) -> list[dict[str, Any]]:
     """The rows for the browser, newest first; differences are to the run before."""
-    rows, before = [], None
-    for run in history.runs:
+    runs, rows = history.runs, []
+    for run, before in zip(runs, (None, *runs), strict=False):
         chosen = run.configuration
-        rows.append(
-            {
-                "number": run.number,
-                "label": f"{chosen.label}, {chosen.keep} % kept",
-                "change": "" if before is None else chosen.difference(before.configuration),
-                "figures": [[run.figures.kind if run.figures else "not measured", ""], *_figures(run.figures, before)],
-                "current": chosen == history.current,
-                "pinned": chosen == pinned,
-            }
-        )
-        before = run
+        rows.append({**_row(run, before), "current": chosen == history.current, "pinned": chosen == pinned})
     return rows[::-1]
+
+
+# A page that polls mostly draws the same rows again.
+@lru_cache(maxsize=2048)
+def _row(run: Run, before: Run | None) -> dict[str, Any]:
+    chosen = run.configuration
+    return {
+        "number": run.number,
+        "label": f"{chosen.label}, {chosen.keep} % kept",
+        "change": "" if before is None else chosen.difference(before.configuration),
+        "figures": [[run.figures.kind if run.figures else "not measured", ""], *_figures(run.figures, before)],
+    }
 
 
 def _figures(figures: Figures | None, before: Run | None) -> list[list[str]]:

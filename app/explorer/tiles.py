@@ -46,10 +46,10 @@ def index_tiles(
 
 
 def latency_tiles(measured: MeasuredIndex, timed: TimedLatency | None, pinned: PinnedRun | None) -> list[Tile]:
-    """Median and 95th percentile of single queries; without values until the whole index is built."""
+    """Median and 95th percentile of single queries; without values until the whole index is built and timed."""
     if timed is None:
         names = (("p50_ms", "Latency, median"), ("p95_ms", "Latency, p95"))
-        return [Tile(name, label, measured.kind, "building", "", NO_DELTA) for name, label in names]
+        return [Tile(name, label, measured.kind, "timing" if measured.complete else "building", "", NO_DELTA) for name, label in names]
     latency = timed.latency
     before = None if pinned is None else pinned.figures
     tiles = []

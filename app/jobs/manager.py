@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.jobs.job import ACTIVE, JobCancelled, JobHandle, JobSnapshot, JobState, Work
+from app.jobs.turns import page_turns
 
 KEPT_JOBS = 64
 CLOSING_SECONDS = 5.0
@@ -184,7 +185,7 @@ class JobManager:
     def wait(self, key: str, until: Callable[[JobSnapshot], bool], timeout: float) -> JobSnapshot | None:
         """Wait at most `timeout` seconds until a job meets a condition, checked after every change, or ends; None for an unknown key."""
         deadline = time.monotonic() + timeout
-        with self._changed:
+        with page_turns.left(), self._changed:
             while (job := self._jobs.get(key)) is not None:
                 snapshot = self._snapshot(job)
                 left = deadline - time.monotonic()

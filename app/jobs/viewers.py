@@ -63,6 +63,11 @@ class Viewers:
             others = [known for name, known in self._tabs.items() if name != tab and known.owner == owner and known.setting == setting]
             return any(map(self._is_open, others))
 
+    def n_open(self) -> int:
+        """Open tabs."""
+        with self._lock:
+            return sum(map(self._is_open, self._tabs.values()))
+
     def has_left(self, owner: str, key: str, joined: float) -> bool:
         """Whether every tab of an owner that wants a job has been closed for `LEFT_SECONDS`.
 

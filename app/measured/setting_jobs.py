@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from app.jobs.job import ACTIVE, JobHandle, JobSnapshot, JobState, Work
 from app.jobs.manager import JobManager
+from app.measured.curve import TimedLatency
 from app.measured.indexes import FIRST_FIGURES, MeasuredIndexes, ModelKind
 from app.measured.measured_index import MeasuredIndex
 from app.models.backbones import Backbones, backbone_key
@@ -17,11 +18,14 @@ from sparcode.config import RunConfig
 
 TRAINING: Final = "training"
 PREVIEWS: Final = "previews"
+TIMING: Final = "timing"
 MODEL_KINDS: Final[tuple[ModelKind, ...]] = ("preview", "fine-tuned")
 # From a change of codebooks to the end of fine-tuning, the preview included; with measuring it takes 10 s.
 LIVE_SECONDS: Final = 7.0
 # At least this long, even if the preview takes long.
 LEAST_TUNING_SECONDS: Final = 3.0
+# On an idle machine 100 queries of the default encoder take a fifth of it.
+TIMING_SECONDS: Final = 0.15
 
 
 class View(NamedTuple):
@@ -70,7 +74,7 @@ def keys_of(config: RunConfig) -> frozenset[str]:
 class SettingJobs:
     """Starts, shows and stops the jobs of settings. Safe to share between threads.
 
-    `jobs` has the lanes `TRAINING` and `PREVIEWS`; `at_work` gives the keys of the running jobs.
+    `jobs` has the lanes `TRAINING`, `PREVIEWS` and `TIMING`; `at_work` gives the keys of the running jobs, those in `TIMING` excepted.
     """
 
     def __init__(
@@ -104,6 +108,21 @@ class SettingJobs:
             self._jobs.wait(view.waiting.key, lambda job: FIRST_FIGURES in job.records, seconds)
             view = self.view(config)
         return view._replace(active=view.active or is_under_way)
+
+    def latency(self, measured: MeasuredIndex, stop: int, owner: str, what: str = "shown") -> TimedLatency | None:
+        """Time of single queries at one stop, measured in the background where it is unknown, or again if jobs ran beside it.
+
+        Waits `TIMING_SECONDS` at most, then returns what is known; None before the first measurement or the whole index. An owner's next
+        stop takes the place of the one before, of each kind of index (`what`).
+        """
+        known = measured.latencies().get(stop)
+        if measured.complete and (known is None or (known.busy and not self._at_work())):
+            key, label = f"{TIMING}/{what}/{owner}", f"timing {measured.version} at stop {stop}"
+            # Not in the thread that asks: beside other visitors' pages it may take seconds.
+            self._jobs.submit(key, label, lambda handle: measured.latency(stop, bool(self._at_work())), owner, TIMING, replaces=True)
+            self._jobs.wait(key, lambda job: False, TIMING_SECONDS)
+            known = measured.latencies().get(stop)
+        return known
 
     def ensure(self, config: RunConfig, owner: str) -> bool:
         """Start or join what is missing for a setting, one step a call: backbone, then preview, then fine-tuning, then the whole curve.

@@ -10,10 +10,11 @@ import streamlit as st
 
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.job import JobSnapshot, JobState, status_text
+from app.jobs.turns import page_turns
 from app.measured.comparison import Comparison, Step
 from app.models.backbones import backbone_key
 from app.session import loaders
-from app.session.visitor import owner_id, want_in_tab
+from app.session.visitor import owner_id, poll_seconds, want_in_tab
 from app.studio import COMPARISON_KEY, Studio
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.peers import ALL_TO_ALL, MODELS, SERVED_BY, SPARCODE, TWO_TOWER, runnable
@@ -28,8 +29,8 @@ def comparison() -> None:
     """The table, or the button that starts it; it reruns by itself while models are being trained."""
     studio = loaders.studio()
     recorded_notes(studio)
-    poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
-    st.fragment(_panel, run_every=poll)(studio)
+    poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
+    st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
 
 
 def table_of(rows: Sequence[Measurement]) -> pd.DataFrame:

@@ -15,6 +15,8 @@ from app.server.middleware import OWNER_COOKIE, is_owner
 from app.studio import Studio
 from sparcode.config import RunConfig
 
+# Of all tabs together.
+POLLS_A_SECOND: Final = 4
 _OWNER: Final = "owner"
 _TAB: Final = "tab"
 
@@ -33,6 +35,14 @@ def owner_id() -> str:
 def enter_in_tab(studio: Studio) -> None:
     """Tell the studio that this tab is open, so that the jobs of its browser go on."""
     studio.viewers.enter(_tab(), owner_id(), connection())
+
+
+def poll_seconds(least: float, studio: Studio) -> float:
+    """Seconds between two runs of a page that follows work under way: `least`, or more where many tabs are open.
+
+    A run takes about 50 ms of the one core that Python uses, and a visitor's own changes go first.
+    """
+    return max(least, studio.viewers.n_open() / POLLS_A_SECOND)
 
 
 def connection() -> Callable[[], bool]:

@@ -9,10 +9,11 @@ import streamlit as st
 
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.job import JobState, status_text
+from app.jobs.turns import page_turns
 from app.session import loaders
 from app.session.address import plain_text, read_address, write_address
 from app.session.settings import TRAIN, settings_text
-from app.session.visitor import owner_id
+from app.session.visitor import owner_id, poll_seconds
 from app.studio import Studio
 from app.train.charts import numbers, runs_table, training_charts
 from app.train.settings import Choice, training_settings
@@ -53,8 +54,8 @@ def training() -> None:
         choice = training_settings(studio, defaults)
     write_address(TRAIN, defaults)
     with right:
-        poll = POLL_SECONDS if st.session_state.get(_LIVE) else None
-        st.fragment(_panel, run_every=poll)(studio, choice)
+        poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
+        st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio, choice)
 
 
 def _name_run(session: TrainingSession) -> None:

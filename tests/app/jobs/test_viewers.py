@@ -106,3 +106,11 @@ def test_a_browser_has_gone_some_time_after_its_last_tab_was_closed(tabs: Tabs) 
     tabs.show("three", "bob", "K=8")
     assert not tabs.viewers.has_gone("bob")
     assert tabs.viewers.has_gone("nobody")
+
+
+def test_open_tabs_are_counted(tabs: Tabs) -> None:
+    tabs.show("two", "ann", "K=8")
+    tabs.show("three", "bob", "K=16")
+    assert tabs.viewers.n_open() == 3
+    tabs.open.remove("two")
+    assert tabs.viewers.n_open() == 2

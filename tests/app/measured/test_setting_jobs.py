@@ -7,7 +7,8 @@ import pytest
 
 from app.jobs.job import JobState
 from app.measured.indexes import MeasuredIndexes
-from app.measured.setting_jobs import LEAST_TUNING_SECONDS, LIVE_SECONDS, TRAINING, SettingJobs, View, keys_of, tuning_key
+from app.measured.measured_index import MeasuredIndex
+from app.measured.setting_jobs import LEAST_TUNING_SECONDS, LIVE_SECONDS, TIMING, TRAINING, SettingJobs, View, keys_of, tuning_key
 from app.models import backbones as backbones_module
 from app.models import tuned as tuned_module
 from app.models.backbones import Backbones, backbone_key
@@ -261,3 +262,47 @@ def test_all_epochs_are_trained_at_the_first_ask_while_a_shorter_training_is_sti
     assert ended(studio, tuning_key(SMALL)).state is JobState.DONE
     assert held.asked[-1] == (4, float("inf"))
     assert not looked_at(studio, SMALL, "ann").measured.cut_short
+
+
+class HeldTiming:
+    """Stands before the timing of queries, which waits until it is let go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened, self.timed = threading.Event(), []
+        monkeypatch.setattr(MeasuredIndex, "latency", self._latency())
+
+    def _latency(self) -> Callable[..., object]:
+        whole = MeasuredIndex.latency
+
+        def latency(measured: MeasuredIndex, stop: int, busy: bool) -> object:
+            assert self.opened.wait(PATIENCE)
+            self.timed.append((stop, busy))
+            return whole(measured, stop, busy)
+
+        return latency
+
+
+def test_nobody_waits_for_a_timing_that_takes_long_and_the_last_stop_asked_for_is_timed(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = settled(studio, SMALL).measured
+    held, (first, overtaken, last) = HeldTiming(monkeypatch), (1, 2, 3)
+    for stop in (first, overtaken, last):
+        assert studio.setting_jobs.latency(measured, stop, "ann") is None
+    assert studio.at_work() == set()
+    held.opened.set()
+    ended(studio, f"{TIMING}/shown/ann")
+    assert [stop for stop, _ in held.timed] == [first, last]
+    assert studio.setting_jobs.latency(measured, last, "ann") is measured.latencies()[last]
+    assert studio.setting_jobs.latency(measured, overtaken, "bob") is not None
+
+
+def test_what_was_timed_beside_jobs_is_timed_again_once_there_are_none(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = settled(studio, SMALL).measured
+    measured.latency(5, busy=True)
+    monkeypatch.setattr(studio.setting_jobs, "_at_work", lambda: {"a job"})
+    assert studio.setting_jobs.latency(measured, 5, "ann").busy
+    monkeypatch.setattr(studio.setting_jobs, "_at_work", set)
+    studio.setting_jobs.latency(measured, 5, "ann")
+    ended(studio, f"{TIMING}/shown/ann")
+    assert not measured.latencies()[5].busy
