@@ -43,8 +43,6 @@ class _Job:
     ended: float | None = None
     next_look: float = 0.0
     deserted: bool = False
-    # Whether it waited aside and waits for its lane now.
-    returning: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -83,6 +81,8 @@ class JobManager:
         self._changed = threading.Condition()
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
         self._queues: dict[str, deque[_Job]] = {lane: deque() for lane in lanes}
+        # Jobs that waited aside and wait for their lane now; they go before those in the queue.
+        self._returning: dict[str, list[_Job]] = {lane: [] for lane in lanes}
         self._closed = False
         self._workers = [
             threading.Thread(target=self._serve, args=(lane,), name=f"sparcode-{lane}-{number}", daemon=True)
@@ -154,7 +154,7 @@ class JobManager:
     def running(self) -> set[str]:
         """Keys of all running jobs."""
         with self._changed:
-            return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING and not job.returning}
+            return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING and not self._is_returning(job)}
 
     def keys_ahead(self, key: str) -> list[str]:
         """Keys of the jobs that a job waits for, the next one first; empty unless it is queued. Cancelled jobs do not count."""
@@ -223,24 +223,28 @@ class JobManager:
         seconds = 0.0 if job.started is None else (job.ended or self._clock()) - job.started
         ahead = tuple(other.label for other in self._ahead(job))
         owners = frozenset(job.owners)
-        state = JobState.QUEUED if job.returning else job.state
+        state = JobState.QUEUED if self._is_returning(job) else job.state
         state = JobState.CANCELLED if job.cancelled.is_set() and job.state in ACTIVE else state
         return JobSnapshot(job.key, job.label, state, job.records, job.result, job.error, job.version, owners, seconds, ahead, job.deserted)
 
     def _ahead(self, job: _Job) -> list[_Job]:
-        queue = self._queues[job.lane]
-        if job.state is not JobState.QUEUED and not job.returning:
+        queue, returning = self._queues[job.lane], self._returning[job.lane]
+        if job.state is not JobState.QUEUED and job not in returning:
             return []
         running = [other for other in self._at if other.lane == job.lane and other.state is JobState.RUNNING]
-        return running if job.returning else [*running, *list(queue)[: queue.index(job)]]
+        waiting = [*returning, *queue]
+        return [*running, *waiting[: waiting.index(job)]]
+
+    def _is_returning(self, job: _Job) -> bool:
+        return job in self._returning[job.lane]
 
     def _serve(self, lane: str, is_needed: Callable[[], bool] = lambda: True) -> None:
         if self._on_worker_start is not None:
             self._on_worker_start()
-        queue = self._queues[lane]
+        queue, returning = self._queues[lane], self._returning[lane]
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or not is_needed() or (queue and self._is_free(lane)))
+                self._changed.wait_for(lambda: self._closed or not is_needed() or (queue and not returning and self._is_free(lane)))
                 if self._closed or not is_needed():
                     return
                 job = queue.popleft()
@@ -258,8 +262,8 @@ class JobManager:
 
     @contextmanager
     def _aside(self, job: _Job) -> Iterator[None]:
-        """Leave the lane to another worker for a while, and wait at the end until the lane is free again."""
-        over = threading.Event()
+        """Leave the lane to another worker for a while, and wait at the end until the lane is free again, unless it ends with an error."""
+        over, returning, goes_on = threading.Event(), self._returning[job.lane], False
         spare = threading.Thread(
             target=self._serve, args=(job.lane, lambda: not over.is_set()), name=f"sparcode-{job.lane}-spare", daemon=True
         )
@@ -269,16 +273,18 @@ class JobManager:
         spare.start()
         try:
             yield
+            goes_on = True
         finally:
             with self._changed:
                 over.set()
-                job.returning = True
-                job.version += 1
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._is_free(job.lane) or job.cancelled.is_set())
+                if goes_on:
+                    returning.append(job)
+                    job.version += 1
+                    self._changed.notify_all()
+                    self._changed.wait_for(lambda: (returning[0] is job and self._is_free(job.lane)) or job.cancelled.is_set())
+                    returning.remove(job)
                 self._at.append(job)
                 self._workers.remove(spare)
-                job.returning = False
                 job.version += 1
                 self._changed.notify_all()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -370,6 +370,55 @@ def test_a_job_that_waits_aside_leaves_its_lane_and_waits_for_it_afterwards(jobs
     assert ended(jobs, "a").result == "done"
     last.opened.set()
     assert ended(jobs, "c").result == "last"
+
+
+def test_a_job_that_waited_aside_goes_before_those_in_the_queue(jobs: JobManager) -> None:
+    aside, gates = threading.Semaphore(0), {key: Gate(key) for key in "cde"}
+    back = {key: threading.Event() for key in "ab"}
+
+    def waits(key: str) -> Callable[[JobHandle], str]:
+        def work(handle: JobHandle) -> str:
+            with handle.aside():
+                aside.release()
+                assert back[key].wait(PATIENCE)
+            return key
+
+        return work
+
+    # The second one in the worker that stands in for the first.
+    for key in back:
+        submit(jobs, key, waits(key))
+        assert aside.acquire(timeout=PATIENCE)
+    for key, gate in gates.items():
+        submit(jobs, key, gate)
+    assert gates["c"].started.wait(PATIENCE)
+    back["a"].set()
+    jobs.wait("a", lambda job: job.state is JobState.QUEUED, PATIENCE)
+    assert [jobs.keys_ahead(key) for key in "ade"] == [["c"], ["c", "a"], ["c", "a", "d"]]
+    gates["c"].opened.set()
+    assert ended(jobs, "a").result == "a"
+    for event in (back["b"], gates["d"].opened, gates["e"].opened):
+        event.set()
+    assert ended(jobs, "e").result == "e"
+
+
+def test_a_job_that_fails_aside_ends_without_its_lane(jobs: JobManager) -> None:
+    aside, back, other = threading.Event(), threading.Event(), Gate()
+
+    def work(handle: JobHandle) -> None:
+        with handle.aside():
+            aside.set()
+            assert back.wait(PATIENCE)
+            raise ValueError("it waited too long")
+
+    submit(jobs, "a", work)
+    assert aside.wait(PATIENCE)
+    submit(jobs, "b", other)
+    assert other.started.wait(PATIENCE)
+    back.set()
+    assert ended(jobs, "a").error == "it waited too long"
+    other.opened.set()
+    assert ended(jobs, "b").state is JobState.DONE
 
 
 def test_a_job_that_waits_aside_can_be_cancelled_and_closed() -> None:
