@@ -37,7 +37,7 @@ _EMPTY: Final = """
 4. SparCode is indexed and measured on test users it never saw.
 
 Every epoch shows at once. A run can be paused, stepped through and cancelled; it goes on when you leave the page or reload
-it, and ends two minutes after the last tab of the studio in this browser was closed.
+it, and pauses a minute after the last tab of the studio in this browser was closed. A pause of half an hour ends it.
 """
 
 
