@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -33,6 +34,14 @@ def train(
     k: DepthOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = "auto",
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Minutes that all training may take: each network trains for as many epochs as fit, and its best one is kept. What "
+            "comes out then depends on the machine's speed.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
 ) -> None:
@@ -58,7 +67,17 @@ def train(
     begins = Beginning(config, data.name, split.content_hash(), choose_device(device).type)
     with nullcontext() if out is None else _checkpoint(out, begins, overwrite, resume) as checkpoint:
         with Progress(quiet or as_json) as progress:
-            comparison = compare(data, config, k, progress.on_step, progress.on_epoch, split=split, device=device, checkpoint=checkpoint)
+            comparison = compare(
+                data,
+                config,
+                k,
+                progress.on_step,
+                progress.on_epoch,
+                split=split,
+                device=device,
+                checkpoint=checkpoint,
+                time_limit=60 * (max_minutes or math.inf),
+            )
         try:
             # First, so that the figures are there whatever becomes of the run.
             if as_json:

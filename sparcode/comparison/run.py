@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ class ComparedRun(NamedTuple):
     ----------
     rows, left_out
         One row per model of the roster, SparCode first; name -> reason of those without a row.
+    cut_short
+        A sentence for every training that the time limit ended.
     direct_recall
         SparCode's recall at k by direct scoring, without the index; equals that of its row, except for quantized postings.
     threshold, density
@@ -48,6 +51,7 @@ class ComparedRun(NamedTuple):
 
     rows: list[Measurement]
     left_out: Mapping[str, str]
+    cut_short: tuple[str, ...]
     k: int
     direct_recall: float
     threshold: float
@@ -72,6 +76,7 @@ def compare(
     device: Device = "auto",
     two_tower_config: RunConfig | None = None,
     checkpoint: Checkpoint | None = None,
+    time_limit: float = math.inf,
 ) -> ComparedRun:
     """Train SparCode and its peers on one split and measure all of them on the test users, once.
 
@@ -81,7 +86,7 @@ def compare(
     ----------
     config, two_tower_config
         Settings of all networks, and of two-tower where it has its own (its `split` is ignored).
-    on_step, on_epoch, should_stop, device, checkpoint
+    on_step, on_epoch, should_stop, device, checkpoint, time_limit
         See `Models`.
     split
         A ready-made split of the data; None splits the users as configured.
@@ -98,7 +103,7 @@ def compare(
     check_k(k)
     chosen = choose_device(device)
     split = _checked_split(data, split, config, two_tower_config or config)
-    models = Models(split, config, two_tower_config, device, None, on_step, on_epoch, should_stop, checkpoint)
+    models = Models(split, config, two_tower_config, device, None, on_step, on_epoch, should_stop, checkpoint, time_limit)
     rows, left_out = compare_peers(MODELS, models, k)
     model, index = models.get("sparcode").model, models.get("index").model
     threshold = max(model.threshold, index.floor)
@@ -109,6 +114,7 @@ def compare(
     return ComparedRun(
         rows=rows,
         left_out=left_out,
+        cut_short=tuple(models.cut_short),
         k=k,
         direct_recall=direct_recall(model, split, k),
         threshold=threshold,

@@ -74,6 +74,7 @@ def comparison_text(comparison: ComparedRun) -> str:
         f"Index: {comparison.density:.1%} of scores kept (threshold {comparison.threshold:.4g}), "
         f"{comparison.codes_in_use:,} codes in use{computed}",
         check_line(k, recall, comparison.direct_recall),
+        *(sentence[0].upper() + sentence[1:] for sentence in comparison.cut_short),
         *(f"{name} is left out: {reason}" for name, reason in comparison.left_out.items()),
         *([note.format(k=k)] if (note := PROTOCOLS[config.split.protocol].note) else []),
         "Index size: what is kept of items and codes; the encoder of the first three models comes on top",
@@ -93,6 +94,7 @@ def comparison_record(comparison: ComparedRun) -> dict[str, Any]:
         "k": comparison.k,
         "rows": [row.record() for row in comparison.rows],
         "left_out": dict(comparison.left_out),
+        "cut_short": list(comparison.cut_short),
         "threshold": comparison.threshold,
         "density": comparison.density,
         "codes_in_use": comparison.codes_in_use,

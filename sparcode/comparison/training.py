@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
@@ -21,8 +22,13 @@ from sparcode.training.pipeline import (
     train_backbone,
     train_two_tower,
 )
+from sparcode.training.time_limit import TimeLimit
 
 Part = Literal["backbone", "sparcode", "index", "two-tower"]
+
+
+# Of the time that is left for all networks.
+_TIME_SHARES: Final = {"backbone": 0.35, "sparcode": 0.35, "two-tower": 0.3}
 
 
 class ComparisonStopped(Exception):
@@ -77,6 +83,13 @@ class Models:
         Asked between batches and steps.
     checkpoint
         Keeps the networks' states after every epoch, and lets them go on from there; seconds then count from the first start.
+    time_limit
+        Seconds from now on in which all networks are trained, each in its share, to the best epoch that fits.
+
+    Attributes
+    ----------
+    cut_short
+        A sentence for every training that the time limit ended.
     """
 
     def __init__(
@@ -90,9 +103,12 @@ class Models:
         on_epoch: OnEpoch = ignore_record,
         should_stop: ShouldStop = never_stop,
         checkpoint: Checkpoint | None = None,
+        time_limit: float = math.inf,
     ) -> None:
         self.split, self.config, self.device = split, config, device
         self._checkpoint = checkpoint
+        self._deadline = time.perf_counter() + time_limit
+        self.cut_short: list[str] = []
         self._two_tower_config = two_tower_config or config
         self._on_step, self._on_epoch, self._should_stop = on_step, on_epoch, should_stop
         self._parts: dict[str, Trained | Callable[[], Trained]] = {
@@ -126,16 +142,17 @@ class Models:
         return time.perf_counter()
 
     def _train_backbone(self) -> Trained:
-        started, kept = self.start("training the backbone", self.config.training.epochs), self._stage("backbone")
-        model, records = train_backbone(self.split, self.config, self._on_epoch, self._should_stop, self.device, False, kept)
-        return Trained(model, time.perf_counter() - started + kept.seconds_before, tuple(records))
+        epochs = self.config.training.epochs
+        started, kept, limit = self.start("training the backbone", epochs), self._stage("backbone"), self._limit("backbone")
+        model, records = train_backbone(self.split, self.config, self._on_epoch, self._should_stop, self.device, False, kept, limit)
+        return self._trained("the backbone", model, records, epochs, started, kept, limit)
 
     def _train_sparcode(self) -> Trained:
-        backbone = self.get("backbone").model
-        started, kept = self.start("joint training", self.config.training.joint_epochs), self._stage("sparcode")
+        backbone, epochs = self.get("backbone").model, self.config.training.joint_epochs
+        started, kept, limit = self.start("joint training", epochs), self._stage("sparcode"), self._limit("sparcode")
         model = preview(backbone, self.split, self.config)
-        records = fine_tune(model, self.split, self.config, self._on_epoch, self._should_stop, kept)
-        return Trained(model, time.perf_counter() - started + kept.seconds_before, tuple(records))
+        records = fine_tune(model, self.split, self.config, self._on_epoch, self._should_stop, kept, limit)
+        return self._trained("SparCode", model, records, epochs, started, kept, limit)
 
     def _build_index(self) -> Trained:
         model = self.get("sparcode").model
@@ -144,12 +161,26 @@ class Models:
         return Trained(index, time.perf_counter() - started)
 
     def _train_two_tower(self) -> Trained:
-        budget = self._two_tower_config.training
-        started, kept = self.start("training two-tower", budget.epochs + budget.joint_epochs), self._stage("two-tower")
-        model, records = train_two_tower(self.split, self._two_tower_config, self._on_epoch, self._should_stop, self.device, kept)
+        config = self._two_tower_config
+        epochs = config.training.epochs + config.training.joint_epochs
+        started, kept, limit = self.start("training two-tower", epochs), self._stage("two-tower"), self._limit("two-tower")
+        model, records = train_two_tower(self.split, config, self._on_epoch, self._should_stop, self.device, kept, limit)
         # A stopped training is no fair peer.
         self.check()
-        return Trained(model, time.perf_counter() - started + kept.seconds_before, tuple(records))
+        return self._trained("two-tower", model, records, epochs, started, kept, limit)
+
+    def _trained(
+        self, name: str, model: Any, records: list[EpochRecord], epochs: int, started: float, kept: StageCheckpoint, limit: TimeLimit
+    ) -> Trained:
+        trained = Trained(model, time.perf_counter() - started + kept.seconds_before, tuple(records))
+        if limit.ended_training:
+            self.cut_short.append(f"the time limit ended the training of {name} after {trained.epochs} of at most {epochs} epochs")
+        return trained
+
+    def _limit(self, part: Part) -> TimeLimit:
+        shares = list(_TIME_SHARES.items())
+        later = [share for name, share in shares[list(_TIME_SHARES).index(part) :]]
+        return TimeLimit((self._deadline - time.perf_counter()) * _TIME_SHARES[part] / sum(later))
 
     def _stage(self, part: Part) -> StageCheckpoint:
         return StageCheckpoint(self._checkpoint, part)

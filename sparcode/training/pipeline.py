@@ -25,6 +25,7 @@ from sparcode.training.checkpoint import StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
 from sparcode.training.spectral_start import start_spectrally
 from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
+from sparcode.training.time_limit import TimeLimit
 from sparcode.training.trainer import Trainer, fit, validation_recall
 
 TEACHER_MAX_ITEMS = 10_000
@@ -90,8 +91,9 @@ def train_backbone(
     device: Device = "auto",
     with_start: bool = False,
     checkpoint: StageCheckpoint | None = None,
+    limit: TimeLimit | None = None,
 ) -> tuple[AllToAllModel, list[EpochRecord]]:
-    """Train the continuous all-to-all model to its best validation recall; callbacks and checkpoint as for `sparcode.training.trainer.fit`.
+    """Train the continuous all-to-all model to its best validation recall; callbacks, checkpoint and limit as for `fit`.
 
     The model stays on `device`, and so does what is made from it; see `sparcode.device.choose_device`. `with_start` puts the untrained
     model first among the records, as epoch 0.
@@ -101,7 +103,7 @@ def train_backbone(
     start = [trainer.initial_record()._replace(recall=validation_recall(model, split.validation))] if with_start else []
     for record in start:
         on_epoch(record)
-    return model, start + fit(trainer, split.validation, on_epoch, should_stop, checkpoint)
+    return model, start + fit(trainer, split.validation, on_epoch, should_stop, checkpoint, limit)
 
 
 def train_two_tower(
@@ -111,6 +113,7 @@ def train_two_tower(
     should_stop: ShouldStop = never_stop,
     device: Device = "auto",
     checkpoint: StageCheckpoint | None = None,
+    limit: TimeLimit | None = None,
 ) -> tuple[TwoTowerModel, list[EpochRecord]]:
     """Train the two-tower baseline on the same users, loss and epoch budget; arguments as for `train_backbone`.
 
@@ -119,7 +122,7 @@ def train_two_tower(
     model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
     budget = config.training.epochs + config.training.joint_epochs
     trainer = _start(model, split, config, device, budget)
-    return model, fit(trainer, split.validation, on_epoch, should_stop, checkpoint)
+    return model, fit(trainer, split.validation, on_epoch, should_stop, checkpoint, limit)
 
 
 def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
@@ -135,6 +138,7 @@ def fine_tune(
     on_epoch: OnEpoch = ignore_record,
     should_stop: ShouldStop = never_stop,
     checkpoint: StageCheckpoint | None = None,
+    limit: TimeLimit | None = None,
 ) -> list[EpochRecord]:
     """Train encoder, codebooks and interaction network jointly, in place, to the best validation recall, the start included.
 
@@ -143,7 +147,7 @@ def fine_tune(
     if config.training.joint_epochs == 0:
         return []
     backbone = model.backbone if config.training.joint_teacher == "backbone" else None
-    return fit(_trainer(model, split, config, backbone=backbone), split.validation, on_epoch, should_stop, checkpoint)
+    return fit(_trainer(model, split, config, backbone=backbone), split.validation, on_epoch, should_stop, checkpoint, limit)
 
 
 def train_sparcode(

@@ -27,6 +27,7 @@ from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ign
 from sparcode.training.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
 from sparcode.training.negatives import NegativeSampler
 from sparcode.training.teachers import Teacher
+from sparcode.training.time_limit import TimeLimit
 
 VALIDATION_K = DEFAULT_K
 STATISTICS_QUERIES = 1024
@@ -239,6 +240,7 @@ def fit(
     on_epoch: OnEpoch = ignore_record,
     should_stop: ShouldStop = never_stop,
     checkpoint: StageCheckpoint | None = None,
+    limit: TimeLimit | None = None,
 ) -> list[EpochRecord]:
     """Train up to the trainer's epochs and leave the model at its best checkpoint by validation recall.
 
@@ -248,25 +250,35 @@ def fit(
     `checkpoint` receives the state after every whole epoch. If it holds one, training goes on from there: `on_epoch` is told the epochs so
     far, and model and records end up as without the interruption.
 
+    A `limit` cuts the epochs to those that fit, so that the step size falls to its end within them, and ends training once it is over.
+
     `DivergenceError` if the loss, a gradient or the scores are not finite; the model is left at the best epoch so far. ValueError if the
     checkpoint is of another training.
     """
     model, config, best = trainer.model, trainer.config, _Best()
     records, finished = _resume(trainer, best, None if checkpoint is None else checkpoint.load())
+    limit, before, wanted = limit or TimeLimit(), trainer.epoch, trainer.total_epochs
+
+    def should_end() -> bool:
+        return limit.is_over() or should_stop()
+
     try:
         for record in records:
             on_epoch(record)
         while not finished:
-            record = trainer.initial_record() if model.start_is_checkpoint and not records else trainer.train_epoch(should_stop)
+            record = trainer.initial_record() if model.start_is_checkpoint and not records else trainer.train_epoch(should_end)
             model.before_validation(trainer.queries, config)
             record = record._replace(recall=validation_recall(model, validation))
             records.append(record)
             best.see(record, model)
-            finished = trainer.epoch >= trainer.total_epochs or record.epoch - best.epoch >= config.patience
+            finished = trainer.epoch >= wanted or record.epoch - best.epoch >= config.patience
             if checkpoint is not None and not record.stopped:
                 checkpoint.save(_state(trainer, best, records, finished))
             on_epoch(record)
-            if record.stopped or should_stop():
+            if trainer.epoch > before:
+                trainer.total_epochs = before + limit.epochs_in_all(trainer.epoch - before, wanted - before)
+            if record.stopped or should_end() or trainer.epoch >= trainer.total_epochs:
+                limit.ended_training = not finished and (limit.is_over() or trainer.epoch >= trainer.total_epochs)
                 break
     finally:
         # Also when training fails or the caller breaks off: the model is left at the best epoch that was measured.

@@ -75,6 +75,18 @@ def test_every_step_and_epoch_is_told(watched: SimpleNamespace) -> None:
     assert len(watched.epochs) == trained + 1
 
 
+def test_a_time_limit_ends_every_training_and_the_table_says_so(comparison: ComparedRun) -> None:
+    assert comparison.cut_short == ()
+    short = compare(tiny_data(), CONFIG, K, time_limit=0.0)
+    assert len(short.rows) == len(comparison.rows)
+    assert "The time limit ended the training of SparCode after 0 of at most" in comparison_text(short)
+    assert [sentence.partition(" after ")[0].rpartition(" of ")[2] for sentence in comparison_record(short)["cut_short"]] == [
+        "the backbone",
+        "SparCode",
+        "two-tower",
+    ]
+
+
 def test_stopping_ends_it_without_a_table() -> None:
     steps: list[Step] = []
     with pytest.raises(ComparisonStopped, match="joint training"):

@@ -19,6 +19,7 @@ from sparcode.model.trainable import UsedCodes
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.epoch_record import EpochRecord
 from sparcode.training.teachers import EaseTeacher
+from sparcode.training.time_limit import TimeLimit
 from sparcode.training.trainer import DivergenceError, Trainer, fit, validation_recall
 from tests.tiny import CONFIG, changed, fresh_backbone, tiny_model, tiny_split
 
@@ -224,6 +225,29 @@ def test_fit_reports_every_epoch_and_stops_when_asked() -> None:
     records = fit(coded(joint_epochs=9), tiny_split().validation, seen.append, lambda: len(seen) >= 2)
     assert seen == records
     assert len(records) == 2
+
+
+def test_a_time_limit_cuts_the_epochs_to_those_that_fit_and_lets_the_step_size_fall_within_them() -> None:
+    passed = [0.0]
+    limit = TimeLimit(45.0, clock=lambda: passed[0])
+    runner = coded(joint_epochs=50, patience=50)
+
+    def ten_seconds_an_epoch(record: EpochRecord) -> None:
+        passed[0] += 10.0 * (record.epoch > 0)
+
+    records = fit(runner, tiny_split().validation, ten_seconds_an_epoch, limit=limit)
+    assert [record.epoch for record in records] == [0, 1, 2, 3, 4]
+    assert limit.ended_training
+    # The last batch of the last epoch is almost at the end of the cosine.
+    assert runner._optimizer.param_groups[0]["lr"] < 0.1 * runner._first_rates[0]
+
+
+def test_a_time_limit_that_is_over_leaves_the_start_and_a_long_one_changes_nothing() -> None:
+    short, long = TimeLimit(0.0), TimeLimit(1e9)
+    assert [record.stopped for record in fit(coded(joint_epochs=3), tiny_split().validation, limit=short)] == [False]
+    records = fit(coded(joint_epochs=3), tiny_split().validation, limit=long)
+    assert [record.recall for record in records] == [record.recall for record in fit(coded(joint_epochs=3), tiny_split().validation)]
+    assert (short.ended_training, long.ended_training) == (True, False)
 
 
 def test_a_failure_leaves_the_best_epoch_so_far() -> None:
