@@ -6,6 +6,7 @@ first deep link; the application object keeps the entry script in `app/main.py`,
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import threading
@@ -21,6 +22,7 @@ from streamlit import config
 from app.server.middleware import OwnerCookie, SecurityHeaders, inline_scripts
 from app.server.origins import OriginRules, OwnPagesOnly
 from app.server.plotly_asset import PLOTLY_ROUTE, PlotlyAhead
+from app.session.closed_tabs import forget_closed_tabs
 
 # Loaded while the first visitor's browser fetches the page, because together they take seconds.
 PRELOADED: Final = ("numpy", "pandas", "torch", "numba", "plotly.graph_objects")
@@ -37,9 +39,11 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """
     loading = threading.Thread(target=load_ahead, name="load ahead", daemon=True)
     loading.start()
+    forgetting = asyncio.create_task(forget_closed_tabs())
     try:
         yield
     finally:
+        forgetting.cancel()
         # A thread inside compiled code when the interpreter goes down takes the process with it.
         loading.join(CLOSING_SECONDS)
         importlib.import_module("app.session.loaders").close_studio()

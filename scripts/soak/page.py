@@ -83,11 +83,9 @@ class Page:
     async def live(self, until: float, pauses: tuple[float, float] = (1, 4), n_presses: float = math.inf) -> None:
         """Open the page, press until the time is over or so many times, and wait until the page is at rest."""
         async with self.open():
-            n_pressed = 0
-            while CLOCK() < until and n_pressed < n_presses and self.is_connected:
+            while CLOCK() < until and self.counts["changes"] < n_presses and self.is_connected:
                 await asyncio.sleep(self.chance.uniform(*pauses))
                 if self.fragment:
-                    n_pressed += 1
                     await self.press()
             await self.leave()
             if not await self.until(self.is_at_rest, PATIENCE_SECONDS):
