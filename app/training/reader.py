@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,11 +25,6 @@ from sparcode.data.limits import Limits
 from sparcode.data.loading import load
 from sparcode.data.side_features import UserEncoding
 from sparcode.data.split import EvaluationSet, Split, split_users
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None
 
 UPLOADED: Final = "upload"
 REQUEST: Final = "request.json"
@@ -144,9 +140,7 @@ def read_answer(folder: Path) -> ReadFile:
 
 
 def bound_process(memory_bytes: int, seconds: float) -> None:
-    """Let this process take no more than this beside what it has, where the system can see to it (not on Windows or macOS)."""
-    if resource is None:
-        return
+    """Let this process take no more than this beside what it has, where the system tells what that is (not on macOS)."""
     os.nice(_NICENESS)
     # The studio ends it earlier; this holds even if the studio was killed.
     _bound(resource.RLIMIT_CPU, int(seconds) + 2)

@@ -131,16 +131,11 @@ def query_text(number: int, record: dict[str, Any]) -> str:
     lines = [f"History {number}: {titles or 'no items'}" + (f" ({known})" if known else "")]
     if not record["results"]:
         return "\n".join([*lines, "No item scores above the threshold."])
-    rows = [
-        (str(result["rank"]), one_line(result["item_id"]), f"{result['score']:.4f}", f" {one_line(result['title'])}")
-        for result in record["results"]
-    ]
-    table = text_table(("rank", "id", "score", " title"), rows).split("\n")
-    # The last column is text, so it starts where its heading starts.
-    start = table[0].index("title")
-    lines += [table[0], table[1]]
-    for row, line, result in zip(rows, table[2:], record["results"], strict=True):
-        lines.append(line[: start - 1].ljust(start) + row[3].strip())
+    rows = [(str(result["rank"]), one_line(result["item_id"]), f"{result['score']:.4f}") for result in record["results"]]
+    header, rule, *table = text_table(("rank", "id", "score"), rows).split("\n")
+    lines += [f"{header}  title", f"{rule}  -----"]
+    for line, result in zip(table, record["results"], strict=True):
+        lines.append(f"{line}  {one_line(result['title'])}")
         lines += [
             f"      code {part['code']}: {part['contribution']:.4f} (weight {part['weight']:.4f}, E {part['raw_score']:.4f})"
             + (f", by the list of code {part['served_by']}" if part["served_by"] != part["code"] else "")

@@ -47,9 +47,13 @@ def test_contributions_add_up_to_the_score(queries: Callable[..., list[dict]], k
 
 
 def test_text_shows_titles_and_codes(output: Output, kept_run: Path) -> None:
-    text = output("retrieve", kept_run, "--items", 5, "--explain", "--k", 2)
-    assert text.startswith(f"History 1: {load_run(kept_run).items['title'][5]}\n")
-    assert "code " in text
+    text, titles = output("retrieve", kept_run, "--items", 5, "--explain", "--k", 2), load_run(kept_run).items["title"]
+    assert text.startswith(f"History 1: {titles[5]}\n")
+    header, _, *lines = text.splitlines()[1:]
+    rows = [line for line in lines if "code " not in line]
+    assert len(lines) > len(rows) == 2
+    for line in rows:
+        assert line[header.index("title") :] == titles[int(line.split()[1])]
 
 
 def test_only_allowed_items_are_returned(queries: Callable[..., list[dict]], kept_run: Path, tmp_path: Path) -> None:
