@@ -134,7 +134,8 @@ def pack(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", method) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            # By its name alone it would have the time of now, and no seed would make it again.
+            archive.writestr(zipfile.ZipInfo(name), content, method)
     return packed.getvalue()
 
 
