@@ -30,7 +30,7 @@ app: $(STAMP)
 	@$(VENV)/bin/streamlit run streamlit_app.py --server.port $(PORT) --server.headless $(HEADLESS)
 
 test: $(STAMP)
-	@$(VENV)/bin/python -m pytest -q -rs
+	@$(VENV)/bin/python -m pytest -q -rs -n 2 --no-loadscope-reorder
 
 # Threads that wait by spinning take the processor from others, see sparcode/cli.py.
 soak: $(STAMP)

@@ -3,19 +3,22 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from scripts.studio_in_browser import BROWSERS, installed_browser, open_browser, running_studio
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
-# Thread pools read these when their library is first imported; small tests are slower on many threads than on two.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Thread pools read these when their library is first imported. The processes that `make test` starts share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("NUMBA_NUM_THREADS", "2")
 # Threads that wait by spinning, OpenMP's default, take a tiny training twenty times the processor time on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -25,14 +28,47 @@ settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
 
 
+@cache
+def shares_the_studio(file: Path) -> bool:
+    """Whether tests of a file use the fixture `studio_url`."""
+    return "studio_url" in file.read_text(encoding="utf-8")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that share the studio come first, since they take longest."""
+    items.sort(key=lambda item: shares_the_studio(item.path), reverse=True)
+
+
+class Processes(LoadScopeScheduling):
+    """Files that share the studio run in one process, and every other file in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "studio" if shares_the_studio(ROOT / file) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Processes:
+    """How tests are spread over the processes of `make test`."""
+    return Processes(config, log)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root folder of the repository."""
     return ROOT
 
 
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """The installed Chromium; what the test has opened in it is closed afterwards."""
+    before = _pages(chromium)
+    yield chromium
+    for page in set(_pages(chromium)).difference(before):
+        page.close()
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     """The installed Chromium, headless; the test is skipped where there is none.
 
     One per test module: while it is open its event loop runs, and `asyncio.run` cannot be called beside it.
@@ -41,6 +77,10 @@ def browser() -> Iterator[Browser]:
         pytest.skip(f"no browser on PATH (looked for {', '.join(BROWSERS)})")
     with open_browser() as chromium:
         yield chromium
+
+
+def _pages(chromium: Browser) -> list[Page]:
+    return [page for context in chromium.contexts for page in context.pages]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from app.session.settings import KEPT
 
@@ -31,7 +31,7 @@ class Visit:
     def __init__(self, browser: Browser, url: str) -> None:
         self._host = urlsplit(url).netloc
         self.problems: list[str] = []
-        self.page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        self.page = unused_context(browser).new_page()
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", self._read)
         self.page.on("request", lambda request: self._asked(request.url))
@@ -46,6 +46,15 @@ class Visit:
     def _asked(self, url: str) -> None:
         if url.startswith(("http", "ws")) and urlsplit(url).netloc != self._host:
             self.problems.append(f"asked for {url}")
+
+
+def unused_context(browser: Browser) -> BrowserContext:
+    """A context without pages and cookies: one of an earlier test, which has fetched the studio's files, or a new one."""
+    for context in browser.contexts:
+        if not context.pages:
+            context.clear_cookies()
+            return context
+    return browser.new_context(viewport={"width": 1280, "height": 900})
 
 
 def at_rest(page: Page) -> None:

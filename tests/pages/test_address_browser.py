@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
-from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, measured, threshold
+from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, measured, threshold, unused_context
 from tests.pages.opened_pages import ENTRY
 
 N_CHANGES = 16
@@ -96,7 +96,7 @@ def test_a_budget_that_is_not_possible_is_answered_with_what_is(studio_url: str,
 
 @pytest.mark.browser
 def test_a_press_while_the_server_answers_another_one_stays_in_the_address(studio_url: str, browser: Browser) -> None:
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page = unused_context(browser).new_page()
     held: list[tuple[WebSocketRoute, str | bytes]] | None = None
 
     def pass_on(socket: WebSocketRoute) -> None:

@@ -145,7 +145,7 @@ def test_a_link_with_every_setting_opens_that_view(studio_url: str, browser: Bro
 
 
 @pytest.mark.browser
-def test_undo_returns_and_a_click_on_a_run_goes_back_to_it(studio_url: str, browser: Browser) -> None:
+def test_undo_returns_a_click_on_a_run_goes_back_to_it_and_undo_in_a_field_is_the_fields_own(studio_url: str, browser: Browser) -> None:
     page = explored(studio_url, browser, "k=8").page
     first = value_of(page, "postings").inner_text()
     threshold(page).press("End")
@@ -165,6 +165,17 @@ def test_undo_returns_and_a_click_on_a_run_goes_back_to_it(studio_url: str, brow
     in_address(page, pin=f"m-2_k-8_t-4_interaction-mlp_encoder-mean_seed-0_keep-{KEPT.options[-1]}")
     # The same stop as before, released again after an undo, is news to the server.
     threshold(page).press("End")
+    in_address(page, keep=KEPT.options[-1])
+
+    expect(page.get_by_role("button", name="Undo")).to_be_enabled()
+    field = page.get_by_role("spinbutton").first
+    field.focus()
+    page.keyboard.type("3")
+    page.keyboard.press("Control+z")
+    # The page's own step back, from elsewhere, comes after whatever the field's would have done.
+    threshold(page).press("Home")
+    in_address(page, keep=KEPT.options[0])
+    page.keyboard.press("Control+z")
     in_address(page, keep=KEPT.options[-1])
 
 
@@ -237,36 +248,6 @@ def test_a_zoomed_chart_stays_zoomed_in_place_while_codebooks_and_threshold_chan
     threshold(page).press("End")
     page.wait_for_function(ALL_AT, arg=KEPT.options[-1])
     assert page.evaluate(ranges) == zoomed != fixed
-
-
-@pytest.mark.browser
-def test_charts_follow_the_readers_theme_in_place(studio_url: str, browser: Browser) -> None:
-    visit = explored(studio_url, browser, "k=8")
-    page, paper = visit.page, "() => [...document.querySelectorAll('.sparcode-chart')].map(box => box.layout.font.color)"
-    light, nodes = page.evaluate(paper), page.query_selector_all(".sparcode-chart")
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"light => ({paper})().every((colour, at) => colour !== light[at])", arg=light, timeout=PATIENCE_MS)
-    assert all(node.evaluate("box => box.isConnected") for node in nodes)
-    page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"light => JSON.stringify(({paper})()) === JSON.stringify(light)", arg=light, timeout=PATIENCE_MS)
-    assert not visit.problems
-
-
-@pytest.mark.browser
-def test_undo_in_a_field_is_the_fields_own(studio_url: str, browser: Browser) -> None:
-    page = explored(studio_url, browser, "k=8").page
-    threshold(page).press("End")
-    in_address(page, keep=KEPT.options[-1])
-    expect(page.get_by_role("button", name="Undo")).to_be_enabled()
-    field = page.get_by_role("spinbutton").first
-    field.focus()
-    page.keyboard.type("3")
-    page.keyboard.press("Control+z")
-    # The page's own step back, from elsewhere, comes after whatever the field's would have done.
-    threshold(page).press("Home")
-    in_address(page, keep=KEPT.options[0])
-    page.keyboard.press("Control+z")
-    in_address(page, keep=KEPT.options[-1])
 
 
 @pytest.mark.browser

@@ -18,9 +18,15 @@ CUT_OFF = """node => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def visit(studio_url: str, chromium: Browser) -> Visit:
+    """The Index Explorer, left by each test as it was."""
+    return explored(studio_url, chromium, "k=8")
+
+
 @pytest.mark.browser
-def test_on_narrow_windows_nothing_covers_the_status_and_nothing_scrolls_sideways(studio_url: str, browser: Browser) -> None:
-    page = explored(studio_url, browser, "k=8").page
+def test_on_narrow_windows_nothing_covers_the_status_and_nothing_scrolls_sideways(visit: Visit) -> None:
+    page = visit.page
     status, tiles = page.get_by_text("fine-tuned in", exact=False).first, page.locator(".sparcode-tiles")
     for width in (1024, 800, 390):
         page.set_viewport_size({"width": width, "height": 768})
@@ -29,6 +35,19 @@ def test_on_narrow_windows_nothing_covers_the_status_and_nothing_scrolls_sideway
         told, top = status.bounding_box(), min(box.bounding_box()["y"] for box in tiles.all())
         assert told["y"] + told["height"] <= top
         assert told["x"] + told["width"] <= width
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+@pytest.mark.browser
+def test_charts_follow_the_readers_theme_in_place(visit: Visit) -> None:
+    page, paper = visit.page, "() => [...document.querySelectorAll('.sparcode-chart')].map(box => box.layout.font.color)"
+    light, nodes = page.evaluate(paper), page.query_selector_all(".sparcode-chart")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => ({paper})().every((colour, at) => colour !== light[at])", arg=light, timeout=PATIENCE_MS)
+    assert all(node.evaluate("box => box.isConnected") for node in nodes)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"light => JSON.stringify(({paper})()) === JSON.stringify(light)", arg=light, timeout=PATIENCE_MS)
+    assert not visit.problems
 
 
 @pytest.mark.browser
@@ -46,8 +65,8 @@ def test_on_narrow_windows_no_tile_covers_the_button_of_a_recorded_model(browser
 
 
 @pytest.mark.browser
-def test_the_focus_shows_in_the_navigation_and_forced_colours_leave_tracks_to_sliders(studio_url: str, browser: Browser) -> None:
-    page = explored(studio_url, browser, "k=8").page
+def test_the_focus_shows_in_the_navigation_and_forced_colours_leave_tracks_to_sliders(visit: Visit) -> None:
+    page = visit.page
     link = page.get_by_test_id("stTopNavLink").first
     link.focus()
     page.keyboard.press("Tab")

@@ -31,4 +31,3 @@ def test_calls_that_were_overtaken_show_and_end_nothing(browser: Browser) -> Non
     page = browser.new_page()
     text = Path(bundle.__file__).with_name("page.js").read_text(encoding="utf-8")
     assert page.evaluate(CALLS, text) == ["newer", "brought back", "left"]
-    page.close()
