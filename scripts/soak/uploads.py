@@ -29,8 +29,8 @@ AT_ONCE: Final = 4
 BOMB_VIEWERS: Final = 5
 # Visitors count as gone after a minute or two; then their memory has to come back.
 BACK_SECONDS: Final = 200.0
-# Memory that came back, as a share of what was taken.
-BACK_SHARE: Final = 0.9
+# Of the memory that was taken; with less left all has come back.
+LEFT_SHARE: Final = 0.1
 _LOOK_SECONDS: Final = 0.1
 _BOUNDARY: Final = "sparcode-soak"
 _REFUSED: Final = "This file cannot be used."
@@ -115,7 +115,7 @@ async def soak_bombs(url: str, pid: int, seconds: float) -> dict[str, float]:
     counts = sum((page.counts for page in [*viewers, *bombs]), Counter())
     return {
         "bombs": len(bombs),
-        "bombs_refused": sum(visitor.refused for visitor in bombs),
+        "bombs_taken": sum(not visitor.refused for visitor in bombs),
         "bombs_slowest_s": round(max(waits, default=float("nan")), 3),
         "bombs_most_mb": round(max(taken)),
         **moves_told(viewers, "bombs"),
@@ -140,7 +140,7 @@ async def soak_uploads(url: str, pid: int, n_uploads: int) -> dict[str, float]:
     names = list(contents)
     failed += await side_by_side(*(in_turn(visitor, names[number % len(names)]) for number, visitor in enumerate(visitors)))
     left = CLOCK()
-    while (back := resident_mb(pid) - before) > (1 - BACK_SHARE) * max(taken) and CLOCK() - left < BACK_SECONDS:
+    while (back := resident_mb(pid) - before) > LEFT_SHARE * max(taken) and CLOCK() - left < BACK_SECONDS:
         await asyncio.sleep(1)
     looking.cancel()
     counts = sum((visitor.counts for visitor in visitors), Counter())
@@ -150,6 +150,7 @@ async def soak_uploads(url: str, pid: int, n_uploads: int) -> dict[str, float]:
         "uploads_slowest_s": round(max(waits, default=float("nan")), 3),
         "upload_rss_most_mb": round(max(taken)),
         "upload_rss_left_mb": round(back),
+        "upload_rss_left_share": round(max(0.0, back) / max(1.0, max(taken)), 3),
         "upload_rss_back_s": round(CLOCK() - left),
         "tracebacks": counts["tracebacks"],
         "connection_errors": counts["connection_errors"] + failed,

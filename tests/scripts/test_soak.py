@@ -128,7 +128,10 @@ def test_the_clock_stands_still_while_the_machine_does() -> None:
 def test_bars_that_are_missed_are_named() -> None:
     assert missed(BARS) == missed({"kills": 100}) == []
     assert missed(BARS | {"left_over": 1, "threshold_p95_s": float("nan")}) == ["left_over", "threshold_p95_s"]
-    assert missed(BARS | {"rss_growth_share": 0.06}) == ["rss_growth_share"]
+    bombs = {"bombs_taken": 0, "bombs_slowest_s": 4.9, "bombs_most_mb": 499, "bombs_p95_s": 0.9, "upload_rss_left_share": 0.1}
+    assert missed(bombs) == []
+    for name, value in (BARS | bombs).items():
+        assert missed({name: value + 2}) == [name]
 
 
 def test_counts_of_parts_are_added_up() -> None:
