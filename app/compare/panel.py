@@ -147,7 +147,7 @@ def _progress(job: JobSnapshot, studio: Studio) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=text)
         if owner_id() not in job.owners:
-            st.caption("Started from another browser, which alone can cancel it.")
+            st.caption("Another visitor wants it, who alone can cancel it.")
         elif st.button("Cancel the measurement"):
             studio.jobs.cancel(job.key, owner_id())
             st.rerun()

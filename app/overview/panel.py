@@ -101,7 +101,9 @@ def _progress(job: JobSnapshot, studio: Studio) -> None:
         )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"{text} ...")
-        if owner_id() in job.owners and st.button("Cancel"):
+        if owner_id() not in job.owners:
+            st.caption("Another visitor wants it, who alone can cancel it.")
+        elif st.button("Cancel"):
             studio.jobs.cancel(job.key, owner_id())
             st.rerun()
 

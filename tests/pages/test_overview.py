@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import studio as studio_module
 from app.jobs import viewers as viewers_module
+from app.jobs.job import JobState
 from app.models import backbones as backbones_module
 from app.studio import COMPARISON_KEY
 from tests.fakes import gated, raising
@@ -59,6 +60,20 @@ def test_a_comparison_wants_its_backbone_whatever_another_tab_did(monkeypatch: p
     assert not studio().viewers.has_left(owner, own_backbone(), 0.0)
     opened_gate.set()
     settled(app)
+
+
+def test_a_comparison_that_another_visitor_wants_goes_on_after_a_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(studio_module, "compare", gated(studio_module.compare, go_on))
+    app = opened()
+    click(app, START)
+    studio().start_comparison("another")
+    assert "Cancel" in labels(app.run())
+    click(app, "Cancel")
+    assert "Cancel" not in labels(app)
+    assert "Another visitor wants it, who alone can cancel it." in [text.value for text in app.caption]
+    go_on.set()
+    assert ended(COMPARISON_KEY).state is JobState.DONE
 
 
 def test_a_failed_comparison_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
