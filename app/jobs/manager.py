@@ -269,8 +269,9 @@ class JobManager:
         )
         with self._changed:
             self._at.remove(job)
-            self._workers.append(spare)
-        spare.start()
+            spare.start()
+            # One that is needed no more may still be at its last job.
+            self._workers = [*(worker for worker in self._workers if worker.is_alive()), spare]
         try:
             yield
             goes_on = True
@@ -284,7 +285,6 @@ class JobManager:
                     self._changed.wait_for(lambda: (returning[0] is job and self._is_free(job.lane)) or job.cancelled.is_set())
                     returning.remove(job)
                 self._at.append(job)
-                self._workers.remove(spare)
                 job.version += 1
                 self._changed.notify_all()
 

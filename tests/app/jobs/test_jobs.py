@@ -438,6 +438,34 @@ def test_a_job_that_waits_aside_can_be_cancelled_and_closed() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sparcode-only")]
 
 
+def test_closing_waits_for_a_worker_that_stood_in_for_a_job_that_is_over() -> None:
+    manager, left = JobManager({"only": 1}), []
+    aside, over, started = threading.Event(), threading.Event(), threading.Event()
+
+    def waits(handle: JobHandle) -> None:
+        with handle.aside():
+            aside.set()
+            while not handle.should_stop():
+                pass
+        over.set()
+
+    def is_slow_to_stop(handle: JobHandle) -> None:
+        started.set()
+        while not handle.should_stop():
+            pass
+        threading.Event().wait(0.2)
+        left.append("slow")
+
+    submit(manager, "a", waits, lane="only")
+    assert aside.wait(PATIENCE)
+    submit(manager, "b", is_slow_to_stop, lane="only")
+    assert started.wait(PATIENCE)
+    assert manager.cancel("a", "ann")
+    assert over.wait(PATIENCE)
+    manager.close(PATIENCE)
+    assert left == ["slow"]
+
+
 def test_a_job_may_answer_by_itself_when_all_its_owners_have_left() -> None:
     asked, now = threading.Event(), [0.0]
     manager = JobManager({"slow": 1}, has_left=lambda owner, key, joined: True, clock=lambda: now[0])
