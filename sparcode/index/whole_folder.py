@@ -39,6 +39,9 @@ def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
         new, old = hidden / _NEW, hidden / _OLD
         new.mkdir()
         fill(new)
+        # What is on the disk survives a power cut; the name comes after the files.
+        for path in (*new.rglob("*"), new):
+            _sync(path)
         if folder.exists():
             # A folder cannot replace one that has files.
             os.replace(folder, old)
@@ -48,6 +51,19 @@ def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
             if old.exists():
                 os.replace(old, folder)
             raise
+        _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # Some file systems know this of files alone.
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def refuse_link(folder: Path) -> None:

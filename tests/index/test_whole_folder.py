@@ -48,6 +48,22 @@ def test_a_kill_at_any_step_leaves_a_whole_folder_and_nothing_beside_it(
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
 
 
+def test_files_are_on_the_disk_before_the_folder_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, sync, folder = [], os.fsync, tmp_path / "run"
+
+    def noted(descriptor: int) -> None:
+        sync(descriptor)
+        synced.append((os.fstat(descriptor).st_ino, folder.exists()))
+        if synced[-1] == (tmp_path.stat().st_ino, True):
+            raise OSError(errno.EINVAL, "folders are not synced here")
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write(folder, "new")
+    before = {number for number, is_there in synced if not is_there}
+    assert before == {path.stat().st_ino for path in (folder, folder / "a", folder / "b")}
+    assert synced[len(before) :] == [(tmp_path.stat().st_ino, True)]
+
+
 def test_a_folder_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
     def fill(new: Path) -> None:
         (new / "a").write_text("whole")
