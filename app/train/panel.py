@@ -137,11 +137,10 @@ def status(view: TrainingView) -> str:
     if view.state is JobState.QUEUED:
         return f"**Waiting**{place_text(view.ahead)}. {status_text(job)} One training from scratch at a time, so that the pages stay quick."
     if view.state is JobState.FAILED:
-        way_on = "Its curves stand below. Change the settings, for instance to a smaller step size, and start again."
+        way_on = "Its curves stand below. Where the loss is no number any more, a smaller step size helps."
         return f"Run {plan.number} ended with an error after {trained}: {plain_error(job.error)} {way_on if points else ''}"
     if view.state is JobState.CANCELLED:
-        ended = "ended, because all its tabs were closed," if job.deserted else "was cancelled"
-        return f"Run {plan.number} {ended} after {trained}." + (" Its curves stand below." if points else "")
+        return f"Run {plan.number} was cancelled after {trained}." + (" Its curves stand below." if points else "")
     if view.state is JobState.DONE:
         return f"**Run {plan.number} is finished**: {trained} in {view.seconds:.0f} s of training."
     if not points:
