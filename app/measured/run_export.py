@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shlex
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from sparcode.comparison.peers import SPARCODE
 from sparcode.comparison.run import data_facts
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
+from sparcode.index.whole_folder import passing_folder
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.runs.store import Run, save_run
 from sparcode.training.epoch_record import EpochRecord
@@ -56,8 +56,8 @@ def run_of(
 def run_zip(run: Run) -> bytes:
     """The run's folder, named by its id, as a zip file."""
     packed = io.BytesIO()
-    with tempfile.TemporaryDirectory(prefix="sparcode-") as place:
-        folder = save_run(run, Path(place) / run.run_id)
+    with passing_folder("sparcode-export") as place:
+        folder = save_run(run, place / run.run_id)
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(path for path in folder.rglob("*") if path.is_file()):
                 archive.write(file, file.relative_to(place))

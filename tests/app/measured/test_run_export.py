@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import shlex
+import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from sparcode.comparison.run import data_facts
 from sparcode.runs.store import load_run
 from sparcode.training.epoch_record import EpochRecord
 from tests.app.open_studio import measured
+from tests.fakes import killed_at
 from tests.tiny import CONFIG, tiny_data, tiny_model, tiny_split
 
 
@@ -35,6 +37,17 @@ def test_a_saved_stage_is_read_back_with_its_model_index_and_figures(stage: Meas
     (result,) = again.results
     figures = [result[name] for name in ("kind", "threshold", "recall", "size_bytes")]
     assert figures == ["preview", point.tau, point.recall, point.total_bytes]
+
+
+def test_what_a_killed_studio_left_of_an_export_goes_with_the_next(
+    stage: MeasuredIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    run = run_of(stage, stage.point(0), tiny_data(), tiny_split(), (), "")
+    assert killed_at(5, lambda: run_zip(run))
+    assert list(tmp_path.iterdir())
+    run_zip(run)
+    assert not list(tmp_path.iterdir())
 
 
 def test_epochs_of_the_backbone_come_first(stage: MeasuredIndex) -> None:
