@@ -14,12 +14,13 @@ HEADLESS := true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help app test soak lint lint-python lint-web house lock audit clean
+.PHONY: help app test soak versions lint lint-python lint-web house lock audit clean
 
 help:
 	@echo "make app    start the studio on port $(PORT) (PORT=... for another)"
 	@echo "make test   run the tests"
 	@echo "make soak   try for a quarter of an hour to lose runs and to stop the studio"
+	@echo "make versions  run them on each Python found, and with the oldest packages allowed"
 	@echo "make lint   check style and formatting (of JavaScript and CSS where npm is installed)"
 	@echo "make house  print import circles, rooms and lines (SINCE=REV for the lines before)"
 	@echo "make lock   pin all packages anew after a change of requirements.txt"
@@ -35,6 +36,10 @@ test: $(STAMP)
 # Threads that wait by spinning take the processor from others, see sparcode/cli.py.
 soak: $(STAMP)
 	@OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/python -m scripts.soak
+
+# PYTHONS names interpreters that are not on the PATH as python3.11 and so on.
+versions: $(STAMP)
+	@$(VENV)/bin/python -m scripts.versions $(PYTHONS)
 
 lint: lint-python lint-web
 
