@@ -19,7 +19,6 @@ from sparcode.data.split import Split, split_users
 
 UPLOAD_EXTENSIONS: Final = tuple(extension.removeprefix(".") for extension in FILE_EXTENSIONS)
 MAX_UPLOAD_MB: Final = UPLOADS.file_bytes // 2**20
-MAX_SYNTHETIC_SEED: Final = 2**31 - 1
 SMALL_USERS: Final = 600
 SMALL_ITEMS: Final = 400
 _SPLIT_BYTES: Final = 256 * 2**20
