@@ -118,6 +118,8 @@ class SettingJobs:
         known = measured.latencies().get(stop)
         if measured.complete and (known is None or (known.busy and not self._at_work())):
             key, label = f"{TIMING}/{what}/{owner}", f"timing {measured.version} at stop {stop}"
+            if (job := self._jobs.get(key)) is not None and (job.label, job.state) == (label, JobState.FAILED):
+                return known
             # Not in the thread that asks: beside other visitors' pages it may take seconds.
             self._jobs.submit(key, label, lambda handle: measured.latency(stop, bool(self._at_work())), owner, TIMING, replaces=True)
             self._jobs.wait(key, lambda job: False, TIMING_SECONDS)

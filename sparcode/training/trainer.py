@@ -279,6 +279,9 @@ def fit(
                 trainer.total_epochs = before + limit.epochs_in_all(trainer.epoch - before, wanted - before)
             if record.stopped or should_end() or trainer.epoch >= trainer.total_epochs:
                 limit.ended_training = not finished and (limit.is_over() or trainer.epoch >= trainer.total_epochs)
+                if limit.ended_training and checkpoint is not None:
+                    # What follows starts from this model, also after a stop.
+                    checkpoint.save(_state(trainer, best, records, finished=True))
                 break
     finally:
         # Also when training fails or the caller breaks off: the model is left at the best epoch that was measured.

@@ -15,6 +15,8 @@ from sparcode.config import RunConfig
 from sparcode.index.inverted_index import ARRAY_DTYPES
 from sparcode.training.checkpoint import Beginning, Checkpoint, StageCheckpoint, State, remove_states, stage_files
 from sparcode.training.epoch_record import EpochRecord, ignore_record, never_stop
+from sparcode.training.pipeline import train_backbone
+from sparcode.training.time_limit import TimeLimit
 from tests.fakes import killed_at, raising
 from tests.tiny import changed, tiny_split
 
@@ -94,6 +96,15 @@ def test_an_epoch_that_was_cut_short_is_done_again(tmp_path: Path, after: int) -
     with pytest.raises(ComparisonStopped):
         trained(config, tmp_path, should_stop=lambda: next(asked) >= after)
     assert_same(trained(config, tmp_path), trained(config, None))
+
+
+def test_a_training_that_a_time_limit_ended_is_not_gone_on_with(tmp_path: Path) -> None:
+    config = changed(training=FEW_EPOCHS)
+    checkpoint, split = Checkpoint(tmp_path, beginning(config)), tiny_split()
+    model, records = train_backbone(split, config, checkpoint=StageCheckpoint(checkpoint, "backbone"), limit=TimeLimit(0.0))
+    again, told = train_backbone(split, config, checkpoint=StageCheckpoint(checkpoint, "backbone"))
+    assert repr(told) == repr(records)
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in again.state_dict().items())
 
 
 def test_seconds_count_from_the_first_start(tmp_path: Path) -> None:
