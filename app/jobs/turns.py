@@ -54,6 +54,13 @@ class Turns:
             self._free.acquire()
             self._mine.has_one = True
 
+    def all_taken(self) -> bool:
+        """Whether a thread that wants a turn now has to wait."""
+        if self._free.acquire(blocking=False):
+            self._free.release()
+            return False
+        return True
+
     def _has_one(self) -> bool:
         return getattr(self._mine, "has_one", False)
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from app.jobs.job import ACTIVE, JobHandle, JobSnapshot, JobState, Work
 from app.jobs.manager import JobManager
+from app.jobs.turns import page_turns
 from app.measured.curve import TimedLatency
 from app.measured.indexes import FIRST_FIGURES, MeasuredIndexes, ModelKind
 from app.measured.measured_index import MeasuredIndex
@@ -113,10 +114,12 @@ class SettingJobs:
         """Time of single queries at one stop, measured in the background where it is unknown, or again if jobs ran beside it.
 
         Waits `TIMING_SECONDS` at most, then returns what is known; None before the first measurement or the whole index. An owner's next
-        stop takes the place of the one before, of each kind of index (`what`).
+        stop takes the place of the one before, of each kind of index (`what`). While many pages are being drawn nothing is timed: it would
+        take long, keep them waiting, and tell the time of a query beside them.
         """
         known = measured.latencies().get(stop)
-        if measured.complete and (known is None or (known.busy and not self._at_work())):
+        wanted = known is None or (known.busy and not self._at_work())
+        if measured.complete and wanted and not page_turns.all_taken():
             key, label = f"{TIMING}/{what}/{owner}", f"timing {measured.version} at stop {stop}"
             if (job := self._jobs.get(key)) is not None and (job.label, job.state) == (label, JobState.FAILED):
                 return known

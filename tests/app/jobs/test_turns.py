@@ -28,10 +28,12 @@ def test_only_so_many_draw_at_once_and_all_in_the_end() -> None:
     threads = [started(draw) for _ in range(5)]
     assert all(entered.acquire(timeout=PATIENCE) for _ in range(2))
     assert not entered.acquire(timeout=0.05)
+    assert turns.all_taken()
     go.set()
     for thread in threads:
         thread.join(PATIENCE)
     assert len(inside) == 5
+    assert not turns.all_taken()
 
 
 def test_who_waits_for_something_else_leaves_the_turn_to_others() -> None:

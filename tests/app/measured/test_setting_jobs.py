@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.jobs.job import JobState
+from app.jobs.turns import page_turns
 from app.measured.indexes import MeasuredIndexes
 from app.measured.measured_index import MeasuredIndex
 from app.measured.setting_jobs import LEAST_TUNING_SECONDS, LIVE_SECONDS, TIMING, TRAINING, SettingJobs, View, keys_of, tuning_key
@@ -306,3 +307,10 @@ def test_what_was_timed_beside_jobs_is_timed_again_once_there_are_none(studio: S
     studio.setting_jobs.latency(measured, 5, "ann")
     ended(studio, f"{TIMING}/shown/ann")
     assert not measured.latencies()[5].busy
+
+
+def test_nothing_is_timed_while_many_pages_are_being_drawn(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = settled(studio, SMALL).measured
+    monkeypatch.setattr(page_turns, "all_taken", lambda: True)
+    assert studio.setting_jobs.latency(measured, 7, "ann") is None
+    assert studio.jobs.get(f"{TIMING}/shown/ann") is None
