@@ -22,10 +22,10 @@ from streamlit import config
 from app.server.middleware import OwnerCookie, SecurityHeaders, inline_scripts
 from app.server.origins import OriginRules, OwnPagesOnly
 from app.server.plotly_asset import PLOTLY_ROUTE, PlotlyAhead
-from app.session.closed_tabs import forget_closed_tabs
+from app.session.closed_tabs import forget_closed_tabs, keep_memory_together
 
 # Loaded while the first visitor's browser fetches the page, because together they take seconds.
-PRELOADED: Final = ("numpy", "pandas", "torch", "numba", "plotly.graph_objects")
+PRELOADED: Final = ("numpy", "pandas", "torch", "numba")
 COMPILED: Final = ("sparcode.index.kernels", "sparcode.index.build_kernels", "sparcode.model.code_choice")
 # Longest wait for them where the server is stopped at once.
 CLOSING_SECONDS: Final = 20.0
@@ -39,6 +39,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """
     loading = threading.Thread(target=load_ahead, name="load ahead", daemon=True)
     loading.start()
+    keep_memory_together()
     forgetting = asyncio.create_task(forget_closed_tabs())
     try:
         yield

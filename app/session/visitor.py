@@ -16,7 +16,7 @@ from app.studio import Studio
 from sparcode.config import RunConfig
 
 # Of all tabs together.
-POLLS_A_SECOND: Final = 4
+POLLS_A_SECOND: Final = 3
 _OWNER: Final = "owner"
 _TAB: Final = "tab"
 
