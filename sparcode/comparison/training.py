@@ -178,9 +178,10 @@ class Models:
         return trained
 
     def _limit(self, part: Part) -> TimeLimit:
-        shares = list(_TIME_SHARES.items())
-        later = [share for name, share in shares[list(_TIME_SHARES).index(part) :]]
-        return TimeLimit((self._deadline - time.perf_counter()) * _TIME_SHARES[part] / sum(later))
+        # The networks before this one have had their time.
+        to_come = list(_TIME_SHARES)[list(_TIME_SHARES).index(part) :]
+        share = _TIME_SHARES[part] / sum(_TIME_SHARES[name] for name in to_come)
+        return TimeLimit(share * (self._deadline - time.perf_counter()))
 
     def _stage(self, part: Part) -> StageCheckpoint:
         return StageCheckpoint(self._checkpoint, part)

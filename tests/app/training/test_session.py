@@ -58,6 +58,19 @@ class Held:
         self.start(config, two_tower=two_tower)
         return self.ended()
 
+    def start_reading(self) -> threading.Event:
+        """Start a run whose data is read until the event is set."""
+        goes_on, running = threading.Event(), threading.Event()
+
+        def late() -> Split:
+            running.set()
+            assert goes_on.wait(PATIENCE)
+            return tiny_split()
+
+        self.session.start("ann", self.data._replace(split=late), CONFIG, two_tower=False)
+        assert running.wait(PATIENCE)
+        return goes_on
+
     def points(self) -> tuple[EpochPoint, ...]:
         return self.session.view("ann").points
 
@@ -175,16 +188,7 @@ def test_a_paused_run_leaves_its_lane_to_other_owners_who_see_only_their_own(hel
 
 def test_a_queued_run_knows_its_place_and_how_long_the_runs_ahead_take(held: Held) -> None:
     held.trained()
-    paused, running = threading.Event(), threading.Event()
-    real = held.data.split
-
-    def late() -> Split:
-        running.set()
-        assert paused.wait(PATIENCE)
-        return real()
-
-    held.session.start("ann", held.data._replace(split=late), CONFIG, two_tower=False)
-    assert running.wait(PATIENCE)
+    goes_on = held.start_reading()
     held.start(owner="bob")
     waiting = held.session.view("bob")
     assert waiting.state is JobState.QUEUED
@@ -193,20 +197,12 @@ def test_a_queued_run_knows_its_place_and_how_long_the_runs_ahead_take(held: Hel
     assert left.seconds > 0
     assert not left.unknown
     assert "number 1 in the queue, for about" in status(waiting)
-    paused.set()
+    goes_on.set()
     assert held.ended("bob").state is JobState.DONE
 
 
 def test_a_run_that_is_started_while_the_cancelled_one_ends_waits_for_no_other(held: Held) -> None:
-    ends, running = threading.Event(), threading.Event()
-
-    def late() -> Split:
-        running.set()
-        assert ends.wait(PATIENCE)
-        return tiny_split()
-
-    held.session.start("ann", held.data._replace(split=late), CONFIG, two_tower=False)
-    assert running.wait(PATIENCE)
+    goes_on = held.start_reading()
     held.session.cancel("ann")
     held.start()
     for owner in ("bob", "carl", "dora"):
@@ -214,7 +210,7 @@ def test_a_run_that_is_started_while_the_cancelled_one_ends_waits_for_no_other(h
     waiting = [held.session.view(owner) for owner in ("ann", "bob", "carl", "dora")]
     assert [(view.state, len(view.ahead)) for view in waiting] == [(JobState.QUEUED, place) for place in range(4)]
     assert "in the queue" not in status(waiting[0])
-    ends.set()
+    goes_on.set()
     assert held.ended().state is JobState.DONE
 
 
