@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor
-from scipy.linalg.lapack import get_lapack_funcs
+import torch
 from scipy.sparse import csr_array
 
 from sparcode.baselines.history_baseline import HistoryBaseline
@@ -62,14 +61,13 @@ class EASE(HistoryBaseline):
 
 
 def _positive_definite_inverse(gram: np.ndarray, l2: float) -> np.ndarray:
-    """The inverse by its Cholesky factor, in one triangle only: less work than a general inverse. Overwrites `gram`."""
+    """The inverse by its Cholesky factor: less work than a general inverse. Overwrites `gram`.
+
+    By PyTorch, because SciPy holds Python's global lock meanwhile, which stops every other thread.
+    """
+    matrix = torch.from_numpy(gram)
     try:
-        # The transpose of a symmetric matrix is itself, in the column order that LAPACK works in without a copy.
-        factor, _ = cho_factor(gram.T, lower=True, overwrite_a=True, check_finite=False)
-    except LinAlgError as error:
+        torch.linalg.cholesky(matrix, out=matrix)
+    except torch.linalg.LinAlgError as error:
         raise ValueError(f"l2={l2} is too small to invert co-occurrence counts in {gram.dtype}; take a larger one, or float64") from error
-    (potri,) = get_lapack_funcs(("potri",), (factor,))
-    inverse, _ = potri(factor, lower=True, overwrite_c=True)
-    inverse = np.tril(inverse)
-    inverse += np.tril(inverse, -1).T
-    return inverse
+    return torch.cholesky_inverse(matrix, out=matrix).numpy()
