@@ -11,10 +11,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from sparcode.data.contiguous import contiguous
 from sparcode.data.interactions import offsets
 from sparcode.index import build_kernels, kernels
 from sparcode.index.inverted_index import InvertedIndex, lists_of_codes
-from sparcode.index.search_arrays import Blocks, contiguous
+from sparcode.index.search_arrays import Blocks
 
 ScoreType = Literal["float32", "uint16"]
 MAX_SHIFT = 16

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
+from sparcode.data.contiguous import contiguous
 from sparcode.data.interactions import Histories
 from sparcode.index import kernels
-from sparcode.index.search_arrays import contiguous
 
 
 class CodedModel(Protocol):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparcode.data.contiguous import contiguous
 from sparcode.data.interactions import offsets
 from sparcode.index import build_kernels, kernels
 from sparcode.index.build_kernels import Lists
-from sparcode.index.search_arrays import contiguous
 
 ARRAY_DTYPES = {"codes": np.int64, "indptr": np.int64, "item_ids": np.int32, "scores": np.float32}
 

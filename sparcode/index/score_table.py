@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sparcode.data.contiguous import contiguous
 from sparcode.index.coded_model import CodedModel
-from sparcode.index.search_arrays import contiguous
 
 # A block is cut down to this many scores (128 MiB), however many codes were asked for.
 MAX_BLOCK_SCORES = 1 << 25

@@ -120,10 +120,3 @@ def new_workspace(n_sums: int, n_items: int, k: int, n_slots: int, n_blocks: int
         np.empty(N_BUCKETS, dtype=np.int64),
         np.empty(1, dtype=np.float32),
     )
-
-
-def contiguous(array: np.ndarray, dtype: type) -> np.ndarray:
-    """The array in this dtype, contiguous and writeable; avoids recompilation of the kernels."""
-    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
-        return array
-    return np.require(array, dtype=dtype, requirements=["C", "W", "A", "E"])

@@ -6,8 +6,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from sparcode.data.contiguous import contiguous
 from sparcode.data.interactions import Histories
-from sparcode.index.search_arrays import contiguous
 from sparcode.retrieval.filters import ItemFilter
 
 # Shared by all searches, none of which writes on them.

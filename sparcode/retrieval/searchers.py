@@ -8,12 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
+from sparcode.data.contiguous import contiguous
 from sparcode.data.interactions import Histories, offsets
 from sparcode.device import thread_pool
 from sparcode.index import kernels
 from sparcode.index.block_index import BlockIndex, block_index, n_blocks_of
 from sparcode.index.inverted_index import InvertedIndex
-from sparcode.index.search_arrays import Postings, SearchRows, Workspace, contiguous, new_workspace
+from sparcode.index.search_arrays import Postings, SearchRows, Workspace, new_workspace
 from sparcode.retrieval.contract import Retrieved, check_k, empty_result, seen_arrays
 from sparcode.retrieval.filters import ItemFilter, denied_items
 

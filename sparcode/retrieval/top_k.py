@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sparcode.data.contiguous import contiguous
 from sparcode.data.interactions import Histories
 from sparcode.index import kernels
-from sparcode.index.search_arrays import contiguous
 from sparcode.retrieval.contract import Retrieved, check_k, empty_result, seen_arrays
 from sparcode.retrieval.filters import ItemFilter, denied_items
 
