@@ -26,7 +26,7 @@ from app.session.closed_tabs import forget_closed_tabs, keep_memory_together
 
 # Loaded while the first visitor's browser fetches the page, because together they take seconds.
 PRELOADED: Final = ("numpy", "pandas", "torch", "numba")
-COMPILED: Final = ("sparcode.index.kernels", "sparcode.index.build_kernels", "sparcode.model.code_choice")
+COMPILED: Final = ("sparcode.index.kernels", "sparcode.index.build_kernels", "sparcode.model.encoding_kernels")
 # Longest wait for them where the server is stopped at once.
 CLOSING_SECONDS: Final = 20.0
 

@@ -14,14 +14,12 @@ from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
 from sparcode.device import in_chunks
-from sparcode.model.code_choice import choose_codes
+from sparcode.model.encoding_kernels import choose_codes
 from sparcode.model.kmeans import MAX_DISTANCES, nearest_centres
-from sparcode.model.quantizer_base import PreparedCodebooks, Quantizer
+from sparcode.model.quantizer_base import TOKENS_PER_THREAD, PreparedCodebooks, Quantizer
 
 # 4 MiB of float32, so that distances are still in cache when codes are chosen by them.
 SERVED_DISTANCES = 1 << 20
-# Choosing the codes of so many tokens takes a thread longer than waking it.
-TOKENS_PER_THREAD = 512
 
 
 class _KernelArrays(NamedTuple):
@@ -50,23 +48,14 @@ class ProductQuantizer(Quantizer):
         super().__init__(token_dim // config.n_codebooks, config)
         self._arrays: _KernelArrays | None = None
 
-    def codes_and_weights(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """As `Quantizer.codes_and_weights`; see `code_arrays`."""
-        if self._by_loop(tokens):
-            return tuple(torch.from_numpy(part) for part in self.code_arrays(tokens))
-        return super().codes_and_weights(tokens)
-
-    def code_arrays(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """As `Quantizer.code_arrays`; on a CPU by a compiled loop, which sorts far less than PyTorch does.
-
-        Rounding differs from `nearest_codes`, so nearly equally distant codes may come in another order.
-        """
-        if not self._by_loop(tokens):
-            return super().code_arrays(tokens)
-        arrays, tokens = self._kernel_arrays(), tokens.detach().contiguous()
+    def _by_loops(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray] | None:
+        found = super()._by_loops(tokens)
+        if found is not None or self.training or tokens.dtype != torch.float32 or not tokens.is_cpu:
+            return found
+        # Distances to large codebooks are matrix products of PyTorch's.
+        arrays, tokens, n_tokens = self._kernel_arrays(), tokens.contiguous(), len(tokens)
         n_books, size, _ = arrays.codebooks.shape
-        n_tokens, width = len(tokens), min(self.config.n_nearest, size**n_books)
-        codes, weights = np.empty((n_tokens, width), np.int64), np.empty((n_tokens, width), np.float32)
+        codes, weights = self.empty_codes(n_tokens)
         rows = max(1, SERVED_DISTANCES // (n_books * size))
         if n_tokens <= rows:
             _choose(tokens, arrays, codes, weights)
@@ -75,9 +64,6 @@ class ProductQuantizer(Quantizer):
             block = slice(start, start + rows)
             _choose(tokens[block], arrays, codes[block], weights[block])
         return codes, weights
-
-    def _by_loop(self, tokens: Tensor) -> bool:
-        return not self.training and tokens.dtype == torch.float32 and tokens.device.type == "cpu"
 
     def _kernel_arrays(self) -> _KernelArrays:
         prepared = self._prepared_codebooks()

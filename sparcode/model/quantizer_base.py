@@ -15,7 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
+from sparcode.device import in_chunks
+from sparcode.model.encoding_kernels import Codebooks, nearest_codes
 from sparcode.model.kmeans import Centres, assignment_sums, kmeans, nearest_centres
+
+# 1 MiB of float32: smaller codebooks stay in the processor's cache, where compiled loops meet a few tokens faster than matrix products do.
+SMALL_CODEBOOKS = 1 << 18
+# Choosing the codes of so many tokens takes a thread longer than waking it.
+TOKENS_PER_THREAD = 512
 
 
 class Quantized(NamedTuple):
@@ -38,12 +45,16 @@ class Quantized(NamedTuple):
 
 
 class PreparedCodebooks(NamedTuple):
-    """Codebooks prepared for serving; valid while `key` is that of the parameters."""
+    """Codebooks prepared for serving; valid while `key` is that of the parameters.
+
+    `compiled` is None on another device than the CPU and where codebooks are large.
+    """
 
     key: tuple[int, int, int]
     codebooks: tuple[Tensor, ...]
     centres: list[Centres]
     minus_temperature: Tensor
+    compiled: Codebooks | None
 
 
 class Quantizer(nn.Module, ABC):
@@ -51,7 +62,11 @@ class Quantizer(nn.Module, ABC):
 
     With ``codebook_update='ema'`` codewords follow an exponential moving average of the parts of tokens assigned to them, with Laplace
     smoothing (van den Oord et al., arXiv 1711.00937, appendix A.1); with ``'gradient'`` they learn from the loss.
+
+    `is_residual`: a codebook quantizes what those before it left over, instead of a part of the token.
     """
+
+    is_residual = False
 
     def __init__(self, codeword_dim: int, config: QuantizerConfig) -> None:
         super().__init__()
@@ -63,6 +78,7 @@ class Quantizer(nn.Module, ABC):
         self.register_buffer("usage", torch.ones(n_books, size))  # (M, K) moving average of tokens per codeword and batch
         self.register_buffer("position_sum", torch.zeros(n_books, size, codeword_dim))
         self._prepared: PreparedCodebooks | None = None
+        self._n_codes = min(config.n_nearest, size**n_books)
 
     @abstractmethod
     def nearest_codes(self, tokens: Tensor) -> Tensor:
@@ -116,6 +132,39 @@ class Quantizer(nn.Module, ABC):
     def codes_and_weights(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Codes and weights of (N, D) tokens, (N, P) each, without gradients: those of `forward`, up to rounding."""
         tokens = tokens.detach()
+        if (found := self._by_loops(tokens)) is not None:
+            return tuple(torch.from_numpy(part) for part in found)
+        return self._by_torch(tokens)
+
+    def code_arrays(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """As `codes_and_weights`, as arrays: (N, P) int64 and float32."""
+        tokens = tokens.detach()
+        found = self._by_loops(tokens)
+        return tuple(part.cpu().numpy() for part in self._by_torch(tokens)) if found is None else found
+
+    def served_codebooks(self) -> Codebooks | None:
+        """Codebooks for the compiled loops; None where PyTorch must meet them: in training mode, on a GPU, or if they are large."""
+        return None if self.training else self._prepared_codebooks().compiled
+
+    def empty_codes(self, n_rows: int, n_tokens: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Unwritten codes and weights of rows of tokens: (n_rows, n_tokens * P) int64 and float32."""
+        shape = (n_rows, n_tokens * self._n_codes)
+        return np.empty(shape, np.int64), np.empty(shape, np.float32)
+
+    def _by_loops(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray] | None:
+        """`code_arrays` by compiled loops, which sort far less than PyTorch does; None where there are none for it.
+
+        Rounding differs from `nearest_codes`, so nearly equally distant codes may come in another order.
+        """
+        books = self.served_codebooks() if tokens.is_cpu and tokens.dtype == torch.float32 else None
+        if books is None:
+            return None
+        codes, weights = self.empty_codes(len(tokens))
+        arrays = tokens.contiguous().numpy()
+        in_chunks(len(tokens), lambda start, stop: nearest_codes(arrays, tuple(books), codes, weights, start, stop), TOKENS_PER_THREAD)
+        return codes, weights
+
+    def _by_torch(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         codes = self.nearest_codes(tokens)
         if codes.shape[1] == 1:
             return codes, torch.ones_like(codes, dtype=tokens.dtype)
@@ -125,11 +174,6 @@ class Quantizer(nn.Module, ABC):
         vectors = torch.embedding(prepared.codebooks[0], codes) if len(prepared.codebooks) == 1 else self.vectors(codes).detach()
         distance = (tokens[:, None] - vectors).square_().sum(-1)  # (N, P)
         return codes, F.softmax(distance.div_(prepared.minus_temperature), dim=1)
-
-    def code_arrays(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """As `codes_and_weights`, as arrays: (N, P) int64 and float32."""
-        codes, weights = self.codes_and_weights(tokens)
-        return codes.cpu().numpy(), weights.cpu().numpy()
 
     def _weights(self, tokens: Tensor, vectors: Tensor) -> Tensor:
         """(N, P) weights of the (N, P, D) vectors of the nearest codes."""
@@ -151,14 +195,24 @@ class Quantizer(nn.Module, ABC):
         return self._prepared_codebooks().centres[book]
 
     def _prepared_codebooks(self) -> PreparedCodebooks:
-        codebooks, log_temperature = self.codebooks, self.log_temperature
+        # As attributes each would take a third of a microsecond.
+        codebooks, log_temperature = self._parameters["codebooks"], self._parameters["log_temperature"]
         # Versions tell of changes made in evaluation mode. They would not be enough: PyTorch's fused optimizers do not count theirs.
         key = (codebooks.data_ptr(), codebooks._version, log_temperature._version)
         prepared = self._prepared
         if prepared is None or prepared.key != key:
             books = tuple(codebooks.detach())
-            prepared = self._prepared = PreparedCodebooks(key, books, [Centres.of(book) for book in books], -log_temperature.detach().exp())
+            minus_temperature = -log_temperature.detach().exp()
+            compiled = self._compiled(codebooks.detach(), minus_temperature)
+            prepared = self._prepared = PreparedCodebooks(key, books, [Centres.of(book) for book in books], minus_temperature, compiled)
         return prepared
+
+    def _compiled(self, codebooks: Tensor, minus_temperature: Tensor) -> Codebooks | None:
+        if not codebooks.is_cpu or codebooks.dtype != torch.float32 or codebooks.numel() > SMALL_CODEBOOKS:
+            return None
+        doubled, squares = (-2 * codebooks).transpose(1, 2).contiguous(), codebooks.square().sum(2)
+        arrays = (part.numpy() for part in (codebooks.contiguous(), doubled, squares))
+        return Codebooks(*arrays, np.float32(1 / float(minus_temperature)), self.is_residual)
 
     def decompose(self, codes: Tensor) -> Tensor:
         """Codeword indices of composite codes: (...) int64 -> (..., M) int64."""

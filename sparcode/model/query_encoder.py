@@ -6,6 +6,7 @@ and McAuley, arXiv 1808.09781).
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -134,6 +135,13 @@ def latest_items(queries: QueryBatch, max_history: int, table: Tensor) -> tuple[
     return padded.index_put((rows[kept], place[kept]), F.embedding(queries.items[kept], table)), lengths
 
 
+def check_features(layer: nn.Linear, features: Tensor | np.ndarray | None) -> None:
+    """ValueError unless queries have as many side features, (B, F), as the layer for them takes."""
+    if features is None or features.shape[1] != layer.in_features:
+        got = "none" if features is None else features.shape[1]
+        raise ValueError(f"the model was trained with {layer.in_features} side features per user; the queries have {got}")
+
+
 ENCODERS: dict[str, type[nn.Module]] = {"mean": MeanEncoder, "gru": GruEncoder, "sasrec": SasrecEncoder}
 
 
@@ -144,7 +152,5 @@ def _feature_layer(n_features: int, width: int) -> nn.Linear | None:
 def _with_features(hidden: Tensor, layer: nn.Linear | None, queries: QueryBatch) -> Tensor:
     if layer is None:
         return hidden
-    if queries.features is None or queries.features.shape[1] != layer.in_features:
-        got = "none" if queries.features is None else queries.features.shape[1]
-        raise ValueError(f"the model was trained with {layer.in_features} side features per user; the queries have {got}")
+    check_features(layer, queries.features)
     return hidden + layer(queries.features)

@@ -16,6 +16,8 @@ BLOCK_DISTANCES = 1 << 24
 class ResidualQuantizer(Quantizer):
     """M levels (`n_codebooks`) of K codewords, added up, each of all D dimensions; composite codes as for the product quantizer."""
 
+    is_residual = True
+
     def __init__(self, token_dim: int, config: QuantizerConfig) -> None:
         super().__init__(token_dim, config)
 

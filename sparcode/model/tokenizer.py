@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparcode.config import ModelConfig
+from sparcode.model.encoding_kernels import Gates, Network
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.query_encoder import ENCODERS
+from sparcode.model.tensor_views import TensorViews
 from sparcode.model.weighted_tokens import WeightedTokens
 
 GATE_DIM = 32
@@ -46,6 +48,7 @@ class HistoryTokens(nn.Module):
         self.gate_bias = nn.Parameter(torch.zeros(n_items))
         # Zero: every item counts as much as a head at first, whatever the query.
         self.gate_query = nn.Parameter(torch.zeros(GATE_DIM, config.hidden_dim))
+        self.views = TensorViews(Gates)
 
     def forward(self, queries: QueryBatch, hidden: Tensor) -> tuple[Tensor, WeightedTokens]:
         """(U, D) float32 tokens of the items in use, each once, and each query's weights; `hidden` is the encoder's (B, H) float32."""
@@ -73,6 +76,7 @@ class Tokenizer(nn.Module):
         self.encoder = ENCODERS[config.encoder](n_items, config, dropout, n_features)
         self.heads = nn.Linear(config.hidden_dim, config.n_tokens * config.token_dim)
         self.history = HistoryTokens(n_items, config) if config.history_tokens else None
+        self.network_views = TensorViews(Network.of)
 
     def forward(self, queries: QueryBatch) -> Tensor:
         """The heads' tokens of a batch, (B, T, D) float32."""

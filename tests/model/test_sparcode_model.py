@@ -107,11 +107,11 @@ def test_codes_are_scored_against_items_block_by_block(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("n_nearest", [1, 3])
 @pytest.mark.parametrize("kind", ["product", "residual"])
-def test_encoding_heads_alone_is_bit_for_bit_the_general_encoding(n_nearest: int, kind: str) -> None:
+def test_encoding_heads_alone_by_pytorch_is_bit_for_bit_the_general_encoding(n_nearest: int, kind: str) -> None:
     network, queries = model(n_nearest, kind=kind)
     for rows in (np.arange(len(queries)), np.array([2]), np.array([0, 0, 3])):
         asked = queries.take(rows)
-        codes, weights = network.encode(asked)
+        codes, weights = network._encode_by_torch(asked)
         with torch.inference_mode():
             tokens = network.backbone.tokenizer.query_tokens(QueryBatch.from_histories(asked))
             use = tokens.weights.through(*network.quantizer.codes_and_weights(tokens.vectors))

@@ -50,13 +50,13 @@ def test_a_query_scores_alone_as_in_a_batch() -> None:
     np.testing.assert_allclose(alone, network.score(queries), rtol=1e-5, atol=1e-6)
 
 
-def test_query_vectors_are_the_token_and_a_one_bit_for_bit() -> None:
+def test_query_vectors_are_the_token_and_a_one() -> None:
     network, queries = model(), queries_of(I)
     for asked in (queries, queries.take(np.array([1])), queries.take(np.zeros(0, dtype=np.int64))):
         vectors = network.query_vectors(asked)
         with torch.no_grad():
             tokens = network.tokenizer(QueryBatch.from_histories(asked))[:, 0].numpy()
-        np.testing.assert_array_equal(vectors, np.concatenate([tokens, np.ones((len(asked), 1), dtype=np.float32)], axis=1))
+        np.testing.assert_allclose(vectors, np.concatenate([tokens, np.ones((len(asked), 1))], axis=1), rtol=1e-5, atol=1e-6)
         assert vectors.dtype == np.float32
 
 
