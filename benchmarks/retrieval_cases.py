@@ -162,13 +162,14 @@ def measure_lists(
 def _bare_calls(index: InvertedIndex, threshold: float, queries: Codes) -> dict[str, Call]:
     """Adding alone and the compiled search, with the same arguments and nothing of the retriever around them."""
     tau = np.float32(threshold)
-    postings = Postings(index.indptr, index.threshold_ends(threshold), index.item_ids, index.scores)
-    workspace = new_workspace(index.n_items, index.n_items, K, queries.codes.shape[1])
+    # Plain tuples, as the search takes them.
+    postings = tuple(Postings(index.indptr, index.threshold_ends(threshold), index.item_ids, index.scores))
+    workspace = tuple(new_workspace(index.n_items, index.n_items, K, queries.codes.shape[1]))
     nobody = (np.zeros(2, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.bool_))
     out = np.empty((1, K), dtype=np.int32), np.empty((1, K), dtype=np.float32)
 
-    def encode(row: tuple[np.ndarray, np.ndarray]) -> SearchRows:
-        return SearchRows(index.rows_of(row[0]), row[1], *nobody)
+    def encode(row: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
+        return (index.rows_of(row[0]), row[1], *nobody)
 
     return {
         ADDING: Call(encode, lambda rows, _: add_and_clear(rows, postings, tau, workspace)),
@@ -184,7 +185,7 @@ def add_and_clear(rows: SearchRows, postings: Postings, threshold: np.float32, w
     """
     lists, _, _, _, _ = rows
     indptr, ends, item_ids, scores = postings
-    accumulator = workspace.accumulator
+    accumulator, _, _, _, _, _, _, _ = workspace
     for row in range(len(lists)):
         for slot in range(lists.shape[1]):
             part = slice(indptr[lists[row, slot]], ends[lists[row, slot]])

@@ -3,6 +3,7 @@
 All are in this one file because numba's on-disk cache notices changes to a function's own file only. They release the GIL, start no
 threads (numba's own parallel loops do not survive concurrent callers under every threading layer) and allocate nothing per query.
 Loops over part of an array go over a slice, and item ids are made unsigned: an index that might be negative costs a test and a jump.
+Named tuples come as plain ones, because numba takes half a microsecond to recognize a named one.
 """
 
 from __future__ import annotations
@@ -422,12 +423,12 @@ def search_lists(
     lists, weights, seen_indptr, seen_items, denied = rows
     indptr, ends, item_ids, scores = postings
     # Single arrays from here on: handing tuples of them around inside the loops would count references.
-    accumulator, _, best, positions, tops, _, _, scratch = workspace
+    accumulator, is_seen, best, positions, tops, _, _, scratch = workspace
     k = out_items.shape[1]
     # Sums are never negative, and the bits of such floats order as whole numbers do.
     bits = accumulator.view(np.uint32)
     out_bits = out_scores.view(np.uint32)
-    nobody = workspace.is_seen[:0]
+    nobody = is_seen[:0]
     n_read = 0
     for row in range(len(lists)):
         for at in range(seen_indptr[row], seen_indptr[row + 1]):
@@ -637,14 +638,14 @@ def warm_up() -> None:
     list_ends(one, floats, threshold, ends)
     find_rows(one[:0], one, one.copy())
     first_bad(one[:0], floats)
-    rows = SearchRows(np.zeros((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.float32), one, ids, nobody)
-    search_lists(rows, Postings(one, ends, ids, floats), threshold, new_workspace(1, 1, 1, 1), *out)
+    rows = (np.zeros((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.float32), one, ids, nobody)
+    search_lists(rows, (one, ends, ids, floats), threshold, tuple(new_workspace(1, 1, 1, 1)), *out)
     for dtype in (np.float32, np.uint16):
         segments, tops = np.zeros((1, 2), dtype=np.uint32), np.zeros((1, 1), dtype=dtype)
         offsets, stored = np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=dtype)
         block_list(ids, stored, 1, tops.dtype.type(0), segments[0], tops[0], offsets, stored)
         blocks = Blocks(one, segments, tops, offsets, stored, np.zeros(1, dtype=np.float32), np.ones(1, dtype=np.float32))
-        search_blocks(rows, blocks, 1, threshold, new_workspace(2, 1, 1, 1, 1), *out)
+        search_blocks(rows, tuple(blocks), 1, threshold, tuple(new_workspace(2, 1, 1, 1, 1)), *out)
     is_seen, best = np.zeros(1, dtype=np.bool_), np.empty(2, dtype=np.uint64)
     dense_top_k(np.zeros((1, 1), dtype=np.float32), one, ids, nobody, is_seen, best, *out)
     best_unseen(np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1), dtype=np.float32), one, ids, np.zeros(1, dtype=np.int64), *out)

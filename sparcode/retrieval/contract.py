@@ -70,6 +70,8 @@ class ReportsBytes(Protocol):
 
 def check_k(k: int) -> int:
     """`k` as an int; ValueError if it is not a whole number of at least 1."""
+    if type(k) is int and k > 0:
+        return k
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise ValueError(f"k must be a whole number of at least 1; got {k!r}")
     return int(k)

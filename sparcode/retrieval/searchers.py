@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -55,6 +56,7 @@ class ListSearcher:
     def __init__(self, postings: Postings, threshold: float, n_items: int, per_list: int = 0) -> None:
         self.threshold, self.n_items = threshold, n_items
         self._postings, self._threshold, self._per_list = postings, np.float32(threshold), per_list
+        self._arrays = tuple(postings)
 
     @classmethod
     def of(cls, index: InvertedIndex, threshold: float, per_list: int = 0) -> ListSearcher:
@@ -68,7 +70,7 @@ class ListSearcher:
 
     def run(self, rows: SearchRows, workspace: Workspace, result: Retrieved) -> int:
         """See `Searcher`."""
-        return kernels.search_lists(rows, self._postings, self._threshold, workspace, result.item_ids, result.scores)
+        return kernels.search_lists(tuple(rows), self._arrays, self._threshold, tuple(workspace), *result)
 
     def beside(self, extra: InvertedIndex, per_list: int) -> ListSearcher:
         """See `Searcher`."""
@@ -100,7 +102,7 @@ class BlockSearcher:
         if np.float32(threshold) < np.float32(index.floor):
             raise ValueError(f"threshold must be at least the index's floor {index.floor}; got {threshold}")
         self.threshold, self.n_items = threshold, index.n_items
-        self._index, self._arrays, self._threshold = index, index.arrays, np.float32(threshold)
+        self._index, self._arrays, self._threshold = index, tuple(index.arrays), np.float32(threshold)
 
     def workspace(self, k: int, n_slots: int) -> Workspace:
         """See `Searcher`."""
@@ -109,7 +111,7 @@ class BlockSearcher:
 
     def run(self, rows: SearchRows, workspace: Workspace, result: Retrieved) -> int:
         """See `Searcher`."""
-        return kernels.search_blocks(rows, self._arrays, self._index.shift, self._threshold, workspace, *result)
+        return kernels.search_blocks(tuple(rows), self._arrays, self._index.shift, self._threshold, tuple(workspace), *result)
 
     def beside(self, extra: InvertedIndex, per_list: int) -> BlockSearcher:
         """See `Searcher`."""
@@ -154,28 +156,28 @@ class BatchSearch:
 
         `lists` and `weights` are (B, S) int64 and float32; `seen` holds B rows of items to leave out. Independent of the number of threads.
         """
-        n_rows, n_slots = lists.shape
+        n_rows = len(lists)
         result = empty_result(n_rows, check_k(k))
         lists = contiguous(lists, np.int64)
         seen_indptr, seen_items = seen_arrays(seen, n_rows, searcher.n_items)
         denied = denied_items(only, searcher.n_items)
 
-        def run(rows: SearchRows, found: Retrieved) -> int:
-            workspace = self._take(searcher, k, n_slots)
-            n_read = searcher.run(rows, workspace, found)
-            # Not after an error, which may leave sums in it.
-            self._free.append(workspace)
-            return n_read
-
-        n_parts = max(1, min(self._n_threads, n_rows // MIN_ROWS_PER_THREAD))
+        n_parts = 1 if n_rows < 2 * MIN_ROWS_PER_THREAD else min(self._n_threads, n_rows // MIN_ROWS_PER_THREAD)
         if n_parts == 1:
-            return result, run(SearchRows(lists, weights, seen_indptr, seen_items, denied), result)
+            return result, self._run(searcher, k, SearchRows(lists, weights, seen_indptr, seen_items, denied), result)
         # Queries differ in cost, so every thread gets several parts.
         n_parts = min(4 * n_parts, n_rows // MIN_ROWS_PER_THREAD)
         parts = [slice(n_rows * part // n_parts, n_rows * (part + 1) // n_parts) for part in range(n_parts)]
         rows = [SearchRows(lists[p], weights[p], seen_indptr[p.start : p.stop + 1], seen_items, denied) for p in parts]
         found = [Retrieved(result.item_ids[p], result.scores[p]) for p in parts]
-        return result, sum(thread_pool(self._n_threads).map(run, rows, found))
+        return result, sum(thread_pool(self._n_threads).map(partial(self._run, searcher, k), rows, found))
+
+    def _run(self, searcher: Searcher, k: int, rows: SearchRows, result: Retrieved) -> int:
+        workspace = self._take(searcher, k, rows.lists.shape[1])
+        n_read = searcher.run(rows, workspace, result)
+        # Not after an error, which may leave sums in it.
+        self._free.append(workspace)
+        return n_read
 
     def _take(self, searcher: Searcher, k: int, n_slots: int) -> Workspace:
         try:
