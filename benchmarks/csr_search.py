@@ -7,7 +7,7 @@ from scipy import sparse
 
 from sparcode.data.interactions import Histories, offsets
 from sparcode.index import kernels
-from sparcode.index.coded_model import CodedModel, checked_codes
+from sparcode.index.coded_model import CodedModel, merged_codes
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.retrieval.contract import Retrieved, check_k, empty_result, seen_arrays
 from sparcode.retrieval.filters import ItemFilter, denied_items
@@ -17,8 +17,8 @@ from sparcode.retrieval.list_store import ListStore, Unseen
 class CsrRetriever:
     """Search by the product of a (B, n_lists) CSR matrix of weights and the (n_lists, I) CSR matrix of ``max(E - tau, 0)``.
 
-    Items are those of a `SparseRetriever` with the same arguments and errors. Scores may differ in their last bits, because SciPy first
-    adds up the weights of a code that stands in a query more than once; items with scores that close may swap places.
+    Items are those of a `SparseRetriever` with the same arguments and errors. Scores may differ in their last bits; items with scores that
+    close may swap places.
     """
 
     def __init__(self, model: CodedModel, index: InvertedIndex, threshold: float, unseen: Unseen = "compute") -> None:
@@ -39,7 +39,7 @@ class CsrRetriever:
     ) -> Retrieved:
         """See `SparseRetriever.retrieve_codes`."""
         k = check_k(k)
-        codes, weights = checked_codes(codes, weights)
+        codes, weights = merged_codes(codes, weights)
         matrix, lists = self._matrix_for(codes)
         n_rows, width = codes.shape
         indptr, items = seen_arrays(seen, n_rows, matrix.shape[1])

@@ -20,6 +20,7 @@ from sparcode.comparison.peers import FLAT, HNSW, IVF_FLAT, IVF_PQ
 from sparcode.config import Config
 from sparcode.index import kernels
 from sparcode.index.block_index import BlockIndex, block_index
+from sparcode.index.coded_model import merged_codes
 from sparcode.index.index_builder import build_index
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import floor_for_density
@@ -68,7 +69,7 @@ class SearchRow(NamedTuple):
     queries_per_second
         Threads -> speed in a batch.
     share_read
-        Postings added up over all of the query's lists; NaN for vectors.
+        Postings added up over those of all of the query's lists, each counted once; NaN for vectors.
     n_postings
         Postings held; 0 for vectors.
     """
@@ -145,7 +146,8 @@ def measure_lists(
     calls = {name: Call(lambda row: row, lambda row, _, r=r: r.retrieve_codes(*row, None, K)) for name, (r, _, _) in retrievers.items()}
     calls |= _bare_calls(index, threshold, queries)
     timings = interleaved(calls, queries.rows(), rounds)
-    n_postings = int(index.list_lengths(threshold)[index.rows_of(queries.codes)].sum())
+    once = Codes(*merged_codes(*queries))
+    n_postings = int(index.list_lengths(threshold)[index.rows_of(once.codes)].sum(where=once.weights > 0))
     rows = [_row(name, "", float("nan"), timings[name], {}, 0, 0.0, 1.0) for name in (ADDING, KERNEL)]
     for name, (retriever, layout, seconds) in retrievers.items():
         before = retriever.postings_read
@@ -169,7 +171,8 @@ def _bare_calls(index: InvertedIndex, threshold: float, queries: Codes) -> dict[
     out = np.empty((1, K), dtype=np.int32), np.empty((1, K), dtype=np.float32)
 
     def encode(row: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
-        return (index.rows_of(row[0]), row[1], *nobody)
+        codes, weights = merged_codes(*row)
+        return (index.rows_of(codes), weights, *nobody)
 
     return {
         ADDING: Call(encode, lambda rows, _: add_and_clear(rows, postings, tau, workspace)),
@@ -183,16 +186,17 @@ def add_and_clear(rows: SearchRows, postings: Postings, threshold: np.float32, w
 
     The arguments are those of `sparcode.index.kernels.search_lists`, so that passing them costs the same.
     """
-    lists, _, _, _, _ = rows
+    lists, weights, _, _, _ = rows
     indptr, ends, item_ids, scores = postings
     accumulator, _, _, _, _, _, _, _ = workspace
     for row in range(len(lists)):
-        for slot in range(lists.shape[1]):
+        n_slots = np.count_nonzero(weights[row])
+        for slot in range(n_slots):
             part = slice(indptr[lists[row, slot]], ends[lists[row, slot]])
             own_ids, own_scores = item_ids[part], scores[part]
             for at in range(len(own_ids)):
                 accumulator[np.uint32(own_ids[at])] += own_scores[at] - threshold
-        for slot in range(lists.shape[1]):
+        for slot in range(n_slots):
             for item in item_ids[indptr[lists[row, slot]] : ends[lists[row, slot]]]:
                 accumulator[np.uint32(item)] = 0
 

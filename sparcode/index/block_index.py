@@ -1,7 +1,8 @@
 """Compact posting lists in blocks of items: 6 bytes per posting with float32 scores, 4 with quantized ones, besides the tables.
 
-Item ids within a block take two bytes. A list stores its highest score in every block: a search adds up the most promising blocks first
-and skips those that cannot change its result.
+Places within a block take two bytes. A list stores its highest score in every block: a search adds up the most promising blocks first
+and skips those that cannot change its result. Small blocks hold similar items, so that more can be skipped; then items stand in an order of
+their own.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from sparcode.data.contiguous import contiguous
 from sparcode.data.interactions import offsets
 from sparcode.index import build_kernels, kernels
 from sparcode.index.inverted_index import InvertedIndex, lists_of_codes
+from sparcode.index.item_order import similar_order
 from sparcode.index.search_arrays import Blocks
 
 ScoreType = Literal["float32", "uint16"]
 MAX_SHIFT = 16
 LEAST_SHIFT = 8
-# Where lists hold at least this share of the catalogue, small blocks are faster, since more of them can be skipped. Below it, blocks are as
-# large as their ids allow. Measured by `benchmarks/retrieval.py`.
-SMALL_BLOCKS_FROM = 0.025
+# Where lists hold at least this share of the catalogue, small blocks of similar items are faster, since more of them can be skipped. Below
+# it, blocks are as large as their ids allow. Measured by `benchmarks/retrieval.py`.
+SMALL_BLOCKS_FROM = 0.004
 # With fewer blocks there is too little to skip.
-LEAST_BLOCKS = 1000
+LEAST_BLOCKS = 500
 # Small blocks hold at least so many postings of a list; else their tables would be as large as the postings.
-SEGMENT_POSTINGS = 8
+SEGMENT_POSTINGS = 5
 _LEVELS = 2**16 - 1
 
 
@@ -60,6 +62,7 @@ class BlockIndex:
     scores: np.ndarray
     low: np.ndarray
     step: np.ndarray
+    item_ids: np.ndarray
     n_items: int
     floor: float
     shift: int
@@ -74,7 +77,8 @@ class BlockIndex:
             raise ValueError(f"floor must be a finite number; got {self.floor}")
         if self.per_list < 0:
             raise ValueError(f"per_list must not be negative; got {self.per_list}")
-        for name, (dtype, shape) in self.expected(len(self.codes), len(self.offsets), self.n_items, self.shift, self.score_type).items():
+        sizes = (len(self.codes), len(self.offsets), self.n_items, self.shift)
+        for name, (dtype, shape) in self.expected(*sizes, self.score_type, len(self.item_ids) > 0).items():
             array = getattr(self, name)
             if array.dtype != dtype or array.shape != shape:
                 raise ValueError(
@@ -87,7 +91,9 @@ class BlockIndex:
             raise ValueError("indptr must run from 0 to the number of postings and not decrease")
 
     @staticmethod
-    def expected(n_lists: int, n_postings: int, n_items: int, shift: int, score_type: str) -> dict[str, tuple[type, tuple[int, ...]]]:
+    def expected(
+        n_lists: int, n_postings: int, n_items: int, shift: int, score_type: str, is_reordered: bool
+    ) -> dict[str, tuple[type, tuple[int, ...]]]:
         """Dtype and shape of every array, by name; ValueError if the score type is neither float32 nor uint16."""
         if score_type not in get_args(ScoreType):
             raise ValueError(f"scores must be {' or '.join(get_args(ScoreType))}; got {score_type}")
@@ -101,6 +107,7 @@ class BlockIndex:
             "scores": (scores, (n_postings,)),
             "low": (np.float32, (n_lists,)),
             "step": (np.float32, (n_lists,)),
+            "item_ids": (np.int32, (n_items if is_reordered else 0,)),
         }
 
     @property
@@ -116,7 +123,7 @@ class BlockIndex:
     @property
     def arrays(self) -> Blocks:
         """The arrays as the kernels take them."""
-        return Blocks(self.indptr, self.segments, self.tops, self.offsets, self.scores, self.low, self.step)
+        return Blocks(self.indptr, self.segments, self.tops, self.offsets, self.scores, self.low, self.step, self.item_ids)
 
     def rows_of(self, codes: np.ndarray) -> np.ndarray:
         """List numbers of codes, int64 of the same shape; -1 for a code without a list."""
@@ -127,6 +134,8 @@ class BlockIndex:
         part = slice(self.indptr[number], self.indptr[number + 1])
         blocks = np.repeat(np.arange(self.tops.shape[1], dtype=np.int64), np.diff(self.segments[number].astype(np.int64)))
         item_ids = ((blocks << self.shift) + self.offsets[part]).astype(np.int32)
+        if len(self.item_ids):
+            item_ids = self.item_ids[item_ids]
         scores = self.low[number] + self.step[number] * self.scores[part].astype(np.float32)
         order = np.lexsort((item_ids, -scores))
         return item_ids[order], scores[order]
@@ -144,6 +153,8 @@ class BlockIndex:
         with np.errstate(over="ignore"):
             if self.score_type == "uint16" and not np.isfinite(self.low + self.step * np.float32(_LEVELS)).all():
                 raise ValueError("low and step must not lead beyond the numbers of float32")
+        if len(self.item_ids) and not np.array_equal(np.sort(self.item_ids), np.arange(self.n_items)):
+            raise ValueError(f"item_ids must hold every item below {self.n_items} once")
         postings = (self.indptr, self.segments, self.tops, self.offsets, self.scores)
         number = build_kernels.first_wrong_list(*postings, self.n_items, self.shift)
         if number >= 0:
@@ -173,13 +184,16 @@ class BlockIndex:
         return "must have scores that descend in every block, from its top on"
 
 
-_TABLES = {"offsets": "item_ids", "scores": "scores", "segments": "blocks", "tops": "blocks"}
+_TABLES = {"offsets": "item_ids", "scores": "scores", "segments": "blocks", "tops": "blocks", "item_ids": "blocks"}
 
 
 def shift_for(n_items: int, n_lists: int, n_postings: int) -> int:
-    """The block size for lists of this length: as large as possible, or small where lists hold much of the catalogue."""
+    """The block size for lists of this length: as large as possible, or small where lists hold much of the catalogue.
+
+    Not small either where there are fewer postings than items, for the order of the items would take as much room as they.
+    """
     density = n_postings / max(1, n_lists * n_items)
-    if density < SMALL_BLOCKS_FROM:
+    if density < SMALL_BLOCKS_FROM or n_postings < n_items:
         return MAX_SHIFT
     shift = max(LEAST_SHIFT, int(np.ceil(np.log2(SEGMENT_POSTINGS / density))))
     return shift if n_blocks_of(n_items, shift) >= LEAST_BLOCKS else MAX_SHIFT
@@ -188,12 +202,17 @@ def shift_for(n_items: int, n_lists: int, n_postings: int) -> int:
 def block_bytes(n_items: int, n_lists: int, n_postings: int, score_type: ScoreType, shift: int | None = None) -> dict[str, int]:
     """Bytes by part of a `BlockIndex` with so many lists and postings."""
     shift = shift_for(n_items, n_lists, n_postings) if shift is None else shift
-    expected = BlockIndex.expected(n_lists, n_postings, n_items, shift, score_type)
+    expected = BlockIndex.expected(n_lists, n_postings, n_items, shift, score_type, shift < MAX_SHIFT)
     return _parts({name: int(np.prod(shape)) * np.dtype(dtype).itemsize for name, (dtype, shape) in expected.items()})
 
 
 def block_index(
-    index: InvertedIndex, threshold: float, score_type: ScoreType = "float32", per_list: int = 0, shift: int | None = None
+    index: InvertedIndex,
+    threshold: float,
+    score_type: ScoreType = "float32",
+    per_list: int = 0,
+    shift: int | None = None,
+    item_ids: np.ndarray | None = None,
 ) -> BlockIndex:
     """Cut the lists of an index at a threshold and arrange the rest by blocks of items.
 
@@ -208,6 +227,8 @@ def block_index(
         Postings per list at most; 0: no limit.
     shift
         Blocks have ``2**shift`` items; None: `shift_for`.
+    item_ids
+        (I,) int32, the order in which blocks hold the items (empty: their own); None: `similar_order` for all but the largest blocks.
 
     Raises
     ------
@@ -219,18 +240,23 @@ def block_index(
     ends = index.threshold_ends(threshold, per_list)
     indptr = offsets(ends - index.indptr[:-1])
     shift = shift_for(index.n_items, index.n_lists, int(indptr[-1])) if shift is None else shift
-    expected = BlockIndex.expected(index.n_lists, int(indptr[-1]), index.n_items, shift, score_type)
+    if item_ids is None:
+        item_ids = np.zeros(0, dtype=np.int32) if shift == MAX_SHIFT else similar_order(index, ends, threshold, 1 << shift)
+    sizes = (index.n_lists, int(indptr[-1]), index.n_items, shift)
+    expected = BlockIndex.expected(*sizes, score_type, len(item_ids) > 0)
     arrays = {name: np.zeros(shape, dtype=dtype) for name, (dtype, shape) in expected.items()}
     arrays["codes"][:], arrays["indptr"][:], arrays["step"][:] = index.codes, indptr, score_type == "float32"
+    arrays["item_ids"] = item_ids
+    places = np.argsort(item_ids).astype(np.int32)
     for number in range(index.n_lists):
-        item_ids, scores = (part[index.indptr[number] : ends[number]] for part in (index.item_ids, index.scores))
+        own_items, scores = (part[index.indptr[number] : ends[number]] for part in (index.item_ids, index.scores))
         if score_type == "uint16" and len(scores):
             arrays["low"][number], arrays["step"][number], scores = _quantized(scores, int(index.codes[number]))
         stored = scores.astype(arrays["scores"].dtype)
         lowest = stored[-1] if len(stored) else stored.dtype.type(0)
         part = slice(indptr[number], indptr[number + 1])
         own = (arrays["segments"][number], arrays["tops"][number], arrays["offsets"][part], arrays["scores"][part])
-        kernels.block_list(item_ids, stored, shift, lowest, *own)
+        kernels.block_list(places[own_items] if len(places) else own_items, stored, shift, lowest, *own)
     return BlockIndex(**arrays, n_items=index.n_items, floor=float(np.float32(threshold)), shift=shift, per_list=per_list)
 
 

@@ -15,6 +15,7 @@ from numba import njit
 
 _SIGN = np.uint32(0x8000_0000)
 _LOW = np.uint64(0xFFFF_FFFF)
+_POWER_ROUNDS = 8
 
 
 class Lists(NamedTuple):
@@ -93,6 +94,71 @@ def copy_lists(source: Lists, starts: np.ndarray, item_ids: np.ndarray, scores: 
 
 
 @njit(cache=True, nogil=True, fastmath=False)
+def project_lists(
+    indptr: np.ndarray,
+    ends: np.ndarray,
+    item_ids: np.ndarray,
+    scores: np.ndarray,
+    threshold: float,
+    highest: float,
+    directions: np.ndarray,
+    vectors: np.ndarray,
+) -> None:
+    """Add to the vectors (I, D) float32 of every list's items its direction (n_lists, D) times ``(score - threshold) / highest``.
+
+    Of each list the postings up to its end in `ends` count.
+    """
+    n_dimensions = vectors.shape[1]
+    for row in range(len(ends)):
+        direction = directions[row]
+        for at in range(indptr[row], ends[row]):
+            share = np.float32((np.float64(scores[at]) - threshold) / highest)
+            vector = vectors[np.uint32(item_ids[at])]
+            for dimension in range(n_dimensions):
+                vector[dimension] += share * direction[dimension]
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def project_on_principal(vectors: np.ndarray, step: int, along: np.ndarray) -> None:
+    """Write into `along` (n,) float32 where vectors (n, D) float32 lie along the direction in which every `step`-th of them differ most.
+
+    A few rounds of the power method, which need no library: its threads would cost more than so small a matrix.
+    """
+    n_dimensions = vectors.shape[1]
+    sample = vectors[::step]
+    centre, direction, sums = np.zeros(n_dimensions), np.zeros(n_dimensions), np.zeros(n_dimensions)
+    for row in range(len(sample)):
+        for dimension in range(n_dimensions):
+            centre[dimension] += sample[row, dimension] / len(sample)
+    farthest = 0.0
+    for row in range(len(sample)):
+        square = 0.0
+        for dimension in range(n_dimensions):
+            square += (sample[row, dimension] - centre[dimension]) ** 2
+        if square > farthest:
+            farthest = square
+            for dimension in range(n_dimensions):
+                direction[dimension] = sample[row, dimension] - centre[dimension]
+    for _ in range(_POWER_ROUNDS if farthest > 0 else 0):
+        sums[:] = 0
+        for row in range(len(sample)):
+            share = 0.0
+            for dimension in range(n_dimensions):
+                share += (sample[row, dimension] - centre[dimension]) * direction[dimension]
+            for dimension in range(n_dimensions):
+                sums[dimension] += share * (sample[row, dimension] - centre[dimension])
+        length = np.sqrt(np.sum(sums * sums))
+        if not length > 0:
+            break
+        direction[:] = sums / length
+    for row in range(len(vectors)):
+        place = 0.0
+        for dimension in range(n_dimensions):
+            place += vectors[row, dimension] * direction[dimension]
+        along[row] = place
+
+
+@njit(cache=True, nogil=True, fastmath=False)
 def first_wrong(lists: Lists, n_items: int, floor: np.float32) -> int:
     """The first posting that breaks the rules of an index; -1 if none does.
 
@@ -159,6 +225,8 @@ def warm_up() -> None:
     split_keys(keys, lists.item_ids, lists.scores)
     copy_lists(lists, counts, lists.item_ids, lists.scores)
     first_wrong(lists, 1, floor)
+    project_lists(lists.indptr, counts, lists.item_ids, lists.scores, 0.0, 1.0, block, np.zeros((1, 1), dtype=np.float32))
+    project_on_principal(block, 1, lists.scores)
     for dtype in (np.float32, np.uint16):
         segments, tops = np.zeros((1, 2), dtype=np.uint32), np.zeros((1, 1), dtype=dtype)
         first_wrong_list(np.zeros(2, dtype=np.int64), segments, tops, np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=dtype), 1, 1)

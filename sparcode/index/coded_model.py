@@ -1,4 +1,4 @@
-"""What the index needs of a trained SparCode model, and the check of the codes that it gives."""
+"""What the index needs of a trained SparCode model, and the codes that it gives, checked and each once a query."""
 
 from __future__ import annotations
 
@@ -29,8 +29,13 @@ class CodedModel(Protocol):
         ...
 
 
-def checked_codes(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Codes and weights (B, S) as int64 and float32; ValueError if shapes differ, any is negative, or a weight is not finite."""
+def merged_codes(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Codes and weights (B, S) as int64 and float32, equal codes of a row merged: their weights are added up in float32, to
+    its largest number at most.
+
+    Codes stand in the order in which a row first has them at a weight above 0, and what is left of it is filled up at weight 0. ValueError
+    if shapes differ, any is negative, or a weight is not finite.
+    """
     codes, weights = np.asarray(codes), np.asarray(weights)
     if codes.ndim != 2 or codes.shape != weights.shape:
         raise ValueError(f"codes and weights must be (B, S) arrays of one shape; got {codes.shape} and {weights.shape}")
@@ -42,4 +47,6 @@ def checked_codes(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, n
         raise ValueError(f"codes must not be negative; got {codes.flat[bad]}")
     if bad >= 0:
         raise ValueError(f"weights must be finite and not negative; got {weights.flat[bad]}")
-    return codes, weights
+    once, sums = np.empty_like(codes), np.empty_like(weights)
+    kernels.merge_codes(codes, weights, once, sums)
+    return once, sums

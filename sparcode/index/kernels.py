@@ -9,7 +9,10 @@ Named tuples come as plain ones, because numba takes half a microsecond to recog
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from sparcode.index.search_arrays import Blocks, Postings, SearchRows, Workspace, new_workspace
 
@@ -23,6 +26,25 @@ _LOW = np.uint64(0xFFFF_FFFF)
 _INFINITY, _MINUS_INFINITY = np.uint32(0x7F80_0000), np.uint32(0xFF80_0000)
 # Bounds are put in order as if they lay in this range: outside, the factor that does it would be no number.
 _LEAST_BOUND, _MOST_BOUND = np.float32(1e-30), np.float32(1e38)
+_MOST_WEIGHT = np.finfo(np.float32).max
+_CACHE_LINE = 64
+
+
+@intrinsic
+def _fetch(context, array, position):
+    """Have the processor fetch the cache line of an entry, which may lie beyond the array, and not wait for it."""
+
+    def generate(context, builder, signature, arguments):
+        start = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        fetch = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        address = builder.bitcast(builder.gep(start, [arguments[1]]), pointer)
+        function = cgutils.get_or_insert_function(builder.module, fetch, "llvm.prefetch.p0i8")
+        # To read it, to keep it in all caches, and it is data.
+        builder.call(function, [address, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -270,6 +292,30 @@ def first_bad(codes: np.ndarray, weights: np.ndarray) -> int:
 
 
 @njit(cache=True, nogil=True, fastmath=False)
+def merge_codes(codes: np.ndarray, weights: np.ndarray, merged_codes: np.ndarray, merged_weights: np.ndarray) -> None:
+    """Write the codes of every row (B, S) that have a weight above 0, each once in order, with the sum of its weights (float32, finite).
+
+    What is left of a row is filled up by its first code at weight 0.
+    """
+    for row in range(len(codes)):
+        size = 0
+        for slot in range(codes.shape[1]):
+            code, weight = codes[row, slot], weights[row, slot]
+            if not weight > 0:
+                continue
+            place = 0
+            while place < size and merged_codes[row, place] != code:
+                place += 1
+            if place == size:
+                size += 1
+                merged_codes[row, place], merged_weights[row, place] = code, np.float32(0)
+            # Infinity times a bound of 0 would be no number.
+            merged_weights[row, place] = min(merged_weights[row, place] + weight, _MOST_WEIGHT)
+        for slot in range(size, codes.shape[1]):
+            merged_codes[row, slot], merged_weights[row, slot] = codes[row, 0] if size == 0 else merged_codes[row, 0], np.float32(0)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
 def list_ends(indptr: np.ndarray, scores: np.ndarray, threshold: np.float32, ends: np.ndarray) -> None:
     """Write into `ends` (n_lists,) int64 the end of each list's prefix with ``score > threshold``; scores descend within a list."""
     for row in range(len(ends)):
@@ -310,15 +356,16 @@ def _take_best(item_ids, start, end, bits, denied, best, state, k):
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _scan(bits, first_item, denied, is_seen, best, state, k):
+def _scan(bits, first_place, item_ids, denied, is_seen, best, state, k):
     """The same for every item of the accumulator."""
     size, limit = state
     lowest = _lowest_bits(limit)
-    some_denied, some_seen = len(denied) > 0, len(is_seen) > 0
+    some_denied, some_seen, reordered = len(denied) > 0, len(is_seen) > 0, len(item_ids) > 0
     for at in range(len(bits)):
         score = bits[at]
         if lowest <= score <= _INFINITY:
-            item = first_item + at
+            place = first_place + at
+            item = item_ids[place] if reordered else place
             key = _key(score, item)
             if key > limit and not (some_denied and denied[item]) and not (some_seen and is_seen[item]):
                 best[size] = key
@@ -364,6 +411,15 @@ def _first_limit(item_ids, start, end, bits, k):
 def _clear(item_ids, start, end, bits):
     for item in item_ids[start:end]:
         bits[np.uint32(item)] = 0
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _n_lists_of(weights):
+    """Lists of a row: those before the first weight of 0."""
+    size = 0
+    while size < len(weights) and weights[size] > 0:
+        size += 1
+    return size
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -428,16 +484,15 @@ def search_lists(
     # Sums are never negative, and the bits of such floats order as whole numbers do.
     bits = accumulator.view(np.uint32)
     out_bits = out_scores.view(np.uint32)
-    nobody = is_seen[:0]
+    nobody, in_order = is_seen[:0], item_ids[:0]
     n_read = 0
     for row in range(len(lists)):
         for at in range(seen_indptr[row], seen_indptr[row + 1]):
             accumulator[seen_items[at]] = -np.inf
-        touched, longest = 0, 0
-        for slot in range(lists.shape[1]):
+        touched, longest, n_slots = 0, 0, _n_lists_of(weights[row])
+        for slot in range(n_slots):
             number, weight = lists[row, slot], weights[row, slot]
-            # A weight of 0 fills up a short row.
-            start, end = indptr[number], ends[number] if weight > 0 else indptr[number]
+            start, end = indptr[number], ends[number]
             positions[0, slot], positions[1, slot] = start, end
             touched += end - start
             if end - start > positions[1, longest] - positions[0, longest]:
@@ -446,13 +501,13 @@ def search_lists(
         size = 0
         # A scan reads memory in order, so it wins once the lists hold more postings than there are items.
         if touched > len(accumulator):
-            size, _ = _scan(bits, 0, denied, nobody, best, (0, np.uint64(0)), k)
+            size, _ = _scan(bits, 0, in_order, denied, nobody, best, (0, np.uint64(0)), k)
         elif touched > 0:
             limit = np.uint64(0)
             if len(denied) == 0:
                 limit = _first_limit(item_ids, positions[0, longest], positions[1, longest], bits, k)
             size = _take_heads(
-                weights[row], item_ids, scores, threshold, accumulator, denied, best, positions, tops, scratch, (0, limit), k
+                weights[row, :n_slots], item_ids, scores, threshold, accumulator, denied, best, positions, tops, scratch, (0, limit), k
             )
         for at in range(seen_indptr[row], seen_indptr[row + 1]):
             accumulator[seen_items[at]] = 0
@@ -463,9 +518,6 @@ def search_lists(
 
 @njit(cache=True, nogil=True, fastmath=False)
 def _add_bounds(tops, low, step, weight, threshold, bounds):
-    if weight == 0:
-        # It fills up a short row; times infinity it would be no number.
-        return
     for at in range(len(bounds)):
         bounds[at] += weight * max(low + step * np.float32(tops[at]) - threshold, np.float32(0))
 
@@ -507,16 +559,17 @@ def _add_segment(offsets, scores, start, end, low, step, weight, threshold, accu
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _take_segment(offsets, start, end, first_item, bits, is_seen, denied, best, state, k):
+def _take_segment(offsets, start, end, first_place, item_ids, bits, is_seen, denied, best, state, k):
     """As `_take_best`, for one list's part of a block."""
     size, limit = state
     lowest = _lowest_bits(limit)
-    some_denied = len(denied) > 0
+    some_denied, reordered = len(denied) > 0, len(item_ids) > 0
     for offset in offsets[start:end]:
         score = bits[offset]
         bits[offset] = 0
         if score >= lowest:
-            item = first_item + offset
+            place = first_place + offset
+            item = item_ids[place] if reordered else place
             key = _key(score, item)
             if key > limit and not is_seen[item] and not (some_denied and denied[item]):
                 best[size] = key
@@ -525,6 +578,22 @@ def _take_segment(offsets, start, end, first_item, bits, is_seen, denied, best, 
                     size, limit = k, _select(best, size, k)
                     lowest = _lowest_bits(limit)
     return size, limit
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _fetch_segments(segments, lists, block):
+    for number in lists:
+        _fetch(segments[number], block)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _fetch_postings(indptr, segments, offsets, scores, lists, block):
+    for number in lists:
+        start, end = indptr[number] + segments[number, block], indptr[number] + segments[number, block + 1]
+        for at in range(start, end, _CACHE_LINE // offsets.itemsize):
+            _fetch(offsets, at)
+        for at in range(start, end, _CACHE_LINE // scores.itemsize):
+            _fetch(scores, at)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -537,9 +606,9 @@ def search_blocks(
     result is exact, ties included (block-max pruning, Mallia, Suel and Tonellotto, SIGIR 2024, arXiv 2405.01117).
     """
     lists, weights, seen_indptr, seen_items, denied = rows
-    indptr, segments, tops, offsets, scores, low, step = blocks
+    indptr, segments, tops, offsets, scores, low, step, item_ids = blocks
     accumulator, is_seen, best, positions, bounds, order, buckets, scratch = workspace
-    k, n_slots, n_blocks = out_items.shape[1], lists.shape[1], tops.shape[1]
+    k, n_blocks = out_items.shape[1], tops.shape[1]
     bits = accumulator.view(np.uint32)
     out_bits = out_scores.view(np.uint32)
     bounds = bounds[:n_blocks]
@@ -547,9 +616,11 @@ def search_blocks(
     for row in range(len(lists)):
         for at in range(seen_indptr[row], seen_indptr[row + 1]):
             is_seen[seen_items[at]] = True
+        n_slots = _n_lists_of(weights[row])
+        own = lists[row, :n_slots]
         bounds[:] = 0
         for slot in range(n_slots):
-            number = lists[row, slot]
+            number = own[slot]
             _add_bounds(tops[number], low[number], step[number], weights[row, slot], threshold, bounds)
         n_open = _order_by_bound(bounds, order, buckets)
         size, limit = 0, np.uint64(0)
@@ -558,24 +629,27 @@ def search_blocks(
             block = order[place]
             if bounds[block] < known:
                 continue
+            # What comes next is on its way while this block is added up.
+            if place + 2 < n_open and bounds[order[place + 2]] >= known:
+                _fetch_segments(segments, own, order[place + 2])
+            if place + 1 < n_open and bounds[order[place + 1]] >= known:
+                _fetch_postings(indptr, segments, offsets, scores, own, order[place + 1])
             touched = 0
             for slot in range(n_slots):
-                number, weight = lists[row, slot], weights[row, slot]
+                number, weight = own[slot], weights[row, slot]
                 start, end = indptr[number] + segments[number, block], indptr[number] + segments[number, block + 1]
-                # A weight of 0 fills up a short row.
-                if weight > 0:
-                    end = _add_segment(offsets, scores, start, end, low[number], step[number], weight, threshold, accumulator)
-                else:
-                    end = start
+                end = _add_segment(offsets, scores, start, end, low[number], step[number], weight, threshold, accumulator)
                 positions[0, slot], positions[1, slot] = start, end
                 touched += end - start
             n_read += touched
             if touched > len(accumulator):
-                size, limit = _scan(bits, block << shift, denied, is_seen, best, (size, limit), k)
+                size, limit = _scan(bits, block << shift, item_ids, denied, is_seen, best, (size, limit), k)
             else:
                 for slot in range(n_slots):
                     start, end = positions[0, slot], positions[1, slot]
-                    size, limit = _take_segment(offsets, start, end, block << shift, bits, is_seen, denied, best, (size, limit), k)
+                    size, limit = _take_segment(
+                        offsets, start, end, block << shift, item_ids, bits, is_seen, denied, best, (size, limit), k
+                    )
             if size >= k and (limit == 0 or size >= k + _FRESH):
                 size, limit = k, _select(best, size, k)
             if limit > 0:
@@ -631,6 +705,7 @@ def block_list(
 def warm_up() -> None:
     """Compile every kernel, or load it from the cache."""
     one = np.zeros(2, dtype=np.int64)
+    code, weight = np.zeros((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.float32)
     ids, floats, nobody = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.bool_)
     ends = np.zeros(1, dtype=np.int64)
     out = np.empty((1, 1), dtype=np.int32), np.empty((1, 1), dtype=np.float32)
@@ -638,13 +713,14 @@ def warm_up() -> None:
     list_ends(one, floats, threshold, ends)
     find_rows(one[:0], one, one.copy())
     first_bad(one[:0], floats)
-    rows = (np.zeros((1, 1), dtype=np.int64), np.ones((1, 1), dtype=np.float32), one, ids, nobody)
+    merge_codes(code, weight, code.copy(), weight.copy())
+    rows = (code, weight, one, ids, nobody)
     search_lists(rows, (one, ends, ids, floats), threshold, tuple(new_workspace(1, 1, 1, 1)), *out)
     for dtype in (np.float32, np.uint16):
         segments, tops = np.zeros((1, 2), dtype=np.uint32), np.zeros((1, 1), dtype=dtype)
         offsets, stored = np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=dtype)
         block_list(ids, stored, 1, tops.dtype.type(0), segments[0], tops[0], offsets, stored)
-        blocks = Blocks(one, segments, tops, offsets, stored, np.zeros(1, dtype=np.float32), np.ones(1, dtype=np.float32))
+        blocks = Blocks(one, segments, tops, offsets, stored, np.zeros(1, dtype=np.float32), np.ones(1, dtype=np.float32), ids)
         search_blocks(rows, tuple(blocks), 1, threshold, tuple(new_workspace(2, 1, 1, 1, 1)), *out)
     is_seen, best = np.zeros(1, dtype=np.bool_), np.empty(2, dtype=np.uint64)
     dense_top_k(np.zeros((1, 1), dtype=np.float32), one, ids, nobody, is_seen, best, *out)

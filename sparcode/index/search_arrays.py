@@ -34,7 +34,7 @@ class SearchRows(NamedTuple):
     Attributes
     ----------
     lists, weights
-        (B, S) int64 list numbers, and float32, not negative.
+        (B, S) int64 list numbers, and float32, not negative; a row ends before its first weight of 0.
     seen_indptr, seen_items
         (B + 1,) int64 and (n,) int32: the items that row b must not return are ``seen_items[seen_indptr[b]:seen_indptr[b + 1]]``.
     denied
@@ -62,9 +62,11 @@ class Blocks(NamedTuple):
     tops
         (n_lists, n_blocks), highest score of each segment, as stored; the lowest of the list where it is empty.
     offsets, scores
-        (n_postings,) uint16 item id within its block, and float32 or uint16, descending within a segment.
+        (n_postings,) uint16 place within its block, and float32 or uint16, descending within a segment.
     low, step
         (n_lists,) float32.
+    item_ids
+        (I,) int32, the item at each place of the blocks; empty: items stand in their own order.
     """
 
     indptr: np.ndarray
@@ -74,6 +76,7 @@ class Blocks(NamedTuple):
     scores: np.ndarray
     low: np.ndarray
     step: np.ndarray
+    item_ids: np.ndarray
 
 
 class Workspace(NamedTuple):

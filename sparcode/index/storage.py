@@ -15,9 +15,10 @@ from sparcode.index.inverted_index import ARRAY_DTYPES, InvertedIndex
 from sparcode.index.whole_folder import clear_leftovers, write_whole
 
 FORMAT = "sparcode-index"
-FORMAT_VERSION = 1
 DESCRIPTION_FILE = "index.json"
 LISTS, BLOCKS = "lists", "blocks"
+# The last is written. Blocks of version 1 hold items in their own order, so they have no item_ids.
+_VERSIONS = {LISTS: (1,), BLOCKS: (1, 2)}
 _ARRAYS = {LISTS: tuple(ARRAY_DTYPES), BLOCKS: BLOCK_ARRAYS}
 
 
@@ -47,7 +48,9 @@ def load_index(folder: Path | str, mmap: bool = False) -> InvertedIndex | BlockI
         expected = _expected_arrays(description)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
-    arrays = {name: _read_array(folder / f"{name}.npy", *expected[name], mmap) for name in _ARRAYS[kind]}
+    arrays = {name: _read_array(folder / f"{name}.npy", *expected[name], mmap) for name in expected}
+    if kind == BLOCKS:
+        arrays.setdefault("item_ids", np.zeros(0, dtype=np.int32))
     floor = -np.inf if description["floor"] is None else description["floor"]
     try:
         if kind == LISTS:
@@ -75,7 +78,7 @@ def _description(index: InvertedIndex | BlockIndex) -> dict[str, Any]:
     kind = _kind_of(index)
     described = {
         "format": FORMAT,
-        "version": FORMAT_VERSION,
+        "version": _VERSIONS[kind][-1],
         "kind": kind,
         "n_items": index.n_items,
         "n_lists": index.n_lists,
@@ -86,7 +89,8 @@ def _description(index: InvertedIndex | BlockIndex) -> dict[str, Any]:
         return described | {
             "arrays": {name: {"dtype": np.dtype(dtype).name, "length": len(getattr(index, name))} for name, dtype in ARRAY_DTYPES.items()}
         }
-    return described | {"shift": index.shift, "per_list": index.per_list, "scores": index.score_type}
+    is_reordered = len(index.item_ids) > 0
+    return described | {"shift": index.shift, "per_list": index.per_list, "scores": index.score_type, "is_reordered": is_reordered}
 
 
 def _expected_arrays(description: dict[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -104,8 +108,13 @@ def _expected_arrays(description: dict[str, Any]) -> dict[str, tuple[str, tuple[
             raise ValueError(f"{name} must be a whole number of at least 0; got {description.get(name)!r}")
     if not 1 <= description["shift"] <= MAX_SHIFT:
         raise ValueError(f"shift must lie in [1, {MAX_SHIFT}]; got {description['shift']}")
+    is_reordered = description.get("is_reordered", False)
+    if not isinstance(is_reordered, bool):
+        raise ValueError(f"is_reordered must be true or false; got {is_reordered!r}")
     sizes = [description[name] for name in ("n_lists", "n_postings", "n_items", "shift")]
-    expected = BlockIndex.expected(*sizes, description.get("scores"))
+    expected = BlockIndex.expected(*sizes, description.get("scores"), is_reordered)
+    if description["version"] == 1:
+        del expected["item_ids"]
     return {name: (np.dtype(dtype).name, shape) for name, (dtype, shape) in expected.items()}
 
 
@@ -118,11 +127,12 @@ def _read_description(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no valid JSON: {error}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ValueError(f"{path} does not describe an index: format must be {FORMAT!r}")
-    if description.get("version") != FORMAT_VERSION:
-        raise ValueError(f"{path} has version {description.get('version')!r}; this program reads version {FORMAT_VERSION}")
     # Indexes older than blocks have no kind.
     if description.setdefault("kind", LISTS) not in (LISTS, BLOCKS):
         raise ValueError(f"{path}: kind must be {' or '.join(_ARRAYS)}; got {description['kind']!r}")
+    versions = _VERSIONS[description["kind"]]
+    if description.get("version") not in versions:
+        raise ValueError(f"{path} has version {description.get('version')!r}; this program reads version {' or '.join(map(str, versions))}")
     if not _is_whole(description.get("n_items")):
         raise ValueError(f"{path}: n_items must be a whole number of at least 0; got {description.get('n_items')!r}")
     floor = description.get("floor", "nothing")

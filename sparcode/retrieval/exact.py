@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sparcode.data.interactions import Histories
-from sparcode.index.coded_model import CodedModel, checked_codes
+from sparcode.index.coded_model import CodedModel, merged_codes
 from sparcode.index.score_table import code_scores
 from sparcode.retrieval.contract import ReportsBytes, Retrieved, Scorer, check_k, empty_result
 from sparcode.retrieval.filters import ItemFilter
@@ -60,7 +60,7 @@ class SparseDirectScorer:
 
         (B, I) float32. A sum of 0 becomes -inf: no list holds the item, so it is not retrieved.
         """
-        codes, weights = checked_codes(*self.model.encode(queries))
+        codes, weights = merged_codes(*self.model.encode(queries))
         tau = np.float32(self.threshold)
         scores = np.zeros((len(codes), self.n_items), dtype=np.float32)
         step = max(1, MAX_DENSE_SCORES // max(codes.shape[1] * self.n_items, 1))

@@ -115,7 +115,8 @@ class BlockSearcher:
 
     def beside(self, extra: InvertedIndex, per_list: int) -> BlockSearcher:
         """See `Searcher`."""
-        return BlockSearcher(block_index(extra, self.threshold, self._index.score_type, per_list, self._index.shift), self.threshold)
+        own = self._index
+        return BlockSearcher(block_index(extra, self.threshold, own.score_type, per_list, own.shift, own.item_ids), self.threshold)
 
     def gathered(self, extra: BlockSearcher, own: np.ndarray, others: np.ndarray) -> BlockSearcher:
         """See `Searcher`."""
@@ -128,9 +129,8 @@ class BlockSearcher:
         indptr = offsets([part.stop - part.start for _, part in parts])
         # Codes play no part in a search.
         codes, floor = np.arange(len(parts), dtype=np.int64), float(np.float32(self.threshold))
-        return BlockSearcher(
-            BlockIndex(codes, indptr, **rows, **postings, n_items=one.n_items, floor=floor, shift=one.shift), self.threshold
-        )
+        whole = {"item_ids": one.item_ids, "n_items": one.n_items, "shift": one.shift}
+        return BlockSearcher(BlockIndex(codes, indptr, **rows, **postings, **whole, floor=floor), self.threshold)
 
     def whole_list(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Searcher`."""

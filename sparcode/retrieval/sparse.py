@@ -9,7 +9,7 @@ import numpy as np
 
 from sparcode.data.interactions import Histories
 from sparcode.index.block_index import BlockIndex
-from sparcode.index.coded_model import CodedModel, checked_codes
+from sparcode.index.coded_model import CodedModel, merged_codes
 from sparcode.index.inverted_index import InvertedIndex, merged
 from sparcode.index.pruning import Cut
 from sparcode.retrieval.contract import Retrieved, check_k, empty_result
@@ -137,7 +137,7 @@ class SparseRetriever:
         ValueError if shapes do not fit, a code is negative, a weight is negative or not finite, or `k` is below 1.
         """
         check_k(k)
-        codes, weights = checked_codes(codes, weights)
+        codes, weights = merged_codes(codes, weights)
         lists, computed, is_unseen = self._store.resolve(codes)
         if is_unseen is None:
             return self._search(self._searcher, lists, weights, seen, k, only)
@@ -182,7 +182,7 @@ class SparseRetriever:
             raise ValueError(f"query must be one row; got {len(query)}")
         if not 0 <= item < self._store.index.n_items:
             raise ValueError(f"item must lie in [0, {self._store.index.n_items}); got {item}")
-        codes, weights = checked_codes(*self._store.model.encode(query))
+        codes, weights = merged_codes(*self._store.model.encode(query))
         stored = self._store.index
         lists, computed, _ = self._store.resolve(codes)
         parts = []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcode.data.interactions import offsets
-from sparcode.index.kernels import best_unseen, find_rows, first_bad
+from sparcode.index.kernels import best_unseen, find_rows, first_bad, merge_codes
 from tests.retrieval.tables import assert_row
 
 CODES = st.lists(st.integers(0, 30), max_size=20)
@@ -35,6 +35,25 @@ def test_codes_are_found_where_they_stand(stored: list[int], asked: list[int]) -
 )
 def test_the_first_bad_entry_is_named(codes: list[int], weights: list[float], bad: int) -> None:
     assert first_bad(np.array(codes, dtype=np.int64), np.array(weights, dtype=np.float32)) == bad
+
+
+@pytest.mark.parametrize(
+    ("codes", "weights", "once", "sums"),
+    [
+        ([5, 2, 5, 9], [1, 2, 3, 4], [5, 2, 9, 5], [4, 2, 4, 0]),
+        ([7, 7, 7], [0, 0, 0], [7, 7, 7], [0, 0, 0]),
+        ([1, 2, 1, 3], [0, 2, 1, 0], [2, 1, 2, 2], [2, 1, 0, 0]),
+        ([4, 4], [3e38, 3e38], [4, 4], [np.finfo(np.float32).max, 0]),
+        ([], [], [], []),
+    ],
+)
+def test_a_code_stands_once_in_a_row_with_the_sum_of_its_weights(
+    codes: list[int], weights: list[float], once: list[int], sums: list[float]
+) -> None:
+    rows, shares = np.full((2, len(codes)), -1), np.full((2, len(codes)), -1, dtype=np.float32)
+    merge_codes(np.tile(np.int64(codes), (2, 1)), np.tile(np.float32(weights), (2, 1)), rows, shares)
+    assert rows.tolist() == [once, once]
+    assert shares.tolist() == np.tile(np.float32(sums), (2, 1)).tolist()
 
 
 @given(seed=st.integers(0, 1000), k=st.integers(1, 12))

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 from sparcode.index import pruning
 from sparcode.index.block_index import BlockIndex, shift_for
 from sparcode.index.index_builder import build_index
+from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import (
     Cut,
     FitBytes,
@@ -162,9 +163,10 @@ def test_a_budget_is_met_by_what_is_served(seed: int, spread: int, room: int, po
 
 @pytest.mark.parametrize("postings", ["blocked", "quantized"])
 def test_more_postings_never_take_fewer_bytes(postings: str) -> None:
-    index = build_index(TableModel(np.full((3, 1_000_000), -np.inf)), np.arange(3), 0.0, 2)
-    counts = np.linspace(0, 3_000_000, 400).astype(int)
-    assert len({shift_for(1_000_000, 3, count) for count in counts}) > 2
+    empty = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+    index = InvertedIndex(np.arange(300), np.zeros(301, dtype=np.int64), *empty, 1_000_000, 0.0)
+    counts = np.linspace(0, 30_000_000, 400).astype(int)
+    assert len({shift_for(1_000_000, 300, count) for count in counts}) > 2
     sizes = [sum(bytes_as(postings, index, int(count)).values()) for count in counts]
     assert (np.diff(sizes) > 0).all()
 

@@ -117,7 +117,10 @@ LISTS_DESCRIPTIONS = [
 BLOCKS_DESCRIPTIONS = [
     ({"kind": "pages"}, "kind must be lists or blocks; got 'pages'"),
     ({"kind": ["blocks"]}, "kind must be lists or blocks"),
-    ({"kind": "lists"}, "arrays must give codes"),
+    ({"version": 3}, "version 3; this program reads version 1 or 2"),
+    ({"is_reordered": 1}, "is_reordered must be true or false; got 1"),
+    ({"is_reordered": False}, "item_ids.npy holds shape"),
+    ({"kind": "lists", "version": 1}, "arrays must give codes"),
     ({"shift": 0}, r"shift must lie in \[1, 16\]; got 0"),
     ({"shift": 17}, r"shift must lie in \[1, 16\]; got 17"),
     ({"shift": 4}, "segments.npy holds shape"),
@@ -128,7 +131,7 @@ BLOCKS_DESCRIPTIONS = [
     ({"floor": 50.0}, "floor must be below every score"),
     ({"n_lists": 2}, "codes.npy holds shape"),
     ({"n_postings": 1.5}, "n_postings must be a whole number"),
-    ({"n_items": 18}, "must have item ids below 18"),
+    ({"n_items": 18}, "item_ids.npy holds shape"),
     ({"n_items": 2**40}, "segments.npy holds shape"),
     ({"scores": "float64"}, "scores must be float32 or uint16; got float64"),
     ({"scores": ["uint16"]}, "scores must be float32 or uint16"),
@@ -149,6 +152,20 @@ def test_a_description_that_does_not_hold_is_refused(folder: Path, changes: dict
     with pytest.raises(ValueError, match=message) as caught:
         load_index(folder)
     assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", SCORE_TYPES)
+def test_blocks_of_the_first_version_are_read(folder: Path, kind: str) -> None:
+    index = some_blocks(kind, item_ids=np.zeros(0, dtype=np.int32))
+    save_index(index, folder)
+    path = folder / "index.json"
+    description = {**json.loads(path.read_text()), "version": 1}
+    del description["is_reordered"]
+    path.write_text(json.dumps(description))
+    (folder / "item_ids.npy").unlink()
+    loaded = load_index(folder)
+    for name in BLOCK_ARRAYS:
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(index, name))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\xff", "[" * 100_000])

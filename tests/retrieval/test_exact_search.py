@@ -52,6 +52,7 @@ class Search(NamedTuple):
     only: ItemFilter | None = None
     unseen: str = "compute"
     shift: int = 6
+    item_ids: np.ndarray | None = None
 
 
 def random_search(seed: int, n_rows: int = N_ROWS) -> Search:
@@ -84,6 +85,7 @@ def random_search(seed: int, n_rows: int = N_ROWS) -> Search:
         only,
         str(rng.choice(["compute", "nearest"])),
         int(rng.choice([1, 3, 6, 8, 9, 16])),
+        [None, np.zeros(0, dtype=np.int32), rng.permutation(n_items).astype(np.int32)][rng.integers(3)],
     )
 
 
@@ -96,7 +98,7 @@ def layout_of(search: Search, layout: str) -> InvertedIndex | BlockIndex:
     if layout == "float32":
         return index
     score_type = "uint16" if layout == "quantized" else "float32"
-    return block_index(index, search.cut.threshold, score_type, search.cut.per_list, search.shift)
+    return block_index(index, search.cut.threshold, score_type, search.cut.per_list, search.shift, search.item_ids)
 
 
 def added_by_lists(table: np.ndarray, cut: Cut) -> np.ndarray:
@@ -107,6 +109,17 @@ def added_by_lists(table: np.ndarray, cut: Cut) -> np.ndarray:
         best_first = np.argsort(-table, axis=1, kind="stable")
         np.put_along_axis(added, best_first[:, cut.per_list :], np.float32(0), axis=1)
     return added
+
+
+def each_code_once(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each code of a query once, in order, with the sum of its weights above 0; short rows are filled up at weight 0."""
+    once, sums = np.zeros_like(codes), np.zeros_like(weights)
+    for row, (own, shares) in enumerate(zip(codes, weights, strict=True)):
+        added: dict[int, np.float32] = {}
+        for code, weight in zip(own[shares > 0].tolist(), shares[shares > 0], strict=True):
+            added[code] = min(added.get(code, np.float32(0)) + weight, np.finfo(np.float32).max)
+        once[row, : len(added)], sums[row, : len(added)] = list(added), list(added.values())
+    return once, sums
 
 
 def brute_force(added: np.ndarray, rows: np.ndarray, weights: np.ndarray, seen: Histories, k: int, only: ItemFilter | None) -> Retrieved:
@@ -128,7 +141,9 @@ def brute_force(added: np.ndarray, rows: np.ndarray, weights: np.ndarray, seen: 
 
 
 def expected_of(search: Search, index: InvertedIndex | BlockIndex) -> Retrieved:
-    table, codes, n_items = search.table, search.codes, search.table.shape[1]
+    table, n_items = search.table, search.table.shape[1]
+    with np.errstate(over="ignore"):
+        codes, weights = each_code_once(search.codes, search.weights)
     if isinstance(index, BlockIndex):
         # Of quantized scores the sums are exact too; lists computed later are quantized as well.
         table = np.full_like(table, -np.inf)
@@ -143,7 +158,7 @@ def expected_of(search: Search, index: InvertedIndex | BlockIndex) -> Retrieved:
     with np.errstate(over="ignore"):
         added = added_by_lists(table, search.cut)
         assert added.shape[1] == n_items
-        return brute_force(added, codes, search.weights, search.seen, search.k, search.only)
+        return brute_force(added, codes, weights, search.seen, search.k, search.only)
 
 
 def is_same(found: Retrieved, expected: Retrieved) -> bool:

@@ -153,7 +153,7 @@ def test_seen_items_must_fit_the_queries() -> None:
 def test_an_explanation_adds_up_to_the_score(unseen: str) -> None:
     model, threshold = random_model(), 0.2
     retriever = sparse(model, threshold, floor=0.0, codes=np.array([0, 3, 6]), unseen=unseen)
-    query = Histories.from_lists([[3, 15, 7, 20, 27]], N_ITEMS)  # codes 3, 3, 7, 8, 3
+    query = Histories.from_lists([[3, 15, 7, 20, 27]], N_ITEMS)  # codes 3, 3, 7, 8, 3, of which each counts once
     found = retriever.retrieve(query, N_ITEMS)
     n_found = int((found.item_ids[0] >= 0).sum())
     assert n_found > 5
@@ -166,7 +166,7 @@ def test_an_explanation_adds_up_to_the_score(unseen: str) -> None:
             assert part.raw_score == raw if raw > 0 else np.isnan(part.raw_score)
         assert float(total) == explanation.score == float(score)
         assert not explanation.is_seen
-        assert [part.code for part in explanation.contributions] == [3, 3, 7, 8, 3]
+        assert [part.code for part in explanation.contributions] == [3, 7, 8]
     assert retriever.explain(query, 3).is_seen
     assert all(
         (part.served_by == part.code) == (unseen == "compute" or part.code == 3) for part in retriever.explain(query, 0).contributions
