@@ -26,7 +26,7 @@ class Contribution(NamedTuple):
     code, served_by
         The query's code, and the code whose list was used: `code`, or the nearest stored code where `code` has no list.
     weight, raw_score
-        w_t and E(code, item); the latter is NaN where it is not stored.
+        w_t (the sum, where the query has the code more than once) and E(code, item); the latter is NaN where it is not stored.
     contribution
         ``weight * max(raw_score - threshold, 0)``, in float32.
     """
@@ -39,7 +39,7 @@ class Contribution(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """Why an item has its score; the contributions, one per code in order, add up to it in float32.
+    """Why an item has its score; the contributions, one per distinct code in order, add up to it in float32.
 
     `score` is 0 if no list holds the item. `is_seen`: the item is in the query, so never returned.
     """
@@ -53,7 +53,8 @@ class Explanation(NamedTuple):
 class SparseRetriever:
     """Search in a sparse index: ``y(query, item) = sum over t of w_t * ReLU(E(z_t, item) - tau)`` (SparCode, arXiv 2311.18213).
 
-    Exact for the thresholded model over the stored scores. May be called from several threads.
+    Exact for the thresholded model over the stored scores; a code that a query has more than once counts once, with the sum of its weights
+    in float32. May be called from several threads.
 
     Parameters
     ----------
