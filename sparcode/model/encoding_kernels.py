@@ -108,14 +108,17 @@ class Scratch(NamedTuple):
 @njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
 def _pool(embedding, items, pooled):
     """Sum of the items' embeddings over the square root of their number; 0 without items."""
-    whole = len(items) & ~3
+    whole = len(items) & ~7
     pooled[:] = 0
-    # Four rows at a time: they come from memory side by side.
-    for at in range(0, whole, 4):
+    # Eight rows at a time: they come from memory side by side.
+    for at in range(0, whole, 8):
         one, two = embedding[np.uint32(items[at])], embedding[np.uint32(items[at + 1])]
         three, four = embedding[np.uint32(items[at + 2])], embedding[np.uint32(items[at + 3])]
+        five, six = embedding[np.uint32(items[at + 4])], embedding[np.uint32(items[at + 5])]
+        seven, eight = embedding[np.uint32(items[at + 6])], embedding[np.uint32(items[at + 7])]
         for axis in range(len(pooled)):
-            pooled[axis] += (one[axis] + two[axis]) + (three[axis] + four[axis])
+            first, second = (one[axis] + two[axis]) + (three[axis] + four[axis]), (five[axis] + six[axis]) + (seven[axis] + eight[axis])
+            pooled[axis] += first + second
     for at in range(whole, len(items)):
         one = embedding[np.uint32(items[at])]
         for axis in range(len(pooled)):
@@ -288,7 +291,9 @@ def _smallest(distances, nearest, indices, keys):
             keys[at] = (np.uint64(_ordered(bits[at])) << np.uint64(32)) | np.uint64(at)
         _write_ranked(keys, len(bits), distances, nearest, indices)
         return
-    lanes = np.full(_LANES, _LAST, np.uint32)
+    # Room that is written on only once the lanes are done with.
+    lanes = keys.view(np.uint32)[:_LANES]
+    lanes[:] = _LAST
     whole = len(bits) & ~(_LANES - 1)
     for start in range(0, whole, _LANES):
         row = bits[start : start + _LANES]

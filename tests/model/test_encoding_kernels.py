@@ -101,7 +101,7 @@ def test_products_of_any_size_are_those_of_numpy(n_rows: int, width: int, seed: 
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
 
 
-@given(st.lists(st.integers(0, 6), max_size=11), st.integers(1, 5), st.integers(0, 1 << 20))
+@given(st.lists(st.integers(0, 6), max_size=19), st.integers(1, 5), st.integers(0, 1 << 20))
 def test_a_pool_is_the_sum_over_the_root_of_the_length(items: list[int], width: int, seed: int) -> None:
     embedding = np.random.default_rng(seed).normal(size=(7, width)).astype(np.float32)
     pooled = np.full(width, np.nan, np.float32)
