@@ -14,8 +14,11 @@ from numba import njit
 # Sums may be taken in any order, which lets them use the processor's wide registers; the order is fixed when this is compiled.
 _ANY_ORDER = {"reassoc", "contract"}
 # So many distances are compared at a time, and so many candidates at most are ranked by comparing all pairs of them.
-_LANES, _FEW = 16, 64
-_SIGN, _LAST, _LOW = np.uint32(0x8000_0000), np.uint32(0xFFFF_FFFF), np.uint64(0xFFFF_FFFF)
+_LANES, _FEW, _ROOM = 16, 64, 16
+_SIGN, _LAST = np.uint32(0x8000_0000), np.uint32(0xFFFF_FFFF)
+_LOW, _LAST_KEY = np.uint64(0xFFFF_FFFF), np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+# So many tokens meet a codebook at a time, while it is in the nearest cache.
+_TOGETHER = 8
 # Beyond it tanh is 1 in float32.
 _TANH_END = np.float32(7.90531110763549805)
 
@@ -84,15 +87,15 @@ class Scratch(NamedTuple):
     Attributes
     ----------
     distances
-        (M, K) float32.
+        (_TOGETHER, M, K) float32, of some tokens.
     sums, partial
         (P,) float32 and int64, the best sums so far and their codes.
     nearest, indices
         float32 and int64, the best of one codebook.
     totals, pairs
         float32 and int64, sums of one of the former and one of the latter, and their codes.
-    keys
-        uint64, distances with their places.
+    keys, ordered
+        uint64 and uint32, see `_smallest`.
     """
 
     distances: np.ndarray
@@ -103,6 +106,7 @@ class Scratch(NamedTuple):
     totals: np.ndarray
     pairs: np.ndarray
     keys: np.ndarray
+    ordered: np.ndarray
 
 
 @njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
@@ -263,11 +267,16 @@ def _ordered(bits):
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _write_ranked(keys, n_keys, values, nearest, indices):
-    """Write the values of the smallest keys, ascending, and where they stand: a key's rank is how many are smaller."""
+def _write_ranked(keys, n_keys, ordered, values, nearest, indices):
+    """Write those of the places in `keys` with the smallest `ordered` numbers, ascending, and their values; a rank counts smaller ones."""
+    for at in range(n_keys):
+        keys[at] |= np.uint64(ordered[keys[at]]) << np.uint64(32)
+    # Filled up to what is compared at a time.
+    whole = (n_keys + 7) & ~7
+    keys[n_keys:whole] = _LAST_KEY
     for at in range(n_keys):
         key, rank = keys[at], 0
-        for other in range(n_keys):
+        for other in range(whole):
             rank += keys[other] < key
         if rank < len(nearest):
             place = np.int64(key & _LOW)
@@ -275,32 +284,33 @@ def _write_ranked(keys, n_keys, values, nearest, indices):
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _smallest(distances, nearest, indices, keys):
+def _smallest(distances, nearest, indices, keys, ordered):
     """The smallest of (n,) distances, ascending, and where they stand; the lower index first where two are equal.
 
-    `keys` are room for n + 1 numbers. A few are found without branches, which nothing could predict: at least P distances do not exceed the
-    P-th smallest of 16 lanes' minima, and hardly more do not either.
+    `keys` and `ordered` are room for n and `_ROOM` numbers. A few are found without branches, which nothing could predict: at least P
+    distances do not exceed the P-th smallest of 16 lanes' minima, and hardly more do not either.
     """
     n_nearest = len(nearest)
     if n_nearest > _LANES:
         _insert_smallest(distances, nearest, indices)
         return
     bits = distances.view(np.uint32)
+    lanes, ordered = ordered[:_LANES], ordered[_LANES : _LANES + len(bits)]
+    for at in range(len(bits)):
+        ordered[at] = _ordered(bits[at])
     if len(bits) <= 2 * _LANES:
         for at in range(len(bits)):
-            keys[at] = (np.uint64(_ordered(bits[at])) << np.uint64(32)) | np.uint64(at)
-        _write_ranked(keys, len(bits), distances, nearest, indices)
+            keys[at] = at
+        _write_ranked(keys, len(bits), ordered, distances, nearest, indices)
         return
-    # Room that is written on only once the lanes are done with.
-    lanes = keys.view(np.uint32)[:_LANES]
     lanes[:] = _LAST
     whole = len(bits) & ~(_LANES - 1)
     for start in range(0, whole, _LANES):
-        row = bits[start : start + _LANES]
+        row = ordered[start : start + _LANES]
         for lane in range(_LANES):
-            lanes[lane] = min(lanes[lane], _ordered(row[lane]))
+            lanes[lane] = min(lanes[lane], row[lane])
     for at in range(whole, len(bits)):
-        lanes[at - whole] = min(lanes[at - whole], _ordered(bits[at]))
+        lanes[at - whole] = min(lanes[at - whole], ordered[at])
     bound = _LAST
     for lane in lanes:
         n_below = 0
@@ -309,14 +319,13 @@ def _smallest(distances, nearest, indices, keys):
         bound = min(bound, lane) if n_below >= n_nearest else bound
     n_keys = 0
     for at in range(len(bits)):
-        ordered = _ordered(bits[at])
-        keys[n_keys] = (np.uint64(ordered) << np.uint64(32)) | np.uint64(at)
-        n_keys += ordered <= bound
+        keys[n_keys] = at
+        n_keys += ordered[at] <= bound
     if n_keys > _FEW:
         # Equal distances, most likely.
         _insert_smallest(distances, nearest, indices)
     else:
-        _write_ranked(keys, n_keys, distances, nearest, indices)
+        _write_ranked(keys, n_keys, ordered, distances, nearest, indices)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -349,7 +358,7 @@ def _merge(width, step, scratch):
             totals[n_pairs], pairs[n_pairs] = sums[row] + nearest[column], codes[row] + indices[column] * step
             n_pairs += 1
     kept = min(len(sums), width * len(nearest))
-    _smallest(totals[:n_pairs], sums[:kept], codes[:kept], scratch.keys)
+    _smallest(totals[:n_pairs], sums[:kept], codes[:kept], scratch.keys, scratch.ordered)
     for place in range(kept):
         codes[place] = pairs[codes[place]]
     return kept
@@ -361,31 +370,32 @@ def _new_scratch(n_books, size, n_nearest):
     for row in range(n_nearest):
         n_pairs += min(width, n_nearest // (row + 1))
     return Scratch(
-        np.empty((n_books, size), np.float32),
+        np.empty((_TOGETHER, n_books, size), np.float32),
         np.empty(n_nearest, np.float32),
         np.empty(n_nearest, np.int64),
         np.empty(width, np.float32),
         np.empty(width, np.int64),
         np.empty(n_pairs, np.float32),
         np.empty(n_pairs, np.int64),
-        np.empty(max(size, n_pairs) + 1, np.uint64),
+        np.empty(max(size, n_pairs) + _ROOM, np.uint64),
+        np.empty(max(size, n_pairs) + _ROOM, np.uint32),
     )
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _choose(scratch, codes):
-    """The P composite codes with the smallest sums of distances, nearest first.
+def _choose(distances, scratch, codes):
+    """The P composite codes with the smallest sums of (M, K) distances, nearest first.
 
     Exact without listing K**M codes: the P best sums of per-codebook distances only use the P best partial sums, so codebooks are merged
     one by one.
     """
-    distances, sums, partial, keys = scratch.distances, scratch.sums, scratch.partial, scratch.keys
+    sums, partial, keys, ordered = scratch.sums, scratch.partial, scratch.keys, scratch.ordered
     n_books, size = distances.shape
     width, step = len(scratch.nearest), 1
-    _smallest(distances[0], sums[:width], partial[:width], keys)
+    _smallest(distances[0], sums[:width], partial[:width], keys, ordered)
     for book in range(1, n_books):
         step *= size
-        _smallest(distances[book], scratch.nearest, scratch.indices, keys)
+        _smallest(distances[book], scratch.nearest, scratch.indices, keys, ordered)
         width = _merge(width, step, scratch)
     codes[:] = partial
 
@@ -450,8 +460,8 @@ def choose_codes(
     scratch = _new_scratch(n_books, size, n_nearest)
     for token in range(start, stop):
         for book in range(n_books):
-            scratch.distances[book, :] = distances[book, token]
-        _choose(scratch, codes[token])
+            scratch.distances[0, book, :] = distances[book, token]
+        _choose(scratch.distances[0], scratch, codes[token])
         if n_nearest == 1:
             weights[token, 0] = 1
         else:
@@ -473,7 +483,8 @@ def _search_beam(token, books, codes, weights):
     n_nearest = len(codes)
     rests, longer_rests = np.empty((n_nearest, dim), np.float32), np.empty((n_nearest, dim), np.float32)
     longer, nearest, order = np.empty(n_nearest, np.int64), np.empty(n_nearest, np.float32), np.empty(n_nearest, np.int64)
-    distances, keys = np.empty(n_nearest * size, np.float32), np.empty(n_nearest * size + 1, np.uint64)
+    distances = np.empty(n_nearest * size, np.float32)
+    keys, ordered = np.empty(n_nearest * size + _ROOM, np.uint64), np.empty(n_nearest * size + _ROOM, np.uint32)
     rests[0], codes[0] = token, 0
     width, step = 1, 1
     for level in range(n_books):
@@ -482,7 +493,7 @@ def _search_beam(token, books, codes, weights):
             _distances(rests[row], books.doubled[level], books.squares[level], own)
             own += _squared_length(rests[row])
         kept = min(n_nearest, width * size)
-        _smallest(distances[: width * size], nearest[:kept], order[:kept], keys)
+        _smallest(distances[: width * size], nearest[:kept], order[:kept], keys, ordered)
         for place in range(kept):
             parent, index = order[place] // size, order[place] % size
             longer[place] = codes[parent] + index * step
@@ -506,19 +517,24 @@ def nearest_codes(tokens: np.ndarray, books: tuple, codes: np.ndarray, weights: 
     books = Codebooks(*books)
     n_books, size, dim = books.codewords.shape
     n_nearest = codes.shape[1]
-    scratch = _new_scratch(n_books, size, n_nearest)
-    for token in range(start, stop):
-        if books.residual:
+    if books.residual:
+        for token in range(start, stop):
             _search_beam(tokens[token], books, codes[token], weights[token])
-            continue
+        return
+    scratch = _new_scratch(n_books, size, n_nearest)
+    for block in range((stop - start + _TOGETHER - 1) // _TOGETHER):
+        first = start + block * _TOGETHER
+        last = min(stop, first + _TOGETHER)
         for book in range(n_books):
-            part = tokens[token, book * dim : (book + 1) * dim]
-            _distances(part, books.doubled[book], books.squares[book], scratch.distances[book])
-        _choose(scratch, codes[token])
-        if n_nearest == 1:
-            weights[token, 0] = 1
-        else:
-            _weigh(tokens[token], books.codewords, codes[token], books.factor, weights[token])
+            for token in range(first, last):
+                part = tokens[token, book * dim : (book + 1) * dim]
+                _distances(part, books.doubled[book], books.squares[book], scratch.distances[token - first, book])
+        for token in range(first, last):
+            _choose(scratch.distances[token - first], scratch, codes[token])
+            if n_nearest == 1:
+                weights[token, 0] = 1
+            else:
+                _weigh(tokens[token], books.codewords, codes[token], books.factor, weights[token])
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -538,7 +554,9 @@ def encode_codes(
     apart, width = tokens.reshape(n_tokens, len(heads_bias) // n_tokens), codes.shape[1] // n_tokens
     for row in range(len(codes)):
         encode_tokens(items, indptr[row : row + 2], features[row : row + 1], network, hidden, tokens)
-        nearest_codes(apart, books, codes[row].reshape(n_tokens, width), weights[row].reshape(n_tokens, width), 0, n_tokens)
+        # A literal 0 would be compiled for itself.
+        first = np.int64(0)
+        nearest_codes(apart, books, codes[row].reshape(n_tokens, width), weights[row].reshape(n_tokens, width), first, n_tokens)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
