@@ -52,7 +52,8 @@ class EASE(HistoryBaseline):
         gram = (users.T @ users).toarray().astype(self.precision, copy=False)
         gram[np.diag_indices(n_items)] += self.l2
         inverse = _positive_definite_inverse(gram, self.l2)
-        weights = (inverse / -np.diag(inverse)).astype(np.float32, copy=False)
+        # Row by row: queries add up rows of it, and PyTorch copies any other order anew for every batch that EASE teaches.
+        weights = np.divide(inverse, -np.diag(inverse), order="C").astype(np.float32, copy=False)
         np.fill_diagonal(weights, 0)
         self.weights_ = weights
 

@@ -38,6 +38,11 @@ def test_ease_solves_the_constrained_regression(precision: str) -> None:
     assert ease.size_bytes() == {"weights": 6 * 6 * 4}
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_weights_of_ease_lie_row_by_row_for_the_teacher(precision: str) -> None:
+    assert EASE(1.0, precision).fit(HISTORIES).weights_.flags.c_contiguous
+
+
 @ANY
 def test_fitting_and_scoring_leave_the_order_of_a_history(model: HistoryBaseline) -> None:
     histories = Histories.from_lists([[5, 2, 0], [4, 1]], 6)
