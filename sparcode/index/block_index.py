@@ -21,14 +21,14 @@ from sparcode.index.search_arrays import Blocks
 
 ScoreType = Literal["float32", "uint16"]
 MAX_SHIFT = 16
-LEAST_SHIFT = 8
+LEAST_SHIFT = 7
 # Where lists hold at least this share of the catalogue, small blocks of similar items are faster, since more of them can be skipped. Below
 # it, blocks are as large as their ids allow. Measured by `benchmarks/retrieval.py`.
 SMALL_BLOCKS_FROM = 0.004
 # With fewer blocks there is too little to skip.
 LEAST_BLOCKS = 500
 # Small blocks hold at least so many postings of a list; else their tables would be as large as the postings.
-SEGMENT_POSTINGS = 5
+SEGMENT_POSTINGS = 3
 _LEVELS = 2**16 - 1
 
 

@@ -8,7 +8,7 @@ from sparcode.index import build_kernels
 from sparcode.index.inverted_index import InvertedIndex
 
 # Dimensions that each item's scores are projected to, and items that a split's direction is computed from.
-_DIMENSIONS, _SAMPLE = 32, 2048
+_DIMENSIONS, _SAMPLE = 16, 2048
 
 
 def similar_order(index: InvertedIndex, ends: np.ndarray, threshold: float, block: int) -> np.ndarray:

@@ -26,6 +26,8 @@ _LOW = np.uint64(0xFFFF_FFFF)
 _INFINITY, _MINUS_INFINITY = np.uint32(0x7F80_0000), np.uint32(0xFF80_0000)
 # Bounds are put in order as if they lay in this range: outside, the factor that does it would be no number.
 _LEAST_BOUND, _MOST_BOUND = np.float32(1e-30), np.float32(1e38)
+# Blocks whose bound is below this part of the highest are put in order only if others do not settle the search; most are.
+_PROMISING = np.float32(0.125)
 _MOST_WEIGHT = np.finfo(np.float32).max
 _CACHE_LINE = 64
 
@@ -523,27 +525,39 @@ def _add_bounds(tops, low, step, weight, threshold, bounds):
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def _order_by_bound(bounds, order, buckets):
-    """Order blocks by their bound, highest first, as far as equal steps, one per bucket, tell; returns how many have one above 0."""
-    highest = np.float32(0)
+def _highest(bounds):
+    # None is negative, so their bits order as they do; whole numbers are compared several at a time.
+    highest = np.uint32(0)
+    for one in bounds.view(np.uint32):
+        highest = max(highest, one)
+    return highest
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _order_by_bound(bounds, least, highest, chosen, order, buckets):
+    """Order blocks with a bound above 0 and of at least `least`, highest first, as far as equal steps, one per bucket, tell.
+
+    No bound is above `highest`. Returns how many blocks they are.
+    """
+    size = 0
     for block in range(len(bounds)):
-        highest = max(highest, bounds[block])
-    if highest == 0:
-        return 0
+        # Written always, and overwritten by the next where it does not count: a branch would be guessed wrong too often.
+        chosen[size] = block
+        size += (bounds[block] >= least) & (bounds[block] > 0)
     scale = np.float32(len(buckets) - 1) / min(max(highest, _LEAST_BOUND), _MOST_BOUND)
     buckets[:] = 0
-    for block in range(len(bounds)):
+    for block in chosen[:size]:
         buckets[len(buckets) - 1 - np.int64(min(bounds[block], _MOST_BOUND) * scale)] += 1
     place = 0
     for bucket in range(len(buckets)):
-        size = buckets[bucket]
+        n_here = buckets[bucket]
         buckets[bucket] = place
-        place += size
-    for block in range(len(bounds)):
+        place += n_here
+    for block in chosen[:size]:
         bucket = len(buckets) - 1 - np.int64(min(bounds[block], _MOST_BOUND) * scale)
         order[buckets[bucket]] = block
         buckets[bucket] += 1
-    return len(bounds)
+    return size
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -607,7 +621,8 @@ def search_blocks(
     """
     lists, weights, seen_indptr, seen_items, denied = rows
     indptr, segments, tops, offsets, scores, low, step, item_ids = blocks
-    accumulator, is_seen, best, positions, bounds, order, buckets, scratch = workspace
+    accumulator, is_seen, best, positions, bounds, places, buckets, scratch = workspace
+    chosen, order = places[0], places[1]
     k, n_blocks = out_items.shape[1], tops.shape[1]
     bits = accumulator.view(np.uint32)
     out_bits = out_scores.view(np.uint32)
@@ -622,38 +637,47 @@ def search_blocks(
         for slot in range(n_slots):
             number = own[slot]
             _add_bounds(tops[number], low[number], step[number], weights[row, slot], threshold, bounds)
-        n_open = _order_by_bound(bounds, order, buckets)
+        scratch.view(np.uint32)[0] = _highest(bounds)
+        highest = scratch[0]
+        least = highest * _PROMISING
         size, limit = 0, np.uint64(0)
         known = np.float32(0)
-        for place in range(n_open):
-            block = order[place]
-            if bounds[block] < known:
-                continue
-            # What comes next is on its way while this block is added up.
-            if place + 2 < n_open and bounds[order[place + 2]] >= known:
-                _fetch_segments(segments, own, order[place + 2])
-            if place + 1 < n_open and bounds[order[place + 1]] >= known:
-                _fetch_postings(indptr, segments, offsets, scores, own, order[place + 1])
-            touched = 0
-            for slot in range(n_slots):
-                number, weight = own[slot], weights[row, slot]
-                start, end = indptr[number] + segments[number, block], indptr[number] + segments[number, block + 1]
-                end = _add_segment(offsets, scores, start, end, low[number], step[number], weight, threshold, accumulator)
-                positions[0, slot], positions[1, slot] = start, end
-                touched += end - start
-            n_read += touched
-            if touched > len(accumulator):
-                size, limit = _scan(bits, block << shift, item_ids, denied, is_seen, best, (size, limit), k)
-            else:
+        while True:
+            n_open = _order_by_bound(bounds, least, highest, chosen, order, buckets)
+            for place in range(n_open):
+                block = order[place]
+                if bounds[block] < known:
+                    continue
+                # Not to be opened again.
+                bounds[block] = 0
+                # What comes next is on its way while this block is added up.
+                if place + 2 < n_open and bounds[order[place + 2]] >= known:
+                    _fetch_segments(segments, own, order[place + 2])
+                if place + 1 < n_open and bounds[order[place + 1]] >= known:
+                    _fetch_postings(indptr, segments, offsets, scores, own, order[place + 1])
+                touched = 0
                 for slot in range(n_slots):
-                    start, end = positions[0, slot], positions[1, slot]
-                    size, limit = _take_segment(
-                        offsets, start, end, block << shift, item_ids, bits, is_seen, denied, best, (size, limit), k
-                    )
-            if size >= k and (limit == 0 or size >= k + _FRESH):
-                size, limit = k, _select(best, size, k)
-            if limit > 0:
-                known = _score_of(limit, scratch)
+                    number, weight = own[slot], weights[row, slot]
+                    start, end = indptr[number] + segments[number, block], indptr[number] + segments[number, block + 1]
+                    end = _add_segment(offsets, scores, start, end, low[number], step[number], weight, threshold, accumulator)
+                    positions[0, slot], positions[1, slot] = start, end
+                    touched += end - start
+                n_read += touched
+                if touched > len(accumulator):
+                    size, limit = _scan(bits, block << shift, item_ids, denied, is_seen, best, (size, limit), k)
+                else:
+                    for slot in range(n_slots):
+                        start, end = positions[0, slot], positions[1, slot]
+                        size, limit = _take_segment(
+                            offsets, start, end, block << shift, item_ids, bits, is_seen, denied, best, (size, limit), k
+                        )
+                if size >= k and (limit == 0 or size >= k + _FRESH):
+                    size, limit = k, _select(best, size, k)
+                if limit > 0:
+                    known = _score_of(limit, scratch)
+            if known >= least:
+                break
+            least, highest = np.float32(0), least
         for at in range(seen_indptr[row], seen_indptr[row + 1]):
             is_seen[seen_items[at]] = False
         _write_best_first(best, size, out_items[row], out_bits[row])

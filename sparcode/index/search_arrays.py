@@ -80,7 +80,7 @@ class Blocks(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch arrays of a search, lent to one thread at a time; `is_seen` and `order` serve blocks only.
+    """Scratch arrays of a search, lent to one thread at a time; `is_seen` and `places` serve blocks only.
 
     Attributes
     ----------
@@ -94,8 +94,8 @@ class Workspace(NamedTuple):
         (2, S) int64.
     bounds
         (n,) float32, at least S and the number of blocks.
-    order, buckets, scratch
-        (n_blocks,) int64, (N_BUCKETS,) int64, (1,) float32.
+    places, buckets, scratch
+        (2, n_blocks) int64, (N_BUCKETS,) int64, (1,) float32.
     """
 
     accumulator: np.ndarray
@@ -103,7 +103,7 @@ class Workspace(NamedTuple):
     best: np.ndarray
     positions: np.ndarray
     bounds: np.ndarray
-    order: np.ndarray
+    places: np.ndarray
     buckets: np.ndarray
     scratch: np.ndarray
 
@@ -119,7 +119,7 @@ def new_workspace(n_sums: int, n_items: int, k: int, n_slots: int, n_blocks: int
         np.empty(2 * k + _SPARE, dtype=np.uint64),
         np.empty((2, n_slots), dtype=np.int64),
         np.empty(max(n_slots, n_blocks), dtype=np.float32),
-        np.empty(n_blocks, dtype=np.int64),
+        np.empty((2, n_blocks), dtype=np.int64),
         np.empty(N_BUCKETS, dtype=np.int64),
         np.empty(1, dtype=np.float32),
     )

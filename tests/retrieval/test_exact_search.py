@@ -241,19 +241,21 @@ def test_an_early_end_misses_nothing(name: str, layout: str, per_list: int) -> N
 @pytest.mark.parametrize(
     "bounds", [[1, 3, 2], [np.inf, 1, 0, np.inf], [1e-45, 0, 3e-45], [3.4e38, 0, 1e38], [1e-37, 1e-38, 0], [2, 2, 2], [np.inf, 1e-45]]
 )
-def test_every_block_has_its_place_whatever_the_bounds(bounds: list[float]) -> None:
+def test_every_block_that_can_add_something_has_its_place(bounds: list[float]) -> None:
     # Interpreted too: compiled, a place beyond the table of buckets may go unnoticed.
     for order_by_bound in (kernels._order_by_bound, kernels._order_by_bound.py_func):
-        order, buckets = np.full(len(bounds), -1), np.empty(N_BUCKETS, dtype=np.int64)
-        assert order_by_bound(np.float32(bounds), order, buckets) == len(bounds)
-        assert sorted(order.tolist()) == list(range(len(bounds)))
-        if max(bounds) > 1e-30:
-            assert bounds[order[0]] == max(bounds)
+        for least in (0.0, 1e-45, 1.0, 2.0):
+            chosen, order, buckets = np.full(len(bounds), -1), np.full(len(bounds), -1), np.empty(N_BUCKETS, dtype=np.int64)
+            expected = [block for block, bound in enumerate(np.float32(bounds)) if bound > 0 and bound >= np.float32(least)]
+            n_open = order_by_bound(np.float32(bounds), np.float32(least), np.float32(max(bounds)), chosen, order, buckets)
+            assert sorted(order[:n_open].tolist()) == expected
+            if expected and max(bounds) > 1e-30:
+                assert bounds[order[0]] == max(bounds)
 
 
-def test_blocks_that_can_add_nothing_are_not_opened() -> None:
-    order, buckets = np.full(2, -1), np.empty(N_BUCKETS, dtype=np.int64)
-    assert kernels._order_by_bound(np.zeros(2, dtype=np.float32), order, buckets) == 0
+@given(st.lists(st.floats(0, float("inf"), width=32), max_size=40))
+def test_the_highest_bound_is_found_by_its_bits(bounds: list[float]) -> None:
+    assert kernels._highest(np.float32(bounds)) == np.float32(max(bounds, default=0.0)).view(np.uint32)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
