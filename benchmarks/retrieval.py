@@ -61,7 +61,7 @@ from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import preview
 
-LENGTHS = (2_000, 5_000, 10_000, 25_000, 50_000)
+LENGTHS = (2_000, 6_000, 10_000, 25_000, 50_000)
 # Catalogues that the sweep of T, M, K and density is made on.
 SWEEP_ITEMS, SWEEP_LENGTH = 100_000, 2_000
 SWEEP_CODEBOOKS = ((1, 128), (2, 64), (4, 16))
