@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import ctypes
+from functools import cache
+from typing import Any, Literal
 
 import numpy as np
-import torch
+from numba.extending import get_cython_function_address
 from scipy.sparse import csr_array
 
 from sparcode.baselines.history_baseline import HistoryBaseline
@@ -62,13 +64,31 @@ class EASE(HistoryBaseline):
 
 
 def _positive_definite_inverse(gram: np.ndarray, l2: float) -> np.ndarray:
-    """The inverse by its Cholesky factor: less work than a general inverse. Overwrites `gram`.
+    """The inverse by its Cholesky factor, in one triangle only: less work than a general inverse. Overwrites `gram`."""
+    # The transpose of a symmetric matrix is itself, in the column order that LAPACK works in without a copy.
+    if _lapack("potrf", gram) != 0:
+        raise ValueError(f"l2={l2} is too small to invert co-occurrence counts in {gram.dtype}; take a larger one, or float64")
+    _lapack("potri", gram)
+    inverse = np.tril(gram.T)
+    inverse += np.tril(inverse, -1).T
+    return inverse
 
-    By PyTorch, because SciPy holds Python's global lock meanwhile, which stops every other thread.
+
+def _lapack(name: Literal["potrf", "potri"], matrix: np.ndarray) -> int:
+    """A routine of SciPy's LAPACK on the lower triangle of a contiguous square float32 or float64 matrix, in place; returns its `info`.
+
+    `scipy.linalg` would hold Python's global lock meanwhile, which stops every other thread; a call through ctypes does not. PyTorch's
+    routines give other last digits with other numbers of threads.
     """
-    matrix = torch.from_numpy(gram)
-    try:
-        torch.linalg.cholesky(matrix, out=matrix)
-    except torch.linalg.LinAlgError as error:
-        raise ValueError(f"l2={l2} is too small to invert co-occurrence counts in {gram.dtype}; take a larger one, or float64") from error
-    return torch.cholesky_inverse(matrix, out=matrix).numpy()
+    size, info = ctypes.c_int(len(matrix)), ctypes.c_int()
+    _routine(f"{matrix.dtype.char.replace('f', 's')}{name}")(
+        b"L", ctypes.byref(size), matrix.ctypes.data, ctypes.byref(size), ctypes.byref(info)
+    )
+    return info.value
+
+
+@cache
+def _routine(name: str) -> Any:
+    address = get_cython_function_address("scipy.linalg.cython_lapack", name)
+    pointer = ctypes.c_void_p
+    return ctypes.CFUNCTYPE(None, ctypes.c_char_p, pointer, pointer, pointer, pointer)(address)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from sparcode.baselines import cooccurrence as cooccurrence_module
 from sparcode.baselines.cooccurrence import Cooccurrence, Exponents
@@ -55,6 +56,19 @@ def test_repeats_count_once(model: HistoryBaseline) -> None:
     once = model.fit(HISTORIES).score(HISTORIES)
     repeated = Histories.from_lists([[2, 0, 1, 2, 2], [1, 2], [3, 2, 3], [4, 3, 0], []], 6)
     np.testing.assert_array_equal(model.fit(repeated).score(repeated), once)
+
+
+def test_ease_is_the_same_for_any_number_of_threads() -> None:
+    rng, threads, found = np.random.default_rng(0), torch.get_num_threads(), []
+    histories = Histories.from_lists([rng.choice(200, 20, replace=False).tolist() for _ in range(300)], 200)
+    try:
+        for n_threads in (1, 2, 4):
+            torch.set_num_threads(n_threads)
+            found.append(EASE(l2=10.0).fit(histories).weights_)
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("model", [EASE(1.0), Cooccurrence(EXPONENTS)])
