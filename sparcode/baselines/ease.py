@@ -65,11 +65,12 @@ class EASE(HistoryBaseline):
 
 def _positive_definite_inverse(gram: np.ndarray, l2: float) -> np.ndarray:
     """The inverse by its Cholesky factor, in one triangle only: less work than a general inverse. Overwrites `gram`."""
-    # The transpose of a symmetric matrix is itself, in the column order that LAPACK works in without a copy.
+    # The transpose of a symmetric matrix is itself, in the column order that LAPACK works in.
+    columns = gram if gram.flags.f_contiguous else gram.T
     if _lapack("potrf", gram) != 0:
         raise ValueError(f"l2={l2} is too small to invert co-occurrence counts in {gram.dtype}; take a larger one, or float64")
     _lapack("potri", gram)
-    inverse = np.tril(gram.T)
+    inverse = np.tril(columns)
     inverse += np.tril(inverse, -1).T
     return inverse
 
