@@ -27,6 +27,10 @@ PROTOCOL_DEFAULTS = {
 }
 
 
+# Name -> default of settings that the first kept runs did not have.
+_ADDED_LATER = {"pair_features": "none"}
+
+
 class Config(BaseModel):
     """Base of all settings: frozen, strict about unknown names, hashable by content."""
 
@@ -50,7 +54,15 @@ def _content_hash(config: Config) -> str:
 
 
 def settings_hash(values: Mapping[str, Any]) -> str:
-    """`Config.content_hash` of settings as they stand in JSON."""
+    """`Config.content_hash` of settings as they stand in JSON.
+
+    Settings that were added later count only where they are not at their default, so that earlier runs keep their names.
+    """
+    values = {
+        stage: {name: value for name, value in fields.items() if _ADDED_LATER.get(name) != value} if isinstance(fields, Mapping) else fields
+        for stage, fields in values.items()
+        if _ADDED_LATER.get(stage) != fields
+    }
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -110,6 +122,11 @@ class ModelConfig(Config):
     side_features: Literal["none", "items", "users", "both"] = Field(
         "none", description="Side features the networks see: of items (genres), of users, or both; the data must have them."
     )
+    pair_features: Literal["none", "counts"] = Field(
+        "none",
+        description="What SparCode's E knows of a (code, item) pair beside the network: none, the paper's form; or counts, how often the "
+        "training queries that fall on the code hold the item, normalised and weighted as validation users like it best.",
+    )
     link: Literal["exp", "linear"] = Field(
         "exp",
         description="Output activation of the interaction network: exp makes every code a mixture component, so pruning small scores "
@@ -126,10 +143,10 @@ class ModelConfig(Config):
 class QuantizerConfig(Config):
     """The quantizer of tokens."""
 
-    kind: Literal["product", "residual"] = Field(
+    kind: Literal["product", "residual", "items"] = Field(
         "product",
         description="product: a token is cut into sub-vectors, one codeword each; residual: a sum of codewords, each level takes what the "
-        "levels before it left over.",
+        "levels before it left over; items: no heads, every item of a history is a code.",
     )
     n_codebooks: int = Field(2, ge=1, le=8, description="M: codebooks, one per sub-vector of a token, or levels of a residual quantizer.")
     codebook_size: int = Field(128, ge=2, le=16384, description="K: codewords per codebook.")
@@ -151,6 +168,10 @@ class QuantizerConfig(Config):
         if self.codebook_size**self.n_codebooks >= 2**62:
             raise ValueError(f"codebook_size**n_codebooks must stay below 2**62; got {self.codebook_size}**{self.n_codebooks}")
         return self
+
+    def codebooks(self, n_items: int) -> tuple[int, int]:
+        """Number of codebooks and codewords of each, over a catalogue of so many items."""
+        return (1, n_items) if self.kind == "items" else (self.n_codebooks, self.codebook_size)
 
 
 class TrainingConfig(Config):
@@ -272,7 +293,19 @@ _WITHOUT_EFFECT = (
     _WithoutEffect("split.test_share", {_PROTOCOL: _is("fixed-split", "cold-start")}),
     *(_WithoutEffect(f"split.{name}", {_PROTOCOL: _is("cold-start")}) for name in ("validation_share", "target_share", "min_history")),
     _WithoutEffect("model.max_history", {"model.encoder": _is("mean")}),
-    *(_WithoutEffect(f"model.{name}", {_PROTOCOL: _is("cold-start")}) for name in ("max_history", "history_tokens")),
+    *(_WithoutEffect(f"model.{name}", {_PROTOCOL: _is("cold-start")}) for name in ("max_history", "history_tokens", "pair_features")),
+    *(
+        _WithoutEffect(f"quantizer.{name}", {"quantizer.kind": _is("items")})
+        for name in (
+            "n_codebooks",
+            "codebook_size",
+            "n_nearest",
+            "codebook_update",
+            "commitment_weight",
+            "revive_below",
+            "kmeans_iterations",
+        )
+    ),
     *(_WithoutEffect(f"model.attention_{part}", {"model.encoder": _is("mean", "gru")}) for part in ("blocks", "heads")),
     _WithoutEffect("model.interaction_layers", {"model.interaction": _is("dot", "cross", "attention")}),
     _WithoutEffect("quantizer.ema_decay", {"quantizer.codebook_update": _is("gradient"), "quantizer.revive_below": _is(0)}),
@@ -371,8 +404,18 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _idle_codewords_of_items_stay(self) -> RunConfig:
         # A rare item's codeword is idle in most batches, not dead: revival would take it from its item.
-        if self.model.history_tokens and self.quantizer.revive_below:
+        if self.model.history_tokens and self.quantizer.revive_below and self.quantizer.kind != "items":
             raise ValueError(f"history_tokens={self.model.history_tokens} needs revive_below=0; got {self.quantizer.revive_below}")
+        return self
+
+    @model_validator(mode="after")
+    def _items_are_known_by_something(self) -> RunConfig:
+        if self.quantizer.kind != "items":
+            return self
+        if self.model.pair_features == "none" and not self.model.history_tokens:
+            raise ValueError("kind='items' needs pair_features='counts' or history_tokens: nothing else tells items apart")
+        if self.index.unseen == "nearest":
+            raise ValueError("kind='items' needs unseen='compute': an item without a list has no nearest one")
         return self
 
     @model_validator(mode="after")

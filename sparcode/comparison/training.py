@@ -12,6 +12,7 @@ from sparcode.data.split import Split
 from sparcode.device import Device
 from sparcode.training.checkpoint import Checkpoint, StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, never_stop
+from sparcode.training.pair_fit import fit_pairs
 from sparcode.training.pipeline import (
     OnEpoch,
     ShouldStop,
@@ -152,6 +153,7 @@ class Models:
         started, kept, limit = self.start("joint training", epochs), self._stage("sparcode"), self._limit("sparcode")
         model = preview(backbone, self.split, self.config)
         records = fine_tune(model, self.split, self.config, self._on_epoch, self._should_stop, kept, limit)
+        fit_pairs(model, self.split, self.config, self._should_stop)
         return self._trained("SparCode", model, records, epochs, started, kept, limit)
 
     def _build_index(self) -> Trained:

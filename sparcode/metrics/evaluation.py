@@ -140,15 +140,14 @@ class Explorer:
 
 def code_usage(model: SparCodeModel, train: Histories, n_lists: int) -> CodeUsage:
     """Code usage of a model's training queries; `n_lists` lists are stored."""
-    config = model.quantizer.config
     codes, weights = model.encode(train)
-    codes, size = codes[weights > 0], (config.n_codebooks, config.codebook_size)
+    codes, size = codes[weights > 0], model.codebooks
     return CodeUsage(
         counts=usage_counts(codes, *size),
         perplexity=perplexity(codes, *size),
         dead_share=dead_share(codes, *size),
         codes_in_use=len(np.unique(codes)),
-        possible_codes=config.codebook_size**config.n_codebooks,
+        possible_codes=size[1] ** size[0],
         n_lists=n_lists,
     )
 

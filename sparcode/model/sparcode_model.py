@@ -14,6 +14,8 @@ from sparcode.data.interactions import Histories
 from sparcode.device import device_of
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.compiled_encoder import compiled_codes
+from sparcode.model.item_codes import ItemCodes, items_of
+from sparcode.model.pair_features import PairFeatures
 from sparcode.model.quantizer import ProductQuantizer
 from sparcode.model.query_batch import QueryBatch, query_blocks
 from sparcode.model.residual_quantizer import ResidualQuantizer
@@ -36,13 +38,23 @@ QUANTIZERS = {"product": ProductQuantizer, "residual": ResidualQuantizer}
 
 
 class SparCodeModel(TrainableModel):
-    """A backbone, owned by this model from here on, and a quantizer; the threshold tau is a buffer."""
+    """A backbone, owned by this model from here on, a quantizer, and pair features if configured; the threshold tau is a buffer.
+
+    Pair features are empty until they are fitted (`sparcode.training.pair_fit`); training sees the network alone.
+    """
 
     def __init__(self, backbone: AllToAllModel, config: QuantizerConfig) -> None:
         super().__init__()
         self.n_items, self.link = backbone.n_items, backbone.config.link
         self.backbone = backbone
-        self.quantizer = QUANTIZERS[config.kind](backbone.config.token_dim, config)
+        history = backbone.tokenizer.history
+        self.has_item_codes = config.kind == "items"
+        self.quantizer = (
+            ItemCodes(history and history.tokens, self.n_items, config)
+            if self.has_item_codes
+            else QUANTIZERS[config.kind](backbone.config.token_dim, config)
+        )
+        self.pairs = PairFeatures(self.n_items) if backbone.config.pair_features == "counts" else None
         self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
 
     @classmethod
@@ -54,10 +66,11 @@ class SparCodeModel(TrainableModel):
         `density` is the share of scores that the threshold keeps.
         """
         model = cls(copy.deepcopy(backbone), config).to(device_of(backbone))
-        limit = max(TOKEN_SAMPLE, TOKENS_PER_CODEWORD * config.codebook_size)
-        if backbone.config.history_tokens:
-            limit = min(limit, int(HEADS_PER_ITEM * backbone.n_items))
-        model.quantizer.fit(backbone.token_sample(queries, limit, seed), seed)
+        if not model.has_item_codes:
+            limit = max(TOKEN_SAMPLE, TOKENS_PER_CODEWORD * config.codebook_size)
+            if backbone.config.history_tokens:
+                limit = min(limit, int(HEADS_PER_ITEM * backbone.n_items))
+            model.quantizer.fit(backbone.token_sample(queries, limit, seed), seed)
         model.set_density(queries, density, seed)
         model.eval()
         return model
@@ -101,12 +114,28 @@ class SparCodeModel(TrainableModel):
     def used_codes(self, queries: Histories) -> UsedCodes:
         """Codes that queries use with a weight above 0."""
         codes, weights = self.encode(queries)
-        return UsedCodes(codes[weights > 0], self.quantizer.config.n_codebooks, self.quantizer.config.codebook_size)
+        return UsedCodes(codes[weights > 0], *self.codebooks)
+
+    @property
+    def codebooks(self) -> tuple[int, int]:
+        """Number of codebooks, and codewords of each."""
+        return self.quantizer.config.codebooks(self.n_items)
 
     @property
     def threshold(self) -> float:
         """Tau, in units of E."""
         return float(self.tau)
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the interaction network has a part in E; else E is a function of the pair features alone."""
+        has_tokens = not self.has_item_codes or self.backbone.tokenizer.history is not None
+        return has_tokens and (self.pairs is None or self.pairs.has_network)
+
+    @property
+    def lowest_threshold(self) -> float:
+        """No threshold goes below this: E of a pair that nothing is known of, -inf where the network knows something of every pair."""
+        return -np.inf if self.has_network else float(apply_link(torch.zeros(()), self.link))
 
     def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(B, C) logits over candidates, (C,) int64 (None: all items), and the scalar weighted commitment loss.
@@ -114,6 +143,10 @@ class SparCodeModel(TrainableModel):
         With one nearest code every token is scored through its straight-through quantized vector. With several, each distinct code of the
         batch is scored once and the gradient reaches the tokens through the weights.
         """
+        if self.has_item_codes:
+            items, weights = self._items(queries)
+            raw = self.backbone.interaction(self.quantizer.vectors(items), candidates)
+            return mixture_logits(raw, weights, self.tau.to(raw.dtype), self.link), raw.new_zeros(())
         tokens = self.backbone.tokenizer.query_tokens(queries)
         quantized = self.quantizer(tokens.vectors)
         if quantized.codes.shape[1] == 1:
@@ -125,6 +158,11 @@ class SparCodeModel(TrainableModel):
         raw = self.backbone.interaction(vectors, candidates, equal)
         commitment = self.quantizer.config.commitment_weight * quantized.commit_loss
         return mixture_logits(raw, weights, self.tau.to(raw.dtype), self.link), commitment
+
+    def _items(self, queries: QueryBatch) -> tuple[Tensor, WeightedTokens]:
+        """Distinct history items (U,) int64, and each query's weights of them."""
+        tokenizer = self.backbone.tokenizer
+        return tokenizer.history.used(queries, tokenizer.encoder(queries))
 
     def _code_weights(self, of_tokens: WeightedTokens, columns: Tensor, weights: Tensor) -> WeightedTokens:
         """Codes of queries whose tokens have (N, P) codes; with history tokens each code once per query."""
@@ -142,6 +180,8 @@ class SparCodeModel(TrainableModel):
         # Switching modes visits all modules, which takes longer than encoding a query.
         if self.training or tokenizer.training or quantizer.training:
             self.eval()
+        if self.has_item_codes:
+            return items_of(queries) if tokenizer.history is None else self._encode_by_torch(queries)
         found = compiled_codes(tokenizer, quantizer, queries)
         return self._encode_by_torch(queries) if found is None else found
 
@@ -165,6 +205,9 @@ class SparCodeModel(TrainableModel):
         return codes.reshape(shape), weights.reshape(shape)
 
     def _encoded(self, queries: QueryBatch) -> WeightedTokens:
+        if self.has_item_codes:
+            items, weights = self._items(queries)
+            return weights._replace(columns=items[weights.columns]).merged()
         tokens = self.backbone.tokenizer.query_tokens(queries)
         codes, weights = self.quantizer.codes_and_weights(tokens.vectors)
         distinct, columns = codes.unique(return_inverse=True)
@@ -177,13 +220,17 @@ class SparCodeModel(TrainableModel):
 
         The last bit of a score may depend on what else is scored in the same call.
         """
-        vectors = self._vectors(codes)
-        step = max(MIN_ITEM_BLOCK, ITEM_BLOCK_SCORES // max(1, len(codes)))
-        scores = np.empty((len(codes), self.n_items), dtype=np.float32)
-        for start in range(0, self.n_items, step):
-            block = slice(start, min(start + step, self.n_items))
-            raw = self.backbone.interaction(vectors, block)  # (n, block)
-            scores[:, block] = apply_link(raw, self.link).cpu().numpy()
+        scores = np.zeros((len(codes), self.n_items), dtype=np.float32)
+        if self.has_network:
+            vectors = self._vectors(codes)
+            step = max(MIN_ITEM_BLOCK, ITEM_BLOCK_SCORES // max(1, len(codes)))
+            for start in range(0, self.n_items, step):
+                block = slice(start, min(start + step, self.n_items))
+                raw = self.backbone.interaction(vectors, block)  # (n, block)
+                scores[:, block] = (apply_link(raw, self.link) if self.pairs is None else raw * self.pairs.network_weight).cpu().numpy()
+        if self.pairs is not None:
+            self.pairs.add_to(scores, codes, self.link)
+            scores = apply_link(torch.from_numpy(scores), self.link).numpy()
         return scores
 
     @torch.no_grad()
@@ -195,6 +242,8 @@ class SparCodeModel(TrainableModel):
     def score(self, queries: Histories) -> np.ndarray:
         """Score the thresholded model without an index: (B, I) float32; 0 where no code's score passes tau."""
         self.eval()
+        if self.pairs is not None:
+            return self._score_pairs(queries)
         scores = []
         for block in query_blocks(queries):
             codes, weights = self.encode(block)
@@ -203,6 +252,16 @@ class SparCodeModel(TrainableModel):
             chosen, shares = (torch.from_numpy(part).to(raw.device) for part in (columns.reshape(codes.shape), weights))
             scores.append(sparse_score(raw, WeightedTokens.rectangular(chosen, shares), self.threshold, self.link).cpu())
         return torch.cat(scores).numpy()
+
+    def _score_pairs(self, queries: Histories) -> np.ndarray:
+        scores, tau = np.zeros((len(queries), self.n_items), np.float32), np.float32(self.threshold)
+        codes, weights = self.encode(queries)
+        for row in range(len(queries)):
+            used = weights[row] > 0
+            kept = np.maximum(self.score_codes(codes[row, used]) - tau, np.float32(0))
+            for weight, of_code in zip(weights[row, used], kept, strict=True):
+                scores[row] += weight * of_code
+        return scores
 
     def set_density(self, queries: Histories, density: float, seed: int) -> None:
         """Set tau so that about a share `density` in (0, 1] of the (code, item) scores of the queries' distinct codes lies above it.
@@ -218,7 +277,7 @@ class SparCodeModel(TrainableModel):
         scores = self.score_codes(codes).ravel()
         keep = max(1, int(density * len(scores)))
         lowest = float(np.partition(scores, len(scores) - keep)[len(scores) - keep]) if keep < len(scores) else float(scores.min())
-        self.tau.fill_(np.nextafter(np.float32(lowest), np.float32(-np.inf)))
+        self.tau.fill_(max(np.nextafter(np.float32(lowest), np.float32(-np.inf)), self.lowest_threshold))
 
     def _vectors(self, codes: np.ndarray) -> Tensor:
         return self.quantizer.vectors(torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64)).to(device_of(self)))

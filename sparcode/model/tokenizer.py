@@ -52,6 +52,11 @@ class HistoryTokens(nn.Module):
 
     def forward(self, queries: QueryBatch, hidden: Tensor) -> tuple[Tensor, WeightedTokens]:
         """(U, D) float32 tokens of the items in use, each once, and each query's weights; `hidden` is the encoder's (B, H) float32."""
+        items, weights = self.used(queries, hidden)
+        return self.tokens(items), weights
+
+    def used(self, queries: QueryBatch, hidden: Tensor) -> tuple[Tensor, WeightedTokens]:
+        """The items in use, (U,) int64, each once, and each query's weights of them."""
         lengths = queries.lengths
         rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
         place_from_end = queries.offsets[1:][rows] - torch.arange(len(rows), device=rows.device)
@@ -64,7 +69,7 @@ class HistoryTokens(nn.Module):
         gate = (self.gate_key(items) * asked).sum(1) + bias
         weights = gate.clamp(-LARGEST_GATE, LARGEST_GATE).exp()
         offsets = F.pad(lengths.clamp(max=self.latest).cumsum(0), (1, 0))
-        return self.tokens(distinct), WeightedTokens(columns, weights, offsets)
+        return distinct, WeightedTokens(columns, weights, offsets)
 
 
 class Tokenizer(nn.Module):

@@ -188,7 +188,8 @@ def load_run(folder: Path | str) -> Run:
             f"{folder}: {len(item_ids)} item ids, {len(items)} item rows and an index over {index.n_items} items "
             f"for data of {data.n_items} items in run.json"
         )
-    n_codes = config.quantizer.codebook_size**config.quantizer.n_codebooks
+    n_codebooks, codebook_size = config.quantizer.codebooks(data.n_items)
+    n_codes = codebook_size**n_codebooks
     if index.n_lists and index.codes[-1] >= n_codes:
         raise ValueError(f"{folder / 'index'} has a list for code {index.codes[-1]}; the run's settings allow codes below {n_codes}")
     model = _load_model(folder / "model.safetensors", config, data.n_items)
@@ -281,6 +282,8 @@ def _load_model(path: Path, config: RunConfig, n_items: int) -> SparCodeModel:
         backbone = AllToAllModel(n_items, config.model, config.training.dropout, n_features, item_features)
         model = SparCodeModel(backbone, config.quantizer)
         model.load_state_dict(weights)
+        if model.pairs is not None:
+            model.pairs.check()
     except (SafetensorError, RuntimeError, OSError, ValueError, IndexError) as error:
         raise ValueError(f"{path} is damaged or does not fit the run's settings: {str(error).splitlines()[0]}") from error
     if bad := [name for name, value in weights.items() if not torch.isfinite(value).all()]:

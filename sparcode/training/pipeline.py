@@ -23,6 +23,7 @@ from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.checkpoint import StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
+from sparcode.training.pair_fit import fit_pairs
 from sparcode.training.spectral_start import start_spectrally
 from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
 from sparcode.training.time_limit import TimeLimit
@@ -144,7 +145,7 @@ def fine_tune(
 
     To go on from a checkpoint, the model must be the same preview as at the start: the backbone in it is the teacher.
     """
-    if config.training.joint_epochs == 0:
+    if config.training.joint_epochs == 0 or not model.has_network:
         return []
     backbone = model.backbone if config.training.joint_teacher == "backbone" else None
     return fit(_trainer(model, split, config, backbone=backbone), split.validation, on_epoch, should_stop, checkpoint, limit)
@@ -158,6 +159,7 @@ def train_sparcode(
     model = preview(backbone, split, config)
     if not should_stop():
         records = records + fine_tune(model, split, config, on_epoch, should_stop)
+        fit_pairs(model, split, config, should_stop)
     return model, backbone, records
 
 
@@ -168,6 +170,7 @@ def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig,
     """
     codes = np.unique(model.encode(train)[0])
     floor = min(floor_for_density(model, codes, config.floor_density, config.block_codes), model.threshold)
+    floor = max(floor, model.lowest_threshold)
     return build_index(model, codes, floor, config.block_codes, should_stop)
 
 

@@ -28,6 +28,7 @@ from sparcode.runs.store import Run, keep_run, load_run, save_run
 from sparcode.training.checkpoint import Beginning, Checkpoint, State
 from sparcode.training.epoch_record import EpochRecord
 from tests.fakes import raising
+from tests.model.test_pair_features import config_of
 from tests.tiny import CONFIG, changed, tiny_data, tiny_index, tiny_model, tiny_split
 
 RECORD = EpochRecord(0, math.nan, math.nan, 0.5, 3.5, 0.25, 7, 0, 0.1, False)
@@ -304,10 +305,13 @@ def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
         {"model": {"encoder": "sasrec", "side_features": "items"}},
         {"model": {"history_tokens": 5}, "quantizer": {"revive_below": 0}},
         {"quantizer": {"kind": "residual", "n_codebooks": 3}},
+        {"model": {"pair_features": "counts"}, "quantizer": {}},
+        {"model": {"pair_features": "counts", "history_tokens": 5}, "quantizer": {"kind": "items"}},
+        {"model": {"pair_features": "counts"}, "quantizer": {"kind": "items"}},
     ],
 )
 def test_every_kind_of_model_comes_back(settings: dict, tmp_path: Path) -> None:
-    config = changed(**settings, training={"epochs": 1, "joint_epochs": 1})
+    config = config_of(settings.get("model", {}), settings.get("quantizer", {}), {"epochs": 1, "joint_epochs": 1})
     comparison = compare(tiny_data(), config, k=5)
     loaded, queries = load_run(save_run(comparison.run, tmp_path / "run")), tiny_split().test.queries
     assert loaded.config == comparison.run.config
@@ -315,7 +319,7 @@ def test_every_kind_of_model_comes_back(settings: dict, tmp_path: Path) -> None:
     assert (loaded.model.backbone.interaction.items.features is not None) == (config.model.side_features == "items")
     np.testing.assert_array_equal(loaded.model.encode(queries)[0], comparison.run.model.encode(queries)[0])
     np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))
-    other = {"kind": "product" if config.quantizer.kind == "residual" else "residual", "n_codebooks": 2}
+    other = {"kind": "product" if config.quantizer.kind == "residual" else "residual", "n_codebooks": 2, "revive_below": 0}
     edit(tmp_path / "run", lambda described: described["config"]["quantizer"].update(other))
     with pytest.raises(ValueError, match="run's settings"):
         load_run(tmp_path / "run")

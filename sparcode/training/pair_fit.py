@@ -1,0 +1,166 @@
+"""Fits the pair features (`sparcode.model.pair_features`) of a SparCode model: exponents and shrinkage by what validation users like best.
+
+A validation user's targets are counted nowhere while they decide, so nothing has to be taken out of the counts. In a ready-made split they
+are training interactions, and are counted in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+from scipy.sparse import csr_array
+
+from sparcode.config import RunConfig
+from sparcode.data.evaluation_protocol import FIXED_SPLIT
+from sparcode.data.interactions import Histories
+from sparcode.data.split import EvaluationSet, Split
+from sparcode.metrics.ranking import recall_at_k
+from sparcode.model.pair_features import CodeUse, PairShape
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.top_k import top_k
+from sparcode.training.epoch_record import ShouldStop, never_stop
+
+# The first steps of the search, halved in every round; ends at the last.
+STEPS = PairShape(code=0.2, item=0.15, query=0.2, shrink=0.4, per_code=0)
+ROUNDS = 3
+LENGTHS = (100, 200, 400, 800)
+# Choices are made on at most so many validation users: the first ones.
+USERS = 3_000
+# Users scored at a time: 64 MiB of float32 for 40,000 items.
+_BLOCK = 400
+# Factors on f beside a network, times the ratio of their typical highest values, read off so many codes; 0 leaves the counts out.
+FACTORS = (0.0, 0.1, 0.3, 1.0, 3.0)
+SAMPLED_CODES = 256
+
+
+def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop: ShouldStop = never_stop) -> None:
+    """Set the model's pair features, in place, and its threshold anew; nothing happens where it has none, or `should_stop` says so.
+
+    By coordinate search on validation recall, at the depth that the split is measured at. Beside a network, validation users also decide
+    how much f counts, and whether the network does.
+    """
+    if model.pairs is None or not split.protocol.shows_history:
+        return
+    search = _Search(model, split)
+    shape = _searched(search.recall, should_stop)
+    factor, weight = _beside_network(model, search, shape, config) if model.has_network else (1.0, 0.0)
+    use = _use(model, _with_targets(split))
+    values = use.values(shape)
+    # Alone, any factor ranks alike; with this one thresholds are shares of a list's usual highest score.
+    values.data *= np.float32(factor if weight else 1 / max(_highest(values), 1e-12))
+    model.pairs.set(use.codes, values, shape, weight)
+    model.set_density(split.train_queries, config.training.density, config.training.seed)
+
+
+class _Search:
+    """Recall of validation users by f alone, for every shape."""
+
+    def __init__(self, model: SparCodeModel, split: Split) -> None:
+        self.users, self.k = _first(split.validation, USERS), split.protocol.default_k
+        self.use = _use(model, split.train)
+        codes, weights = model.encode(self.users.queries)
+        # Of the codes that nobody asks for nothing is made.
+        self.asked = np.intersect1d(codes[weights > 0], self.use.codes)
+        self._weights = np.where(np.isin(codes, self.asked), weights, 0)
+        self._rows = np.searchsorted(self.asked, codes)
+        self._known: dict[PairShape, float] = {}
+
+    def values(self, shape: PairShape) -> csr_array:
+        """Values f of the codes that are `asked` for."""
+        return self.use.values(shape, np.searchsorted(self.use.codes, self.asked))
+
+    def recall(self, shape: PairShape) -> float:
+        """Mean recall."""
+        if shape not in self._known:
+            values = self.values(shape)
+            arrays = values.indptr.astype(np.int64), values.indices, values.data
+            self._known[shape] = _recall(
+                self.users, self.k, lambda block: _scores(self._rows[block], self._weights[block], *arrays, values.shape[1])
+            )
+        return self._known[shape]
+
+
+def _searched(recall: Callable[[PairShape], float], should_stop: ShouldStop) -> PairShape:
+    """One number after the other, up or down as long as recall rises, with steps that halve from round to round; then the lists' length."""
+    best, score = PairShape(), recall(PairShape())
+    for round_ in range(ROUNDS):
+        for name in ("code", "item", "shrink", "query"):
+            step = getattr(STEPS, name) / 2**round_
+            for direction in (step, -step):
+                before = score
+                while not should_stop():
+                    tried = best._replace(**{name: max(0.0, round(getattr(best, name) + direction, 4))})
+                    if tried == best or recall(tried) <= score:
+                        break
+                    best, score = tried, recall(tried)
+                if score > before:
+                    break
+    return max((best._replace(per_code=length) for length in LENGTHS), key=recall)
+
+
+def _use(model: SparCodeModel, histories: Histories) -> CodeUse:
+    """The codes that histories use."""
+    return CodeUse.of_items(histories) if model.has_item_codes else CodeUse.of_codes(*model.encode(histories), histories)
+
+
+def _recall(users: EvaluationSet, k: int, scores: Callable[[slice], np.ndarray]) -> float:
+    """Mean recall at k of users whose scores, (n, I) float32, are made block by block."""
+    found = []
+    for start in range(0, len(users.queries), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(users.queries)))
+        found.append(top_k(scores(slice(start, rows[-1] + 1)), k, users.queries.take(rows)).item_ids)
+    return float(np.nanmean(recall_at_k(np.concatenate(found), users.targets, k)))
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _scores(rows, weights, indptr, items, values, n_items):
+    """Weighted sums of rows of sparse values: (n, S) rows and weights to (n, I) float32, -inf where nothing was added."""
+    scores = np.zeros((len(rows), n_items), np.float32)
+    for query in range(len(rows)):
+        for slot in range(rows.shape[1]):
+            weight = weights[query, slot]
+            if weight > 0:
+                for at in range(indptr[rows[query, slot]], indptr[rows[query, slot] + 1]):
+                    scores[query, items[at]] += weight * values[at]
+        for item in range(n_items):
+            if scores[query, item] == 0:
+                scores[query, item] = -np.inf
+    return scores
+
+
+def _beside_network(model: SparCodeModel, search: _Search, shape: PairShape, config: RunConfig) -> tuple[float, float]:
+    """The factor on f and the network's weight that validation users like best: f alone, the network alone, or both."""
+    users, values, best = search.users, search.values(shape), (search.recall(shape), 1.0, 0.0)
+    model.pairs.set(search.asked, csr_array(values.shape, dtype=np.float32), shape, 1.0)
+    some = model.score_codes(search.asked[:: max(1, len(search.asked) // SAMPLED_CODES)])
+    # How far the network's best stand out of its middle, over f's highest.
+    scale = float(np.mean(some.max(axis=1) - np.median(some, axis=1))) / max(_highest(values), 1e-12)
+    for factor in FACTORS:
+        scaled = csr_array((values.data * np.float32(factor * scale), values.indices, values.indptr), shape=values.shape)
+        model.pairs.set(search.asked, scaled, shape, 1.0)
+        model.set_density(users.queries, config.training.density, config.training.seed)
+        recall = _recall(users, search.k, lambda block: model.servable_scores(users.queries.take(np.arange(block.start, block.stop))))
+        best = max(best, (recall, factor * scale, 1.0))
+    return best[1], best[2]
+
+
+def _highest(values: csr_array) -> float:
+    """Mean over rows of their highest value."""
+    rows = np.flatnonzero(np.diff(values.indptr))
+    return float(np.mean(np.maximum.reduceat(values.data, values.indptr[rows]))) if len(rows) else 0.0
+
+
+def _with_targets(split: Split) -> Histories:
+    """Training histories; where validation users are training users, with their targets."""
+    train, validation = split.train, split.validation
+    if split.protocol.name != FIXED_SPLIT.name:
+        return train
+    rows = np.concatenate([train.rows, validation.users[validation.targets.rows]])
+    return Histories.from_pairs(rows, np.concatenate([train.items, validation.targets.items]), len(train), train.n_items)
+
+
+def _first(users: EvaluationSet, limit: int) -> EvaluationSet:
+    rows = np.arange(min(limit, len(users.queries)))
+    return users._replace(queries=users.queries.take(rows), targets=users.targets.take(rows), users=users.users[rows])

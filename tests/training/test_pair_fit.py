@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparcode.data.evaluation_protocol import FIXED_SPLIT, STRONG, EvaluationProtocol
+from sparcode.data.interactions import Histories
+from sparcode.data.split import EvaluationSet, Split
+from sparcode.metrics.evaluation import accuracy
+from sparcode.model.pair_features import PairShape
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.training.pair_fit import fit_pairs
+from sparcode.training.pipeline import build_run_index, preview, serve
+from sparcode.training.trainer import validation_recall
+from tests.model.test_pair_features import config_of
+from tests.tiny import fresh_backbone, tiny_backbone, tiny_split
+
+CONFIG = config_of({"pair_features": "counts"}, {"kind": "items"})
+I = 40
+
+
+def planted(protocol: EvaluationProtocol = STRONG) -> Split:
+    """Items come in pairs, 2 n and 2 n + 1; who has one has the other, among popular ones that say nothing."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(200):
+        pairs = 2 * rng.choice(np.arange(5, I // 2), 3, replace=False)
+        rows.append([*pairs, *rng.choice(10, 4, replace=False), *(pairs + 1)])
+    queries = Histories.from_lists([row[:-3] for row in rows[:40]], I)
+    targets = Histories.from_lists([row[-3:] for row in rows[:40]], I)
+    test = EvaluationSet(queries.take(np.arange(20)), targets.take(np.arange(20)), np.arange(20), protocol)
+    validation = EvaluationSet(queries.take(np.arange(20, 40)), targets.take(np.arange(20, 40)), np.arange(20), protocol)
+    return Split(Histories.from_lists(rows[40:], I), np.arange(160), validation, test, {})
+
+
+def fitted(split: Split) -> SparCodeModel:
+    model = preview(fresh_backbone(I, CONFIG.model), split, CONFIG)
+    fit_pairs(model, split, CONFIG)
+    return model
+
+
+def test_counts_find_what_belongs_together() -> None:
+    split = planted(EvaluationProtocol("strong", default_k=3))
+    model = fitted(split)
+    retriever = serve(model, build_run_index(model, split.train, CONFIG.index), CONFIG.index)
+    assert accuracy(retriever, split.test, 3)[0] == 1
+
+
+def test_the_same_data_gives_the_same_features() -> None:
+    first, second = (fitted(planted()).state_dict() for _ in range(2))
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+@pytest.mark.parametrize(("protocol", "more"), [(FIXED_SPLIT, True), (STRONG, False)])
+def test_validation_targets_are_counted_in_the_end_where_they_are_training_interactions(protocol: EvaluationProtocol, more: bool) -> None:
+    split = planted(protocol)
+    # The only user who has both.
+    targets = Histories.from_lists([[1, 3], *([] for _ in range(19))], I)
+    split = split._replace(
+        train=split.train.select(split.train.items != 39),
+        validation=split.validation._replace(
+            queries=Histories.from_lists([[38], *(split.validation.queries[row].tolist() for row in range(1, 20))], I),
+            targets=Histories.from_lists([[39], *(targets[row].tolist() for row in range(1, 20))], I),
+        ),
+    )
+    assert (39 in fitted(split).pairs.items) == more
+
+
+def test_validation_users_decide_between_network_counts_and_both() -> None:
+    config, split = config_of({"pair_features": "counts"}, {}), tiny_split()
+    model = preview(tiny_backbone(), split, config)
+    network = validation_recall(model, split.validation)
+    fit_pairs(model, split, config)
+    assert validation_recall(model, split.validation) >= network
+    # Counts of another catalogue's users say nothing, and the network stays as it was.
+    rng = np.random.default_rng(0)
+    noise = Histories.from_lists([rng.choice(80, 9, replace=False).tolist() for _ in range(96)], 80)
+    model = preview(tiny_backbone(), split, config)
+    fit_pairs(model, split._replace(train=noise), config)
+    assert validation_recall(model, split.validation) >= 0.95 * network
+
+
+def test_a_stop_leaves_a_model_that_serves() -> None:
+    split = planted()
+    model = preview(fresh_backbone(I, CONFIG.model), split, CONFIG)
+    fit_pairs(model, split, CONFIG, lambda: True)
+    assert np.isfinite(model.score(split.test.queries)).all()
+    assert model.pairs.shape[:4].tolist() == list(PairShape()[:4])
