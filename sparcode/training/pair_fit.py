@@ -1,7 +1,7 @@
 """Fits the pair features (`sparcode.model.pair_features`) of a SparCode model: exponents and shrinkage by what validation users like best.
 
-A validation user's targets are counted nowhere while they decide, so nothing has to be taken out of the counts. In a ready-made split they
-are training interactions, and are counted in the end.
+Targets are counted nowhere while they decide, so nothing has to be taken out of the counts. In a ready-made split, where test users are
+training users, a random part of everyone's training interactions decides, and is counted in the end; else the validation users decide.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from sparcode.training.epoch_record import ShouldStop, never_stop
 STEPS = PairShape(code=0.2, item=0.15, query=0.2, shrink=0.4, per_code=0)
 ROUNDS = 3
 LENGTHS = (100, 200, 400, 800)
-# Choices are made on at most so many validation users: the first ones.
-USERS = 3_000
+# Choices are made on at most so many users.
+USERS = 6_000
+# Of a training history that decides, this share is held out.
+HELD_SHARE = 0.1
+LEAST_HISTORY = 3
 # Users scored at a time: 64 MiB of float32 for 40,000 items.
 _BLOCK = 400
 # Factors on f beside a network, times the ratio of their typical highest values, read off so many codes; 0 leaves the counts out.
@@ -43,7 +46,7 @@ def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop
     """
     if model.pairs is None or not split.protocol.shows_history:
         return
-    search = _Search(model, split)
+    search = _Search(model, *_deciding(split, config.training.seed), split.protocol.default_k)
     shape = _searched(search.recall, should_stop)
     factor, weight = _beside_network(model, search, shape, config) if model.has_network else (1.0, 0.0)
     use = _use(model, _with_targets(split))
@@ -57,9 +60,8 @@ def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop
 class _Search:
     """Recall of validation users by f alone, for every shape."""
 
-    def __init__(self, model: SparCodeModel, split: Split) -> None:
-        self.users, self.k = _first(split.validation, USERS), split.protocol.default_k
-        self.use = _use(model, split.train)
+    def __init__(self, model: SparCodeModel, train: Histories, users: EvaluationSet, k: int) -> None:
+        self.users, self.k, self.use = users, k, _use(model, train)
         codes, weights = model.encode(self.users.queries)
         # Of the codes that nobody asks for nothing is made.
         self.asked = np.intersect1d(codes[weights > 0], self.use.codes)
@@ -152,6 +154,28 @@ def _highest(values: csr_array) -> float:
     return float(np.mean(np.maximum.reduceat(values.data, values.indptr[rows]))) if len(rows) else 0.0
 
 
+def _deciding(split: Split, seed: int) -> tuple[Histories, EvaluationSet]:
+    """What is counted while settings are chosen, and the users who choose them."""
+    users = split.validation
+    if split.protocol.name != FIXED_SPLIT.name:
+        return split.train, _some(users, np.arange(len(users.queries)), seed)
+    everything, rng = _with_targets(split), np.random.default_rng(seed)
+    n_held = np.maximum(np.rint(HELD_SHARE * everything.lengths), everything.lengths >= LEAST_HISTORY)
+    order = np.lexsort((rng.random(len(everything.items)), everything.rows))
+    held = np.zeros(len(order), bool)
+    held[order] = np.arange(len(order)) - everything.indptr[everything.rows] < n_held[everything.rows]
+    train = everything.select(~held)
+    decide = np.flatnonzero(n_held > 0)
+    return train, _some(EvaluationSet(train, everything.select(held), np.arange(len(train)), split.protocol), decide, seed)
+
+
+def _some(users: EvaluationSet, rows: np.ndarray, seed: int) -> EvaluationSet:
+    """At most `USERS` of these rows, a seeded choice."""
+    if len(rows) > USERS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, USERS, replace=False))
+    return users._replace(queries=users.queries.take(rows), targets=users.targets.take(rows), users=users.users[rows])
+
+
 def _with_targets(split: Split) -> Histories:
     """Training histories; where validation users are training users, with their targets."""
     train, validation = split.train, split.validation
@@ -159,8 +183,3 @@ def _with_targets(split: Split) -> Histories:
         return train
     rows = np.concatenate([train.rows, validation.users[validation.targets.rows]])
     return Histories.from_pairs(rows, np.concatenate([train.items, validation.targets.items]), len(train), train.n_items)
-
-
-def _first(users: EvaluationSet, limit: int) -> EvaluationSet:
-    rows = np.arange(min(limit, len(users.queries)))
-    return users._replace(queries=users.queries.take(rows), targets=users.targets.take(rows), users=users.users[rows])
