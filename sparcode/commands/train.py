@@ -61,7 +61,12 @@ def train(
     from sparcode.device import choose_device
     from sparcode.training.checkpoint import Beginning
     from sparcode.training.pipeline import with_idle_reset
+    from sparcode.training.recommended import recommended
 
+    if not source.is_synthetic:
+        config, reason = recommended(split, config, settings.typed())
+        if reason and not (quiet or as_json):
+            say(f"Settings for this data: {reason}", err=True)
     config = with_idle_reset(split, config, settings.typed()["training"])
     set_threads(threads)
     begins = Beginning(config, data.name, split.content_hash(), choose_device(device).type)

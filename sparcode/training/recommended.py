@@ -1,0 +1,62 @@
+"""Settings recommended from the data's shape: what `sparcode train` takes where nothing is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple
+
+from sparcode.config import RunConfig
+from sparcode.data.split import Split
+
+# Where fewer than this share of all (user, item) pairs is an interaction, in a catalogue of at least so many items, what users have in
+# common says more than a dot product: Gowalla has 0.07%, Amazon books 0.04%, goodbooks 0.2%, MovieLens 1M 4.5%.
+SPARSE_SHARE: Final = 0.005
+SPARSE_ITEMS: Final = 2_000
+# Logits of a batch, 128 MiB of float32; more are kept beside them for the gradient.
+BATCH_LOGITS: Final = 1 << 25
+# Beyond this catalogue the softmax is over the batch's items.
+ALL_ITEMS: Final = 200_000
+# Stages of settings that say what the codes are: who types one wants them as they say.
+_OWN_CHOICE: Final = ("quantizer",)
+_OWN_FIELDS: Final = ("pair_features", "history_tokens", "link")
+
+
+class Recommended(NamedTuple):
+    """Settings, and a sentence on why they differ from the defaults; empty where they do not."""
+
+    config: RunConfig
+    reason: str
+
+
+def recommended(split: Split, config: RunConfig, typed: Mapping[str, Collection[str]]) -> Recommended:
+    """Settings for data of this shape; `typed` names, per stage, what was set on purpose and stays.
+
+    Large, sparse catalogues get codes that are items, and pair features instead of joint training; the networks are trained beside them as
+    peers. Everything else keeps the defaults.
+    """
+    train = split.train
+    share = len(train.items) / max(1, len(train) * train.n_items)
+    chooses = any(typed.get(stage) for stage in _OWN_CHOICE) or any(name in typed.get("model", ()) for name in _OWN_FIELDS)
+    if not split.protocol.shows_history or chooses or train.n_items < SPARSE_ITEMS or share >= SPARSE_SHARE:
+        return Recommended(config, "")
+    sampled = train.n_items > ALL_ITEMS
+    choices = {
+        "model": {"pair_features": "counts", "interaction": "dot", "n_tokens": 2, "hidden_dim": 128, "token_dim": 128},
+        "quantizer": {"kind": "items"},
+        "training": {
+            "epochs": 8,
+            "joint_epochs": 0,
+            "batch_size": max(64, min(512, BATCH_LOGITS // train.n_items)),
+            "teacher_weight": 0.0,
+            "keep_least": 0.5,
+            **({"n_negatives": 8192, "negatives": "batch"} if sampled else {}),
+        },
+    }
+    values = config.model_dump()
+    for stage, fields in choices.items():
+        values[stage] |= {name: value for name, value in fields.items() if name not in typed.get(stage, ())}
+    reason = (
+        f"{train.n_items:,} items of which users have {100 * share:.2g}%: every item is its own code, and E counts which go together; "
+        "a setting of the quantizer, or --pair-features none, trains the network's codes instead"
+    )
+    return Recommended(RunConfig.for_data(False, RunConfig.as_written(values), config.split.protocol, typed), reason)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparcode.config import RunConfig
+from sparcode.data.evaluation_protocol import COLD_START
+from sparcode.data.interactions import Histories
+from sparcode.data.split import EvaluationSet, Split
+from sparcode.training.pipeline import check_settings_act
+from sparcode.training.recommended import SPARSE_ITEMS, recommended
+from tests.tiny import tiny_split
+
+DEFAULT = RunConfig.for_data(False)
+
+
+def sparse(n_items: int = SPARSE_ITEMS) -> Split:
+    """50 users who have four items each."""
+    rng = np.random.default_rng(0)
+    histories = Histories.from_lists([rng.choice(n_items, 4, replace=False).tolist() for _ in range(50)], n_items)
+    few = EvaluationSet(histories.take(np.arange(5)), histories.take(np.arange(5)), np.arange(5))
+    return Split(histories, np.arange(50), few, few, {})
+
+
+def test_sparse_catalogues_get_items_as_codes_and_are_told_why() -> None:
+    found = recommended(sparse(), DEFAULT, {})
+    assert (found.config.quantizer.kind, found.config.model.pair_features, found.config.training.joint_epochs) == ("items", "counts", 0)
+    assert "2,000 items of which users have 0.2%" in found.reason
+    check_settings_act(sparse(), found.config.training)
+
+
+@pytest.mark.parametrize("split", [tiny_split(), sparse(SPARSE_ITEMS - 1)], ids=["dense", "small"])
+def test_other_data_keeps_the_defaults(split: Split) -> None:
+    assert recommended(split, DEFAULT, {}) == (DEFAULT, "")
+
+
+def test_queries_without_a_history_keep_the_defaults() -> None:
+    split = sparse()
+    assert recommended(split._replace(test=split.test._replace(protocol=COLD_START)), DEFAULT, {}) == (DEFAULT, "")
+
+
+def test_what_was_typed_stays() -> None:
+    config = RunConfig.for_data(False, RunConfig.model_validate({"training": {"epochs": 3}, "model": {"token_dim": 32}}))
+    found = recommended(sparse(), config, {"training": ["epochs"], "model": ["token_dim"]}).config
+    assert (found.training.epochs, found.model.token_dim, found.quantizer.kind) == (3, 32, "items")
+
+
+@pytest.mark.parametrize("typed", [{"quantizer": ["codebook_size"]}, {"model": ["pair_features"]}])
+def test_who_chooses_the_codes_gets_them(typed: dict) -> None:
+    assert recommended(sparse(), DEFAULT, typed) == (DEFAULT, "")
+
+
+@pytest.mark.parametrize(("n_items", "batch_size", "n_negatives"), [(40_000, 512, 0), (100_000, 335, 0), (1_000_000, 64, 8192)])
+def test_large_catalogues_are_learnt_in_small_batches_or_from_negatives(n_items: int, batch_size: int, n_negatives: int) -> None:
+    training = recommended(sparse(n_items), DEFAULT, {}).config.training
+    assert (training.batch_size, training.n_negatives) == (batch_size, n_negatives)
