@@ -42,6 +42,10 @@ def train(
             "comes out then depends on the machine's speed.",
         ),
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Train nothing: print the settings chosen, and estimates of time and memory."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
 ) -> None:
@@ -65,10 +69,16 @@ def train(
 
     if not source.is_synthetic:
         config, reason = recommended(split, config, settings.typed())
-        if reason and not (quiet or as_json):
+        if reason and not (quiet or as_json or plan):
             say(f"Settings for this data: {reason}", err=True)
     config = with_idle_reset(split, config, settings.typed()["training"])
     set_threads(threads)
+    if plan:
+        from sparcode.training.plan import plan_of, plan_text
+
+        made = plan_of(split, config, device)
+        say(json.dumps(made._asdict(), allow_nan=False) if as_json else plan_text(made))
+        return
     begins = Beginning(config, data.name, split.content_hash(), choose_device(device).type)
     with nullcontext() if out is None else _checkpoint(out, begins, overwrite, resume) as checkpoint:
         with Progress(quiet or as_json) as progress:

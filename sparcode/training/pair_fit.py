@@ -6,6 +6,7 @@ training users, a random part of everyone's training interactions decides, and i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -26,6 +27,8 @@ from sparcode.training.epoch_record import ShouldStop, never_stop
 STEPS = PairShape(code=0.2, item=0.15, query=0.2, shrink=0.4, per_code=0)
 ROUNDS = 3
 LENGTHS = (100, 200, 400, 800)
+# Shapes that a search usually looks at.
+USUAL_STEPS = 45
 # Choices are made on at most so many users.
 USERS = 6_000
 # Of a training history that decides, this share is held out.
@@ -36,6 +39,18 @@ _BLOCK = 400
 # Factors on f beside a network, times the ratio of their typical highest values, read off so many codes; 0 leaves the counts out.
 FACTORS = (0.0, 0.1, 0.3, 1.0, 3.0)
 SAMPLED_CODES = 256
+
+
+def probe_fit(model: SparCodeModel, split: Split, config: RunConfig) -> float:
+    """Seconds that `fit_pairs` takes, from one step of its search; 0 where it has nothing to do."""
+    if model.pairs is None or not split.protocol.shows_history:
+        return 0.0
+    started = time.perf_counter()
+    search = _Search(model, *_deciding(split, config.training.seed), split.protocol.default_k)
+    search.recall(PairShape())
+    counted = time.perf_counter()
+    search.recall(PairShape(shrink=2 * PairShape().shrink))
+    return counted - started + USUAL_STEPS * (time.perf_counter() - counted)
 
 
 def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop: ShouldStop = never_stop) -> None:

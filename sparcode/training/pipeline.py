@@ -84,6 +84,23 @@ def _is_sampled(config: TrainingConfig, n_items: int) -> bool:
     return 0 < config.n_negatives < n_items
 
 
+def backbone_trainer(split: Split, config: RunConfig, device: Device = "auto") -> Trainer:
+    """The trainer of an untrained all-to-all model."""
+    model = AllToAllModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
+    return _start(model, split, config, device)
+
+
+def two_tower_trainer(split: Split, config: RunConfig, device: Device = "auto") -> Trainer:
+    """The trainer of an untrained two-tower model."""
+    model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
+    return _start(model, split, config, device, config.training.epochs + config.training.joint_epochs)
+
+
+def joint_trainer(model: SparCodeModel, split: Split, config: RunConfig) -> Trainer:
+    """The trainer of a preview."""
+    return _trainer(model, split, config, backbone=model.backbone if config.training.joint_teacher == "backbone" else None)
+
+
 def train_backbone(
     split: Split,
     config: RunConfig,
@@ -99,8 +116,8 @@ def train_backbone(
     The model stays on `device`, and so does what is made from it; see `sparcode.device.choose_device`. `with_start` puts the untrained
     model first among the records, as epoch 0.
     """
-    model = AllToAllModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
-    trainer = _start(model, split, config, device)
+    trainer = backbone_trainer(split, config, device)
+    model = trainer.model
     start = [trainer.initial_record()._replace(recall=validation_recall(model, split.validation))] if with_start else []
     for record in start:
         on_epoch(record)
@@ -120,10 +137,8 @@ def train_two_tower(
 
     Its budget includes SparCode's joint epochs, so both models may see the data equally often.
     """
-    model = TwoTowerModel(split.train.n_items, config.model, config.training.dropout, *_side_features(split, config))
-    budget = config.training.epochs + config.training.joint_epochs
-    trainer = _start(model, split, config, device, budget)
-    return model, fit(trainer, split.validation, on_epoch, should_stop, checkpoint, limit)
+    trainer = two_tower_trainer(split, config, device)
+    return trainer.model, fit(trainer, split.validation, on_epoch, should_stop, checkpoint, limit)
 
 
 def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
@@ -147,8 +162,7 @@ def fine_tune(
     """
     if config.training.joint_epochs == 0 or not model.has_network:
         return []
-    backbone = model.backbone if config.training.joint_teacher == "backbone" else None
-    return fit(_trainer(model, split, config, backbone=backbone), split.validation, on_epoch, should_stop, checkpoint, limit)
+    return fit(joint_trainer(model, split, config), split.validation, on_epoch, should_stop, checkpoint, limit)
 
 
 def train_sparcode(

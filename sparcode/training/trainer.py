@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -104,6 +105,17 @@ class Trainer:
         seconds = time.perf_counter() - started
         losses = (loss_sum / n_batches, commit_sum / n_batches) if n_batches else (math.nan, math.nan)
         return self._record(*losses, revived, seconds, stopped)
+
+    def probe(self, n_batches: int) -> float:
+        """Seconds that an epoch takes, from so many batches after a first one; what these batches taught stays in the model."""
+        self.model.train()
+        seconds, batches = [], list(self._batches())
+        for rows in itertools.islice(itertools.cycle(batches), 1 + n_batches):
+            started = time.perf_counter()
+            self._train_batch(self.histories.take(rows))
+            seconds.append(time.perf_counter() - started)
+        self.model.eval()
+        return float(np.mean(seconds[1:])) * len(batches)
 
     def initial_record(self) -> EpochRecord:
         """Epoch 0: the state before training (for a SparCode model, the preview)."""

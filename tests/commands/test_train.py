@@ -43,6 +43,16 @@ def test_json_is_one_object_and_nothing_else(command: Command, tmp_path: Path) -
     assert record["check"]["recall_through_index"] == record["check"]["recall_by_direct_scoring"]
 
 
+def test_a_plan_trains_nothing(command: Command, record: Record, tmp_path: Path) -> None:
+    result = command("train", *TINY, "--plan", "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[-1].endswith("Nothing was trained.")
+    assert list(tmp_path.iterdir()) == []
+    plan = record("train", *TINY, "--plan")
+    assert set(plan) == {"settings", "reason", "epochs", "minutes", "peak_gb"}
+    assert plan["settings"]["codebook_size"] == 6
+
+
 def test_flags_go_before_the_file_and_the_file_before_defaults(record: Record, kept_run: Path) -> None:
     config = record("train", *TINY_DATA, "--config", kept_run / "run.json", "--n-nearest", 2, "--seed", 3)["config"]
     assert config["quantizer"]["n_nearest"] == 2
