@@ -26,6 +26,9 @@ PROTOCOL_DEFAULTS = {
     "cold-start": {"model": {"side_features": "both"}, "training": {"n_negatives": 2000}}
 }
 
+# Name -> default of settings that the first kept runs did not have.
+_ADDED_LATER = {"length_exponent": 1.0}
+
 
 # Name -> default of settings that the first kept runs did not have.
 _ADDED_LATER = {"pair_features": "none"}
@@ -206,6 +209,13 @@ class TrainingConfig(Config):
         "history",
         description="What a training query is to predict: the whole history, or only what it is not shown; 'hidden' keeps history tokens "
         "from learning to predict themselves.",
+    )
+    length_exponent: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Weight of a user in the loss, as a power of the number of targets: 1 counts every interaction alike, 0 every user, as "
+        "recall does.",
     )
     teacher_weight: float = Field(
         0.5,

@@ -39,6 +39,15 @@ def test_the_hash_follows_the_content() -> None:
     assert IndexConfig().content_hash() == IndexConfig(floor_density=0.5).content_hash() == "5b461bb3bd710b03"
 
 
+def test_a_setting_that_was_added_later_leaves_earlier_hashes_alone() -> None:
+    # Written down before there was a `length_exponent`.
+    assert TrainingConfig(length_exponent=1).content_hash() == "a73f5805543d6192"
+    assert RunConfig().content_hash() == "cb46b9b01497386c"
+    changed = TrainingConfig(length_exponent=0)
+    assert len({TrainingConfig().content_hash(), changed.content_hash()}) == 2
+    assert len({RunConfig().content_hash(), RunConfig(training=changed).content_hash()}) == 2
+
+
 def test_settings_are_frozen_and_strict() -> None:
     with pytest.raises(ValidationError):
         QuantizerConfig().codebook_size = 3

@@ -75,6 +75,7 @@ class Trainer:
         self.total_epochs = model.epochs(config) if total_epochs is None else total_epochs
         self.epoch = 0
         self._first_part_share = config.first_part_share if in_time else 0.0
+        self._mean_length = float(histories.lengths.mean())
         self._device = device_of(model)
         self._teacher = teacher
         self._sampler = None if config.negatives == "uniform" else NegativeSampler(histories, config.negatives, config.n_negatives)
@@ -193,23 +194,30 @@ class Trainer:
 
     def _loss(self, queries: QueryBatch, targets: Histories, histories: Histories) -> tuple[Tensor, Tensor]:
         rows = self._tensor(targets.rows)
-        n_items, n_negatives = targets.n_items, self.config.n_negatives
+        n_items, n_negatives, weights = targets.n_items, self.config.n_negatives, self._weights(targets)
         if not 0 < n_negatives < n_items:
             logits, commit = self.model(queries)
             columns = self._tensor(targets.items)
             if self._teacher is None:
-                return softmax_loss(logits, rows, columns), commit
+                return softmax_loss(logits, rows, columns, weights), commit
             soft_targets = self._teacher.soft_targets(queries, histories)
-            return distilled_softmax_loss(logits, rows, columns, soft_targets, self.config.teacher_weight), commit
+            return distilled_softmax_loss(logits, rows, columns, soft_targets, self.config.teacher_weight, weights), commit
         if self._sampler is not None:
             drawn = self._sampler.draw(targets, self._rng)
             logits, commit = self.model(queries, self._tensor(drawn.items))
             log_weights = torch.from_numpy(drawn.log_weights).to(self._device)
-            return corrected_softmax_loss(logits, rows, self._tensor(drawn.columns), log_weights), commit
+            return corrected_softmax_loss(logits, rows, self._tensor(drawn.columns), log_weights, weights), commit
         distinct, columns = np.unique(targets.items, return_inverse=True)
         negatives = self._rng.integers(n_items, size=n_negatives)
         logits, commit = self.model(queries, self._tensor(np.concatenate([negatives, distinct])))
-        return sampled_softmax_loss(logits, rows, self._tensor(columns + n_negatives), n_negatives, n_items), commit
+        return sampled_softmax_loss(logits, rows, self._tensor(columns + n_negatives), n_negatives, n_items, weights), commit
+
+    def _weights(self, targets: Histories) -> Tensor | None:
+        """(B,) float32 factors on queries' sums over targets, 1 for as many targets as an average history has; None: all 1."""
+        if self.config.length_exponent == 1:
+            return None
+        relative = np.maximum(targets.lengths, 1) / self._mean_length
+        return torch.from_numpy((relative ** (self.config.length_exponent - 1)).astype(np.float32)).to(self._device)
 
     def _tensor(self, indices: np.ndarray) -> Tensor:
         return torch.from_numpy(indices.astype(np.int64)).to(self._device)

@@ -89,3 +89,25 @@ def test_corrected_softmax_weighs_negatives_and_takes_every_own_target_once() ->
     assert torch.isfinite(logits.grad).all()
     # The loss does not change when all of a query's logits move together.
     torch.testing.assert_close(logits.grad.sum(1), torch.zeros(B), atol=1e-6, rtol=0)
+
+
+WEIGHTS = torch.tensor([0.5, 2.0, 3.0, 0.25])
+LOSSES = {
+    "softmax": lambda logits, rows, columns, weights: softmax_loss(logits, rows, columns, weights),
+    "distilled": lambda logits, rows, columns, weights: distilled_softmax_loss(logits, rows, columns, teacher(), 0.3, weights),
+    "sampled": lambda logits, rows, columns, weights: sampled_softmax_loss(logits, rows, columns, 4, 600, weights),
+    "corrected": lambda logits, rows, columns, weights: corrected_softmax_loss(logits, rows, columns, torch.zeros(C), weights),
+}
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_weights_multiply_what_queries_add_to_the_loss(kind: str) -> None:
+    def gradient(weights: Tensor | None) -> Tensor:
+        logits = LOGITS.clone().requires_grad_()
+        loss = LOSSES[kind](logits, ROWS, COLUMNS, weights)
+        loss.backward()
+        return logits.grad
+
+    torch.testing.assert_close(gradient(WEIGHTS), WEIGHTS[:, None] * gradient(None))
+    unweighted = LOSSES[kind](LOGITS, ROWS, COLUMNS, None)
+    torch.testing.assert_close(LOSSES[kind](LOGITS, ROWS, COLUMNS, torch.full((B,), 2.0)), 2 * unweighted)

@@ -111,6 +111,23 @@ def test_a_record_counts_codes_only_where_there_are_any() -> None:
     assert record.codes_in_use == len(np.unique(model.encode(tiny_split().train)[0])) <= size**2
 
 
+def test_users_count_by_a_power_of_their_number_of_targets() -> None:
+    targets = Histories.from_lists([[0], [1, 2, 3, 4], []], I)
+    assert trainer()._weights(targets) is None
+    mean = histories().lengths.mean()
+    by_user = trainer(length_exponent=0)._weights(targets)
+    torch.testing.assert_close(by_user * torch.tensor([1, 4, 0]), torch.tensor([mean, mean, 0], dtype=torch.float32))
+    by_root = trainer(length_exponent=0.5)._weights(targets)
+    torch.testing.assert_close(by_root[0], 2 * by_root[1])
+
+
+@pytest.mark.parametrize("sampling", [{}, {"n_negatives": 5}, {"n_negatives": 5, "negatives": "popularity"}])
+def test_users_who_count_alike_train_another_model(sampling: dict) -> None:
+    losses = [trainer(length_exponent=exponent, **sampling).train_epoch().loss for exponent in (1, 0.99999, 0)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert losses[2] != pytest.approx(losses[0], rel=1e-2)
+
+
 @pytest.mark.parametrize("target", ["history", "hidden"])
 def test_a_query_predicts_the_whole_history_or_what_it_is_not_shown(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = trainer(target=target)
