@@ -27,7 +27,7 @@ PROTOCOL_DEFAULTS = {
 }
 
 # Name -> default of settings that the first kept runs did not have.
-_ADDED_LATER = {"length_exponent": 1.0}
+_ADDED_LATER = {"length_exponent": 1.0, "ease_sees": "query"}
 
 
 # Name -> default of settings that the first kept runs did not have.
@@ -232,6 +232,10 @@ class TrainingConfig(Config):
     teacher_scale: float = Field(
         5.0, gt=0, le=100, description="Factor on EASE's scores before the softmax that makes soft targets of them."
     )
+    ease_sees: Literal["query", "history"] = Field(
+        "query",
+        description="What EASE is shown as a teacher: the part of a history that the network sees, or all of it, as the backbone is.",
+    )
     start: Literal["spectral", "random"] = Field(
         "spectral",
         description="First item vectors of every network: spectral (leading singular vectors of the training interactions, biases from "
@@ -330,10 +334,11 @@ _WITHOUT_EFFECT = (
             ("teacher_weight", (0,)),
             ("joint_teacher", ()),
             ("teacher_scale", ()),
+            ("ease_sees", ()),
         )
     ),
     _WithoutEffect("training.negatives", {"training.n_negatives": _is(0)}),
-    *(_WithoutEffect(f"training.{name}", {"training.teacher_weight": _is(0)}) for name in ("joint_teacher", "teacher_scale")),
+    *(_WithoutEffect(f"training.{name}", {"training.teacher_weight": _is(0)}) for name in ("joint_teacher", "teacher_scale", "ease_sees")),
 )
 
 

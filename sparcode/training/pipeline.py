@@ -72,9 +72,10 @@ def _without_effect(split: Split, config: TrainingConfig) -> dict[str, str]:
     if not split.has_time and split.protocol.shows_history:
         found["first_part_share"] = " where the data has no times"
     if n_items > TEACHER_MAX_ITEMS:
-        found["teacher_scale"] = f": EASE teaches on at most {TEACHER_MAX_ITEMS} items, the data has {n_items}"
+        reason = f": EASE teaches on at most {TEACHER_MAX_ITEMS} items, the data has {n_items}"
+        found |= dict.fromkeys(("teacher_scale", "ease_sees"), reason)
     if _is_sampled(config, n_items):
-        found |= dict.fromkeys(("teacher_weight", "teacher_scale"), f" with n_negatives={config.n_negatives}")
+        found |= dict.fromkeys(("teacher_weight", "teacher_scale", "ease_sees"), f" with n_negatives={config.n_negatives}")
     else:
         found["negatives"] = f" with n_negatives={config.n_negatives}: the data has {n_items} items, and all are scored"
     return found
@@ -230,4 +231,6 @@ def _teacher(split: Split, config: TrainingConfig, device: torch.device, backbon
         return None
     if backbone is not None:
         return BackboneTeacher(backbone)
-    return EaseTeacher(EASE().fit(train).weights_, config.teacher_scale, device) if train.n_items <= TEACHER_MAX_ITEMS else None
+    if train.n_items > TEACHER_MAX_ITEMS:
+        return None
+    return EaseTeacher(EASE().fit(train).weights_, config.teacher_scale, device, config.ease_sees == "history")

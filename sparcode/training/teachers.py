@@ -25,13 +25,19 @@ class Teacher(Protocol):
 
 
 class EaseTeacher:
-    """The softmax of EASE's scores of the queries, from (I, I) float32 item-to-item weights; `scale` multiplies the scores."""
+    """The softmax of EASE's scores, from (I, I) float32 item-to-item weights; `scale` multiplies the scores.
 
-    def __init__(self, weights: np.ndarray, scale: float, device: torch.device) -> None:
+    EASE scores the queries, or the users' whole histories where it `sees_histories`.
+    """
+
+    def __init__(self, weights: np.ndarray, scale: float, device: torch.device, sees_histories: bool = False) -> None:
         self._weights, self._scale = torch.from_numpy(weights).to(device), scale
+        self._sees_histories = sees_histories
 
     def soft_targets(self, queries: QueryBatch, histories: Histories) -> Tensor:
         """See `Teacher`."""
+        if self._sees_histories:
+            queries = QueryBatch.from_histories(histories, self._weights.device)
         scores = F.embedding_bag(queries.items, self._weights, queries.offsets, mode="sum", include_last_offset=True)
         return F.softmax(self._scale * scores, dim=1)
 

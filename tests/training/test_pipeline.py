@@ -144,6 +144,15 @@ def test_continuous_networks_learn_from_ease_of_the_training_users() -> None:
     torch.testing.assert_close(made.soft_targets(queries, train), torch.softmax(3 * torch.from_numpy(scores), dim=1))
 
 
+def test_ease_may_teach_from_whole_histories() -> None:
+    histories = tiny_split().train.take(np.arange(3))
+    shown = QueryBatch.from_histories(histories.select(np.arange(len(histories.items)) % 2 == 0))
+    by_query, by_history = (teacher(tiny_split(), ease_sees=sees).soft_targets(shown, histories) for sees in ("query", "history"))
+    whole = teacher(tiny_split()).soft_targets(QueryBatch.from_histories(histories), histories)
+    torch.testing.assert_close(by_history, whole)
+    assert not torch.allclose(by_query, whole)
+
+
 def test_joint_training_learns_from_the_backbone_that_saw_whole_histories() -> None:
     model, histories = copy.deepcopy(tiny_model()), tiny_split().train.take(np.arange(3))
     made = teacher(tiny_split(), model.backbone)
@@ -157,8 +166,9 @@ def test_joint_training_learns_from_the_backbone_that_saw_whole_histories() -> N
 
 @pytest.mark.parametrize(("name", "kind"), [("backbone", BackboneTeacher), ("ease", EaseTeacher)])
 def test_the_settings_choose_the_teacher_of_joint_training(name: str, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model()  # trained before `fit` is replaced
     monkeypatch.setattr(pipeline, "fit", lambda trainer, *_: trainer._teacher)
-    assert isinstance(fine_tune(tiny_model(), tiny_split(), changed(training={"joint_teacher": name})), kind)
+    assert isinstance(fine_tune(model, tiny_split(), changed(training={"joint_teacher": name})), kind)
 
 
 def test_settings_that_the_data_leaves_without_effect_are_refused() -> None:
@@ -172,9 +182,10 @@ def test_settings_that_the_data_leaves_without_effect_are_refused() -> None:
         check_settings_act(large, TrainingConfig(teacher_scale=3))
 
 
-@pytest.mark.parametrize("field", ["teacher_weight", "teacher_scale", "negatives"])
+@pytest.mark.parametrize("field", ["teacher_weight", "teacher_scale", "ease_sees", "negatives"])
 def test_settings_of_teachers_and_negatives_act_as_the_number_of_items_says(field: str) -> None:
-    split, value = tiny_split(), {"teacher_weight": 0.3, "teacher_scale": 3.0, "negatives": "popularity"}[field]
+    values = {"teacher_weight": 0.3, "teacher_scale": 3.0, "ease_sees": "history", "negatives": "popularity"}
+    split, value = tiny_split(), values[field]
     n_items = split.train.n_items
     idle, acts = (n_items, 10) if field == "negatives" else (10, n_items)
     check_settings_act(split, TrainingConfig(**{field: value}, n_negatives=acts))
