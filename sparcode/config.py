@@ -27,11 +27,7 @@ PROTOCOL_DEFAULTS = {
 }
 
 # Name -> default of settings that the first kept runs did not have.
-_ADDED_LATER = {"length_exponent": 1.0, "ease_sees": "query"}
-
-
-# Name -> default of settings that the first kept runs did not have.
-_ADDED_LATER = {"pair_features": "none"}
+_ADDED_LATER = {"pair_features": "none", "length_exponent": 1.0, "ease_sees": "query"}
 
 
 class Config(BaseModel):
