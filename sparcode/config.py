@@ -311,11 +311,13 @@ _WITHOUT_EFFECT = (
             "codebook_size",
             "n_nearest",
             "codebook_update",
+            "ema_decay",
             "commitment_weight",
             "revive_below",
             "kmeans_iterations",
         )
     ),
+    _WithoutEffect("training.codebook_learning_rate", {"quantizer.kind": _is("items")}),
     *(_WithoutEffect(f"model.attention_{part}", {"model.encoder": _is("mean", "gru")}) for part in ("blocks", "heads")),
     _WithoutEffect("model.interaction_layers", {"model.interaction": _is("dot", "cross", "attention")}),
     _WithoutEffect("quantizer.ema_decay", {"quantizer.codebook_update": _is("gradient"), "quantizer.revive_below": _is(0)}),

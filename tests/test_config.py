@@ -83,6 +83,8 @@ IDLE = {
     ],
     "quantizer": [
         ({"ema_decay": 0.9, "revive_below": 0}, "ema_decay=0.9 does nothing with codebook_update=gradient and revive_below=0.0"),
+        ({"kind": "items", "ema_decay": 0.9}, "ema_decay=0.9 does nothing with kind=items"),
+        ({"kind": "items", "n_nearest": 2}, "n_nearest=2 does nothing with kind=items"),
     ],
     "split": [({"protocol": "fixed-split", "test_share": 0.2}, "test_share=0.2 does nothing with protocol=fixed-split")],
 }

@@ -45,6 +45,11 @@ class SettingsFlags(NamedTuple):
         settings, is_run = self._of_file()
         return {stage: {*fields, *(() if is_run else settings.get(stage, ()))} for stage, fields in self.fields.items()}
 
+    def named(self) -> dict[str, Collection[str]]:
+        """As `typed`, and all fields of a ``run.json``, which is trained as it says."""
+        of_file = self._of_file()[0]
+        return {stage: {*fields, *of_file.get(stage, ())} for stage, fields in self.fields.items()}
+
     def _of_file(self) -> tuple[dict[str, Any], bool]:
         """What the file sets, and whether it is a ``run.json``."""
         if self.file is None:

@@ -68,7 +68,7 @@ def train(
     from sparcode.training.recommended import recommended
 
     if not source.is_synthetic:
-        config, reason = recommended(split, config, settings.typed())
+        config, reason = recommended(split, config, settings.named())
         if reason and not (quiet or as_json or plan):
             say(f"Settings for this data: {reason}", err=True)
     config = with_idle_reset(split, config, settings.typed()["training"])

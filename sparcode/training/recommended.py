@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
+from sparcode.training.pipeline import check_settings_act, with_idle_reset
 
 # Where fewer than this share of all (user, item) pairs is an interaction, in a catalogue of at least so many items, what users have in
 # common says more than a dot product: Gowalla has 0.07%, Amazon books 0.04%, goodbooks 0.2%, MovieLens 1M 4.5%.
@@ -29,10 +30,10 @@ class Recommended(NamedTuple):
 
 
 def recommended(split: Split, config: RunConfig, typed: Mapping[str, Collection[str]]) -> Recommended:
-    """Settings for data of this shape; `typed` names, per stage, what was set on purpose and stays.
+    """Settings for data of this shape; `typed` names, per stage, what was set on purpose and stays and acts.
 
     Large, sparse catalogues get codes that are items, and pair features instead of joint training; the networks are trained beside them as
-    peers. Everything else keeps the defaults.
+    peers. Everything else keeps the defaults, and all does where something typed would be refused or do nothing beside these settings.
     """
     train = split.train
     share = len(train.items) / max(1, len(train) * train.n_items)
@@ -55,8 +56,13 @@ def recommended(split: Split, config: RunConfig, typed: Mapping[str, Collection[
     values = config.model_dump()
     for stage, fields in choices.items():
         values[stage] |= {name: value for name, value in fields.items() if name not in typed.get(stage, ())}
+    try:
+        made = RunConfig.for_data(False, RunConfig.as_written(values), config.split.protocol, typed)
+        check_settings_act(split, with_idle_reset(split, made, typed.get("training", ())).training)
+    except ValueError:
+        return Recommended(config, "")
     reason = (
         f"{train.n_items:,} items of which users have {100 * share:.2g}%: every item is its own code, and E counts which go together; "
         "a setting of the quantizer, or --pair-features none, trains the network's codes instead"
     )
-    return Recommended(RunConfig.for_data(False, RunConfig.as_written(values), config.split.protocol, typed), reason)
+    return Recommended(made, reason)

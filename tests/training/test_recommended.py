@@ -54,3 +54,23 @@ def test_who_chooses_the_codes_gets_them(typed: dict) -> None:
 def test_large_catalogues_are_learnt_in_small_batches_or_from_negatives(n_items: int, batch_size: int, n_negatives: int) -> None:
     training = recommended(sparse(n_items), DEFAULT, {}).config.training
     assert (training.batch_size, training.n_negatives) == (batch_size, n_negatives)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"index": {"unseen": "nearest"}},
+        {"model": {"interaction_layers": 2}},
+        {"training": {"keep_most": 0.45}},
+        {"training": {"teacher_scale": 3.0}},
+        {"training": {"joint_teacher": "ease"}},
+    ],
+)
+def test_nothing_is_recommended_that_what_was_typed_does_not_go_with(typed: dict) -> None:
+    config = RunConfig.for_data(False, RunConfig.model_validate(typed))
+    assert recommended(sparse(), config, typed) == (config, "")
+
+
+def test_a_teacher_that_was_typed_keeps_a_huge_catalogue_from_negatives_that_would_silence_it() -> None:
+    config = RunConfig.for_data(False, RunConfig.model_validate({"training": {"teacher_weight": 0.25}}))
+    assert recommended(sparse(250_000), config, {"training": ["teacher_weight"]}) == (config, "")
