@@ -121,8 +121,12 @@ class PairFeatures(nn.Module):
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
         # The number of codes and pairs is known from the kept arrays only.
         for name in ("codes", "indptr", "items", "values"):
-            if (kept := state.get(prefix + name)) is not None:
-                self.register_buffer(name, torch.empty_like(kept, device=self.network_weight.device))
+            if (kept := state.get(prefix + name)) is None:
+                continue
+            own = getattr(self, name)
+            if kept.ndim != 1 or kept.dtype != own.dtype:
+                raise ValueError(f"{prefix}{name} must be one row of {own.dtype}; got {kept.dtype} of shape {tuple(kept.shape)}")
+            self.register_buffer(name, torch.empty_like(kept, device=own.device))
         super()._load_from_state_dict(state, prefix, *rest)
 
     @property
@@ -147,7 +151,9 @@ class PairFeatures(nn.Module):
             and indptr[-1] == len(items) == len(values)
             and np.all(np.diff(indptr) >= 0)
             and np.all(np.diff(codes) > 0)
+            and np.all(codes >= 0)
             and (len(items) == 0 or (items.min() >= 0 and items.max() < self.n_items))
+            and not np.any(values < 0)
         ):
             raise ValueError("the pair features' arrays do not belong together")
 

@@ -27,9 +27,11 @@ from sparcode.runs.manifest import write_manifest
 from sparcode.runs.store import Run, keep_run, load_run, save_run
 from sparcode.training.checkpoint import Beginning, Checkpoint, State
 from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.pair_fit import fit_pairs
+from sparcode.training.pipeline import build_run_index, preview
 from tests.fakes import raising
 from tests.model.test_pair_features import config_of
-from tests.tiny import CONFIG, changed, tiny_data, tiny_index, tiny_model, tiny_split
+from tests.tiny import CONFIG, changed, fresh_backbone, tiny_data, tiny_index, tiny_model, tiny_split
 
 RECORD = EpochRecord(0, math.nan, math.nan, 0.5, 3.5, 0.25, 7, 0, 0.1, False)
 
@@ -286,6 +288,49 @@ def test_all_files_and_folders_follow_the_umask(tmp_path: Path) -> None:
         os.umask(before)
     modes = {(path.is_dir(), path.stat().st_mode & 0o777) for path in (folder, *folder.rglob("*"))}
     assert modes == {(True, 0o750), (False, 0o640)}
+
+
+@pytest.fixture(scope="module")
+def counted_run() -> Run:
+    """A tiny run with pair features."""
+    run, split = tiny_run(), tiny_split()
+    config = config_of({"pair_features": "counts"}, {"kind": "items"})
+    model = preview(fresh_backbone(split.train.n_items, config.model), split, config)
+    fit_pairs(model, split, config)
+    return dataclasses.replace(run, config=config, model=model, index=build_run_index(model, split.train, config.index))
+
+
+def test_pair_features_come_back_to_the_bit(counted_run: Run, tmp_path: Path) -> None:
+    loaded, kept = load_run(save_run(counted_run, tmp_path / "run")).model.state_dict(), counted_run.model.state_dict()
+    assert loaded.keys() == kept.keys()
+    for name, value in kept.items():
+        np.testing.assert_array_equal(loaded[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("values", lambda values: values.index_fill(0, torch.tensor([0]), torch.nan), r"not finite in pairs\.values"),
+        ("values", lambda values: values.double(), r"pairs\.values must be one row of torch\.float32; got torch\.float64"),
+        ("values", lambda values: values.neg(), "do not belong together"),
+        ("values", lambda values: values[:-1].clone(), "do not belong together"),
+        ("indptr", lambda indptr: indptr.flip(0), "do not belong together"),
+        ("indptr", lambda indptr: indptr[:0].clone(), "damaged"),
+        ("indptr", lambda indptr: indptr[None].clone(), r"pairs\.indptr must be one row"),
+        ("items", lambda items: items + 1_000, "do not belong together"),
+        ("items", lambda items: items.float(), r"pairs\.items must be one row of torch\.int32; got torch\.float32"),
+        ("codes", lambda codes: codes - 1_000, "do not belong together"),
+        ("codes", lambda codes: codes.flip(0), "do not belong together"),
+    ],
+)
+def test_damaged_pair_features_are_named(counted_run: Run, tmp_path: Path, name: str, damage: Callable, message: str) -> None:
+    folder = save_run(counted_run, tmp_path / "run")
+    weights = safetensors.torch.load_file(path := folder / "model.safetensors")
+    weights[f"pairs.{name}"] = damage(weights[f"pairs.{name}"])
+    safetensors.torch.save_file(weights, path)
+    write_manifest(folder)
+    with pytest.raises(ValueError, match=message):
+        load_run(folder)
 
 
 def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
