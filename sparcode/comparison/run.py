@@ -120,7 +120,7 @@ def compare(
         threshold=threshold,
         density=index.density(threshold),
         codes_in_use=index.n_lists,
-        unseen_codes=len(np.setdiff1d(model.encode(split.test.queries)[0], index.codes)),
+        unseen_codes=len(np.setdiff1d(model.distinct_codes(split.test.queries), index.codes)),
         n_train=len(split.train),
         n_validation=len(split.validation.users),
         n_test=len(split.test.users),

@@ -140,8 +140,7 @@ class Explorer:
 
 def code_usage(model: SparCodeModel, train: Histories, n_lists: int) -> CodeUsage:
     """Code usage of a model's training queries; `n_lists` lists are stored."""
-    codes, weights = model.encode(train)
-    codes, size = codes[weights > 0], model.codebooks
+    codes, *size = model.used_codes(train)
     return CodeUsage(
         counts=usage_counts(codes, *size),
         perplexity=perplexity(codes, *size),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from sparcode.config import QuantizerConfig, TrainingConfig
@@ -113,8 +114,12 @@ class SparCodeModel(TrainableModel):
 
     def used_codes(self, queries: Histories) -> UsedCodes:
         """Codes that queries use with a weight above 0."""
-        codes, weights = self.encode(queries)
-        return UsedCodes(codes[weights > 0], *self.codebooks)
+        parts = [codes[weights > 0] for codes, weights in map(self.encode, query_blocks(queries))]
+        return UsedCodes(np.concatenate(parts), *self.codebooks)
+
+    def distinct_codes(self, queries: Histories) -> np.ndarray:
+        """Codes of queries, ascending: (n,) int64. Encoded in blocks: padded to the longest of all histories, rows would take gigabytes."""
+        return np.unique(np.concatenate([np.unique(self.encode(block)[0]) for block in query_blocks(queries)]))
 
     @property
     def codebooks(self) -> tuple[int, int]:
@@ -254,14 +259,20 @@ class SparCodeModel(TrainableModel):
         return torch.cat(scores).numpy()
 
     def _score_pairs(self, queries: Histories) -> np.ndarray:
-        scores, tau = np.zeros((len(queries), self.n_items), np.float32), np.float32(self.threshold)
-        codes, weights = self.encode(queries)
-        for row in range(len(queries)):
-            used = weights[row] > 0
-            kept = np.maximum(self.score_codes(codes[row, used]) - tau, np.float32(0))
-            for weight, of_code in zip(weights[row, used], kept, strict=True):
-                scores[row] += weight * of_code
-        return scores
+        """As `score`; each code of a block of queries is scored once, so many at a time that memory is bounded."""
+        scores, tau = [], np.float32(self.threshold)
+        step = max(1, MAX_SAMPLED_SCORES // self.n_items)
+        for block in query_blocks(queries):
+            codes, weights = self.encode(block)
+            rows, slots = np.nonzero(weights)
+            distinct, columns = np.unique(codes[rows, slots], return_inverse=True)
+            shares = csr_array((weights[rows, slots], (rows, columns)), shape=(len(block), len(distinct)))
+            sums = np.zeros((len(block), self.n_items), np.float32)
+            for start in range(0, len(distinct), step):
+                some = slice(start, start + step)
+                sums += shares[:, some] @ np.maximum(self.score_codes(distinct[some]) - tau, np.float32(0))
+            scores.append(sums)
+        return np.concatenate(scores)
 
     def set_density(self, queries: Histories, density: float, seed: int) -> None:
         """Set tau so that about a share `density` in (0, 1] of the (code, item) scores of the queries' distinct codes lies above it.
@@ -270,7 +281,7 @@ class SparCodeModel(TrainableModel):
         """
         if not 0 < density <= 1:
             raise ValueError(f"density must lie in (0, 1]; got {density}")
-        codes = np.unique(self.encode(queries)[0])
+        codes = self.distinct_codes(queries)
         n_sampled = max(1, min(CODE_SAMPLE, MAX_SAMPLED_SCORES // self.n_items))
         if len(codes) > n_sampled:
             codes = np.sort(np.random.default_rng(seed).choice(codes, n_sampled, replace=False))

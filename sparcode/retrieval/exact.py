@@ -15,6 +15,8 @@ from sparcode.retrieval.top_k import top_k
 
 # Dense scores are made this many at a time (64 MiB of float32), however many queries come at once.
 MAX_DENSE_SCORES = 1 << 24
+# Codes of a query that are added up together: a query with fewer does not wait for the longest one.
+SLOTS = 32
 
 
 class ExactRetriever:
@@ -61,14 +63,18 @@ class SparseDirectScorer:
         (B, I) float32. A sum of 0 becomes -inf: no list holds the item, so it is not retrieved.
         """
         codes, weights = merged_codes(*self.model.encode(queries))
-        tau = np.float32(self.threshold)
+        tau, lengths = np.float32(self.threshold), np.count_nonzero(weights, axis=1)
         scores = np.zeros((len(codes), self.n_items), dtype=np.float32)
-        step = max(1, MAX_DENSE_SCORES // max(codes.shape[1] * self.n_items, 1))
-        for start in range(0, len(codes), step):
-            block = slice(start, start + step)
-            distinct, rows = np.unique(codes[block], return_inverse=True)
-            kept = np.maximum(code_scores(self.model, distinct) - tau, np.float32(0))  # (n, I)
-            for slot_rows, slot_weights in zip(rows.reshape(codes[block].shape).T, weights[block].T, strict=True):
-                scores[block] += slot_weights[:, None] * kept[slot_rows]
+        step = max(1, MAX_DENSE_SCORES // max(SLOTS * self.n_items, 1))
+        for first in range(0, codes.shape[1], SLOTS):
+            slots, rows = slice(first, first + SLOTS), np.flatnonzero(lengths > first)
+            for start in range(0, len(rows), step):
+                some = rows[start : start + step]
+                distinct, places = np.unique(codes[some, slots], return_inverse=True)
+                kept = np.maximum(code_scores(self.model, distinct) - tau, np.float32(0))  # (n, I)
+                sums = scores[some]
+                for slot_places, slot_weights in zip(places.reshape(len(some), -1).T, weights[some, slots].T, strict=True):
+                    sums += slot_weights[:, None] * kept[slot_places]
+                scores[some] = sums
         scores[scores == 0] = -np.inf
         return scores

@@ -17,6 +17,9 @@ from sparcode.retrieval.filters import ItemFilter
 from sparcode.retrieval.list_store import ListStore, Unseen
 from sparcode.retrieval.searchers import BatchSearch, BlockSearcher, ListSearcher, Searcher
 
+# Queries encoded at a time: where their numbers of codes differ much, all rows are as wide as the longest.
+QUERY_BLOCK = 1024
+
 
 class Contribution(NamedTuple):
     """What one list adds to an item's score.
@@ -127,8 +130,13 @@ class SparseRetriever:
 
     def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
         """See `Retriever`."""
-        check_k(k)
-        return self.retrieve_codes(*self._store.model.encode(queries), queries, k, only)
+        if len(queries) <= QUERY_BLOCK:
+            return self.retrieve_codes(*self._store.model.encode(queries), queries, k, only)
+        result = empty_result(len(queries), check_k(k))
+        for start in range(0, len(queries), QUERY_BLOCK):
+            rows = np.arange(start, min(start + QUERY_BLOCK, len(queries)))
+            result.item_ids[rows], result.scores[rows] = self.retrieve(queries.take(rows), k, only)
+        return result
 
     def retrieve_codes(
         self, codes: np.ndarray, weights: np.ndarray, seen: Histories | None, k: int, only: ItemFilter | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import numpy as np
 import torch
 
 from sparcode.baselines.ease import EASE
@@ -183,7 +182,7 @@ def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig,
 
     Scores down to the floor (the share `floor_density` of all, or the model's threshold if lower) are stored, so the threshold can move.
     """
-    codes = np.unique(model.encode(train)[0])
+    codes = model.distinct_codes(train)
     floor = min(floor_for_density(model, codes, config.floor_density, config.block_codes), model.threshold)
     floor = max(floor, model.lowest_threshold)
     return build_index(model, codes, floor, config.block_codes, should_stop)

@@ -11,6 +11,7 @@ from sparcode.config import RunConfig
 from sparcode.data.interactions import Histories
 from sparcode.model.item_codes import items_of
 from sparcode.model.pair_features import CodeUse, PairShape
+from sparcode.model.query_batch import query_blocks
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.exact import SparseDirectScorer
 from sparcode.retrieval.sparse import SparseRetriever
@@ -159,3 +160,24 @@ def test_without_the_network_a_pair_that_was_never_counted_is_in_no_list() -> No
     assert len(listed) > 0
     assert (counted[np.searchsorted(made.pairs.codes, listed), index.item_ids] > 0).all()
     assert made.threshold >= 1
+
+
+def test_a_code_of_many_queries_is_scored_once_and_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, queries = fitted(config_of({"pair_features": "counts"}, {"kind": "items"})), tiny_split().test.queries
+    whole, score_codes, scored = made.score(queries), made.score_codes, []
+    monkeypatch.setattr(made, "score_codes", lambda codes: (scored.append(codes), score_codes(codes))[1])
+    monkeypatch.setattr("sparcode.model.sparcode_model.MAX_SAMPLED_SCORES", 5 * made.n_items)
+    np.testing.assert_allclose(made.score(queries), whole, rtol=1e-5)
+    assert np.concatenate(scored).tolist() == np.unique(queries.items).tolist()
+    assert max(map(len, scored)) == 5
+
+
+def test_queries_are_encoded_in_blocks_to_see_their_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, train = fitted(config_of({"pair_features": "counts"}, {"kind": "items"})), tiny_split().train
+    blocks, encode, n_encoded = query_blocks, made.encode, []
+    monkeypatch.setattr("sparcode.model.sparcode_model.query_blocks", lambda queries: blocks(queries, 10))
+    monkeypatch.setattr(made, "encode", lambda block: (n_encoded.append(len(block)), encode(block))[1])
+    assert made.distinct_codes(train).tolist() == np.unique(train.items).tolist()
+    assert sorted(made.used_codes(train).codes) == sorted(train.items)
+    made.set_density(train, 0.2, 0)
+    assert max(n_encoded) == 10

@@ -25,6 +25,15 @@ def test_the_index_equals_direct_scoring_bit_for_bit(threshold: float) -> None:
     assert_same(found, expected)
 
 
+def test_queries_are_encoded_in_blocks_that_join_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, queries = random_model(), some_queries(23)
+    whole, encode, sizes = sparse(model).retrieve(queries, 5), model.encode, []
+    monkeypatch.setattr("sparcode.retrieval.sparse.QUERY_BLOCK", 7)
+    monkeypatch.setattr(model, "encode", lambda block: (sizes.append(len(block)), encode(block))[1])
+    assert_same(sparse(model).retrieve(queries, 5), whole)
+    assert sizes == [7, 7, 7, 2]
+
+
 def test_a_catalogue_without_items_returns_nothing() -> None:
     found = sparse(TableModel(np.zeros((2, 0)))).retrieve_codes(np.array([[0, 1]]), np.ones((1, 2)), None, 2)
     assert found.item_ids.tolist() == [[-1, -1]]
