@@ -54,10 +54,10 @@ def probe_fit(model: SparCodeModel, split: Split, config: RunConfig) -> float:
 
 
 def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop: ShouldStop = never_stop) -> None:
-    """Set the model's pair features, in place, and its threshold anew; nothing happens where it has none, or `should_stop` says so.
+    """Set the model's pair features, in place, and its threshold anew; nothing happens where it has none.
 
-    By coordinate search on validation recall, at the depth that the split is measured at. Beside a network, validation users also decide
-    how much f counts, and whether the network does.
+    By coordinate search on validation recall, at the depth that the split is measured at; once `should_stop` returns true, with what it
+    found until then. Beside a network, validation users also decide how much f counts, and whether the network does.
     """
     if model.pairs is None or not split.protocol.shows_history:
         return
@@ -89,7 +89,9 @@ class _Search:
         return self.use.values(shape, np.searchsorted(self.use.codes, self.asked))
 
     def recall(self, shape: PairShape) -> float:
-        """Mean recall."""
+        """Mean recall; 0 without users."""
+        if len(self.users.queries) == 0:
+            return 0.0
         if shape not in self._known:
             values = self.values(shape)
             arrays = values.indptr.astype(np.int64), values.indices, values.data
@@ -100,7 +102,10 @@ class _Search:
 
 
 def _searched(recall: Callable[[PairShape], float], should_stop: ShouldStop) -> PairShape:
-    """One number after the other, up or down as long as recall rises, with steps that halve from round to round; then the lists' length."""
+    """One number after the other, up or down as long as recall rises, with steps that halve from round to round; then the lists' length.
+
+    A stop ends it with the best shape so far.
+    """
     best, score = PairShape(), recall(PairShape())
     for round_ in range(ROUNDS):
         for name in ("code", "item", "shrink", "query"):
@@ -114,6 +119,8 @@ def _searched(recall: Callable[[PairShape], float], should_stop: ShouldStop) -> 
                     best, score = tried, recall(tried)
                 if score > before:
                     break
+    if should_stop():
+        return best
     return max((best._replace(per_code=length) for length in LENGTHS), key=recall)
 
 
@@ -148,7 +155,12 @@ def _scores(rows, weights, indptr, items, values, n_items):
 
 
 def _beside_network(model: SparCodeModel, search: _Search, shape: PairShape, config: RunConfig) -> tuple[float, float]:
-    """The factor on f and the network's weight that validation users like best: f alone, the network alone, or both."""
+    """The factor on f and the network's weight that validation users like best: f alone, the network alone, or both.
+
+    The network alone where they use no code that is counted.
+    """
+    if len(search.asked) == 0:
+        return 0.0, 1.0
     users, values, best = search.users, search.values(shape), (search.recall(shape), 1.0, 0.0)
     model.pairs.set(search.asked, csr_array(values.shape, dtype=np.float32), shape, 1.0)
     some = model.score_codes(search.asked[:: max(1, len(search.asked) // SAMPLED_CODES)])

@@ -87,3 +87,27 @@ def test_a_stop_leaves_a_model_that_serves() -> None:
     fit_pairs(model, split, CONFIG, lambda: True)
     assert np.isfinite(model.score(split.test.queries)).all()
     assert model.pairs.shape[:4].tolist() == list(PairShape()[:4])
+
+
+@pytest.mark.parametrize("settings", [({}, {"kind": "items"}), ({}, {}), ({"history_tokens": 5}, {"kind": "items"})])
+def test_histories_too_short_to_hold_items_out_keep_the_usual_exponents(settings: tuple[dict, dict]) -> None:
+    model, quantizer = settings
+    config, split = config_of({"pair_features": "counts", **model}, quantizer), planted(FIXED_SPLIT)
+    short = Histories.from_lists([split.train[row][:2].tolist() for row in range(len(split.train))], I)
+    nobody = split.validation._replace(targets=Histories.from_lists([[]] * len(split.validation.queries), I))
+    split = split._replace(train=short, validation=nobody)
+    made = preview(fresh_backbone(I, config.model), split, config)
+    fit_pairs(made, split, config)
+    assert tuple(made.pairs.shape[:4]) == PairShape()[:4]
+    assert np.isfinite(made.score(split.test.queries)).all()
+
+
+def test_validation_users_without_a_counted_code_leave_the_network_as_it_is() -> None:
+    config, split = config_of({"pair_features": "counts", "history_tokens": 5}, {"kind": "items"}), planted()
+    train = Histories.from_lists([[0, 1, 2]] * 9, I)
+    queries = Histories.from_lists([[39]] * len(split.validation.queries), I)
+    split = split._replace(train=train, validation=split.validation._replace(queries=queries))
+    made = preview(fresh_backbone(I, config.model), split, config)
+    network = made.score_codes(np.arange(3))
+    fit_pairs(made, split, config)
+    np.testing.assert_allclose(made.score_codes(np.arange(3)), network, rtol=1e-5)
