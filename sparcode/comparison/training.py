@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.device import Device
+from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.training.checkpoint import Checkpoint, StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, never_stop
 from sparcode.training.pair_fit import fit_pairs
@@ -153,8 +154,19 @@ class Models:
         started, kept, limit = self.start("joint training", epochs), self._stage("sparcode"), self._limit("sparcode")
         model = preview(backbone, self.split, self.config)
         records = fine_tune(model, self.split, self.config, self._on_epoch, self._should_stop, kept, limit)
-        fit_pairs(model, self.split, self.config, self._should_stop)
+        self._fit_pairs(model)
         return self._trained("SparCode", model, records, epochs, started, kept, limit)
+
+    def _fit_pairs(self, model: SparCodeModel) -> None:
+        limit = self._limit("sparcode")
+
+        def should_stop() -> bool:
+            limit.ended_training = limit.is_over()
+            return limit.ended_training or self._should_stop()
+
+        fit_pairs(model, self.split, self.config, should_stop)
+        if limit.ended_training:
+            self.cut_short.append("the time limit ended the search for the pair features' exponents")
 
     def _build_index(self) -> Trained:
         model = self.get("sparcode").model

@@ -10,12 +10,15 @@ from sparcode.baselines.ease import EASE
 from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER
 from sparcode.comparison.run import ComparedRun, compare
 from sparcode.comparison.table import comparison_record, comparison_text, readable_bytes, text_table, without_nan
-from sparcode.comparison.training import ComparisonStopped, Step
+from sparcode.comparison.training import ComparisonStopped, Models, Step
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import Cut, as_served
 from sparcode.metrics.evaluation import accuracy
+from sparcode.model.pair_features import PairShape
 from sparcode.retrieval.exact import ExactRetriever
 from sparcode.retrieval.sparse import SparseRetriever
+from sparcode.training import pair_fit
+from tests.model.test_pair_features import config_of
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 
 K = 10
@@ -85,6 +88,17 @@ def test_a_time_limit_ends_every_training_and_the_table_says_so(comparison: Comp
         "SparCode",
         "two-tower",
     ]
+
+
+def test_a_time_limit_ends_the_search_of_pair_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of({"pair_features": "counts"}, {"kind": "items"}, {"epochs": 1})
+    short, shapes = compare(tiny_data(), config, K, time_limit=0.0), pair_fit._Search.recall
+    assert "the time limit ended the search for the pair features' exponents" in short.cut_short
+    asked: list = []
+    monkeypatch.setattr(pair_fit._Search, "recall", lambda search, shape: (asked.append(shape), shapes(search, shape))[1])
+    models = Models(tiny_split(), config, time_limit=0.0)
+    assert models.get("sparcode").model.pairs.shape.tolist() == list(PairShape())
+    assert asked == [PairShape()]
 
 
 def test_stopping_ends_it_without_a_table() -> None:
