@@ -67,6 +67,7 @@ def train(
     from sparcode.training.pipeline import with_idle_reset
     from sparcode.training.recommended import recommended
 
+    reason = ""
     if not source.is_synthetic:
         config, reason = recommended(split, config, settings.named())
         if reason and not (quiet or as_json or plan):
@@ -76,7 +77,7 @@ def train(
     if plan:
         from sparcode.training.plan import plan_of, plan_text
 
-        made = plan_of(split, config, device)
+        made = plan_of(split, config, device, reason)
         say(json.dumps(made._asdict(), allow_nan=False) if as_json else plan_text(made))
         return
     begins = Beginning(config, data.name, split.content_hash(), choose_device(device).type)

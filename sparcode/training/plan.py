@@ -11,7 +11,6 @@ from sparcode.data.split import Split
 from sparcode.device import Device
 from sparcode.training.pair_fit import probe_fit
 from sparcode.training.pipeline import backbone_trainer, joint_trainer, preview, two_tower_trainer
-from sparcode.training.recommended import recommended
 
 PROBED_BATCHES = 3
 
@@ -40,8 +39,8 @@ class Plan(NamedTuple):
     peak_gb: float
 
 
-def plan_of(split: Split, config: RunConfig, device: Device = "auto") -> Plan:
-    """Train a few batches of every network at its real size, forget them, and multiply."""
+def plan_of(split: Split, config: RunConfig, device: Device = "auto", reason: str = "") -> Plan:
+    """Train a few batches of every network at its real size, forget them, and multiply; `reason` is kept as it is."""
     training = config.training
     backbone = backbone_trainer(split, config, device)
     epochs = {"backbone": training.epochs, "SparCode": 0, "two-tower": training.epochs + training.joint_epochs}
@@ -63,7 +62,7 @@ def plan_of(split: Split, config: RunConfig, device: Device = "auto") -> Plan:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Plan(
         settings,
-        recommended(split, config, {}).reason if config.quantizer.kind == "items" else "",
+        reason,
         epochs,
         {name: round(value / 60, 2) for name, value in seconds.items()},
         round(peak / 1e9, 2),

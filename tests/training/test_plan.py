@@ -28,5 +28,10 @@ def test_every_network_is_timed_and_settings_are_named() -> None:
 def test_pair_features_are_a_step_and_codes_without_a_network_are_not_trained(history_tokens: int, steps: list[str]) -> None:
     config = config_of({"pair_features": "counts", "history_tokens": history_tokens}, {"kind": "items"})
     plan = plan_of(tiny_split(), config)
+    assert plan.reason == ""
     assert list(plan.minutes) == steps
     assert (plan.epochs["SparCode"] > 0) == (history_tokens > 0)
+
+
+def test_the_reason_is_told() -> None:
+    assert "Why: few of many\n" in plan_text(plan_of(tiny_split(), CONFIG, reason="few of many"))
