@@ -35,6 +35,8 @@ HEADS_PER_ITEM = 0.4
 ITEM_BLOCK_SCORES, MIN_ITEM_BLOCK = 1 << 17, 1 << 10
 # 128 MiB of float32, however large the catalogue.
 MAX_SAMPLED_SCORES = 1 << 25
+# Scores of codes that are added up for queries, 16 MiB of float32: more at a time take twice as long.
+MAX_ADDED_SCORES = 1 << 22
 QUANTIZERS = {"product": ProductQuantizer, "residual": ResidualQuantizer}
 
 
@@ -261,7 +263,7 @@ class SparCodeModel(TrainableModel):
     def _score_pairs(self, queries: Histories) -> np.ndarray:
         """As `score`; each code of a block of queries is scored once, so many at a time that memory is bounded."""
         scores, tau = [], np.float32(self.threshold)
-        step = max(1, MAX_SAMPLED_SCORES // self.n_items)
+        step = max(1, MAX_ADDED_SCORES // self.n_items)
         for block in query_blocks(queries):
             codes, weights = self.encode(block)
             rows, slots = np.nonzero(weights)
@@ -270,7 +272,9 @@ class SparCodeModel(TrainableModel):
             sums = np.zeros((len(block), self.n_items), np.float32)
             for start in range(0, len(distinct), step):
                 some = slice(start, start + step)
-                sums += shares[:, some] @ np.maximum(self.score_codes(distinct[some]) - tau, np.float32(0))
+                part = shares[:, some]
+                users = np.flatnonzero(np.diff(part.indptr))
+                sums[users] += part[users] @ np.maximum(self.score_codes(distinct[some]) - tau, np.float32(0))
             scores.append(sums)
         return np.concatenate(scores)
 
