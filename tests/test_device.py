@@ -84,7 +84,8 @@ def test_nothing_is_handed_to_numpy_that_was_not_brought_to_the_cpu(monkeypatch:
     vectors, scores = models[0].code_vectors(codes), models[0].score_codes(codes)
     # Compiled loops read memory themselves; on a GPU their plain forms are used.
     monkeypatch.setattr("sparcode.model.interaction.pair_hidden", plain_pair_hidden)
-    monkeypatch.setattr("sparcode.model.quantizer.ProductQuantizer._by_loop", lambda *_: False)
+    monkeypatch.setattr("sparcode.model.quantizer.ProductQuantizer._by_loops", lambda *_: None)
+    monkeypatch.setattr("sparcode.model.compiled_encoder._network", lambda *_: None)
     for model in models:
         for module in model.modules():
             for name, parameter in module._parameters.items():
