@@ -158,6 +158,9 @@ class Models:
         return self._trained("SparCode", model, records, epochs, started, kept, limit)
 
     def _fit_pairs(self, model: SparCodeModel) -> None:
+        if model.pairs is None:
+            return
+        self.start("fitting the pair features")
         limit = self._limit("sparcode")
 
         def should_stop() -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 class TensorViews:
     """Arrays over tensors, kept until a tensor's memory moves: values changed in place are seen at once, nothing is copied.
 
-    `make` makes of the arrays what `of` returns. A copy or pickle starts empty, so that it copies no weights. Safe between threads.
+    `make` makes of the arrays what `of` returns. A copy starts empty, so that it copies no weights. Safe between threads.
     """
 
     def __init__(self, make: Callable[..., Any]) -> None:
