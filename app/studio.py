@@ -62,7 +62,9 @@ class Studio:
         self.tuned = TunedModels(self.split, self.backbones, self.recorded.tuned, MODELS_BYTES)
         self.indexes = MeasuredIndexes(self.split, self.backbones, INDEXES_BYTES)
         self.setting_jobs = SettingJobs(self.jobs, self.backbones, self.tuned, self.indexes, self.at_work)
-        self.serving = ServingMeasurements(self.split, interactions.name, self.jobs, self.backbones, self.indexes.all, self.at_work)
+        self.serving = ServingMeasurements(
+            self.split, interactions.name, self.jobs, self.backbones, self.indexes.all, self.at_work, self.recorded.serving
+        )
         self.comparison: Comparison | None = self.recorded.comparison(config)
 
     @property

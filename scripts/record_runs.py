@@ -1,7 +1,8 @@
 """Records runs of the default data, which the studio shows at first: `python -m scripts.record_runs`. Takes about two minutes.
 
 Trains with the studio's own settings and seed: the all-to-all backbone, SparCode fine-tuned for the codebooks that visitors meet first, the
-comparison of models, and one training from scratch. Needed after every change of the default data, of default settings, or of training.
+comparison of models, its index beside other ways to serve, and one training from scratch. Needed after every change of the default data, of
+default settings, or of training. `--only servings` records the index beside other ways to serve anew and leaves the rest.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import argparse
 import datetime
 import math
 import platform
+import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +24,12 @@ import numpy as np
 import torch
 
 from app.jobs.job import JobHandle
+from app.jobs.manager import JobManager
 from app.measured.comparison import compare
+from app.measured.measured_index import ModelFacts, measure
+from app.measured.serving import LANE as SERVING_LANE
+from app.measured.serving import ServingMeasurements
+from app.models.backbones import Backbones
 from app.models.trained import Backbone, Tuned
 from app.models.tuned import fine_tune_within
 from app.recorded.files import (
@@ -32,21 +40,24 @@ from app.recorded.files import (
     BackboneEntry,
     ComparisonEntry,
     Description,
+    ServingEntry,
+    ServingFacts,
     TrainingEntry,
     TunedEntry,
     address,
     in_half_precision,
     plain,
+    read_description,
     write_folder,
     write_usage,
     write_weights,
 )
+from app.recorded.runs import RecordedRuns
 from app.session import loaders
 from app.session.configuration import Configuration
 from app.training.control import TrainingControl
 from app.training.run import EpochPoint, train_from_scratch, train_two_tower_baseline
 from sparcode.comparison.measuring import Measurement
-from sparcode.comparison.training import Models
 from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
@@ -102,16 +113,36 @@ class Recorder:
         _say(f"M = {books.n_codebooks}, K = {books.codebook_size}", f"validation {max(record.recall for record in records):.4f}", seconds)
         return Tuned(kept, tuple(records), seconds, False), entry
 
-    def comparison(self, backbone: Backbone, tuned: Tuned) -> ComparisonEntry:
+    def comparison(self, backbone: Backbone, tuned: Tuned, serving: ServingMeasurements) -> ComparisonEntry:
         """SparCode beside its peers."""
         started = time.perf_counter()
         handle = _handle([])
-        made = compare(
-            self.split, self.config, backbone, tuned, handle, lambda told: Models(self.split, self.config, on_epoch=told).get("two-tower")
-        )
+        made = compare(self.split, self.config, backbone, tuned, handle, lambda told: serving.two_tower(self.config, handle, told))
         _say("comparison", f"{len(made.rows)} models", time.perf_counter() - started)
         return ComparisonEntry(
             **self._address(self.config, ALL_STAGES), rows=[_row(row) for row in made.rows], left_out=list(made.left_out)
+        )
+
+    def measurements(self, backbone: Backbone, tuned: Tuned, jobs: JobManager) -> ServingMeasurements:
+        """Measurements of the recorded model as the studio makes them."""
+        facts = ModelFacts("recorded", self.config, tuned.records, lambda: tuned.seconds, cut_short=False)
+        index = measure(tuned.model, facts, self.split, lambda measured: None, lambda: None)
+        backbones = Backbones(self.split, jobs, SERVING_LANE, lambda config: backbone)
+        return ServingMeasurements(self.split, self.data.name, jobs, backbones, lambda: [index], jobs.running)
+
+    def serving(self, serving: ServingMeasurements, jobs: JobManager) -> ServingEntry:
+        """SparCode's index beside its peers at several settings."""
+        started = serving.start(self.config, "recorder")
+        ended = jobs.wait(started.key, lambda job: False, threading.TIMEOUT_MAX)
+        result = serving.result(self.config)
+        if result is None:
+            raise RuntimeError(f"the measurement of the index beside its peers has no result: {ended.error}")
+        _say("beside its peers", f"{len(result.points)} settings", result.seconds)
+        return ServingEntry(
+            **self._address(self.config, ALL_STAGES),
+            points=[_serving_row(point) for point in result.points],
+            left_out=list(result.left_out),
+            facts=ServingFacts(**{name: getattr(result, name) for name in ServingFacts.model_fields}),
         )
 
     def training(self) -> TrainingEntry:
@@ -140,7 +171,9 @@ def main() -> None:
     """Record everything, replacing earlier records."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=loaders.RECORDED_FOLDER, help="folder for the recorded runs")
-    out: Path = parser.parse_args().out
+    parser.add_argument("--only", choices=["servings"], help="record this part anew, and leave the others as they are")
+    asked = parser.parse_args()
+    out: Path = asked.out
     # As in the studio's jobs, so that times can be compared.
     torch.set_num_threads(1)
     data = load("synthetic")
@@ -149,8 +182,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-new-", dir=out.parent) as temporary:
         files = Path(temporary) / "files"
         files.mkdir()
-        others = [Configuration(m=str(n_books), k=str(size)).run_config(config) for n_books, size in CODEBOOKS]
-        size = write_folder(record(Recorder(data, config, files), others), files, out)
+        recorder = Recorder(data, config, files)
+        if asked.only:
+            described = with_new_servings(recorder, out)
+        else:
+            others = [Configuration(m=str(n_books), k=str(size)).run_config(config) for n_books, size in CODEBOOKS]
+            described = record(recorder, others)
+        size = write_folder(described, files, out)
     for file in sorted(out.iterdir()):
         print(f"{file.stat().st_size:>10,} bytes  {file.name}")
     print(f"{size:>10,} bytes  in all, in {out}")
@@ -161,6 +199,10 @@ def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
     data, config = recorder.data, recorder.config
     trained, backbone, backbone_entry = recorder.backbone()
     tuned, tuned_entry = recorder.tuned(trained, config)
+    with _one_lane() as jobs:
+        serving = recorder.measurements(backbone, tuned, jobs)
+        comparison = recorder.comparison(backbone, tuned, serving)
+        beside_peers = recorder.serving(serving, jobs)
     return Description(
         format_version=RECORDED_VERSION,
         day=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -170,9 +212,33 @@ def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
         data_hash=data.content_hash(),
         backbones=[backbone_entry],
         tuned=[tuned_entry, *(recorder.tuned(trained, other)[1] for other in others)],
-        comparisons=[recorder.comparison(backbone, tuned)],
+        comparisons=[comparison],
         trainings=[recorder.training()],
+        servings=[beside_peers],
     )
+
+
+def with_new_servings(recorder: Recorder, folder: Path) -> Description:
+    """The description of a recording with its measurements beside peers made anew; its other files are copied to the recorder's folder."""
+    recorded = RecordedRuns.opened(folder, recorder.data, recorder.config)
+    backbone, tuned = recorded.backbone(recorder.config), recorded.tuned(recorder.config)
+    if backbone is None or tuned is None:
+        raise ValueError(f"{folder} holds no usable models of the default settings; record everything")
+    for file in folder.iterdir():
+        shutil.copy(file, recorder.folder)
+    with _one_lane() as jobs:
+        entry = recorder.serving(recorder.measurements(backbone, tuned, jobs), jobs)
+    return read_description(folder).model_copy(update={"servings": [entry]})
+
+
+@contextmanager
+def _one_lane() -> Iterator[JobManager]:
+    """Jobs one after the other, on one thread as in the studio."""
+    jobs = JobManager({SERVING_LANE: 1}, on_worker_start=lambda: torch.set_num_threads(1))
+    try:
+        yield jobs
+    finally:
+        jobs.close()
 
 
 def _handle(records: list[Any]) -> JobHandle:
@@ -182,6 +248,12 @@ def _handle(records: list[Any]) -> JobHandle:
 
 def _row(row: Measurement) -> dict[str, Any]:
     return {name: value for name, value in plain(row).items() if name not in ("trained_where", "recall_by_query")}
+
+
+def _serving_row(point: Measurement) -> dict[str, Any]:
+    # Six digits tell apart all shares that a recall can be.
+    recall = [None if math.isnan(value) else round(value, 6) for value in point.recall_by_query.tolist()]
+    return {**_row(point), "recall_by_query": recall}
 
 
 def _say(what: str, figure: str, seconds: float) -> None:

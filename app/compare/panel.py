@@ -8,35 +8,34 @@ from typing import Final
 import streamlit as st
 
 from app.charts.serving_points import bytes_data, latency_data, out_of_view, serving_points_figure
-from app.compare.points import csv_of, points_table
+from app.compare.details import details
+from app.compare.matrix import matrix
+from app.compare.points import points_table
 from app.components.live_chart import live_chart
-from app.components.provenance import data_line, kind_badge
+from app.components.provenance import kind_badge
 from app.jobs.job import JobSnapshot, JobState, epochs_of, status_text
 from app.jobs.turns import page_turns
 from app.measured.measured_index import MeasuredIndex
+from app.measured.rivals import rivals, so_what
 from app.measured.serving import PLAN, Progress, ServingResult, best_measured, points_of
 from app.measured.setting_jobs import View
 from app.measured.verdict import listed, verdict
 from app.models.backbones import backbone_key
 from app.session import loaders
 from app.session.address import read_address, write_address
-from app.session.configuration import DEFAULTS
+from app.session.configuration import DEFAULTS, label_of
 from app.session.settings import COMPARE
 from app.session.visitor import owner_id, poll_seconds, show_in_tab
 from app.session.widgets import configuration
 from app.studio import Studio
 from sparcode.comparison.measuring import Measurement
-from sparcode.comparison.peers import SEARCHED, SPARCODE, runnable
+from sparcode.comparison.peers import SEARCHED, runnable
+from sparcode.config import RunConfig
 
 POLL_SECONDS: Final = 1.0
-SMALL_CATALOGUE: Final = 10_000
 CHART_HEIGHT: Final = 480
 MEASURE: Final = "Measure on this machine"
 AGAIN: Final = "Measure again"
-QUESTION: Final = (
-    "What does SparCode's index win, and what does it cost? **Recall**, **latency** and **memory** beside "
-    f"{listed([peer.name for peer in SEARCHED if peer.name != SPARCODE])}, measured on this machine with the same users."
-)
 _LIVE: Final = "compare_live"
 _SHOWN: Final = "compare_shown"
 
@@ -51,6 +50,8 @@ def serving_comparison() -> None:
 
 
 def _panel(studio: Studio) -> None:
+    # First on the page, filled once the measurement is known.
+    answered = st.container()
     for text in read_address(COMPARE, DEFAULTS):
         st.warning(text)
     config = configuration().run_config(studio.config)
@@ -58,18 +59,26 @@ def _panel(studio: Studio) -> None:
     left = st.session_state.get(_SHOWN, config)
     show_in_tab(config, left, studio)
     st.session_state[_SHOWN] = config
-    view, job, result = studio.setting_jobs.follow(config, owner_id()), studio.serving.job(config), studio.serving.result(config)
+    view, job, own = studio.setting_jobs.follow(config, owner_id()), studio.serving.job(config), studio.serving.result(config)
     measured = best_measured(studio.indexes.all(), config)
+    # A page with an answer says more than an empty one, also where it is of the studio's own setting.
+    result = own or studio.serving.result(studio.config)
     _model(measured, view)
     measuring = job is not None and job.active
     if measuring:
         _progress(job, studio)
     else:
-        _start(job, result, measured, view, studio)
+        _start(job, own, measured, view, studio)
     points = points_of(job) if measuring else ()
+    rows = rivals(result.points if result is not None and not points else points)
+    with answered:
+        st.markdown(so_what(rows, studio.split.train.n_items) or _question(studio))
     if result is not None and not points:
-        _finished(result, measured, measuring, studio)
+        if measuring:
+            st.caption("Below: the measurement before.")
+        _finished(result, measured, config, studio)
     else:
+        matrix(rows)
         _charts(points, "The measurement is under way." if measuring else "")
         if points:
             points_table(points)
@@ -78,6 +87,16 @@ def _panel(studio: Studio) -> None:
     if active != st.session_state.get(_LIVE, False):
         st.session_state[_LIVE] = active
         st.rerun()
+
+
+def _question(studio: Studio) -> str:
+    """What a measurement would answer, where there is none yet."""
+    return (
+        "What does SparCode's index win, and what does it cost? **Recall**, **latency** and **memory** of "
+        f"{listed([peer.name for peer in runnable(SEARCHED, studio.split)[0]])}, at several settings where there are any: the same test "
+        f"users, one query at a time, encoding included, in {PLAN.rounds} rounds in which all take turns. Two-tower is trained and the "
+        "baselines are fitted the first time. With the built-in data it takes about half a minute."
+    )
 
 
 def _model(measured: MeasuredIndex | None, view: View) -> None:
@@ -108,19 +127,14 @@ def _start(job: JobSnapshot | None, result: ServingResult | None, measured: Meas
             st.error(status_text(ended))
     if job is not None and job.state is JobState.CANCELLED:
         st.info(f"{status_text(job)} Nothing of it is kept" + ("; below is the one before." if result else "."))
-    if result is None:
-        st.markdown(
-            f"{listed([peer.name for peer in runnable(SEARCHED, studio.split)[0]])}, at several settings where there are any: the same "
-            f"test users, one query at a time, encoding included, in {PLAN.rounds} rounds in which all take turns. Two-tower is trained "
-            "and the baselines are fitted the first time. With the built-in data it takes about half a minute."
-        )
     with st.container(horizontal=True, vertical_alignment="center"):
         if broken is not None:
             if st.button("Try again", type="primary"):
                 studio.jobs.forget(broken.key)
                 st.rerun()
             return
-        if st.button(AGAIN if result else MEASURE, type="secondary" if result else "primary", disabled=measured is None):
+        again = result is not None and result.recording is None
+        if st.button(AGAIN if again else MEASURE, type="secondary" if again else "primary", disabled=measured is None):
             studio.serving.start(view.config, owner_id())
             st.rerun()
         _full_training(measured, view, studio)
@@ -153,31 +167,33 @@ def _progress(job: JobSnapshot, studio: Studio) -> None:
             st.rerun()
 
 
-def _finished(result: ServingResult, measured: MeasuredIndex | None, measuring: bool, studio: Studio) -> None:
+def _finished(result: ServingResult, measured: MeasuredIndex | None, shown: RunConfig, studio: Studio) -> None:
+    """Matrix, charts and folded details of a measurement, which may be one of another setting than the one `shown`."""
+    _provenance(result, measured, shown)
+    rows = rivals(result.points)
+    matrix(rows)
     read = verdict(result.points)
-    if measuring:
-        st.caption("Below: the measurement before.")
+    _charts(result.points, f"{read.headline} {read.at_most}")
+    with st.expander("Details: SparCode against every peer, all settings, how it was measured", key="compare-details"):
+        details(result, read, studio)
+
+
+def _provenance(result: ServingResult, measured: MeasuredIndex | None, shown: RunConfig) -> None:
+    """What the figures below are of, where that is not plain."""
+    if result.config != shown:
+        st.info(
+            f"Not measured for this setting yet. Shown is the measurement of **{label_of(result.config)}**; press "
+            f"**{MEASURE}** for your own."
+        )
     elif measured is not None and (measured.kind, max(0, len(measured.records) - 1)) != (result.kind, result.n_epochs):
         st.info(f"These figures are of the **{result.kind}** model; a {measured.kind} one with more training is ready to be measured.")
-    with st.container(border=True):
-        st.subheader(read.headline, anchor=False)
-        if read.at_most:
-            st.markdown(f"**{read.at_most}**")
-        st.markdown("\n".join(f"- {sentence}" for sentence in read.sentences))
-        if result.left_out or read.missing:
-            st.markdown("\n".join(f"- {reason}" for reason in result.left_out) or f"Not measured: {', '.join(read.missing)}.")
-        if result.busy:
-            st.markdown("Other jobs ran beside this measurement, so its times are upper bounds: **measure again** when nothing else runs.")
-        st.caption(
-            "How it is read: a peer stands at its least effort within 1% of the exact two-tower recall, SparCode at the fewest scores that "
-            "find as much as that; where no setting does, at the least effort within 1% of its own best. Recall differs if the mean "
-            "difference, user by user, is more than two standard errors; times (median, and in brackets its quartiles between rounds) "
-            "differ if the brackets do not overlap."
-        )
-    _charts(result.points, f"{read.headline} {read.at_most}")
-    st.header("All points: the data of both charts", anchor=False)
-    points_table(result.points)
-    _labels(result, studio)
+    if result.busy:
+        st.markdown("Other jobs ran beside this measurement, so its times are upper bounds: **measure again** when nothing else runs.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if result.recording is not None:
+            kind_badge("recorded", result.recording)
+        where = "on this machine" if result.recording is None else f"{result.recording.words}"
+        st.caption(f"Measured {where}: {result.data_name}, {result.n_queries:,} test users, seed {result.config.training.seed}.")
 
 
 def _charts(points: Sequence[Measurement], takeaway: str) -> None:
@@ -195,24 +211,4 @@ def _charts(points: Sequence[Measurement], takeaway: str) -> None:
         "To the upper left is better. The grey staircase is the Pareto front: no measured setting has more recall at the same cost or "
         "less. Bars are the quartiles of the median over rounds; memory is counted and has no noise. Every line goes through the settings "
         f"of one way to serve.{note}"
-    )
-
-
-def _labels(result: ServingResult, studio: Studio) -> None:
-    quantizer, timed = result.config.quantizer, max(point.n_timed for point in result.points)
-    slow = min(point.n_timed for point in result.points)
-    slow_ones = listed(list(dict.fromkeys(point.name for point in result.points if point.n_timed < timed)))
-    fewer = f" ({slow_ones} {slow})" if slow_ones else ""
-    # General knowledge of approximate indexes, so that results on a small catalogue are not taken for those on a large one.
-    is_small = studio.interactions.n_items < SMALL_CATALOGUE
-    small = "The catalogue is small, where an approximate index gains little over exact search. " if is_small else ""
-    name = f"compare-m{quantizer.n_codebooks}-k{quantizer.codebook_size}.csv"
-    st.download_button("Download as CSV", csv_of(result), file_name=name, mime="text/csv", on_click="ignore")
-    st.caption(
-        f"SparCode: **{result.kind}**, M = {quantizer.n_codebooks}, K = {quantizer.codebook_size}"
-        f"{', its training cut short by the clock' if result.cut_short else ''}; two-tower and all-to-all trained to the end. "
-        f"{data_line(studio)}; recall over {result.n_queries:,} test users the models never trained on, times over {timed} of them{fewer}, "
-        f"{result.points[0].n_rounds} rounds. {small}Seed "
-        f"{result.config.training.seed}. Measured on this machine at {result.measured_at.replace('T', ' ')} in {result.seconds:.0f} s: "
-        f"{result.machine}."
     )

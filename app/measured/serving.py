@@ -14,7 +14,7 @@ from app.jobs.manager import JobManager
 from app.measured.comparison import left_out_sentences
 from app.measured.measured_index import Kind, MeasuredIndex
 from app.models.backbones import Backbones
-from app.models.trained import weight_bytes
+from app.models.trained import Recording, weight_bytes
 from sparcode.comparison.measuring import Measurement, TimingPlan, at_settings, measure_in_turn
 from sparcode.comparison.peers import SEARCHED, BaselinePeer, PeerAtSetting, Sweep
 from sparcode.comparison.training import Models, Step, Trained
@@ -71,6 +71,10 @@ class ServingResult(NamedTuple):
         Local time, ISO 8601.
     seconds
         Time of the measurement, training its peers included.
+    n_items
+        Items of the catalogue.
+    recording
+        When and where it was recorded; None: it was measured here.
     """
 
     points: tuple[Measurement, ...]
@@ -84,6 +88,8 @@ class ServingResult(NamedTuple):
     machine: str
     measured_at: str
     seconds: float
+    n_items: int = 0
+    recording: Recording | None = None
 
     @property
     def busy(self) -> bool:
@@ -94,7 +100,8 @@ class ServingResult(NamedTuple):
 class ServingMeasurements:
     """Measurements of one data set: at most one at a time, and never beside training. Safe to share between threads.
 
-    `seen_indexes` gives the measured indexes in memory, `at_work` the keys of all running jobs.
+    `seen_indexes` gives the measured indexes in memory, `at_work` the keys of all running jobs, `recorded` the recorded measurement of a
+    setting.
     """
 
     def __init__(
@@ -105,7 +112,9 @@ class ServingMeasurements:
         backbones: Backbones,
         seen_indexes: Callable[[], list[MeasuredIndex]],
         at_work: Callable[[], set[str]],
+        recorded: Callable[[RunConfig], ServingResult | None] = lambda config: None,
     ) -> None:
+        self._recorded = recorded
         self._split, self._data_name, self._jobs, self._backbones = split, data_name, jobs, backbones
         self._seen_indexes, self._at_work = seen_indexes, at_work
         self._two_towers: ByteCache[Trained] = ByteCache(TWO_TOWERS_BYTES, lambda trained: weight_bytes(trained.model))
@@ -123,8 +132,8 @@ class ServingMeasurements:
         return self._jobs.get(serving_key(config))
 
     def result(self, config: RunConfig) -> ServingResult | None:
-        """The last finished measurement of a setting."""
-        return self._results.get(config.content_hash())
+        """The last finished measurement of a setting, else the recorded one."""
+        return self._results.get(config.content_hash()) or self._recorded(config)
 
     def two_tower(self, config: RunConfig, handle: JobHandle, on_epoch: OnEpoch) -> Trained:
         """The two-tower model of a setting's encoder, seed and training, trained by the first job that needs it.
@@ -158,6 +167,7 @@ class ServingMeasurements:
             machine=machine_facts(),
             measured_at=started.isoformat(timespec="seconds"),
             seconds=(datetime.datetime.now().astimezone() - started).total_seconds(),
+            n_items=self._split.train.n_items,
         )
         self._results.put(config.content_hash(), result)
 

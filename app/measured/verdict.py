@@ -95,20 +95,21 @@ def duel(points: Sequence[Measurement], kind: str) -> Duel | None:
     if not ours or not theirs:
         return None
     exact = next((point.recall for point in points if point.name == FLAT), max(point.recall for point in theirs))
-    peer = _least_effort(theirs, WITHIN * exact)
-    mine = _least_effort(ours, peer.recall)
-    recall = _recall_outcome(mine, peer)
-    return Duel(mine, peer, recall, _latency_outcome(mine.p50_ms, peer.p50_ms), _size_outcome(mine, peer))
+    peer = least_effort(theirs, WITHIN * exact)
+    mine = least_effort(ours, peer.recall)
+    recall = recall_outcome(mine, peer)
+    return Duel(mine, peer, recall, latency_outcome(mine.p50_ms, peer.p50_ms), size_outcome(mine, peer))
 
 
-def _least_effort(points: Sequence[Measurement], recall: float) -> Measurement:
+def least_effort(points: Sequence[Measurement], recall: float) -> Measurement:
+    """The first point of at least this recall, else of at least 99% of the best one; points in order of rising effort."""
     best = max(point.recall for point in points)
     least = recall if best >= recall else WITHIN * best
     return next(point for point in points if point.recall >= least)
 
 
-def _recall_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
-    """By the differences of the same users."""
+def recall_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
+    """Whether the mean difference of the same users' recall is more than `ERRORS` standard errors."""
     change = ours.recall_by_query - theirs.recall_by_query
     change = change[np.isfinite(change)]
     if len(change) < 2:
@@ -118,13 +119,15 @@ def _recall_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
     return "wins" if mean > error else "loses" if mean < -error else "ties"
 
 
-def _latency_outcome(ours: Band, theirs: Band) -> Outcome:
+def latency_outcome(ours: Band, theirs: Band) -> Outcome:
+    """The smaller one wins unless the quartiles between rounds overlap."""
     if ours.overlaps(theirs):
         return "ties"
     return "wins" if ours.middle < theirs.middle else "loses"
 
 
-def _size_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
+def size_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
+    """The smaller one wins from a difference of `SAME_SIZE` on."""
     if abs(ours.size_bytes - theirs.size_bytes) <= SAME_SIZE * theirs.size_bytes:
         return "ties"
     return "wins" if ours.size_bytes < theirs.size_bytes else "loses"
@@ -145,7 +148,7 @@ def _most_recall(sparcode: Sequence[Measurement], two_tower: Sequence[Measuremen
         return None, ()
     ours = max(sparcode, key=lambda point: point.recall)
     theirs = max(two_tower, key=lambda point: point.recall)
-    outcome = _recall_outcome(ours, theirs)
+    outcome = recall_outcome(ours, theirs)
     share = f", {ours.recall / theirs.recall:.0%} of it" if theirs.recall > 0 else ""
     noise = "within the noise" if outcome == "ties" else "beyond the noise"
     by = f"{theirs.label}"
@@ -183,8 +186,8 @@ def _latency_words(found: Duel) -> str:
     if found.latency == "ties":
         return f"is **as fast** within the noise ({_band(ours)})"
     if found.latency == "wins":
-        return f"is **{_times(theirs.middle / ours.middle)} as fast** ({_band(ours)})"
-    return f"takes **{_times(ours.middle / theirs.middle)} as long** ({_band(ours)})"
+        return f"is **{times_text(theirs.middle / ours.middle)} as fast** ({_band(ours)})"
+    return f"takes **{times_text(ours.middle / theirs.middle)} as long** ({_band(ours)})"
 
 
 def _size_words(found: Duel) -> str:
@@ -193,10 +196,11 @@ def _size_words(found: Duel) -> str:
         return f"**about the same memory** ({_size(found.ours)})"
     if found.size == "wins":
         return f"**{ours / max(theirs, 1):.0%} of the memory** ({_size(found.ours)})"
-    return f"**{_times(ours / max(theirs, 1))} the memory** ({_size(found.ours)})"
+    return f"**{times_text(ours / max(theirs, 1))} the memory** ({_size(found.ours)})"
 
 
-def _times(ratio: float) -> str:
+def times_text(ratio: float) -> str:
+    """A ratio in words."""
     return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.1f} times" if ratio >= 1.1 else f"{ratio:.2f} times"
 
 

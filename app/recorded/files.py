@@ -77,6 +77,27 @@ class ComparisonEntry(Entry):
     left_out: list[str]
 
 
+class ServingFacts(_Part):
+    """What the figures of a measurement depend on; see `app.measured.serving.ServingResult`."""
+
+    n_epochs: int
+    cut_short: bool
+    data_name: str
+    n_queries: int
+    machine: str
+    measured_at: str
+    seconds: float
+    n_items: int
+
+
+class ServingEntry(Entry):
+    """SparCode's index beside its peers at several settings; `points` hold the recall of every test user, None where one has no target."""
+
+    points: list[dict[str, Any]]
+    left_out: list[str]
+    facts: ServingFacts
+
+
 class TrainingEntry(Entry):
     """A training from scratch; see `app.training.plan.EarlierRun`. `usage` holds one frame per epoch with codes."""
 
@@ -98,6 +119,7 @@ class Description(_Part):
     tuned: list[TunedEntry]
     comparisons: list[ComparisonEntry]
     trainings: list[TrainingEntry]
+    servings: list[ServingEntry] = []
 
 
 def address(data_hash: str, config: RunConfig, sections: Sequence[str]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from app.measured.comparison import Comparison
+from app.measured.serving import ServingResult
 from app.models.trained import Backbone, Recording, Tuned
 from app.recorded.files import (
     ALL_STAGES,
@@ -21,6 +23,7 @@ from app.recorded.files import (
     Description,
     Entry,
     FileEntry,
+    ServingEntry,
     TrainingEntry,
     TunedEntry,
     address,
@@ -113,6 +116,10 @@ class RecordedRuns:
         """The recorded comparison of models for a setting: accuracy, size, and latency on the machine of the recording."""
         return self._found("comparisons", config, ALL_STAGES, self._comparison)
 
+    def serving(self, config: RunConfig) -> ServingResult | None:
+        """The recorded measurement of a setting's index beside its peers, with the times of the recording's machine."""
+        return self._found("servings", config, ALL_STAGES, lambda entry: self._serving(entry, config))
+
     def training(self, config: RunConfig, data: TrainingData) -> EarlierRun | None:
         """The recorded training from scratch of a setting on the studio's data."""
         return self._found("trainings", config, ALL_STAGES, lambda entry: self._training(entry, config, data))
@@ -165,6 +172,15 @@ class RecordedRuns:
             raise ValueError(f"{DESCRIPTION} holds a comparison without rows")
         return Comparison(rows, tuple(entry.left_out), self.recording)
 
+    def _serving(self, entry: ServingEntry, config: RunConfig) -> ServingResult:
+        points = tuple(_serving_point(row) for row in entry.points)
+        if not points:
+            raise ValueError(f"{DESCRIPTION} holds a measurement without points")
+        facts = entry.facts
+        # It may be newer than the rest of the recording.
+        recording = Recording(facts.measured_at[:10], facts.machine)
+        return ServingResult(points, tuple(entry.left_out), config, "recorded", recording=recording, **facts.model_dump())
+
     def _training(self, entry: TrainingEntry, config: RunConfig, data: TrainingData) -> EarlierRun:
         points = [_POINT.validate_python({**with_nan(row), "usage": None}) for row in entry.points]
         coded = [at for at, point in enumerate(points) if point.stage == JOINT]
@@ -172,6 +188,12 @@ class RecordedRuns:
             points[at] = points[at]._replace(usage=usage)
         result = _RESULT.validate_python(with_nan(entry.result))
         return EarlierRun(RunPlan(0, data, config, result.two_tower == result.two_tower, self.recording), tuple(points), result)
+
+
+def _serving_point(row: dict[str, Any]) -> Measurement:
+    recall = np.array(row["recall_by_query"], dtype=np.float64)
+    recall.setflags(write=False)
+    return _ROW.validate_python({**with_nan(row), "recall_by_query": recall})
 
 
 def _records(rows: Sequence[dict]) -> tuple[EpochRecord, ...]:

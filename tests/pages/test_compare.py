@@ -12,6 +12,7 @@ from app.compare.panel import AGAIN, MEASURE
 from app.compare.points import csv_of, remarks_of, table_of
 from app.jobs.job import JobState
 from app.measured import serving as serving_module
+from app.measured.rivals import rivals, so_what
 from app.measured.serving import serving_key
 from app.measured.verdict import verdict
 from app.models import backbones as backbones_module
@@ -52,6 +53,7 @@ def measured() -> AppTest:
 def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
     app = settled(opened(PAGE, k="8"))
     assert not app.exception
+    assert not app.table
     assert setting_keys(app.select_slider) == ["m", "k", "t"]
     assert labels(app)[0] == MEASURE
     assert any("two-tower IVF-PQ, all-to-all, EASE and item co-occurrence" in text.value for text in app.markdown)
@@ -69,9 +71,24 @@ def test_a_measurement_shows_verdict_charts_table_and_where_it_comes_from() -> N
     assert list(charts(app)) == TITLES
     assert all(read.headline in alt for alt in described(app))
     assert app.dataframe[0].value["Recall@50"].tolist() == [point.recall for point in result.points]
-    (caption,) = [text.value for text in app.caption if "Measured on this machine" in text.value]
+    (caption,) = [text.value for text in app.caption if "two-tower and all-to-all trained to the end" in text.value]
+    assert "Measured on this machine" in caption
     assert all(words in caption for words in ("fine-tuned", "M = 2, K = 8", "Seed 0", result.machine))
     assert AGAIN in labels(app)
+
+
+def test_the_first_line_is_the_answer_and_the_matrix_has_every_way_to_serve() -> None:
+    app = measured()
+    result = studio().serving.result(config_of(k="8"))
+    rows = rivals(result.points)
+    assert app.markdown[0].value == so_what(rows, studio().interactions.n_items)
+    assert "At 80 items" in app.markdown[0].value
+    (table,) = [element.value for element in app.table]
+    names = [name.strip("*") for name in table["way to serve"]]
+    assert names == [row.point.name for row in rows]
+    assert {"EASE", "item co-occurrence", SPARCODE} <= set(names)
+    recall = [float(cell.strip("*").split()[0]) for cell in table["Recall@50"]]
+    assert recall == sorted(recall, reverse=True)
 
 
 def test_a_measurement_under_way_has_a_bar_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import streamlit_app
+from app.measured.rivals import rivals, so_what
 from app.measured.setting_jobs import measuring_key, tuning_key
 from app.session import loaders
 from app.studio import COMPARISON_KEY
@@ -49,6 +50,23 @@ def test_the_overview_compares_recorded_models() -> None:
     assert "Measured on this machine" not in said(app)
     assert "Measure on this machine" in [button.label for button in app.button]
     assert not app.info or "synthetic" in app.info[0].value
+    assert trained_jobs() == []
+
+
+def test_compare_opens_with_the_recorded_measurement_of_this_setting_and_says_so_for_others() -> None:
+    app = visited("compare.py")
+    assert not app.exception
+    result = studio().serving.result(studio().config)
+    assert result.recording is not None
+    rows = rivals(result.points)
+    assert app.markdown[0].value == so_what(rows, studio().interactions.n_items)
+    (table,) = [element.value for element in app.table]
+    assert [name.strip("*") for name in table["way to serve"]] == [row.point.name for row in rows]
+    assert result.recording.words in said(app)
+    assert not app.info
+    other = visited("compare.py", k="16")
+    assert other.table[0].value.equals(table)
+    assert "Not measured for this setting yet" in other.info[0].value
     assert trained_jobs() == []
 
 

@@ -13,11 +13,12 @@ import safetensors.torch
 import torch
 
 from app.measured.measured_index import ModelFacts, measure
-from app.recorded.files import DESCRIPTION, MAX_RECORDED_BYTES, write_folder
+from app.recorded.files import DESCRIPTION, MAX_RECORDED_BYTES, read_description, write_folder
 from app.recorded.runs import RECORD_AGAIN, RecordedRuns
 from app.session import loaders
 from app.training.data import DataShelf
 from app.training.run import BACKBONE, JOINT, TWO_TOWER
+from scripts.record_runs import Recorder, with_new_servings
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
@@ -84,6 +85,32 @@ def test_a_recorded_training_has_all_epochs_with_the_use_of_its_codes(folder: Pa
         else:
             assert point.usage is None
     assert 0 < run.result.recall <= 1
+
+
+def test_a_recorded_measurement_beside_peers_has_the_recall_of_every_user(folder: Path) -> None:
+    recorded = opened(folder)
+    result = recorded.serving(CONFIG)
+    assert (result.kind, result.n_items, result.n_queries, result.config) == ("recorded", 80, 12, CONFIG)
+    assert result.recording.day == result.measured_at[:10]
+    assert {"EASE", "item co-occurrence", "all-to-all", "SparCode (index)"} <= {point.name for point in result.points}
+    for point in result.points:
+        assert len(point.recall_by_query) == 12
+        np.testing.assert_allclose(np.nanmean(point.recall_by_query), point.recall, atol=1e-6)
+        assert point.n_rounds > 0
+    rows = {row.name: row.recall for row in recorded.comparison(CONFIG).rows}
+    assert {point.recall for point in result.points if point.name == "EASE"} == {rows["EASE"]}
+    assert recorded.serving(OTHER) is None
+
+
+def test_the_rest_of_a_recording_stays_when_its_measurement_beside_peers_is_made_anew(folder: Path, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    before = read_description(edited(folder, lambda described: described.update(servings=[])))
+    after = with_new_servings(Recorder(tiny_data(), CONFIG, files), folder)
+    assert before.servings == []
+    assert [entry.facts.n_queries for entry in after.servings] == [12]
+    assert after.model_copy(update={"servings": []}) == before
+    assert {file.name for file in files.iterdir()} == {file.name for file in folder.iterdir()}
 
 
 def test_other_settings_find_nothing(folder: Path) -> None:
@@ -202,6 +229,7 @@ def test_shipped_runs_are_those_of_the_default_data_and_settings() -> None:
     assert recorded.backbone(config) is not None, why
     assert recorded.tuned(config) is not None, why
     assert recorded.comparison(config) is not None, why
+    assert recorded.serving(config) is not None, why
     assert recorded.training(config, own_data()) is not None, why
     assert recorded.notes == (), why
 

@@ -1,0 +1,102 @@
+"""Every way to serve in one row beside SparCode: recall, speed and memory, each better, the same or worse, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+from app.measured.verdict import WITHIN, latency_outcome, least_effort, recall_outcome, size_outcome, times_text
+from sparcode.comparison.measuring import Measurement
+from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, FLAT, SPARCODE
+
+Standing = Literal["better", "same", "worse"]
+# How a rival stands where SparCode wins, ties or loses.
+_STANDING: Final[dict[str, Standing]] = {"wins": "worse", "ties": "same", "loses": "better"}
+# They score every item of the catalogue, so their time grows with it.
+EXHAUSTIVE: Final = (FLAT, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
+
+
+class Rival(NamedTuple):
+    """A way to serve at one setting, and how it stands to SparCode; all "same" for SparCode itself."""
+
+    point: Measurement
+    recall: Standing
+    speed: Standing
+    memory: Standing
+
+    @property
+    def is_sparcode(self) -> bool:
+        """Whether this is the row that the others are compared with."""
+        return self.point.name == SPARCODE
+
+
+def rivals(points: Sequence[Measurement]) -> list[Rival]:
+    """One row for every way to serve, by falling recall; empty while SparCode is not timed.
+
+    Each stands at its least effort within 1% of its own best recall. Recall differs if the mean difference of the same users is more than
+    two standard errors, times if their quartiles between rounds do not overlap, memory from 5% on. A way's settings are in order of rising
+    effort; points without a timed round do not count.
+    """
+    timed = [point for point in points if point.n_rounds]
+    chosen = {name: _chosen([point for point in timed if point.name == name]) for name in dict.fromkeys(point.name for point in timed)}
+    if SPARCODE not in chosen:
+        return []
+    ours = chosen[SPARCODE]
+    return sorted((_beside(ours, point) for point in chosen.values()), key=lambda rival: -rival.point.recall)
+
+
+def _chosen(points: Sequence[Measurement]) -> Measurement:
+    return least_effort(points, WITHIN * max(point.recall for point in points))
+
+
+def _beside(ours: Measurement, theirs: Measurement) -> Rival:
+    if theirs is ours:
+        return Rival(ours, "same", "same", "same")
+    outcomes = (recall_outcome(ours, theirs), latency_outcome(ours.p50_ms, theirs.p50_ms), size_outcome(ours, theirs))
+    return Rival(theirs, *(_STANDING[outcome] for outcome in outcomes))
+
+
+def so_what(rows: Sequence[Rival], n_items: int) -> str:
+    """One sentence, in Markdown, on whether to score every item or to use SparCode on a catalogue of so many items; empty if unknown."""
+    ours = next((row.point for row in rows if row.is_sparcode), None)
+    brute = [row for row in rows if row.point.name in EXHAUSTIVE]
+    if ours is None or not brute:
+        return ""
+    enough = [row for row in brute if "worse" not in (row.recall, row.speed)]
+    if enough:
+        return _brute_force(max(enough, key=lambda row: row.point.recall), ours, n_items)
+    best = max(brute, key=lambda row: row.point.recall)
+    if best.recall == "better":
+        return (
+            f"**At {n_items:,} items SparCode is {_ratio(best.point, ours)} as fast as {best.point.name}, the most accurate model that "
+            f"scores every item, for {best.point.recall - ours.recall:.3f} less recall**: {_pair(best.point, ours)}."
+        )
+    fastest = min(brute, key=lambda row: row.point.p50_ms.middle)
+    if fastest.speed == "better":
+        return (
+            f"**At {n_items:,} items SparCode finds the most, and {fastest.point.name} is {_ratio(ours, fastest.point)} as fast for "
+            f"{ours.recall - fastest.point.recall:.3f} less recall**: {_pair(fastest.point, ours)}."
+        )
+    return (
+        f"**At {n_items:,} items SparCode is the right answer**: no model that scores every item finds more, and it is "
+        f"{_ratio(best.point, ours)} as fast as {best.point.name} ({_pair(best.point, ours)})."
+    )
+
+
+def _brute_force(row: Rival, ours: Measurement, n_items: int) -> str:
+    finds = "finds more" if row.recall == "better" else "finds as much"
+    speed = f"is {_ratio(ours, row.point)} as fast" if row.speed == "better" else "is as fast within the noise"
+    return (
+        f"**At {n_items:,} items brute force is the right answer**: {row.point.name}, which scores every item, {finds} and {speed} "
+        f"({_pair(row.point, ours)})."
+    )
+
+
+def _ratio(slow: Measurement, fast: Measurement) -> str:
+    return times_text(slow.p50_ms.middle / fast.p50_ms.middle)
+
+
+def _pair(theirs: Measurement, ours: Measurement) -> str:
+    sizes = f"{theirs.size_bytes / 1e6:.2f} against {ours.size_bytes / 1e6:.2f} MB"
+    times = f"{theirs.p50_ms.middle:.3f} against {ours.p50_ms.middle:.3f} ms"
+    return f"recall {theirs.recall:.3f} against SparCode's {ours.recall:.3f}, {times}, {sizes}"

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from app.measured.rivals import rivals, so_what
+from sparcode.comparison.measuring import UNTIMED, Measurement
+from sparcode.comparison.peers import ALL_TO_ALL, EASE_NAME, FLAT, HNSW, SPARCODE
+from tests.fakes import served
+
+OURS = [
+    served(SPARCODE, "2% of scores", 0.40, 0.10, 1_000_000),
+    served(SPARCODE, "10% of scores", 0.595, 0.20, 2_000_000),
+    served(SPARCODE, "50% of scores", 0.60, 0.40, 8_000_000),
+]
+
+
+def sentence(*others: Measurement) -> str:
+    return so_what(rivals([*OURS, *others]), 1200)
+
+
+def test_rows_are_ordered_by_recall_and_stand_at_their_least_effort_near_their_best() -> None:
+    rows = rivals([*OURS, served(HNSW, "ef 16", 0.5, 0.1), served(HNSW, "ef 64", 0.58, 0.3), served(EASE_NAME, "", 0.7, 0.5)])
+    assert [row.point.label for row in rows] == [EASE_NAME, f"{SPARCODE}, 10% of scores", f"{HNSW}, ef 64"]
+    assert [row.is_sparcode for row in rows] == [False, True, False]
+
+
+def test_a_cell_says_how_the_rival_stands_beyond_the_noise() -> None:
+    rows = {
+        row.point.name: row for row in rivals([*OURS, served(EASE_NAME, "", 0.7, 0.5, 1_000_000), served(FLAT, "", 0.5, 0.1, 2_050_000)])
+    }
+    assert rows[EASE_NAME][1:] == ("better", "worse", "better")
+    assert rows[FLAT][1:] == ("worse", "better", "same")
+    assert rows[SPARCODE][1:] == ("same", "same", "same")
+    noisy = rivals([*OURS, served(EASE_NAME, "", 0.6, 0.2, spread=0.3)])
+    assert {row.point.name: row for row in noisy}[EASE_NAME][1:3] == ("same", "same")
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (served(EASE_NAME, "", 0.70, 0.1), ["At 1,200 items brute force is the right answer", "EASE", "finds more", "2.0 times as fast"]),
+        (served(EASE_NAME, "", 0.595, 0.2), ["brute force is the right answer", "finds as much", "as fast within the noise"]),
+        (served(ALL_TO_ALL, "", 0.70, 2.0), ["SparCode is 10 times as fast as all-to-all", "for 0.105 less recall"]),
+        (served(FLAT, "", 0.50, 0.1), ["SparCode finds the most", "two-tower Flat is 2.0 times as fast", "0.095 less recall"]),
+        (served(FLAT, "", 0.50, 0.4), ["SparCode is the right answer", "2.0 times as fast as two-tower Flat"]),
+    ],
+)
+def test_one_sentence_says_what_follows(other: Measurement, words: list[str]) -> None:
+    text = sentence(other)
+    assert all(word in text for word in words), text
+
+
+def test_of_several_that_suffice_the_most_accurate_is_named() -> None:
+    assert "EASE" in sentence(served(FLAT, "", 0.65, 0.1), served(EASE_NAME, "", 0.7, 0.15), served(ALL_TO_ALL, "", 0.8, 3.0))
+
+
+def test_approximate_search_is_no_brute_force() -> None:
+    assert sentence(served(HNSW, "ef 64", 0.9, 0.01)) == ""
+
+
+def test_nothing_is_said_before_times_are_known() -> None:
+    untimed = [point._replace(n_rounds=0, p50_ms=UNTIMED) for point in OURS]
+    assert rivals(untimed) == []
+    assert so_what([], 1200) == ""
