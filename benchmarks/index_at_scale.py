@@ -4,7 +4,7 @@
 
 The threshold moves over an index of 10 million postings (a trained backbone with two codebooks, every code that training queries use), each
 time with Recall@50 of 1,000 encoded test queries. Recall@50 of quantized postings is compared with that of float32 on all test users.
-Loading is measured on a grown catalogue (see `benchmarks/trained_models.py`) with 100 million postings in a process of its own: from the
+Loading is measured on a grown catalogue (see `sparcode/model/grown.py`) with 100 million postings in a process of its own: from the
 call to the first result, memory-mapped, every posting checked, files in the cache, code compiled. The last line holds the median move, the
 ratio of recalls, the slower first answer of the two layouts, and the bytes of a posting in 16-bit blocks.
 """
@@ -23,7 +23,7 @@ import typer
 
 from benchmarks.command import Data, Keep, Quick, Seed, print_figures, run_command
 from benchmarks.quality import QUICK, settings
-from benchmarks.trained_models import grown, trained_models
+from benchmarks.trained_models import trained_models
 from sparcode.commands.process import keep_freed_memory
 from sparcode.config import DEFAULT_K
 from sparcode.data.interactions import Histories
@@ -37,6 +37,7 @@ from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import Cut, as_served, floor_for_density, threshold_for_postings
 from sparcode.index.storage import load_index, save_index
 from sparcode.metrics.ranking import recall_at_k
+from sparcode.model.grown import grown
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.machine import machine_facts

@@ -3,7 +3,7 @@
     python -m benchmarks.retrieval --data ml-1m.zip
 
 Trains both models on the data (the built-in one if none is given) and grows their catalogues to the sizes asked for, see
-`benchmarks/trained_models.py`. Queries are those of test users; encoding is left out, nothing is seen before, k = 100. Latency is that of
+`sparcode/model/grown.py`. Queries are those of test users; encoding is left out, nothing is seen before, k = 100. Latency is that of
 single queries on one thread, all ways in turn; a query's time is its median over rounds. *Adding alone* adds the same postings into an
 accumulator and clears it, without a top k. HNSW, IVF-Flat, IVF-PQ, and IVF-PQ with re-ranking are measured at the fastest setting that
 finds 95% of the exact best.
@@ -37,23 +37,23 @@ from benchmarks.retrieval_cases import (
     LISTS,
     QUANTIZED,
     RECALL,
-    Codes,
     SearchRow,
     index_for,
     measure_lists,
     measure_vectors,
     threshold_for_length,
     timed_build,
-    uncut_best,
 )
-from benchmarks.trained_models import TrainedModels, grown, trained_models
+from benchmarks.trained_models import TrainedModels, trained_models
 from sparcode.commands.process import keep_freed_memory
+from sparcode.comparison.found_share import Codes, uncut_best
 from sparcode.comparison.peers import FLAT, HNSW, IVF_FLAT, IVF_PQ
 from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.loading import load
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
 from sparcode.metrics.ranking import recall_at_k
+from sparcode.model.grown import grown
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.faiss import FaissRetriever

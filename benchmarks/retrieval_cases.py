@@ -15,6 +15,7 @@ import faiss
 import numpy as np
 from numba import njit
 
+from sparcode.comparison.found_share import FOUND_K, Codes, found_share
 from sparcode.comparison.interleaved_timing import Call, Timing, interleaved
 from sparcode.comparison.peers import FLAT, HNSW, IVF_FLAT, IVF_PQ
 from sparcode.config import Config
@@ -24,15 +25,13 @@ from sparcode.index.coded_model import merged_codes
 from sparcode.index.index_builder import build_index
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import floor_for_density
-from sparcode.index.score_table import iter_score_blocks
 from sparcode.index.search_arrays import Postings, SearchRows, Workspace, new_workspace
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.faiss import search_faiss
 from sparcode.retrieval.faiss_index import FlatConfig, HNSWConfig, ItemIndex, IVFFlatConfig, IVFPQConfig, build_faiss, faiss_bytes
 from sparcode.retrieval.sparse import SparseRetriever
-from sparcode.retrieval.top_k import top_k
 
-K = 100
+K = FOUND_K
 RECALL = 0.95
 BATCH_ROUNDS, BATCH_SECONDS, BATCH_QUERIES = 40, 8.0, 2_000
 ADDING, LISTS, BLOCKED, QUANTIZED, KERNEL = "adding alone", "lists, float32", "blocks, float32", "blocks, 16 bits", "kernel of lists"
@@ -42,19 +41,6 @@ N_PROBE = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 K_FACTOR = (2.0, 4.0, 8.0)
 # With more items only the larger number: building takes minutes.
 LINKS, MANY_LINKS_ITEMS = (16, 32), 100_000
-# Queries whose best items over everything, nothing cut, are looked up.
-UNCUT_QUERIES = 40
-
-
-class Codes(NamedTuple):
-    """Queries as codes and weights: (B, S) int64 and float32."""
-
-    codes: np.ndarray
-    weights: np.ndarray
-
-    def rows(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """One row each."""
-        return [(self.codes[row : row + 1], self.weights[row : row + 1]) for row in range(len(self.codes))]
 
 
 class SearchRow(NamedTuple):
@@ -111,16 +97,6 @@ def threshold_for_length(index: InvertedIndex, codes: np.ndarray, length: float)
     return high
 
 
-def uncut_best(model: SparCodeModel, queries: Codes) -> np.ndarray:
-    """(UNCUT_QUERIES, K) best items of the first queries when every code scores every item and no score is cut."""
-    codes, weights = (part[:UNCUT_QUERIES] for part in queries)
-    scores = np.zeros((len(codes), model.n_items), dtype=np.float32)
-    for block, of_block in iter_score_blocks(model, np.unique(codes), 16):
-        share = np.stack([(weights * (codes == code)).sum(axis=1) for code in block], axis=1)
-        scores += share.astype(np.float32) @ of_block
-    return top_k(scores, K).item_ids
-
-
 def timed_build(model: SparCodeModel, codes: np.ndarray, threshold: float) -> tuple[InvertedIndex, float]:
     """The index of the codes with nothing below the threshold, and the seconds its build took."""
     started = time.perf_counter()
@@ -156,7 +132,7 @@ def measure_lists(
         setting = f"blocks of {1 << layout.shift:,}" if isinstance(layout, BlockIndex) else ""
         speed = _speeds(lambda n, layout=layout: _batch(SparseRetriever(model, layout, threshold, n_threads=n), queries))
         size = sum(retriever.size_bytes().values())
-        row = _row(name, setting, _overlap(found[: len(best)], best), timings[name], speed, size, seconds, share)
+        row = _row(name, setting, found_share(found[: len(best)], best), timings[name], speed, size, seconds, share)
         rows.append(row._replace(n_postings=index.kept_postings(threshold)))
     return rows
 
@@ -239,7 +215,7 @@ def fit(kind: str, vectors: np.ndarray, queries: np.ndarray, exact: np.ndarray) 
         for sequence in sequences:
             for values in sequence:
                 index = index._replace(config=config.model_copy(update=values))
-                recall = _overlap(search_faiss(index, queries, K, None).item_ids, exact)
+                recall = found_share(search_faiss(index, queries, K, None).item_ids, exact)
                 if recall >= RECALL:
                     break
             words = built + ", ".join(f"{field.replace('_', ' ')} {value:g}" for field, value in values.items())
@@ -318,10 +294,3 @@ def _faiss_batch(index: ItemIndex, queries: np.ndarray, n_threads: int) -> tuple
         faiss.omp_set_num_threads(1)
 
     return call, len(queries)
-
-
-def _overlap(found: np.ndarray, exact: np.ndarray) -> float:
-    """Mean share of a row's exact items that were found."""
-    wanted = [row[row >= 0] for row in exact]
-    shares = [np.isin(want, row).mean() if len(want) else 1.0 for row, want in zip(found, wanted, strict=True)]
-    return float(np.mean(shares))

@@ -1,11 +1,7 @@
-"""Two-tower, the all-to-all backbone and SparCode at several numbers of nearest codes: trained once, kept in a folder, and grown.
-
-A grown model has a larger catalogue than the data: more items like the trained ones are added.
-"""
+"""Two-tower, the all-to-all backbone and SparCode at several numbers of nearest codes: trained once and kept in a folder."""
 
 from __future__ import annotations
 
-import copy
 import sys
 import time
 from collections.abc import Callable
@@ -13,19 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import safetensors.torch
-import torch
 from torch import nn
 
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
 from sparcode.model.all_to_all import AllToAllModel
-from sparcode.model.interaction import ItemTable
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.pipeline import fine_tune, preview, train_backbone, train_two_tower
-
-SPREAD = 0.5
 
 
 class TrainedModels(NamedTuple):
@@ -81,35 +73,3 @@ def _kept_or_trained(name: str, path: Path | None, empty: nn.Module, train: Call
         path.parent.mkdir(parents=True, exist_ok=True)
         safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
     return model
-
-
-def grown(model: SparCodeModel | TwoTowerModel, n_items: int, seed: int, spread: float = SPREAD) -> SparCodeModel | TwoTowerModel:
-    """A copy of a model with a larger catalogue: its own items, and more drawn from them by a smoothed bootstrap.
-
-    A new item is a trained one plus `spread` times the difference of two others over the square root of 2, vector and bias alike: that
-    noise has the covariance of the items, so scores keep their distribution. Fewer items than trained keep the first ones. Equal seeds give
-    models of the same items the same catalogue. ValueError if items have side features.
-    """
-    model = copy.deepcopy(model)
-    owners: list[nn.Module] = [model]
-    if isinstance(model, SparCodeModel):
-        owners += [model.backbone, model.backbone.interaction]
-    _grow(owners[-1].items, n_items, seed, spread)
-    for owner in owners:
-        owner.n_items = n_items
-    return model
-
-
-@torch.no_grad()
-def _grow(items: ItemTable, n_items: int, seed: int, spread: float) -> None:
-    if items.features is not None:
-        raise ValueError("items with side features cannot be drawn anew")
-    generator = torch.Generator().manual_seed(seed)
-    n_trained = min(items.bias.numel(), n_items)
-    base, one, other = (torch.randint(items.bias.numel(), (n_items - n_trained,), generator=generator) for _ in range(3))
-
-    def drawn(values: torch.Tensor) -> torch.Tensor:
-        return torch.cat([values[:n_trained], values[base].add_(values[one] - values[other], alpha=spread * 2**-0.5)])
-
-    items.embedding = nn.Embedding.from_pretrained(drawn(items.embedding.weight))
-    items.bias = nn.Parameter(drawn(items.bias))

@@ -13,6 +13,8 @@ from sparcode.data.interactions import offsets
 
 # Terms of the product that are added up at once.
 _BLOCK_TERMS = 1 << 22
+# Of an item beside its counts: where its row starts (int64), and two discounts (float32).
+_BYTES_BESIDE = 16
 
 
 class Exponents(NamedTuple):
@@ -44,6 +46,24 @@ class Cooccurrence(HistoryBaseline):
         other.n_items, other.counts_, other._degrees = self.n_items, self.counts_, self._degrees
         other._discounts = tuple(map(self.discounts, other.exponents[:2]))
         return other
+
+    def over(self, items: np.ndarray) -> Self:
+        """The same counts over a larger catalogue whose item j is like the fitted ``items[j]``, (n,) integers.
+
+        `score` then returns (B, n) scores of histories over the fitted items. The counts hold the rows of the fitted items only, those that
+        such histories need; `bytes_over` counts all.
+        """
+        other = self.with_discounts(*self.exponents[:2])
+        other.counts_ = csr_array(self.counts_[:, items])
+        other._discounts = (self._discounts[0], self._discounts[1][items])
+        return other
+
+    def bytes_over(self, items: np.ndarray) -> int:
+        """Bytes that serving needs over such a catalogue, with a row of counts for every item; nothing is made."""
+        copies = np.bincount(items, minlength=self.n_items).astype(np.float64)
+        pattern = csr_array((np.ones(self.counts_.nnz), self.counts_.indices, self.counts_.indptr), shape=self.counts_.shape)
+        n_counts = copies @ (pattern @ copies)
+        return int(n_counts * (self.counts_.data.itemsize + self.counts_.indices.itemsize) + len(items) * _BYTES_BESIDE)
 
     def discounts(self, exponent: float) -> np.ndarray:
         """``d^-exponent`` of every item, (I,) float32."""

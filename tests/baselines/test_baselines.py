@@ -11,6 +11,7 @@ from sparcode.baselines.feature_regression import FeatureRegression
 from sparcode.baselines.history_baseline import HistoryBaseline
 from sparcode.baselines.popularity import Popularity
 from sparcode.data.interactions import Histories
+from tests.tiny import tiny_split
 
 EXPONENTS = Exponents(0.6, 0.25, 0.7)
 ANY = pytest.mark.parametrize("model", [EASE(1.0), Popularity(), Cooccurrence(EXPONENTS)], ids=lambda model: type(model).__name__)
@@ -183,3 +184,14 @@ def test_what_does_not_fit_is_refused() -> None:
     fitted = FeatureRegression().fit(known, np.ones((3, 5), dtype=np.float32), songs)
     with pytest.raises(ValueError, match="queries must have 2 side features; got 3"):
         fitted.score(users(np.ones((1, 3)), 4))
+
+
+def test_counts_over_a_larger_catalogue_are_those_of_the_items_it_is_like() -> None:
+    counted = Cooccurrence(Exponents(0.5, 0.25, 1.0)).fit(tiny_split().train)
+    queries, alike = tiny_split().test.queries, np.array([*range(80), 3, 3, 7])
+    larger = counted.over(alike)
+    np.testing.assert_array_equal(larger.score(queries), counted.score(queries)[:, alike])
+    whole = counted.counts_[alike][:, alike]
+    a_count = counted.counts_.data.itemsize + counted.counts_.indices.itemsize
+    assert counted.bytes_over(alike) == a_count * whole.nnz + 16 * len(alike)
+    assert counted.bytes_over(np.arange(80)) == pytest.approx(sum(counted.size_bytes().values()), abs=8 * 80)

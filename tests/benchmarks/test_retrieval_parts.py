@@ -13,14 +13,13 @@ from benchmarks.retrieval_cases import (
     LISTS,
     MANY_LINKS_ITEMS,
     QUANTIZED,
-    Codes,
     Fitted,
     SearchRow,
     chosen,
     faiss_settings,
     fit,
-    uncut_best,
 )
+from sparcode.comparison.found_share import Codes, uncut_best
 from sparcode.comparison.peers import FLAT, HNSW
 from sparcode.index.score_table import code_scores
 from sparcode.retrieval.faiss import search_faiss
