@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import faiss
+import torch
 import typer
 
 Data = Annotated[Path | None, typer.Option("--data", help="MovieLens archive, folder or table; without it the built-in data.")]
@@ -27,6 +29,12 @@ def run_command(main: Callable[..., None]) -> None:
     """Run a benchmark's `main` with the options of the command line."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     typer.run(main)
+
+
+def set_threads(n_threads: int) -> None:
+    """Threads of PyTorch and faiss."""
+    torch.set_num_threads(n_threads)
+    faiss.omp_set_num_threads(n_threads)
 
 
 def print_figures(figures: Mapping[str, Any], digits: int = 4) -> None:

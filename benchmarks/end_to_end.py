@@ -8,6 +8,11 @@ rounds. The best setting of each kind is chosen on the validation users, by reca
 the choice cannot favour either. Best for two-tower: the fastest setting within 0.1% of the exact Recall@50. Best for SparCode: the fastest
 ahead of the exact Recall@50 by at least one standard error of the difference. Where no setting reaches that, the most accurate one is
 taken. Plots of the validation pass go to --out.
+
+    python -m benchmarks.end_to_end --train train.parquet --test test.parquet --keep trained
+
+The same for a ready-made split by the settings recommended for it: two-tower by exact and HNSW search beside SparCode; see
+`benchmarks.split_end_to_end`.
 """
 
 from __future__ import annotations
@@ -18,18 +23,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import faiss
-import numpy as np
-import torch
 import typer
 
-from benchmarks.command import Data, Keep, Quick, Rounds, Seed, Settings, print_figures, run_command
+from benchmarks.command import Data, Keep, Quick, Rounds, Seed, Settings, print_figures, run_command, set_threads
 from benchmarks.csr_search import CsrRetriever
 from benchmarks.pareto_plot import CSR, DIRECT, ServedPoint, fastest, latency, write_pareto
 from benchmarks.quality import QUICK, settings
+from benchmarks.served_points import measure, ratios, table
+from benchmarks.split_end_to_end import SplitTiming, read_case, serve_split
 from benchmarks.trained_models import TrainedModels, trained_models
 from sparcode.commands.process import keep_freed_memory
-from sparcode.comparison.interleaved_timing import Timing, interleaved, queries_per_second
 from sparcode.comparison.measuring import at_settings
 from sparcode.comparison.pareto import pareto_front
 from sparcode.comparison.peers import (
@@ -52,10 +55,9 @@ from sparcode.comparison.training import Models, Trained
 from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
-from sparcode.data.split import EvaluationSet, Split, split_users
+from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
 from sparcode.index.pruning import KeepDensity
-from sparcode.metrics.ranking import recall_at_k
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.runs.machine import machine_facts
 
@@ -67,8 +69,6 @@ QUICK_SWEEP = Sweep(
     densities=(0.2, 0.05), links=(16,), ef_search=(16, 128), n_lists=(0,), n_probe=(4, 16), exclude=EXCLUDE, k_factor=(0.0, 2.0)
 )
 NEAREST = (1, 2, 4, 8)
-# Scoring every item by a network takes a thousand times as long: few queries are timed.
-SLOW_QUERIES = 10
 WITHIN = 0.999
 SMALL = {"quantizer": {"codebook_size": 64}, "training": {"epochs": 12, "joint_epochs": 4}}
 
@@ -100,37 +100,6 @@ def peers(found: TrainedModels, split: Split, config: RunConfig, sweep: Sweep) -
     return ready + at_settings(named(ALL_TO_ALL, EASE_NAME, COOCCURRENCE), models, sweep)[0]
 
 
-def measure(found: list[PeerAtSetting], users: EvaluationSet, n_timed: int, rounds: int, seed: int) -> list[ServedPoint]:
-    """Recall, latency, bytes and batch speed of every peer; exact two-tower search is one of them."""
-    order = np.random.default_rng(seed).permutation(len(users.queries))[:n_timed]
-    timings: dict[str, Timing] = {}
-    for group, rows, times in (
-        ([peer for peer in found if not peer.slow], order, rounds),
-        ([peer for peer in found if peer.slow], order[:SLOW_QUERIES], 1),
-    ):
-        if group:
-            timings |= interleaved({peer.label: peer.call for peer in group}, users.queries.take(rows), times, seed=seed)
-    recalls = [recall_at_k(peer.retriever.retrieve(users.queries, DEFAULT_K).item_ids, users.targets, DEFAULT_K) for peer in found]
-    exact = next(recall for peer, recall in zip(found, recalls, strict=True) if peer.name == FLAT)
-    return [_point(peer, timings[peer.label], users, recall, exact) for peer, recall in zip(found, recalls, strict=True)]
-
-
-def _point(peer: PeerAtSetting, timing: Timing, users: EvaluationSet, recall: np.ndarray, exact: np.ndarray) -> ServedPoint:
-    ahead = (recall - exact)[~np.isnan(exact)]
-    batch = users.queries.take(np.arange(SLOW_QUERIES)) if peer.slow else users.queries
-    return ServedPoint(
-        peer.name,
-        peer.setting,
-        float(np.nanmean(recall)),
-        *(timing.total_ms(percentile) for percentile in (50, 95, 99)),
-        float("nan") if peer.slow else float(np.median(timing.encode_us)) / 1e3,  # those encode on their way
-        float(np.median(timing.retrieve_us)) / 1e3,
-        sum(peer.retriever.size_bytes().values()),
-        queries_per_second(peer.call, batch, 1 if peer.slow else 3),
-        float(ahead.std() / np.sqrt(len(ahead))),
-    )
-
-
 def best_of_peers(points: list[ServedPoint]) -> dict[str, ServedPoint]:
     """The setting of every peer that the test users meet, chosen from validation points by the rule at the top of this file."""
     exact = next(point.recall for point in points if point.name == FLAT)
@@ -140,33 +109,10 @@ def best_of_peers(points: list[ServedPoint]) -> dict[str, ServedPoint]:
     return best
 
 
-def table(points: list[ServedPoint]) -> list[str]:
-    """Markdown rows."""
-    lines = [
-        f"| retriever | setting | Recall@{DEFAULT_K} | error | p50 (ms) | p95 | p99 | encoding p50 | retrieval p50 | MB | "
-        "queries per s, batch |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for point in points:
-        encoding = "-" if np.isnan(point.encode_ms) else f"{point.encode_ms:.3f}"
-        lines.append(
-            f"| {point.name} | {point.setting} | {point.recall:.4f} | {point.recall_error:.4f} | "
-            f"{point.p50_ms:.3f} | {point.p95_ms:.3f} | {point.p99_ms:.3f} | "
-            f"{encoding} | {point.retrieve_ms:.3f} | {point.size_bytes / 1e6:.2f} | {point.queries_per_second:,.0f} |"
-        )
-    return lines
-
-
-def ratios(best: dict[str, ServedPoint]) -> dict[str, float]:
-    """SparCode's latency over that of HNSW, and its recall over the exact one."""
-    return {
-        "latency_vs_two_tower_hnsw": round(best[SPARCODE].p50_ms / best[HNSW].p50_ms, 4),
-        "recall_vs_two_tower": round(best[SPARCODE].recall / best[FLAT].recall, 4),
-    }
-
-
 def main(
     data: Data = None,
+    train: Annotated[Path | None, typer.Option(help="Training pairs of a ready-made split, instead of --data.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Its test pairs.")] = None,
     seed: Seed = 0,
     threads: Annotated[list[int] | None, typer.Option(min=1, help="May be repeated; by default 1. The ratios are the first one's.")] = None,
     encoder: Annotated[str, typer.Option(help="mean, gru or sasrec.")] = "mean",
@@ -182,6 +128,13 @@ def main(
 ) -> None:
     """Train or load, measure, print tables and ratios, draw."""
     keep_freed_memory()
+    if train is not None or test is not None:
+        if train is None or test is None or data is not None or settings_file is not None or nearest:
+            raise typer.BadParameter("--train and --test come together, without --data, --settings and --nearest")
+        case = read_case(train, test, seed, quick)
+        figures = [serve_split(case, keep, SplitTiming(n_threads, timed, rounds)) for n_threads in threads or [1]]
+        print_figures(figures[0])
+        return
     source = generate(QUICK) if quick else load(data)
     tuned = {} if settings_file is None else json.loads(settings_file.read_text()).get(encoder, {})
     of_all, of_two_tower = (tuned.get(models, {}) for models in ("all", "two_tower"))
@@ -193,8 +146,7 @@ def main(
     models = trained_models(source, split, config, two_tower_config, chosen, keep)
     headline: dict[str, float] | None = None
     for n_threads in threads or [1]:
-        torch.set_num_threads(n_threads)
-        faiss.omp_set_num_threads(n_threads)
+        set_threads(n_threads)
         found = peers(models, split, config, (QUICK_SWEEP if quick else FULL_SWEEP)._replace(n_threads=n_threads))
         print(f"{source!r}, {machine_facts()}; encoder {encoder}, seed {seed}")
         print(f"{len(split.validation.users)} validation users, {len(split.test.users)} test users\n")

@@ -1,4 +1,7 @@
-"""Two-tower, the all-to-all backbone and SparCode at several numbers of nearest codes: trained once and kept in a folder."""
+"""Two-tower, the all-to-all backbone and SparCode at several numbers of nearest codes: trained once and kept in a folder.
+
+Of a ready-made split, two-tower and SparCode.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import safetensors.torch
 from torch import nn
 
@@ -15,8 +19,10 @@ from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
 from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
+from sparcode.training.pair_fit import fit_pairs
 from sparcode.training.pipeline import fine_tune, preview, train_backbone, train_two_tower
 
 
@@ -54,6 +60,68 @@ def trained_models(
         empty = SparCodeModel(AllToAllModel(n_items, config.model, dropout), quantizer)
         models[nearest] = ready(f"sparcode-{chosen.content_hash()}", empty, lambda chosen=chosen: _fine_tuned(backbone, split, chosen))
     return TrainedModels(two_tower, backbone, models)
+
+
+class SplitModels(NamedTuple):
+    """Models of a ready-made split.
+
+    Attributes
+    ----------
+    sparcode
+        As it is served.
+    choosing
+        The same without the validation users' targets among its pair features' counts: settings of the search are chosen with it, for
+        `sparcode` knows what these users are asked for.
+    """
+
+    two_tower: TwoTowerModel
+    sparcode: SparCodeModel
+    choosing: SparCodeModel
+
+
+def split_models(data: Interactions, split: Split, config: RunConfig, keep: Path | None = None) -> SplitModels:
+    """As `trained_models`. Where SparCode's codes are items and the pair features all that E knows, no backbone is trained."""
+    n_items, dropout, kept_as = data.n_items, config.training.dropout, config.content_hash()
+
+    def ready(name: str, empty: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
+        path = None if keep is None else keep / f"{data.content_hash()}-{name}-{kept_as}.safetensors"
+        return _kept_or_trained(f"{name}-{kept_as}", path, empty, train).eval()
+
+    def sparcode() -> SparCodeModel:
+        started = AllToAllModel(n_items, config.model, dropout)
+        without_network = not SparCodeModel(copy.deepcopy(started), config.quantizer).has_network
+        backbone = started if without_network else train_backbone(split, config)[0]
+        model = _fine_tuned(backbone, split, config)
+        fit_pairs(model, split, config)
+        return model
+
+    model = ready("sparcode", SparCodeModel(AllToAllModel(n_items, config.model, dropout), config.quantizer), sparcode)
+    two_tower = ready("two-tower", TwoTowerModel(n_items, config.model, dropout), lambda: train_two_tower(split, config)[0])
+    return SplitModels(two_tower, model, counted_without_targets(model, split, config))
+
+
+def counted_without_targets(model: SparCodeModel, split: Split, config: RunConfig) -> SparCodeModel:
+    """A copy whose pair features count the training histories without the validation users' targets; the model itself if it has none."""
+    if model.pairs is None:
+        return model
+    model = copy.deepcopy(model)
+    pairs = model.pairs
+    fitted = pairs.shape.tolist()
+    shape = PairShape(*fitted[:-1], per_code=int(fitted[-1]))
+    train = split.train
+    use = CodeUse.of_items(train) if model.has_item_codes else CodeUse.of_codes(*model.encode(train), train)
+    values = use.values(shape)
+    # The counts are in units of the model's own: their mean highest value is the same but for what is left out.
+    values.data *= np.float32(_mean_highest(pairs.indptr.numpy(), pairs.values.numpy()) / _mean_highest(values.indptr, values.data))
+    pairs.set(use.codes, values, shape, float(pairs.network_weight))
+    model.set_density(split.train_queries, config.training.density, config.training.seed)
+    return model
+
+
+def _mean_highest(indptr: np.ndarray, values: np.ndarray) -> float:
+    """Mean over rows of their highest value; 1 without values."""
+    rows = np.flatnonzero(np.diff(indptr))
+    return float(np.mean(np.maximum.reduceat(values, indptr[rows]))) if len(rows) else 1.0
 
 
 def _fine_tuned(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:

@@ -84,6 +84,8 @@ class Sweep(NamedTuple):
         Threads that a batch may use in SparCode's index; a single query uses one.
     asked
         Queries; HNSW's settings are then named by the efSearch that these use on average, not by the requested one.
+    k
+        Items asked for when searches are timed.
     """
 
     densities: tuple[float, ...] = (0.2, 0.15, 0.1, 0.07, 0.05, 0.035, 0.02)
@@ -95,6 +97,7 @@ class Sweep(NamedTuple):
     k_factor: tuple[float, ...] = (0.0,)
     n_threads: int = 1
     asked: Histories | None = None
+    k: int = DEFAULT_K
 
 
 class PeerAtSetting(NamedTuple):
@@ -105,7 +108,7 @@ class PeerAtSetting(NamedTuple):
     setting
         What was set, in words; empty where there is nothing to set.
     call
-        The retriever in two steps, for timing, at `DEFAULT_K`.
+        The retriever in two steps, for timing.
     slow
         Whether it scores every item by a network: a large catalogue is timed on fewer queries.
     """
@@ -177,7 +180,7 @@ class SparCode(Peer):
         for density in sweep.densities:
             threshold = KeepDensity(density).threshold(index)
             retriever = SparseRetriever(model, index, threshold, models.config.index.unseen, sweep.n_threads)
-            yield PeerAtSetting(self.name, f"{100 * density:.3g}% of scores", retriever, of_codes(model, retriever))
+            yield PeerAtSetting(self.name, f"{100 * density:.3g}% of scores", retriever, of_codes(model, retriever, sweep.k))
 
 
 class TwoTower(Peer):
@@ -213,7 +216,7 @@ class TwoTowerIndex(Peer):
         """Every setting of this kind in the sweep."""
         settings = {"flat": self._flat, "hnsw": self._graphs, "ivfflat": self._cells, "ivfpq": self._cells}
         for words, retriever in settings[self._kind](trained.model, sweep):
-            yield PeerAtSetting(self.name, words, retriever, of_vectors(trained.model, retriever))
+            yield PeerAtSetting(self.name, words, retriever, of_vectors(trained.model, retriever, sweep.k))
 
     def _built(self, model: TwoTowerModel, params: dict[str, float] | None = None) -> FaissRetriever:
         with refusing(ValueError, RuntimeError):
@@ -228,7 +231,7 @@ class TwoTowerIndex(Peer):
             searched: dict[str, FaissRetriever] = {}
             for exclude, ef in product(sweep.exclude, sweep.ef_search):
                 retriever = built.with_params({"ef_search": ef, "exclude": exclude})
-                searched.setdefault(hnsw_words(retriever.config, sweep.asked), retriever)  # the same words are the same search
+                searched.setdefault(hnsw_words(retriever.config, sweep.asked, sweep.k), retriever)  # the same words are the same search
             for words, retriever in searched.items():
                 yield f"{links} links, {words}", retriever
 
@@ -355,14 +358,14 @@ def refusing(*errors: type[Exception]) -> Iterator[None]:
         raise CannotRun(str(error) or type(error).__name__) from error
 
 
-def of_codes(model: SparCodeModel, retriever: SparseRetriever) -> Call:
+def of_codes(model: SparCodeModel, retriever: SparseRetriever, k: int = DEFAULT_K) -> Call:
     """Time a retriever on the model's codes."""
-    return Call(model.encode, lambda encoded, query: retriever.retrieve_codes(*encoded, query, DEFAULT_K))
+    return Call(model.encode, lambda encoded, query: retriever.retrieve_codes(*encoded, query, k))
 
 
-def of_vectors(model: TwoTowerModel, retriever: FaissRetriever) -> Call:
+def of_vectors(model: TwoTowerModel, retriever: FaissRetriever, k: int = DEFAULT_K) -> Call:
     """Time a retriever on the model's query vectors."""
-    return Call(model.query_vectors, lambda vectors, query: retriever.retrieve_vectors(vectors, query, DEFAULT_K))
+    return Call(model.query_vectors, lambda vectors, query: retriever.retrieve_vectors(vectors, query, k))
 
 
 def whole(retriever: Retriever) -> Call:
@@ -370,11 +373,11 @@ def whole(retriever: Retriever) -> Call:
     return Call(_nothing, lambda _, query: retriever.retrieve(query, DEFAULT_K))
 
 
-def hnsw_words(config: HNSWConfig, asked: Histories | None) -> str:
-    """A setting of HNSW's search in words; see `Sweep.asked`."""
+def hnsw_words(config: HNSWConfig, asked: Histories | None, k: int = DEFAULT_K) -> str:
+    """A setting of HNSW's search for k items in words; see `Sweep.asked`."""
     if asked is None:
         return f"efSearch {config.ef_search}" + (", selector" if config.exclude == "selector" else "")
-    used = [hnsw_width(config, DEFAULT_K, n_seen, asked.n_items) for n_seen in asked.lengths.tolist()]
+    used = [hnsw_width(config, k, n_seen, asked.n_items) for n_seen in asked.lengths.tolist()]
     if config.exclude == "selector":
         return f"selector, efSearch {max(used)}"
     spread = f"{used[0]}" if min(used) == max(used) else f"{np.mean(used):.0f} on average (at least {config.ef_search})"
