@@ -5,6 +5,7 @@ Of a ready-made split, two-tower and SparCode.
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from collections.abc import Callable

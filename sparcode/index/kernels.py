@@ -30,6 +30,8 @@ _LEAST_BOUND, _MOST_BOUND = np.float32(1e-30), np.float32(1e38)
 _PROMISING = np.float32(0.125)
 _MOST_WEIGHT = np.finfo(np.float32).max
 _CACHE_LINE = 64
+# Lists that are fetched ahead of the one that is added up, and how many of their postings.
+_AHEAD, _FETCHED = 4, 64
 
 
 @intrinsic
@@ -264,11 +266,16 @@ def best_unseen(
 
 @njit(cache=True, nogil=True, fastmath=False)
 def find_rows(stored: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> int:
-    """Write into `rows` (m,) int64 where each code stands in `stored` (ascending), -1 where it does not; returns how many do not."""
+    """Write into `rows` (m,) int64 where each code stands in `stored` (ascending, distinct, not negative), -1 where it does not.
+
+    Returns how many do not.
+    """
     missing = 0
+    # A code stands at its own number, less the numbers below it that are not stored: little is left to search where nearly all are.
+    n_left_out = stored[-1] - (len(stored) - 1) if len(stored) else 0
     for place in range(len(codes)):
         code = codes[place]
-        low, high = 0, len(stored)
+        low, high = max(0, min(code - n_left_out, len(stored))), code + 1 if code < len(stored) else len(stored)
         while low < high:
             middle = (low + high) // 2
             if stored[middle] < code:
@@ -300,12 +307,14 @@ def merge_codes(codes: np.ndarray, weights: np.ndarray, merged_codes: np.ndarray
     What is left of a row is filled up by its first code at weight 0.
     """
     for row in range(len(codes)):
-        size = 0
+        size, highest = 0, np.int64(-1)
         for slot in range(codes.shape[1]):
             code, weight = codes[row, slot], weights[row, slot]
             if not weight > 0:
                 continue
-            place = 0
+            # Ascending codes need not be compared.
+            place = size if code > highest else 0
+            highest = max(highest, code)
             while place < size and merged_codes[row, place] != code:
                 place += 1
             if place == size:
@@ -470,6 +479,15 @@ def _take_heads(weights, item_ids, scores, threshold, accumulator, denied, best,
 
 
 @njit(cache=True, nogil=True, fastmath=False)
+def _fetch_list(indptr, ends, item_ids, scores, number):
+    """Have the beginning of a list fetched; the processor itself goes on from there."""
+    start = indptr[number]
+    for at in range(start, min(ends[number], start + _FETCHED), _CACHE_LINE // item_ids.itemsize):
+        _fetch(item_ids, at)
+        _fetch(scores, at)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
 def search_lists(
     rows: SearchRows, postings: Postings, threshold: np.float32, workspace: Workspace, out_items: np.ndarray, out_scores: np.ndarray
 ) -> int:
@@ -492,9 +510,13 @@ def search_lists(
         for at in range(seen_indptr[row], seen_indptr[row + 1]):
             accumulator[seen_items[at]] = -np.inf
         touched, longest, n_slots = 0, 0, _n_lists_of(weights[row])
+        for slot in range(min(n_slots, _AHEAD)):
+            _fetch_list(indptr, ends, item_ids, scores, lists[row, slot])
         for slot in range(n_slots):
             number, weight = lists[row, slot], weights[row, slot]
             start, end = indptr[number], ends[number]
+            if slot + _AHEAD < n_slots:
+                _fetch_list(indptr, ends, item_ids, scores, lists[row, slot + _AHEAD])
             positions[0, slot], positions[1, slot] = start, end
             touched += end - start
             if end - start > positions[1, longest] - positions[0, longest]:

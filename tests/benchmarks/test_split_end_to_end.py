@@ -40,11 +40,11 @@ def test_the_figures_are_ratios_of_the_last_table(files: tuple[Path, Path], caps
     out, err = capsys.readouterr()
     figures = json.loads(out.splitlines()[-1])
     last = out[out.index("The same on the test users") :]
-    rows = {row[0]: row for row in ([cell.strip() for cell in line.split("|")[1:-1]] for line in last.splitlines() if line.startswith("| "))}
+    rows = {
+        row[0]: row for row in ([cell.strip() for cell in line.split("|")[1:-1]] for line in last.splitlines() if line.startswith("| "))
+    }
     assert set(rows) == {"retriever", FLAT, HNSW, SPARCODE, SHORTEST}
-    recall, p50, p95, p99 = (
-        {name: float(row[column]) for name, row in rows.items() if name != "retriever"} for column in (2, 4, 5, 6)
-    )
+    recall, p50, p95, p99 = ({name: float(row[column]) for name, row in rows.items() if name != "retriever"} for column in (2, 4, 5, 6))
     assert figures["recall_vs_two_tower"] == pytest.approx(recall[SPARCODE] / recall[FLAT], rel=1e-3)
     for name, times in (("latency", p50), ("p95", p95), ("p99", p99)):
         assert figures[f"{name}_vs_two_tower_hnsw"] == pytest.approx(times[SPARCODE] / times[HNSW], rel=0.1)

@@ -22,6 +22,15 @@ def test_codes_are_found_where_they_stand(stored: list[int], asked: list[int]) -
     assert missing == expected.count(-1)
 
 
+def test_codes_are_found_among_nearly_all_numbers_and_among_the_largest() -> None:
+    last = np.iinfo(np.int64).max
+    for stored in (np.delete(np.arange(100), [0, 17, 18, 63]), np.arange(9), np.array([0, 5, last - 1, last])):
+        asked = np.array([0, 4, 5, 16, 17, 18, 19, 62, 63, 64, 98, 99, 100, last - 2, last - 1, last, -1])
+        rows = np.empty(len(asked), dtype=np.int64)
+        find_rows(stored, asked, rows)
+        assert rows.tolist() == [int(np.flatnonzero(stored == code)[0]) if code in stored else -1 for code in asked]
+
+
 @pytest.mark.parametrize(
     ("codes", "weights", "bad"),
     [
@@ -44,6 +53,7 @@ def test_the_first_bad_entry_is_named(codes: list[int], weights: list[float], ba
         ([7, 7, 7], [0, 0, 0], [7, 7, 7], [0, 0, 0]),
         ([1, 2, 1, 3], [0, 2, 1, 0], [2, 1, 2, 2], [2, 1, 0, 0]),
         ([4, 4], [3e38, 3e38], [4, 4], [np.finfo(np.float32).max, 0]),
+        ([1, 4, 4, 6, 4, 8, 1], [1, 2, 3, 4, 5, 6, 7], [1, 4, 6, 8, 1, 1, 1], [8, 10, 4, 6, 0, 0, 0]),
         ([], [], [], []),
     ],
 )
