@@ -27,7 +27,7 @@ PROTOCOL_DEFAULTS = {
 }
 
 # Name -> default of settings that the first kept runs did not have.
-_ADDED_LATER = {"pair_features": "none", "length_exponent": 1.0, "ease_sees": "query"}
+_ADDED_LATER = {"pair_features": "none", "item_lists": "none", "length_exponent": 1.0, "ease_sees": "query"}
 
 
 class Config(BaseModel):
@@ -125,6 +125,12 @@ class ModelConfig(Config):
         "none",
         description="What SparCode's E knows of a (code, item) pair beside the network: none, the paper's form; or counts, how often the "
         "training queries that fall on the code hold the item, normalised and weighted as validation users like it best.",
+    )
+    item_lists: Literal["none", "counts", "ease"] = Field(
+        "none",
+        description="Lists of SparCode's index beside those of the heads' codes, one for every history item: none, the paper's form; ease, "
+        "EASE's weights of item pairs (counts where the catalogue is too large for them); or counts, how often users have both. How much "
+        "they count, and how long they are, is as validation users like it best.",
     )
     link: Literal["exp", "linear"] = Field(
         "exp",
@@ -303,7 +309,10 @@ _WITHOUT_EFFECT = (
     _WithoutEffect("split.test_share", {_PROTOCOL: _is("fixed-split", "cold-start")}),
     *(_WithoutEffect(f"split.{name}", {_PROTOCOL: _is("cold-start")}) for name in ("validation_share", "target_share", "min_history")),
     _WithoutEffect("model.max_history", {"model.encoder": _is("mean")}),
-    *(_WithoutEffect(f"model.{name}", {_PROTOCOL: _is("cold-start")}) for name in ("max_history", "history_tokens", "pair_features")),
+    *(
+        _WithoutEffect(f"model.{name}", {_PROTOCOL: _is("cold-start")})
+        for name in ("max_history", "history_tokens", "pair_features", "item_lists")
+    ),
     *(
         _WithoutEffect(f"quantizer.{name}", {"quantizer.kind": _is("items")})
         for name in (
@@ -429,6 +438,19 @@ class RunConfig(Config):
             raise ValueError("kind='items' needs pair_features='counts' or history_tokens: nothing else tells items apart")
         if self.index.unseen == "nearest":
             raise ValueError("kind='items' needs unseen='compute': an item without a list has no nearest one")
+        return self
+
+    @model_validator(mode="after")
+    def _item_lists_stand_beside_heads(self) -> RunConfig:
+        lists = self.model.item_lists
+        if lists == "none":
+            return self
+        if self.quantizer.kind == "items":
+            raise ValueError(f"item_lists={lists!r} needs kind='product' or 'residual': with kind='items' every item has its list already")
+        if self.model.pair_features != "none":
+            raise ValueError(f"item_lists={lists!r} needs pair_features='none': validation users choose both, each as if alone")
+        if self.index.unseen == "nearest":
+            raise ValueError(f"item_lists={lists!r} needs unseen='compute': an item without a list has no nearest one")
         return self
 
     @model_validator(mode="after")

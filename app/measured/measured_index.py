@@ -227,7 +227,8 @@ def _asked(check: Callable[[], None]) -> bool:
 
 def _first_look(model: SparCodeModel, split: Split, config: RunConfig) -> Explorer:
     codes = np.unique(model.encode(split.test.queries)[0])
-    sample = codes[:: max(1, len(codes) // FLOOR_SAMPLE)]
+    of_heads = model.without_lists(codes)
+    sample = of_heads[:: max(1, len(of_heads) // FLOOR_SAMPLE)]
     floor = floor_for_density(model, sample, config.index.floor_density, config.index.block_codes)
     index = build_index(model, codes, min(floor, model.threshold), config.index.block_codes)
     return Explorer(model, index, split.test, split.train)

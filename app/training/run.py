@@ -159,9 +159,7 @@ def code_health(model: SparCodeModel, queries: Histories) -> tuple[float, np.nda
     sample = queries.take(np.arange(min(STATISTICS_QUERIES, len(queries))))
     tokens = model.backbone.tokenizer.query_tokens(QueryBatch.from_histories(sample, device_of(model))).vectors
     distance = float(model.quantizer(tokens).commit_loss)
-    codes, weights = model.encode(sample)
-    config = model.quantizer.config
-    return distance, usage_profile(usage_counts(codes[weights > 0], config.n_codebooks, config.codebook_size))
+    return distance, usage_profile(usage_counts(*model.used_codes(sample)))
 
 
 def train_from_scratch(

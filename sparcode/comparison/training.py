@@ -13,6 +13,7 @@ from sparcode.device import Device
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.training.checkpoint import Checkpoint, StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, never_stop
+from sparcode.training.list_fit import fit_lists
 from sparcode.training.pair_fit import fit_pairs
 from sparcode.training.pipeline import (
     OnEpoch,
@@ -154,22 +155,26 @@ class Models:
         started, kept, limit = self.start("joint training", epochs), self._stage("sparcode"), self._limit("sparcode")
         model = preview(backbone, self.split, self.config)
         records = fine_tune(model, self.split, self.config, self._on_epoch, self._should_stop, kept, limit)
-        self._fit_pairs(model)
+        self._fit_counts(model)
         return self._trained("SparCode", model, records, epochs, started, kept, limit)
 
-    def _fit_pairs(self, model: SparCodeModel) -> None:
-        if model.pairs is None:
-            return
-        self.start("fitting the pair features")
+    def _fit_counts(self, model: SparCodeModel) -> None:
+        """Pair features and item lists, where there are any."""
         limit = self._limit("sparcode")
 
         def should_stop() -> bool:
             limit.ended_training = limit.is_over()
             return limit.ended_training or self._should_stop()
 
-        fit_pairs(model, self.split, self.config, should_stop)
-        if limit.ended_training:
-            self.cut_short.append("the time limit ended the search for the pair features' exponents")
+        for has_any, fit_some, name, found in (
+            (model.pairs is not None, fit_pairs, "the pair features", "the pair features' exponents"),
+            (model.lists is not None, fit_lists, "the item lists", "the item lists' settings"),
+        ):
+            if has_any:
+                self.start(f"fitting {name}")
+                fit_some(model, self.split, self.config, should_stop)
+                if limit.ended_training:
+                    self.cut_short.append(f"the time limit ended the search for {found}")
 
     def _build_index(self) -> Trained:
         model = self.get("sparcode").model

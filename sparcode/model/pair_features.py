@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from numba import njit
 from scipy.sparse import csr_array
-from torch import Tensor, nn
 
 from sparcode.data.interactions import Histories, offsets
+from sparcode.model.sparse_rows import SparseRows
 
 # Values of so many pairs are made at a time: 64 MiB of float32.
 _CHUNK_VALUES = 1 << 24
@@ -90,44 +90,32 @@ class CodeUse(NamedTuple):
         return csr_array((values, items, offsets(lengths)), shape=(uses.shape[0], n_items))
 
 
-class PairFeatures(nn.Module):
+class PairFeatures(SparseRows):
     """f of the codes that training queries use, and the network's weight beside it.
 
     Empty until `set`; a code without a row has f = 0 for every item.
     """
 
+    resized = ("codes", *SparseRows.resized)
+
     def __init__(self, n_items: int) -> None:
-        super().__init__()
-        self.n_items = n_items
+        super().__init__(n_items)
         self.register_buffer("network_weight", torch.ones((), dtype=torch.float32))
         # Of the fit, for people: exponents and shrinkage; nothing is computed from them any more.
         self.register_buffer("shape", torch.tensor(PairShape(), dtype=torch.float64))
-        self._set(np.zeros(0, np.int64), csr_array((0, n_items), dtype=np.float32))
+        self._hold(np.zeros(0, np.int64), csr_array((0, n_items), dtype=np.float32))
 
     def set(self, codes: np.ndarray, values: csr_array, shape: PairShape, network_weight: float) -> None:
         """Take the rows of (n,) int64 codes, ascending, from (n, I) float32 values."""
         device = self.network_weight.device
-        self._set(codes, values)
+        self._hold(codes, values)
         self.shape.copy_(torch.tensor(shape, dtype=torch.float64))
         self.network_weight.fill_(network_weight)
         self.to(device)
 
-    def _set(self, codes: np.ndarray, values: csr_array) -> None:
+    def _hold(self, codes: np.ndarray, values: csr_array) -> None:
         self.register_buffer("codes", torch.from_numpy(np.ascontiguousarray(codes, np.int64)))
-        self.register_buffer("indptr", torch.from_numpy(values.indptr.astype(np.int64)))
-        self.register_buffer("items", torch.from_numpy(values.indices.astype(np.int32)))
-        self.register_buffer("values", torch.from_numpy(values.data.astype(np.float32)))
-
-    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        # The number of codes and pairs is known from the kept arrays only.
-        for name in ("codes", "indptr", "items", "values"):
-            if (kept := state.get(prefix + name)) is None:
-                continue
-            own = getattr(self, name)
-            if kept.ndim != 1 or kept.dtype != own.dtype:
-                raise ValueError(f"{prefix}{name} must be one row of {own.dtype}; got {kept.dtype} of shape {tuple(kept.shape)}")
-            self.register_buffer(name, torch.empty_like(kept, device=own.device))
-        super()._load_from_state_dict(state, prefix, *rest)
+        self.hold(values)
 
     @property
     def has_network(self) -> bool:
@@ -139,22 +127,13 @@ class PairFeatures(nn.Module):
         rows = np.searchsorted(known := self.codes.numpy(force=True), codes)
         rows[rows == len(known)] = 0
         found = known[rows] == codes if len(known) else np.zeros(len(codes), bool)
-        values = self.values.numpy(force=True)
-        _add(raw, np.where(found, rows, -1), self.indptr.numpy(force=True), self.items.numpy(force=True), values, link == "exp")
+        _add(raw, np.where(found, rows, -1), *self.arrays, link == "exp")
 
     def check(self) -> None:
         """ValueError if the arrays, read from a file, do not belong together."""
-        codes, indptr, items, values = (getattr(self, name).numpy(force=True) for name in ("codes", "indptr", "items", "values"))
-        if not (
-            len(indptr) == len(codes) + 1
-            and indptr[0] == 0
-            and indptr[-1] == len(items) == len(values)
-            and np.all(np.diff(indptr) >= 0)
-            and np.all(np.diff(codes) > 0)
-            and np.all(codes >= 0)
-            and (len(items) == 0 or (items.min() >= 0 and items.max() < self.n_items))
-            and not np.any(values < 0)
-        ):
+        codes, values = self.codes.numpy(force=True), self.values.numpy(force=True)
+        fit = self.belong_together(len(codes)) and np.all(np.diff(codes) > 0) and np.all(codes >= 0)
+        if not fit or np.any(values < 0):
             raise ValueError("the pair features' arrays do not belong together")
 
 

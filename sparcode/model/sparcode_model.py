@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from sparcode.config import QuantizerConfig, TrainingConfig
 from sparcode.data.interactions import Histories
 from sparcode.device import device_of
+from sparcode.model.added_scores import added_scores
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.compiled_encoder import compiled_codes
 from sparcode.model.item_codes import ItemCodes, items_of
+from sparcode.model.item_lists import ItemLists
 from sparcode.model.pair_features import PairFeatures
 from sparcode.model.quantizer import ProductQuantizer
 from sparcode.model.query_batch import QueryBatch, query_blocks
@@ -35,15 +36,14 @@ HEADS_PER_ITEM = 0.4
 ITEM_BLOCK_SCORES, MIN_ITEM_BLOCK = 1 << 17, 1 << 10
 # 128 MiB of float32, however large the catalogue.
 MAX_SAMPLED_SCORES = 1 << 25
-# Scores of codes that are added up for queries, 16 MiB of float32: more at a time take twice as long.
-MAX_ADDED_SCORES = 1 << 22
 QUANTIZERS = {"product": ProductQuantizer, "residual": ResidualQuantizer}
 
 
 class SparCodeModel(TrainableModel):
-    """A backbone, owned by this model from here on, a quantizer, and pair features if configured; the threshold tau is a buffer.
+    """A backbone, owned by this model from here on, a quantizer, pair features or item lists if configured; the threshold tau is a buffer.
 
-    Pair features are empty until they are fitted (`sparcode.training.pair_fit`); training sees the network alone.
+    Pair features and item lists are empty until they are fitted (`sparcode.training.pair_fit`, `sparcode.training.list_fit`); training sees
+    the network alone. Codes of heads come first, then those of item lists, from ``lists.first_code`` on.
     """
 
     def __init__(self, backbone: AllToAllModel, config: QuantizerConfig) -> None:
@@ -58,6 +58,8 @@ class SparCodeModel(TrainableModel):
             else QUANTIZERS[config.kind](backbone.config.token_dim, config)
         )
         self.pairs = PairFeatures(self.n_items) if backbone.config.pair_features == "counts" else None
+        n_books, size = self.codebooks
+        self.lists = ItemLists(self.n_items, size**n_books) if backbone.config.item_lists != "none" else None
         self.register_buffer("tau", torch.zeros((), dtype=torch.float64))
 
     @classmethod
@@ -115,9 +117,13 @@ class SparCodeModel(TrainableModel):
         return scores
 
     def used_codes(self, queries: Histories) -> UsedCodes:
-        """Codes that queries use with a weight above 0."""
-        parts = [codes[weights > 0] for codes, weights in map(self.encode, query_blocks(queries))]
+        """Codes that queries use with a weight above 0, without those of item lists."""
+        parts = [self.without_lists(codes[weights > 0]) for codes, weights in map(self.encode, query_blocks(queries))]
         return UsedCodes(np.concatenate(parts), *self.codebooks)
+
+    def without_lists(self, codes: np.ndarray) -> np.ndarray:
+        """(n,) int64 codes without those of item lists."""
+        return codes if self.lists is None else codes[codes < self.lists.first_code]
 
     def distinct_codes(self, queries: Histories) -> np.ndarray:
         """Codes of queries, ascending: (n,) int64. Encoded in blocks: padded to the longest of all histories, rows would take gigabytes."""
@@ -180,7 +186,7 @@ class SparCodeModel(TrainableModel):
         """(B, S) int64 composite codes and (B, S) float32 weights of queries, for the index.
 
         Without history tokens S is T * P and codes may repeat in a row. With them a row holds each code once, and short rows are padded
-        with their first code at weight 0.
+        with their first code at weight 0. Codes of item lists follow, see `ItemLists.beside`.
         """
         # Modules are looked up in their dictionaries: as attributes each would take a third of a microsecond.
         tokenizer, quantizer = self._modules["backbone"]._modules["tokenizer"], self._modules["quantizer"]
@@ -190,7 +196,10 @@ class SparCodeModel(TrainableModel):
         if self.has_item_codes:
             return items_of(queries) if tokenizer.history is None else self._encode_by_torch(queries)
         found = compiled_codes(tokenizer, quantizer, queries)
-        return self._encode_by_torch(queries) if found is None else found
+        if found is None:
+            found = self._encode_by_torch(queries)
+        lists = self._modules.get("lists")
+        return found if lists is None else lists.beside(*found, queries)
 
     @torch.inference_mode()
     def _encode_by_torch(self, queries: Histories) -> tuple[np.ndarray, np.ndarray]:
@@ -223,10 +232,19 @@ class SparCodeModel(TrainableModel):
 
     @torch.no_grad()
     def score_codes(self, codes: np.ndarray) -> np.ndarray:
-        """Scores E of codes (n,) int64 against all items, before the threshold: (n, I) float32.
+        """Scores E of codes (n,) int64 against all items, before the threshold: (n, I) float32; -inf where an item list has no item.
 
         The last bit of a score may depend on what else is scored in the same call.
         """
+        if self.lists is None or np.all(of_heads := codes < self.lists.first_code):
+            return self._score_heads(codes)
+        scores, rows = np.empty((len(codes), self.n_items), dtype=np.float32), np.flatnonzero(~of_heads)
+        if len(rows) < len(codes):
+            scores[of_heads] = self._score_heads(codes[of_heads])
+        self.lists.write_scores(scores, codes[rows], rows)
+        return scores
+
+    def _score_heads(self, codes: np.ndarray) -> np.ndarray:
         scores = np.zeros((len(codes), self.n_items), dtype=np.float32)
         if self.has_network:
             vectors = self._vectors(codes)
@@ -242,15 +260,17 @@ class SparCodeModel(TrainableModel):
 
     @torch.no_grad()
     def code_vectors(self, codes: np.ndarray) -> np.ndarray:
-        """Quantized tokens of (n,) int64 codes: (n, D) float32."""
+        """Quantized tokens of (n,) int64 codes: (n, D) float32; ValueError for codes of item lists, which have none."""
+        if len(self.without_lists(codes)) < len(codes):
+            raise ValueError("item lists have no vectors, so none is the nearest: allowed is unseen='compute'")
         return self._vectors(codes).cpu().numpy()
 
     @torch.no_grad()
     def score(self, queries: Histories) -> np.ndarray:
         """Score the thresholded model without an index: (B, I) float32; 0 where no code's score passes tau."""
         self.eval()
-        if self.pairs is not None:
-            return self._score_pairs(queries)
+        if self.pairs is not None or self.lists is not None:
+            return np.concatenate([self._score_added(block) for block in query_blocks(queries)])
         scores = []
         for block in query_blocks(queries):
             codes, weights = self.encode(block)
@@ -260,32 +280,23 @@ class SparCodeModel(TrainableModel):
             scores.append(sparse_score(raw, WeightedTokens.rectangular(chosen, shares), self.threshold, self.link).cpu())
         return torch.cat(scores).numpy()
 
-    def _score_pairs(self, queries: Histories) -> np.ndarray:
-        """As `score`; each code of a block of queries is scored once, so many at a time that memory is bounded."""
-        scores, tau = [], np.float32(self.threshold)
-        step = max(1, MAX_ADDED_SCORES // self.n_items)
-        for block in query_blocks(queries):
-            codes, weights = self.encode(block)
-            rows, slots = np.nonzero(weights)
-            distinct, columns = np.unique(codes[rows, slots], return_inverse=True)
-            shares = csr_array((weights[rows, slots], (rows, columns)), shape=(len(block), len(distinct)))
-            sums = np.zeros((len(block), self.n_items), np.float32)
-            for start in range(0, len(distinct), step):
-                some = slice(start, start + step)
-                part = shares[:, some]
-                users = np.flatnonzero(np.diff(part.indptr))
-                sums[users] += part[users] @ np.maximum(self.score_codes(distinct[some]) - tau, np.float32(0))
-            scores.append(sums)
-        return np.concatenate(scores)
+    def _score_added(self, queries: Histories) -> np.ndarray:
+        (codes, weights), tau, lists = self.encode(queries), np.float32(self.threshold), self.lists
+        of_heads = weights if lists is None else np.where(codes < lists.first_code, weights, np.float32(0))
+        sums = added_scores(self.score_codes, codes, of_heads, tau, self.n_items)
+        if lists is not None:
+            lists.add_to(sums, codes, weights, tau)
+        return sums
 
     def set_density(self, queries: Histories, density: float, seed: int) -> None:
         """Set tau so that about a share `density` in (0, 1] of the (code, item) scores of the queries' distinct codes lies above it.
 
-        Of more than `CODE_SAMPLE` codes (fewer for a huge catalogue) a seeded sample counts. 1 keeps all scores; ValueError outside.
+        Item lists have no part in it. Of more than `CODE_SAMPLE` codes (fewer for a huge catalogue) a seeded sample counts. 1 keeps all
+        scores; ValueError outside.
         """
         if not 0 < density <= 1:
             raise ValueError(f"density must lie in (0, 1]; got {density}")
-        codes = self.distinct_codes(queries)
+        codes = self.without_lists(self.distinct_codes(queries))
         n_sampled = max(1, min(CODE_SAMPLE, MAX_SAMPLED_SCORES // self.n_items))
         if len(codes) > n_sampled:
             codes = np.sort(np.random.default_rng(seed).choice(codes, n_sampled, replace=False))

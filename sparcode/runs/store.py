@@ -189,7 +189,7 @@ def load_run(folder: Path | str) -> Run:
             f"for data of {data.n_items} items in run.json"
         )
     n_codebooks, codebook_size = config.quantizer.codebooks(data.n_items)
-    n_codes = codebook_size**n_codebooks
+    n_codes = codebook_size**n_codebooks + (data.n_items if config.model.item_lists != "none" else 0)
     if index.n_lists and index.codes[-1] >= n_codes:
         raise ValueError(f"{folder / 'index'} has a list for code {index.codes[-1]}; the run's settings allow codes below {n_codes}")
     model = _load_model(folder / "model.safetensors", config, data.n_items)
@@ -282,8 +282,9 @@ def _load_model(path: Path, config: RunConfig, n_items: int) -> SparCodeModel:
         backbone = AllToAllModel(n_items, config.model, config.training.dropout, n_features, item_features)
         model = SparCodeModel(backbone, config.quantizer)
         model.load_state_dict(weights)
-        if model.pairs is not None:
-            model.pairs.check()
+        for fitted in (model.pairs, model.lists):
+            if fitted is not None:
+                fitted.check()
     except (SafetensorError, RuntimeError, OSError, ValueError, IndexError) as error:
         raise ValueError(f"{path} is damaged or does not fit the run's settings: {str(error).splitlines()[0]}") from error
     if bad := [name for name, value in weights.items() if not torch.isfinite(value).all()]:

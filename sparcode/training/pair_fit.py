@@ -64,7 +64,7 @@ def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop
     search = _Search(model, *_deciding(split, config.training.seed), split.protocol.default_k)
     shape = _searched(search.recall, should_stop)
     factor, weight = _beside_network(model, search, shape, config) if model.has_network else (1.0, 0.0)
-    use = _use(model, _with_targets(split))
+    use = _use(model, with_targets(split))
     values = use.values(shape)
     # Alone, any factor ranks alike; with this one thresholds are shares of a list's usual highest score.
     values.data *= np.float32(factor if weight else 1 / max(_highest(values), 1e-12))
@@ -185,25 +185,25 @@ def _deciding(split: Split, seed: int) -> tuple[Histories, EvaluationSet]:
     """What is counted while settings are chosen, and the users who choose them."""
     users = split.validation
     if split.protocol.name != FIXED_SPLIT.name:
-        return split.train, _some(users, np.arange(len(users.queries)), seed)
-    everything, rng = _with_targets(split), np.random.default_rng(seed)
+        return split.train, some_users(users, np.arange(len(users.queries)), seed)
+    everything, rng = with_targets(split), np.random.default_rng(seed)
     n_held = np.maximum(np.rint(HELD_SHARE * everything.lengths), everything.lengths >= LEAST_HISTORY)
     order = np.lexsort((rng.random(len(everything.items)), everything.rows))
     held = np.zeros(len(order), bool)
     held[order] = np.arange(len(order)) - everything.indptr[everything.rows] < n_held[everything.rows]
     train = everything.select(~held)
     decide = np.flatnonzero(n_held > 0)
-    return train, _some(EvaluationSet(train, everything.select(held), np.arange(len(train)), split.protocol), decide, seed)
+    return train, some_users(EvaluationSet(train, everything.select(held), np.arange(len(train)), split.protocol), decide, seed)
 
 
-def _some(users: EvaluationSet, rows: np.ndarray, seed: int) -> EvaluationSet:
+def some_users(users: EvaluationSet, rows: np.ndarray, seed: int) -> EvaluationSet:
     """At most `USERS` of these rows, a seeded choice."""
     if len(rows) > USERS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, USERS, replace=False))
     return users._replace(queries=users.queries.take(rows), targets=users.targets.take(rows), users=users.users[rows])
 
 
-def _with_targets(split: Split) -> Histories:
+def with_targets(split: Split) -> Histories:
     """Training histories; where validation users are training users, with their targets."""
     train, validation = split.train, split.validation
     if split.protocol.name != FIXED_SPLIT.name:

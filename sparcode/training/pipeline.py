@@ -22,6 +22,7 @@ from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.checkpoint import StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
+from sparcode.training.list_fit import fit_lists
 from sparcode.training.pair_fit import fit_pairs
 from sparcode.training.spectral_start import start_spectrally
 from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
@@ -174,6 +175,7 @@ def train_sparcode(
     if not should_stop():
         records = records + fine_tune(model, split, config, on_epoch, should_stop)
         fit_pairs(model, split, config, should_stop)
+        fit_lists(model, split, config, should_stop)
     return model, backbone, records
 
 
@@ -181,9 +183,11 @@ def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig,
     """Index every code that a training query uses.
 
     Scores down to the floor (the share `floor_density` of all, or the model's threshold if lower) are stored, so the threshold can move.
+    Item lists are stored whole, and have no part in that share.
     """
     codes = model.distinct_codes(train)
-    floor = min(floor_for_density(model, codes, config.floor_density, config.block_codes), model.threshold)
+    of_heads = model.without_lists(codes)
+    floor = min(floor_for_density(model, of_heads, config.floor_density, config.block_codes), model.threshold)
     floor = max(floor, model.lowest_threshold)
     return build_index(model, codes, floor, config.block_codes, should_stop)
 

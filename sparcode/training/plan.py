@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.device import Device
+from sparcode.training.list_fit import probe_lists
 from sparcode.training.pair_fit import probe_fit
 from sparcode.training.pipeline import backbone_trainer, joint_trainer, preview, two_tower_trainer
 
@@ -51,6 +52,8 @@ def plan_of(split: Split, config: RunConfig, device: Device = "auto", reason: st
         seconds["SparCode"] = joint_trainer(model, split, config).probe(PROBED_BATCHES) * training.joint_epochs
     if fitting := probe_fit(model, split, config):
         seconds["pair features"] = fitting
+    if fitting := probe_lists(model, split):
+        seconds["item lists"] = fitting
     seconds["two-tower"] = two_tower_trainer(split, config, device).probe(PROBED_BATCHES) * epochs["two-tower"]
     usual = RunConfig.for_data(False, protocol=config.split.protocol).model_dump()
     settings = {

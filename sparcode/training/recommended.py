@@ -19,7 +19,7 @@ BATCH_LOGITS: Final = 1 << 25
 ALL_ITEMS: Final = 200_000
 # Stages of settings that say what the codes are: who types one wants them as they say.
 _OWN_CHOICE: Final = ("quantizer",)
-_OWN_FIELDS: Final = ("pair_features", "history_tokens", "link")
+_OWN_FIELDS: Final = ("pair_features", "item_lists", "history_tokens", "link")
 
 
 class Recommended(NamedTuple):

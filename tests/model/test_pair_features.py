@@ -166,7 +166,7 @@ def test_a_code_of_many_queries_is_scored_once_and_few_at_a_time(monkeypatch: py
     made, queries = fitted(config_of({"pair_features": "counts"}, {"kind": "items"})), tiny_split().test.queries
     whole, score_codes, scored = made.score(queries), made.score_codes, []
     monkeypatch.setattr(made, "score_codes", lambda codes: (scored.append(codes), score_codes(codes))[1])
-    monkeypatch.setattr("sparcode.model.sparcode_model.MAX_ADDED_SCORES", 5 * made.n_items)
+    monkeypatch.setattr("sparcode.model.added_scores.MAX_ADDED_SCORES", 5 * made.n_items)
     np.testing.assert_allclose(made.score(queries), whole, rtol=1e-5)
     assert np.concatenate(scored).tolist() == np.unique(queries.items).tolist()
     assert max(map(len, scored)) == 5

@@ -30,6 +30,7 @@ from sparcode.training.epoch_record import EpochRecord
 from sparcode.training.pair_fit import fit_pairs
 from sparcode.training.pipeline import build_run_index, preview
 from tests.fakes import raising
+from tests.model.test_item_lists import with_lists
 from tests.model.test_pair_features import config_of
 from tests.tiny import CONFIG, changed, fresh_backbone, tiny_data, tiny_index, tiny_model, tiny_split
 
@@ -333,6 +334,46 @@ def test_damaged_pair_features_are_named(counted_run: Run, tmp_path: Path, name:
         load_run(folder)
 
 
+@pytest.fixture(scope="module")
+def listed_run() -> Run:
+    """A tiny run with item lists."""
+    return dataclasses.replace(
+        tiny_run(),
+        config=(config := changed({"item_lists": "ease"})),
+        model=(model := with_lists(config)),
+        index=build_run_index(model, tiny_split().train, config.index),
+    )
+
+
+def test_item_lists_come_back_to_the_bit(listed_run: Run, tmp_path: Path) -> None:
+    loaded, queries = load_run(save_run(listed_run, tmp_path / "run")), tiny_split().test.queries
+    for name, value in listed_run.model.state_dict().items():
+        np.testing.assert_array_equal(loaded.model.state_dict()[name], value, err_msg=name)
+    for found, expected in zip(loaded.model.encode(queries), listed_run.model.encode(queries), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("values", lambda values: values.index_fill(0, torch.tensor([0]), torch.nan), r"not finite in lists\.values"),
+        ("values", lambda values: values[:-1].clone(), "do not belong together"),
+        ("indptr", lambda indptr: indptr[:-1].clone(), "do not belong together"),
+        ("items", lambda items: items - 1_000, "do not belong together"),
+        ("items", lambda items: items.long(), r"lists\.items must be one row of torch\.int32; got torch\.int64"),
+        ("weight", lambda weight: -weight - 1, "do not belong together"),
+    ],
+)
+def test_damaged_item_lists_are_named(listed_run: Run, tmp_path: Path, name: str, damage: Callable, message: str) -> None:
+    folder = save_run(listed_run, tmp_path / "run")
+    weights = safetensors.torch.load_file(path := folder / "model.safetensors")
+    weights[f"lists.{name}"] = damage(weights[f"lists.{name}"])
+    safetensors.torch.save_file(weights, path)
+    write_manifest(folder)
+    with pytest.raises(ValueError, match=message):
+        load_run(folder)
+
+
 def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
     path = folder / "model.safetensors"
     weights = safetensors.torch.load_file(path)
@@ -351,6 +392,7 @@ def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
         {"model": {"history_tokens": 5}, "quantizer": {"revive_below": 0}},
         {"quantizer": {"kind": "residual", "n_codebooks": 3}},
         {"model": {"pair_features": "counts"}, "quantizer": {}},
+        {"model": {"item_lists": "counts"}, "quantizer": {"kind": "residual"}},
         {"model": {"pair_features": "counts", "history_tokens": 5}, "quantizer": {"kind": "items"}},
         {"model": {"pair_features": "counts"}, "quantizer": {"kind": "items"}},
     ],

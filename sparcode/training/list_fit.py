@@ -1,0 +1,197 @@
+"""Fits the item lists (`sparcode.model.item_lists`) of a SparCode model: what they hold, how long they are and how much they count.
+
+Validation users choose, by recall at the depth that the split is measured at; their targets are counted nowhere meanwhile. In a ready-made
+split, where these targets are training interactions, the chosen lists are then made again with them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from scipy.sparse import csr_array
+
+from sparcode.baselines.ease import EASE
+from sparcode.config import RunConfig
+from sparcode.data.interactions import Histories, offsets
+from sparcode.data.split import EvaluationSet, Split
+from sparcode.metrics.ranking import recall_at_k
+from sparcode.model.item_lists import ListChoice
+from sparcode.model.pair_features import CodeUse, PairShape
+from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.top_k import top_k
+from sparcode.training.epoch_record import ShouldStop, never_stop
+from sparcode.training.pair_fit import USERS, some_users, with_targets
+
+# EASE's matrix of (item, item) weights, float32; beyond it lists hold counts.
+MAX_EASE_BYTES: Final = 2**30
+PENALTIES: Final = (100.0, 300.0, 1000.0)
+# Exponents of an item's users in counts; the other numbers are as a search on a large catalogue found them.
+EXPONENTS: Final = (0.2, 0.5, 0.8)
+LENGTHS: Final = (10, 30, 100)
+# Times the ratio of what the heads and the lists give to a query's k-th item; 0 leaves the lists out.
+FACTORS: Final = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 10.0)
+# Shorter lists are taken if their recall is at least this share of the best.
+NEARLY: Final = 0.997
+SAMPLED_CODES: Final = 256
+# Users scored at a time, and rows of EASE's matrix cut at a time.
+_BLOCK, _ROWS = 400, 256
+
+
+class _Tried(NamedTuple):
+    """B, and the choices that it stands for: one per factor."""
+
+    values: csr_array
+    choices: list[ListChoice]
+
+
+def fit_lists(model: SparCodeModel, split: Split, config: RunConfig, should_stop: ShouldStop = never_stop) -> None:
+    """Set the model's item lists, in place; nothing happens where it has none. Its threshold stays.
+
+    Once `should_stop` returns true, the choice is made on what was scored until then.
+    """
+    if model.lists is None or not split.protocol.shows_history:
+        return
+    nothing = csr_array((model.n_items,) * 2, dtype=np.float32)
+    model.lists.set(nothing, ListChoice(), 0.0, 1.0)
+    users = some_users(split.validation, np.flatnonzero(split.validation.targets.lengths), config.training.seed)
+    tried = list(_candidates(model, split.train, users, should_stop))
+    choice = _best(model, users, tried, should_stop)
+    values, everything = next((one.values for one in tried if choice in one.choices), nothing), with_targets(split)
+    if choice.alpha and everything is not split.train:
+        values = shortened(made(model, everything, choice.shape), choice.per_code)
+    model.lists.set(values, choice, model.threshold, _scale(model, users.queries, values))
+
+
+def probe_lists(model: SparCodeModel, split: Split) -> float:
+    """Seconds that `fit_lists` takes, from one of its lists and a block of its users; 0 where it has nothing to do."""
+    if model.lists is None or not split.protocol.shows_history:
+        return 0.0
+    users = split.validation
+    rows = np.arange(min(_BLOCK, len(users.queries)))
+    block = users._replace(queries=users.queries.take(rows), targets=users.targets.take(rows))
+    started = time.perf_counter()
+    values, n_made = made(model, split.train, shapes(model)[0]), len(shapes(model)) + 1
+    counted = time.perf_counter()
+    _best(model, block, [_Tried(values, [ListChoice(factor, LENGTHS[0]) for factor in FACTORS])], never_stop)
+    n_blocks = min(USERS, len(users.queries)) / max(1, len(block.queries))
+    return n_made * (counted - started) + n_blocks * len(LENGTHS) * len(shapes(model)) * (time.perf_counter() - counted)
+
+
+def uses_ease(model: SparCodeModel) -> bool:
+    """Whether lists hold EASE's weights; else counts."""
+    return model.backbone.config.item_lists == "ease" and 4 * model.n_items**2 <= MAX_EASE_BYTES
+
+
+def shapes(model: SparCodeModel) -> tuple[float, ...]:
+    """EASE's penalties, or the counts' exponents, to try."""
+    return PENALTIES if uses_ease(model) else EXPONENTS
+
+
+def made(model: SparCodeModel, histories: Histories, shape: float) -> csr_array:
+    """B of these histories for a penalty or an exponent, the longest lists that are tried: (I, I) float32, nothing at or below 0."""
+    if uses_ease(model):
+        return _cut_rows(EASE(shape, max_bytes=MAX_EASE_BYTES).fit(histories).weights_, max(LENGTHS))
+    use = CodeUse.of_items(histories)
+    values = use.values(PairShape(item=shape, per_code=max(LENGTHS)))
+    # Of items that nobody has, no row was made.
+    lengths = np.zeros(histories.n_items, np.int64)
+    lengths[use.codes] = np.diff(values.indptr)
+    return csr_array((values.data, values.indices, offsets(lengths)), shape=(histories.n_items,) * 2)
+
+
+def shortened(values: csr_array, per_code: int) -> csr_array:
+    """The `per_code` highest values of every row, ties to the lower item, items ascending."""
+    lengths = np.diff(values.indptr)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.lexsort((values.indices, -values.data, rows))
+    places = np.arange(len(order)) - np.repeat(values.indptr[:-1], lengths)
+    kept = np.sort(order[places < per_code])
+    return csr_array((values.data[kept], values.indices[kept], offsets(np.minimum(lengths, per_code))), shape=values.shape)
+
+
+def _candidates(model: SparCodeModel, train: Histories, users: EvaluationSet, should_stop: ShouldStop) -> Iterator[_Tried]:
+    some = users.queries.take(np.arange(min(_BLOCK, len(users.queries))))
+    if len(some) == 0:
+        return
+    heads = _typical(model.score(some), users.protocol.default_k)
+    for shape in shapes(model):
+        if should_stop():
+            return
+        longest = made(model, train, shape)
+        for per_code in LENGTHS:
+            values = shortened(longest, per_code)
+            of_lists = _typical(_list_scores(some, values), users.protocol.default_k)
+            if of_lists > 0:
+                yield _Tried(values, [ListChoice(factor * heads / of_lists, per_code, shape) for factor in FACTORS])
+
+
+def _best(model: SparCodeModel, users: EvaluationSet, tried: list[_Tried], should_stop: ShouldStop) -> ListChoice:
+    """The shortest lists whose best choice is nearly the best of all; among their choices the best one. No lists where none is better."""
+    k, recalls = users.protocol.default_k, {choice: [] for one in tried for choice in one.choices}
+    for start in range(0, len(users.queries), _BLOCK):
+        if start and should_stop():
+            break
+        rows = np.arange(start, min(start + _BLOCK, len(users.queries)))
+        queries, targets = users.queries.take(rows), users.targets.take(rows)
+        heads = model.score(queries)
+        for values, choices in tried:
+            of_lists = _list_scores(queries, values)
+            for choice in choices:
+                scores = heads + np.float32(choice.alpha) * of_lists
+                scores[scores == 0] = -np.inf
+                recalls[choice].append(recall_at_k(top_k(scores, k, queries).item_ids, targets, k))
+    means = {choice: float(np.nanmean(np.concatenate(parts))) for choice, parts in recalls.items() if parts}
+    without = max((recall for choice, recall in means.items() if choice.alpha == 0), default=0.0)
+    better = {choice: recall for choice, recall in means.items() if recall > without}
+    if not better:
+        return ListChoice()
+    shortest = min(choice.per_code for choice, recall in better.items() if recall >= NEARLY * max(better.values()))
+    return max((choice for choice in better if choice.per_code == shortest), key=better.__getitem__)
+
+
+def _typical(scores: np.ndarray, k: int) -> float:
+    """Mean over queries of the k-th highest score."""
+    k = min(k, scores.shape[1])
+    return float(np.mean(-np.partition(-scores, k - 1, axis=1)[:, k - 1]))
+
+
+def _scale(model: SparCodeModel, queries: Histories, values: csr_array) -> float:
+    """How far heads' highest scores stand above the threshold, over the highest values of lists."""
+    rows = np.flatnonzero(np.diff(values.indptr))
+    if len(rows) == 0:
+        return 1.0
+    codes = model.without_lists(model.distinct_codes(queries))
+    scores = model.score_codes(codes[:: max(1, len(codes) // SAMPLED_CODES)])
+    highest = float(np.mean(np.maximum.reduceat(values.data, values.indptr[rows])))
+    return max(float(np.mean(scores.max(axis=1))) - model.threshold, 1e-6) / highest
+
+
+def _list_scores(queries: Histories, values: csr_array) -> np.ndarray:
+    """Sums of the rows of a query's items, (B, I) float32."""
+    sums = np.zeros((len(queries), values.shape[1]), np.float32)
+    _add_rows(sums, queries.indptr, queries.items, values.indptr, values.indices, values.data)
+    return sums
+
+
+def _cut_rows(weights: np.ndarray, n: int) -> csr_array:
+    """The n highest weights above 0 of every row of (I, I) float32."""
+    n_items, n = len(weights), min(n, weights.shape[1])
+    parts = []
+    for start in range(0, n_items, _ROWS):
+        rows = weights[start : start + _ROWS]
+        lowest = -np.partition(-rows, n - 1, axis=1)[:, n - 1 : n]
+        parts.append(shortened(csr_array(np.where((rows >= lowest) & (rows > 0), rows, np.float32(0))), n))
+    data, items, lengths = ([one(part) for part in parts] for one in (lambda p: p.data, lambda p: p.indices, lambda p: np.diff(p.indptr)))
+    return csr_array((np.concatenate(data), np.concatenate(items), offsets(np.concatenate(lengths))), shape=(n_items, n_items))
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _add_rows(sums, indptr, items, starts, indices, data):
+    for query in range(len(sums)):
+        for item in items[indptr[query] : indptr[query + 1]]:
+            for place in range(starts[item], starts[item + 1]):
+                sums[query, indices[place]] += data[place]
