@@ -41,10 +41,12 @@ def grown(model: GrowingModel, n_items: int, seed: int, spread: float = SPREAD) 
     noise has the covariance of the items, so scores keep their distribution. Fewer items than trained keep the first ones. Equal seeds give
     models of the same items the same catalogue. Queries stay histories of trained items.
 
-    ValueError if items have side features, pair features or are codes themselves: these cannot be drawn anew.
+    ValueError if items have side features, pair features, lists of their own or are codes themselves: these cannot be drawn anew.
     """
-    if isinstance(model, SparCodeModel) and (model.pairs is not None or model.has_item_codes):
-        raise ValueError("a catalogue with pair features, or whose items are codes, cannot be grown: new items have no history to count")
+    if isinstance(model, SparCodeModel) and (model.pairs is not None or model.lists is not None or model.has_item_codes):
+        raise ValueError(
+            "a catalogue with pair features or item lists, or whose items are codes, cannot be grown: new items have no history"
+        )
     model = copy.deepcopy(model)
     owners: list[nn.Module] = [model]
     if isinstance(model, SparCodeModel):

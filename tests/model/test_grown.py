@@ -62,5 +62,6 @@ def test_what_cannot_be_drawn_anew_is_refused() -> None:
         grown(two_tower(), 0, 1)
     with pytest.raises(ValueError, match="side features"):
         grown(TwoTowerModel(4, ModelConfig(), item_features=torch.zeros(4, 2)), 8, 1)
-    with pytest.raises(ValueError, match="pair features"):
-        grown(SparCodeModel(fresh_backbone(4, ModelConfig(pair_features="counts")), QuantizerConfig()), 8, 1)
+    for setting in ({"pair_features": "counts"}, {"item_lists": "ease"}):
+        with pytest.raises(ValueError, match="pair features or item lists"):
+            grown(SparCodeModel(fresh_backbone(4, ModelConfig(**setting)), QuantizerConfig()), 8, 1)
