@@ -27,7 +27,15 @@ PROTOCOL_DEFAULTS = {
 }
 
 # Name -> default of settings that the first kept runs did not have.
-_ADDED_LATER = {"pair_features": "none", "item_lists": "none", "length_exponent": 1.0, "ease_sees": "query"}
+_ADDED_LATER = {
+    "pair_features": "none",
+    "item_lists": "none",
+    "length_exponent": 1.0,
+    "ease_sees": "query",
+    "score": "dot",
+    "temperature": 0.1,
+    "embedding_steps": "all",
+}
 
 
 class Config(BaseModel):
@@ -107,6 +115,12 @@ class ModelConfig(Config):
         "mlp",
         description="Interaction network that scores a (token, item) pair: dot (product), mlp (DNN), cross (DCN-v2) or attention.",
     )
+    score: Literal["dot", "cosine"] = Field(
+        "dot",
+        description="How vectors of a token and an item meet, before the interaction network's correction and beside the item's bias: dot, "
+        "their inner product, or cosine, over a temperature that is learnt.",
+    )
+    temperature: float = Field(0.1, gt=0, le=10, description="First temperature of the cosine; smaller ones spread the scores further.")
     n_tokens: int = Field(4, ge=1, le=16, description="T: tokens per query.")
     history_tokens: int = Field(
         0, ge=0, le=1000, description="Latest history items that are tokens of their own, beside the T heads; 0: only the heads."
@@ -249,6 +263,12 @@ class TrainingConfig(Config):
         description="How negatives are drawn where n_negatives is above 0 and below the number of items: uniform; popularity (0.75th power "
         "of an item's users); or batch, all items of the batch whatever n_negatives says. Loss corrected for the draw.",
     )
+    embedding_steps: Literal["all", "touched"] = Field(
+        "all",
+        description="Rows of an embedding table that a step of Adam moves: all; or touched, those that the batch has a gradient for, "
+        "which takes a fraction of the time where negatives are sampled from a large catalogue. The others keep their moments and do not "
+        "decay.",
+    )
     density: float = Field(0.2, gt=0, le=1, description="Share of (code, item) scores above the threshold; sets tau.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, batches and negatives.")
 
@@ -344,7 +364,9 @@ _WITHOUT_EFFECT = (
             ("ease_sees", ()),
         )
     ),
+    _WithoutEffect("model.temperature", {"model.score": _is("dot")}),
     _WithoutEffect("training.negatives", {"training.n_negatives": _is(0)}),
+    _WithoutEffect("training.embedding_steps", {"training.n_negatives": _is(0)}),
     *(_WithoutEffect(f"training.{name}", {"training.teacher_weight": _is(0)}) for name in ("joint_teacher", "teacher_scale", "ease_sees")),
 )
 

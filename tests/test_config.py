@@ -40,7 +40,7 @@ def test_the_hash_follows_the_content() -> None:
 
 
 def test_a_setting_that_was_added_later_leaves_earlier_hashes_alone() -> None:
-    # Written down before there were `length_exponent` and `ease_sees`.
+    # Written down before there were `length_exponent`, `ease_sees`, `embedding_steps`, `score` and `temperature`.
     assert TrainingConfig(length_exponent=1, ease_sees="query").content_hash() == "a73f5805543d6192"
     assert RunConfig().content_hash() == "cb46b9b01497386c"
     changed = TrainingConfig(length_exponent=0)

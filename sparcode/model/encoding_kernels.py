@@ -157,6 +157,18 @@ def _add_products(rows, vector, out):
         out[row] += first
 
 
+@njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
+def normalise(vectors: np.ndarray, width: int) -> None:
+    """Scale the first `width` entries of every row of (B, W) float32 to length 1, in place; zeros stay zeros."""
+    for row in range(len(vectors)):
+        vector, square = vectors[row, :width], np.float32(0)
+        for axis in range(len(vector)):
+            square += vector[axis] * vector[axis]
+        factor = np.float32(1) / max(np.sqrt(square), np.float32(1e-12))
+        for axis in range(len(vector)):
+            vector[axis] *= factor
+
+
 # A test for division by zero would keep the loop from the wide registers.
 @njit(cache=True, nogil=True, fastmath=_ANY_ORDER, error_model="numpy")
 def _tanh(values):
@@ -613,5 +625,6 @@ def warm_up() -> None:
         nearest_codes(one, books, codes, weights, 0, 1)
         encode_codes(items, indptr, one, network, books, 1, codes, weights)
     encode_tokens(items, indptr, one, network, one.copy(), one.copy())
+    normalise(one.copy(), 1)
     history_tokens(items, indptr, indptr, one, Gates(one, one, row, one), np.float32(1), one.copy(), row.copy())
     merge_codes(np.concatenate([place, place]), np.concatenate([one, one]), row, indptr, codes, weights)

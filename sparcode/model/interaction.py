@@ -19,16 +19,24 @@ MAX_HIDDEN_VALUES = 1 << 25
 
 
 class ItemTable(nn.Module):
-    """An embedding per item, plus a linear map of its (I, F) float32 side features if it has any, and a bias."""
+    """An embedding per item, plus a linear map of its (I, F) float32 side features if it has any, and a bias.
 
-    def __init__(self, n_items: int, dim: int, features: Tensor | None = None) -> None:
+    For cosine scores vectors have length 1 over the learnt temperature, and those that `meet` them length 1. The bias stays as it is: how
+    popular an item is shows in no angle.
+    """
+
+    def __init__(self, n_items: int, config: ModelConfig, features: Tensor | None = None) -> None:
         super().__init__()
         if features is not None and (features.ndim != 2 or len(features) != n_items):
             raise ValueError(f"item features must be ({n_items}, F); got {tuple(features.shape)}")
+        dim = config.token_dim
         self.embedding = nn.Embedding(n_items, dim)
         self.bias = nn.Parameter(torch.zeros(n_items))
         self.register_buffer("features", features)
         self.feature_map = None if features is None else nn.Linear(features.shape[1], dim, bias=False)
+        self.temperature = config.temperature
+        # A factor's logarithm, so that weight decay pulls towards the first temperature.
+        self.log_factor = nn.Parameter(torch.zeros(())) if config.score == "cosine" else None
 
     def forward(self, candidates: Tensor | slice | None = None) -> tuple[Tensor, Tensor]:
         """Vectors (C, D) and biases (C,) of candidates, (C,) int64 or a slice (not copied); None: of all items."""
@@ -38,18 +46,24 @@ class ItemTable(nn.Module):
             features = None if features is None else features[candidates]
         elif candidates is not None:
             # Unlike plain indexing, these add gradients up in the same order every time.
-            vectors, bias = F.embedding(candidates, vectors), bias.index_select(0, candidates)
+            vectors, bias = self.embedding(candidates), bias.index_select(0, candidates)
             features = None if features is None else features[candidates]
-        return (vectors if features is None else vectors + self.feature_map(features)), bias
+        if features is not None:
+            vectors = vectors + self.feature_map(features)
+        return (vectors if self.log_factor is None else F.normalize(vectors, dim=1) * (self.log_factor.exp() / self.temperature)), bias
+
+    def meet(self, tokens: Tensor) -> Tensor:
+        """(..., D) float32 tokens as their inner products with the items' vectors take them."""
+        return tokens if self.log_factor is None else F.normalize(tokens, dim=-1)
 
 
 class DotInteraction(nn.Module):
-    """``E = token . item + bias``, the two-tower score per token; `item_features` are (I, F) float32, None for none."""
+    """``E = token . item + bias``, or the cosine over a temperature; `item_features` are (I, F) float32, None for none."""
 
     def __init__(self, n_items: int, config: ModelConfig, item_features: Tensor | None = None) -> None:
         super().__init__()
         self.n_items = n_items
-        self.items = ItemTable(n_items, config.token_dim, item_features)
+        self.items = ItemTable(n_items, config, item_features)
 
     def forward(self, tokens: Tensor, candidates: Tensor | slice | None = None, codes: Tensor | None = None) -> Tensor:
         """Score every (token, item) pair before the link: (N, D) float32 tokens -> (N, C) float32.
@@ -57,6 +71,7 @@ class DotInteraction(nn.Module):
         Candidates are (C,) int64 or a slice; None scores all items. Tokens of equal `codes`, (N,) int64, are equal: scored once.
         """
         vectors, bias = self.items(candidates)
+        tokens = self.items.meet(tokens)
         dot = (tokens @ vectors.T).add_(bias)  # (N, C)
         correction = self.correction(tokens, vectors, codes)
         return dot if correction is None else dot.add_(correction)

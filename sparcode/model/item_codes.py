@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numba import njit
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sparcode.config import QuantizerConfig
 from sparcode.data.interactions import Histories
@@ -28,7 +27,7 @@ class ItemCodes(nn.Module):
     def vectors(self, codes: Tensor) -> Tensor:
         """Tokens of the items: (...) int64 -> (..., D) float32; D is 0 without history tokens."""
         (tokens,) = self._tokens
-        return codes.new_zeros((*codes.shape, 0), dtype=torch.float32) if tokens is None else F.embedding(codes, tokens.weight)
+        return codes.new_zeros((*codes.shape, 0), dtype=torch.float32) if tokens is None else tokens(codes)
 
     def update(self, tokens: Tensor, generator: torch.Generator) -> int:
         """Nothing moves; see `Quantizer.update`."""

@@ -51,7 +51,7 @@ class GruEncoder(nn.Module):
 
     def forward(self, queries: QueryBatch) -> Tensor:
         """Encode queries to (B, hidden_dim)."""
-        history, lengths = latest_items(queries, self.max_history, self.embedding.weight)  # (B, L, hidden_dim)
+        history, lengths = latest_items(queries, self.max_history, self.embedding.weight, self.embedding.sparse)  # (B, L, hidden_dim)
         packed = nn.utils.rnn.pack_padded_sequence(
             self.dropout(history), lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
         )
@@ -77,7 +77,7 @@ class SasrecEncoder(nn.Module):
 
     def forward(self, queries: QueryBatch) -> Tensor:
         """Encode queries to (B, hidden_dim)."""
-        history, lengths = latest_items(queries, self.max_history, self.embedding.weight)  # (B, L, hidden_dim)
+        history, lengths = latest_items(queries, self.max_history, self.embedding.weight, self.embedding.sparse)  # (B, L, hidden_dim)
         place = torch.arange(history.shape[1], device=history.device)
         newest = (lengths - 1).clamp(min=0)  # (B,)
         # Items stand first and padding last, so the causal mask alone keeps padding out of every position that is used.
@@ -121,10 +121,10 @@ class _AttentionBlock(nn.Module):
         return values.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
 
-def latest_items(queries: QueryBatch, max_history: int, table: Tensor) -> tuple[Tensor, Tensor]:
+def latest_items(queries: QueryBatch, max_history: int, table: Tensor, sparse: bool = False) -> tuple[Tensor, Tensor]:
     """Each query's newest `max_history` embeddings by an (I, H) table, (B, L, H), oldest first, zeros at the end; and (B,) int64 lengths.
 
-    L is at least 1.
+    L is at least 1. The table's gradient is `sparse` or not.
     """
     lengths = queries.lengths.clamp(max=max_history)
     rows = torch.repeat_interleave(torch.arange(queries.batch_size, device=lengths.device), queries.lengths)
@@ -132,7 +132,7 @@ def latest_items(queries: QueryBatch, max_history: int, table: Tensor) -> tuple[
     kept = place >= 0
     padded = table.new_zeros(queries.batch_size, max(1, int(lengths.max()) if len(lengths) else 1), table.shape[1])
     # Every place is written once; the embedding adds gradients of repeated items up in the same order every time.
-    return padded.index_put((rows[kept], place[kept]), F.embedding(queries.items[kept], table)), lengths
+    return padded.index_put((rows[kept], place[kept]), F.embedding(queries.items[kept], table, sparse=sparse)), lengths
 
 
 def check_features(layer: nn.Linear, features: Tensor | np.ndarray | None) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from sparcode.config import ModelConfig
 from sparcode.data.interactions import Histories
 from sparcode.model.compiled_encoder import compiled_tokens
+from sparcode.model.encoding_kernels import normalise
 from sparcode.model.interaction import ItemTable
 from sparcode.model.query_batch import QueryBatch, query_blocks
 from sparcode.model.tokenizer import Tokenizer
@@ -18,7 +19,8 @@ from sparcode.model.trainable import TrainableModel
 class TwoTowerModel(TrainableModel):
     """SparCode's query encoder with one head, (I, F) float32 `item_features` (None: none), item vectors and an item bias.
 
-    `n_tokens` and `history_tokens` of the settings are not used.
+    The score is the inner product, or with `score` "cosine" the cosine over a learnt temperature, and the bias. `n_tokens` and
+    `history_tokens` of the settings are not used.
     """
 
     def __init__(
@@ -27,16 +29,16 @@ class TwoTowerModel(TrainableModel):
         super().__init__()
         self.n_items, self.config = n_items, config
         self.tokenizer = Tokenizer(n_items, config.model_copy(update={"n_tokens": 1, "history_tokens": 0}), dropout, n_features)
-        self.items = ItemTable(n_items, config.token_dim, item_features)
+        self.items = ItemTable(n_items, config, item_features)
 
     def forward(self, queries: QueryBatch, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits (B, C) of a batch over candidates (None: all items), and the auxiliary loss, a scalar zero."""
         vectors, bias = self.items(candidates)
-        logits = (self.tokenizer(queries)[:, 0] @ vectors.T).add_(bias)  # (B, C)
+        logits = (self.items.meet(self.tokenizer(queries)[:, 0]) @ vectors.T).add_(bias)  # (B, C)
         return logits, logits.new_zeros(())
 
     def query_vectors(self, queries: Histories) -> np.ndarray:
-        """(B, D + 1) float32: the query vector and a one for the item bias."""
+        """(B, D + 1) float32: the query vector, of length 1 for cosine scores, and a one for the item bias."""
         tokenizer = self._modules["tokenizer"]  # as an attribute it would take a third of a microsecond
         if self.training or tokenizer.training:
             self.eval()
@@ -44,6 +46,8 @@ class TwoTowerModel(TrainableModel):
         vectors[:, -1] = 1
         if not compiled_tokens(tokenizer, queries, vectors):
             self._vectors_by_torch(queries, vectors)
+        if self.config.score == "cosine":
+            normalise(vectors, vectors.shape[1] - 1)
         return vectors
 
     @torch.inference_mode()

@@ -77,7 +77,8 @@ def _without_effect(split: Split, config: TrainingConfig) -> dict[str, str]:
     if _is_sampled(config, n_items):
         found |= dict.fromkeys(("teacher_weight", "teacher_scale", "ease_sees"), f" with n_negatives={config.n_negatives}")
     else:
-        found["negatives"] = f" with n_negatives={config.n_negatives}: the data has {n_items} items, and all are scored"
+        reason = f" with n_negatives={config.n_negatives}: the data has {n_items} items, and all are scored"
+        found |= dict.fromkeys(("negatives", "embedding_steps"), reason)
     return found
 
 

@@ -7,6 +7,7 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,11 +28,14 @@ from sparcode.training.checkpoint import StageCheckpoint, State
 from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
 from sparcode.training.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
 from sparcode.training.negatives import NegativeSampler
+from sparcode.training.row_steps import gradient_norms, optimizers
 from sparcode.training.teachers import Teacher
 from sparcode.training.time_limit import TimeLimit
 
 VALIDATION_K = DEFAULT_K
 STATISTICS_QUERIES = 1024
+# Names of their states: the one of all parameters, or of those outside tables, and the one of tables.
+_OPTIMIZERS = ("optimizer", "row_optimizer")
 
 
 class DivergenceError(RuntimeError):
@@ -82,8 +86,9 @@ class Trainer:
         self._rng = np.random.default_rng([config.seed, model.random_stream])
         self._generator = torch.Generator().manual_seed(config.seed)
         seed_dropout(model, config.seed)
-        self._optimizer = torch.optim.AdamW(model.parameter_groups(config), weight_decay=config.weight_decay, fused=True)
-        self._first_rates = [group["lr"] for group in self._optimizer.param_groups]
+        is_sampled = 0 < config.n_negatives < histories.n_items
+        self._optimizers = optimizers(model, config, by_rows=is_sampled and config.embedding_steps == "touched")
+        self._first_rates = [group["lr"] for group in self._rate_groups]
 
     def train_epoch(self, should_stop: ShouldStop = never_stop) -> EpochRecord:
         """Go once through all users; `should_stop` is asked between batches and ends the epoch early.
@@ -126,20 +131,22 @@ class Trainer:
     def state(self) -> State:
         """What later epochs depend on, beside data and settings: weights, optimizer, random generators and the epoch."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for place, entry in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{place}.{name}": value for name, value in entry.items()}
+        for prefix, optimizer in zip(_OPTIMIZERS, self._optimizers, strict=False):
+            for place, entry in optimizer.state_dict()["state"].items():
+                tensors |= {f"{prefix}.{place}.{name}": value for name, value in entry.items()}
         tensors |= {f"dropout.{name}": value for name, value in dropout_states(self.model).items()}
         tensors["generator"] = self._generator.get_state()
         return State(tensors, {"epoch": self.epoch, "rng": self._rng.bit_generator.state})
 
     def restore(self, state: State) -> None:
         """Go back to a `state`: the next epoch is the same to the bit. KeyError, RuntimeError or ValueError if it does not fit."""
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.part("optimizer").items():
-            place, _, moment = name.partition(".")
-            moments.setdefault(int(place), {})[moment] = value
         self.model.load_state_dict(state.part("model"))
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
+        for prefix, optimizer in zip(_OPTIMIZERS, self._optimizers, strict=False):
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in state.part(prefix).items():
+                place, _, moment = name.partition(".")
+                moments.setdefault(int(place), {})[moment] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
         restore_dropout(self.model, state.part("dropout"))
         self._generator.set_state(state.tensors["generator"])
         self._rng.bit_generator.state = state.values["rng"]
@@ -150,8 +157,12 @@ class Trainer:
             return
         done = min(1.0, position / max(1, self.total_epochs))
         factor = 0.5 * (1 + math.cos(math.pi * done))
-        for group, rate in zip(self._optimizer.param_groups, self._first_rates, strict=True):
+        for group, rate in zip(self._rate_groups, self._first_rates, strict=True):
             group["lr"] = rate * factor
+
+    @property
+    def _rate_groups(self) -> list[dict[str, Any]]:
+        return [group for optimizer in self._optimizers for group in optimizer.param_groups]
 
     def _batches(self) -> Iterator[np.ndarray]:
         order = self._rng.permutation(len(self.histories))
@@ -164,11 +175,12 @@ class Trainer:
         targets = histories.select(~shown) if self.config.target == "hidden" else histories
         loss, commit = self._loss(queries, targets, histories)
         self._check_finite("loss", loss + commit)
-        self._optimizer.zero_grad(set_to_none=True)
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=True)
         (loss + commit).backward()
-        norms = [parameter.grad.norm() for parameter in self.model.parameters() if parameter.grad is not None]
-        self._check_finite("gradient's norm", torch.stack(norms).sum())
-        self._optimizer.step()
+        self._check_finite("gradient's norm", gradient_norms(self.model).sum())
+        for optimizer in self._optimizers:
+            optimizer.step()
         revived = self.model.after_step(queries, self._generator)
         return float(loss.detach()), float(commit.detach()), revived
 
@@ -189,7 +201,7 @@ class Trainer:
         if not torch.isfinite(value):
             raise DivergenceError(
                 f"the {name} became {float(value.detach())} in epoch {self.epoch}; the model was left as it was before that batch. "
-                f"Try a smaller learning rate (now {self._optimizer.param_groups[0]['lr']:g}) or a larger batch."
+                f"Try a smaller learning rate (now {self._rate_groups[0]['lr']:g}) or a larger batch."
             )
 
     def _loss(self, queries: QueryBatch, targets: Histories, histories: Histories) -> tuple[Tensor, Tensor]:

@@ -73,8 +73,13 @@ def assert_same(found: dict[str, Trained], expected: dict[str, Trained]) -> None
             quantizer={"codebook_update": "ema", "n_nearest": 1, "revive_below": 0.9},
             training=FEW_EPOCHS | {"n_negatives": 20, "negatives": "popularity"},
         ),
+        changed(
+            model={"history_tokens": 5, "score": "cosine", "interaction": "dot"},
+            quantizer={"revive_below": 0},
+            training=FEW_EPOCHS | {"n_negatives": 20, "embedding_steps": "touched"},
+        ),
     ],
-    ids=["defaults", "residual", "sampled"],
+    ids=["defaults", "residual", "sampled", "rows"],
 )
 def test_a_training_stopped_after_every_epoch_ends_the_same_to_the_bit(config: RunConfig, tmp_path: Path) -> None:
     expected = trained(config, None)

@@ -182,12 +182,12 @@ def test_settings_that_the_data_leaves_without_effect_are_refused() -> None:
         check_settings_act(large, TrainingConfig(teacher_scale=3))
 
 
-@pytest.mark.parametrize("field", ["teacher_weight", "teacher_scale", "ease_sees", "negatives"])
+@pytest.mark.parametrize("field", ["teacher_weight", "teacher_scale", "ease_sees", "negatives", "embedding_steps"])
 def test_settings_of_teachers_and_negatives_act_as_the_number_of_items_says(field: str) -> None:
-    values = {"teacher_weight": 0.3, "teacher_scale": 3.0, "ease_sees": "history", "negatives": "popularity"}
+    values = {"teacher_weight": 0.3, "teacher_scale": 3.0, "ease_sees": "history", "negatives": "popularity", "embedding_steps": "touched"}
     split, value = tiny_split(), values[field]
     n_items = split.train.n_items
-    idle, acts = (n_items, 10) if field == "negatives" else (10, n_items)
+    idle, acts = (n_items, 10) if field in ("negatives", "embedding_steps") else (10, n_items)
     check_settings_act(split, TrainingConfig(**{field: value}, n_negatives=acts))
     check_settings_act(split, TrainingConfig(n_negatives=idle))
     with pytest.raises(ValueError, match=f"{field}={value} does nothing with n_negatives={idle}"):

@@ -158,13 +158,13 @@ def test_the_step_size_follows_the_schedule_and_that_of_joint_training_a_cosine(
     rates = []
     for position in (0, 1, 2, 4, 9):
         runner._set_position(position)
-        rates.append(runner._optimizer.param_groups[0]["lr"])
+        rates.append(runner._rate_groups[0]["lr"])
     first = config.joint_learning_rate if kind == "joint" else config.learning_rate
     assert rates == pytest.approx([first * share for share in expected])
 
 
 def test_codewords_have_a_rate_of_their_own_and_no_decay() -> None:
-    groups = coded()._optimizer.param_groups
+    groups = coded()._rate_groups
     assert [group["lr"] for group in groups] == [CONFIG.training.joint_learning_rate, CONFIG.training.codebook_learning_rate]
     assert [group["weight_decay"] for group in groups] == [CONFIG.training.weight_decay, 0]
 
@@ -256,7 +256,7 @@ def test_a_time_limit_cuts_the_epochs_to_those_that_fit_and_lets_the_step_size_f
     assert [record.epoch for record in records] == [0, 1, 2, 3, 4]
     assert limit.ended_training
     # The last batch of the last epoch is almost at the end of the cosine.
-    assert runner._optimizer.param_groups[0]["lr"] < 0.1 * runner._first_rates[0]
+    assert runner._rate_groups[0]["lr"] < 0.1 * runner._first_rates[0]
 
 
 def test_a_time_limit_that_is_over_leaves_the_start_and_a_long_one_changes_nothing() -> None:
@@ -320,7 +320,7 @@ def test_a_new_kind_of_model_is_trained_by_its_own_answers() -> None:
     assert [(record.revived, record.recall, record.codes_in_use) for record in records] == [(0, 0, 3), (6, 0, 3), (6, 0, 3)]
     # No epoch was better than the start, which is the checkpoint.
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert [group["lr"] for group in runner._optimizer.param_groups] == [0.5]
+    assert [group["lr"] for group in runner._rate_groups] == [0.5]
 
 
 def test_an_untrained_model_has_no_epoch_zero() -> None:
