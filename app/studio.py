@@ -13,6 +13,7 @@ from app.jobs.viewers import Viewers
 from app.measured.comparison import Comparison, Step, compare
 from app.measured.indexes import MeasuredIndexes
 from app.measured.serving import ServingMeasurements
+from app.measured.setting_grids import GRIDS, SettingGrids
 from app.measured.setting_jobs import PREVIEWS, TIMING, TRAINING, SettingJobs
 from app.models.backbones import Backbones
 from app.models.trained import Backbone
@@ -42,8 +43,8 @@ class Studio:
 
     Attributes
     ----------
-    serving, from_scratch
-        The measurements on the Compare page, and the trainings on the Train page.
+    serving, from_scratch, grids
+        The measurements on the Compare page, the trainings on the Train page, and the Explorer's searches of all settings.
     comparison
         The finished table of models, recorded or measured here; None until there is one.
     """
@@ -54,7 +55,7 @@ class Studio:
         self.split = split_users(interactions, config.split)
         self.viewers = Viewers()
         # One training at a time, with one core each, leaves a core for the pages.
-        lanes = {TRAINING: 1, PREVIEWS: 1, FROM_SCRATCH: 1, TIMING: 1}
+        lanes = {TRAINING: 1, PREVIEWS: 1, GRIDS: 1, FROM_SCRATCH: 1, TIMING: 1}
         self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
         self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split, self.viewers.has_gone)
         self.from_scratch.recorded = self.recorded.training(config, self.from_scratch.shelf.own())
@@ -62,6 +63,7 @@ class Studio:
         self.tuned = TunedModels(self.split, self.backbones, self.recorded.tuned, MODELS_BYTES)
         self.indexes = MeasuredIndexes(self.split, self.backbones, INDEXES_BYTES)
         self.setting_jobs = SettingJobs(self.jobs, self.backbones, self.tuned, self.indexes, self.at_work)
+        self.grids = SettingGrids(self.split, self.jobs, self.backbones)
         self.serving = ServingMeasurements(
             self.split, interactions.name, self.jobs, self.backbones, self.indexes.all, self.at_work, self.recorded.serving
         )

@@ -81,18 +81,23 @@ def _typed(value: Any) -> Any:
     return {"dtype": array.dtype.str[1:], "bdata": base64.b64encode(np.ascontiguousarray(array)).decode("ascii"), **shape}
 
 
-def titled_figure(title: str, x_title: str, y_title: str, dark: bool) -> Figure:
-    """An empty figure in the studio's look; titles include units. Zoom survives new data as long as the title stays."""
+def titled_figure(title: str, x_title: str, y_title: str, dark: bool, takeaway: str = "") -> Figure:
+    """An empty figure in the studio's look; titles include units. Zoom survives new data as long as the title stays.
+
+    A `takeaway` in numbers stands above the title, which then names the chart in smaller type.
+    """
     layout = figure_layout(dark, FONT_SIZE)
     for axis, text in (("xaxis", x_title), ("yaxis", y_title)):
         layout[axis]["title"] |= {"text": text, "font": {"size": FONT_SIZE}}
+    place = {"x": 0.01, "xanchor": "left", "y": 0.97, "yanchor": "top", "font": {"size": FONT_SIZE + 2}}
+    subtitle = {"text": title, "font": {"size": FONT_SIZE - 2}}
     # At the bottom, where the plot makes room for any number of lines.
     legend = {"orientation": "h", "xref": "container", "x": 0, "xanchor": "left", "yref": "container", "y": 0, "yanchor": "bottom"}
     return Figure(
         {
             **layout,
-            "title": {"text": title, "x": 0.01, "xanchor": "left", "y": 0.97, "yanchor": "top", "font": {"size": FONT_SIZE + 2}},
-            "margin": {"l": 48, "r": 10, "t": 44, "b": 44},
+            "title": {"text": title, **place} if not takeaway else {"text": takeaway, "subtitle": subtitle, **place},
+            "margin": {"l": 48, "r": 10, "t": 60 if takeaway else 44, "b": 44},
             "legend": {**legend, "font": {"size": FONT_SIZE - 3}},
             "uirevision": title,
             "autosize": True,

@@ -22,6 +22,7 @@ export class Chart {
     this.moving = null; // Ends with the slider's last move.
     this.ranges = {}; // Axis ranges that the figure asked for.
     this.observer = null;
+    this.onPick = null; // Called with the number of a point that was clicked; null where points cannot be picked.
   }
 
   // Draw what the server sent, unless the slider has put the same values there already.
@@ -65,6 +66,15 @@ export class Chart {
     }
   }
 
+  #letPick() {
+    if (!this.onPick || this.pickable) return;
+    this.pickable = true;
+    this.box.on("plotly_click", ({ points }) => {
+      const number = points.map((point) => point.customdata).find(Number.isInteger);
+      if (number !== undefined) this.onPick?.(number);
+    });
+  }
+
   #arrive(version) {
     this.goal = version;
     this.box.dataset.version = version;
@@ -83,6 +93,7 @@ export class Chart {
         return window.Plotly.react(this.box, data, layout, CONFIG);
       })
       .then(() => {
+        this.#letPick();
         this.moved = false;
         this.#arrive(version);
         // Also where the figure is an old one: a drag may have begun meanwhile, and this has drawn over it.

@@ -1,6 +1,9 @@
 import { Chart } from "./chart.js";
 import { CHARTS, shown } from "./page.js";
 
-export default function ({ data, parentElement }) {
-  return shown(parentElement.querySelector(CHARTS), Chart.in, (chart) => chart.take(data));
+export default function ({ data, parentElement, setTriggerValue }) {
+  return shown(parentElement.querySelector(CHARTS), Chart.in, (chart) => {
+    chart.onPick = data.pickable ? (number) => setTriggerValue("pick", number) : null;
+    chart.take(data);
+  });
 }

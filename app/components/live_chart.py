@@ -38,7 +38,14 @@ def charts_of(version: str) -> Iterator[None]:
         _version.reset(token)
 
 
-def live_chart(make: Callable[[Data, bool], Figure], data: Data, key: str, alt: str, height: int = HEIGHT) -> None:
+def live_chart(
+    make: Callable[[Data, bool], Figure],
+    data: Data,
+    key: str,
+    alt: str,
+    height: int = HEIGHT,
+    on_pick: Callable[[int], None] | None = None,
+) -> None:
     """Draw a figure in the reader's theme, or update the one of the same key.
 
     Parameters
@@ -51,8 +58,19 @@ def live_chart(make: Callable[[Data, bool], Figure], data: Data, key: str, alt: 
         Text alternative.
     height
         In pixels.
+    on_pick
+        Called, before the page runs again, with the `customdata` of a point that was clicked.
     """
     # One string, so that the browser can compare figures without parsing them.
     figure = make(data, st.context.theme.type == "dark").to_json()
     content = {"figure": figure, "version": _version.get(), "alt": alt, "height": height, "url": PLOTLY_URL}
-    _mount(key=key, data=content, width="stretch", height="content")
+    if on_pick is None:
+        _mount(key=key, data=content, width="stretch", height="content")
+        return
+
+    def picked() -> None:
+        number = getattr(st.session_state.get(key), "pick", None)
+        if number is not None:
+            on_pick(int(number))
+
+    _mount(key=key, data={**content, "pickable": True}, width="stretch", height="content", on_pick_change=picked)

@@ -1,16 +1,16 @@
-"""Buttons of the Index Explorer: undo, redo, pin, and thresholds found automatically."""
+"""Buttons of the Index Explorer: undo, redo, pin, and searches of all settings."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app.measured.measured_index import MeasuredIndex
+from app.explorer.search import ask
+from app.measured.setting_grids import GRID
 from app.session.configuration import Configuration
 from app.session.run_history import RunHistory
-from app.session.settings import BUDGET, KEPT
-from app.session.widgets import go_to, pin, set_threshold, widget
+from app.session.settings import BUDGET
+from app.session.widgets import go_to, pin, widget
 
-NEAR_BEST = 0.99
 _HISTORY = "run_history"
 
 
@@ -21,8 +21,8 @@ def run_history() -> RunHistory:
     return st.session_state[_HISTORY]
 
 
-def controls(chosen: Configuration, pinned: Configuration | None, measured: MeasuredIndex | None) -> None:
-    """One row of buttons; `measured` is None before the first figures."""
+def controls(chosen: Configuration, pinned: Configuration | None) -> None:
+    """One row of buttons."""
     history = run_history()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button("Undo", on_click=_undo, disabled=not history.can_undo(), shortcut="Ctrl+Z", help="The setting before the last change")
@@ -33,32 +33,25 @@ def controls(chosen: Configuration, pinned: Configuration | None, measured: Meas
         else:
             st.button("Unpin", on_click=pin, args=(None,), shortcut="P", help=f"Pinned: {pinned.label}, {pinned.keep} % kept")
         st.space("stretch")
-        _jumps(measured)
+        _searches(chosen)
 
 
-def _jumps(measured: MeasuredIndex | None) -> None:
-    ready = measured is not None and measured.finished
-    near = measured.curve.smallest_within(NEAR_BEST) if ready else None
-    wait = "" if ready else " Ready once every threshold is measured."
+def _searches(chosen: Configuration) -> None:
     st.button(
-        "Smallest index within 1 % of the best recall",
-        on_click=set_threshold,
-        args=(KEPT.options[near] if near is not None else "",),
-        disabled=near is None,
-        help="Moves the threshold to the smallest index whose recall is at least 99 % of the best one measured." + wait,
+        "Smallest within 1 % of the best",
+        on_click=ask,
+        args=(None, chosen),
+        help=f"Searches {GRID.n_settings} settings of M, K and P at every eighth threshold, and opens the smallest index whose recall is "
+        "at least 99 % of the best one's.",
     )
     budget = widget(BUDGET, collapsed=True)
-    best = measured.curve.best_under(1e6 * budget) if ready and budget is not None else None
-    label = "Best under the budget" if budget is None else f"Best under {budget:g} MB"
-    if ready and budget is not None and best is None:
-        label = f"Nothing under {budget:g} MB"
-        wait = f" No threshold fits: the smallest index takes {measured.curve.size_bytes.min() / 1e6:.3g} MB."
     st.button(
-        label,
-        on_click=set_threshold,
-        args=(KEPT.options[best] if best is not None else "",),
-        disabled=best is None,
-        help="Moves the threshold to the best recall among indexes of at most so many megabytes." + wait,
+        "Best under the budget" if budget is None else f"Best under {budget:g} MB",
+        on_click=ask,
+        args=(budget, chosen),
+        disabled=budget is None,
+        help=f"Searches {GRID.n_settings} settings of M, K and P at every eighth threshold, and opens the one of best recall among indexes "
+        "of at most so many megabytes.",
     )
 
 

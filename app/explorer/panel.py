@@ -14,6 +14,7 @@ from app.components.threshold_slider import threshold_slider
 from app.explorer.controls import controls, run_history
 from app.explorer.index_charts import code_charts, numbers, threshold_charts
 from app.explorer.run_table import run_table
+from app.explorer.search import front_chart, search_status, settle
 from app.explorer.status import curve_note, first_visit, is_training, plain_words, status
 from app.explorer.tiles import has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
@@ -56,6 +57,7 @@ def _panel(studio: Studio) -> None:
         with st.container():
             for text in read_address(EXPLORER, DEFAULTS):
                 st.warning(text)
+        searching = settle(studio)
         chosen = configuration()
         write_address(EXPLORER, DEFAULTS)
         run_history().visit(chosen)
@@ -65,7 +67,9 @@ def _panel(studio: Studio) -> None:
         against = _against(view, studio)
         ghost = against.run
         threshold_slider(chosen.keep, _columns(view, ghost), curve_note(view))
-        controls(chosen, pinned(), view.measured)
+        controls(chosen, pinned())
+        with st.container():
+            search_status(studio, chosen, view.measured)
         with st.container():
             if against.note:
                 st.caption(against.note)
@@ -74,9 +78,11 @@ def _panel(studio: Studio) -> None:
             first_visit(view, studio)
         else:
             untimed = _figures(view, studio, chosen, ghost)
+        with st.container():
+            front_chart(studio, chosen)
         st.subheader("Runs looked at")
         run_table(run_history(), pinned())
-    active = view.active or against.active or untimed
+    active = view.active or against.active or untimed or searching
     # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
     if active != st.session_state.get(_LIVE, False):
         st.session_state[_LIVE] = active

@@ -75,13 +75,6 @@ class Curve(NamedTuple):
         order = np.argsort(columns[0])
         return Curve(*(column[order] for column in columns))
 
-    def smallest_within(self, share: float) -> int | None:
-        """The stop of the smallest index whose recall is at least that share (0 to 1) of the curve's best; None without points."""
-        if len(self.stops) == 0:
-            return None
-        good = np.flatnonzero(self.recall >= share * self.recall.max())
-        return int(self.stops[good[np.argmin(self.size_bytes[good])]])
-
     def best_under(self, size_bytes: float) -> int | None:
         """The stop of best recall (ties: the smallest) among indexes of at most so many bytes; None if there is none."""
         fits = np.flatnonzero(self.size_bytes <= size_bytes)

@@ -174,6 +174,9 @@ CODEBOOK_SIZE: Final = Setting(
     text="K={}",
     width=3,
 )
+NEAREST_CODES: Final = Setting(
+    "p", _CODES, "slider", "Codes per token P", "quantizer.n_nearest", "P", ("1", "2", "4", "8"), text="P={}", width=2
+)
 KEPT: Final = Setting(
     "keep",
     _CODES,
@@ -227,6 +230,7 @@ SETTINGS: Final = (
     DIMENSIONS,
     CODEBOOKS,
     CODEBOOK_SIZE,
+    NEAREST_CODES,
     Setting("t", _CODES, "slider", "Tokens per query T", "model.n_tokens", "T", ("1", "2", "4", "8"), text="T={}", width=2.2),
     Setting("interaction", _CODES, "list", "Interaction network", "model.interaction", "interaction", text="{}"),
     Setting("encoder", _CODES, "list", "Query encoder", "model.encoder", "encoder", text="{}"),

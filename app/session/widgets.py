@@ -85,6 +85,11 @@ def configuration() -> Configuration:
     for column, setting in zip(st.columns([setting.width for setting in shown], gap="medium"), shown, strict=True):
         with column:
             widget(setting)
+    return chosen_now()
+
+
+def chosen_now() -> Configuration:
+    """The session's choice, also before the widgets have run; after `read_address`."""
     return Configuration(*(st.session_state[setting.key] for setting in CHOSEN))
 
 

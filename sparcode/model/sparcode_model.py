@@ -71,14 +71,19 @@ class SparCodeModel(TrainableModel):
         `density` is the share of scores that the threshold keeps.
         """
         model = cls(copy.deepcopy(backbone), config).to(device_of(backbone))
-        if not model.has_item_codes:
-            limit = max(TOKEN_SAMPLE, TOKENS_PER_CODEWORD * config.codebook_size)
-            if backbone.config.history_tokens:
-                limit = min(limit, int(HEADS_PER_ITEM * backbone.n_items))
-            model.quantizer.fit(backbone.token_sample(queries, limit, seed), seed)
+        model.fit_codebooks(queries, seed)
         model.set_density(queries, density, seed)
         model.eval()
         return model
+
+    def fit_codebooks(self, queries: Histories, seed: int) -> None:
+        """Start the codebooks by k-means on the tokens of training queries; codes that are items have nothing to fit."""
+        if self.has_item_codes:
+            return
+        limit = max(TOKEN_SAMPLE, TOKENS_PER_CODEWORD * self.quantizer.config.codebook_size)
+        if self.backbone.config.history_tokens:
+            limit = min(limit, int(HEADS_PER_ITEM * self.n_items))
+        self.quantizer.fit(self.backbone.token_sample(queries, limit, seed), seed)
 
     # The trainer's interface, see `TrainableModel`. The preview is epoch 0, so joint training never ends below it.
     random_stream = 1

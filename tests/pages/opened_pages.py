@@ -116,9 +116,9 @@ def figures(app: AppTest) -> dict[str, str]:
 
 
 def charts(app: AppTest) -> dict[str, dict[str, Any]]:
-    """Title -> Plotly figure of every live chart."""
+    """Name -> Plotly figure of every live chart; above the name may stand a takeaway."""
     drawn = [json.loads(given["figure"]) for given in mounted(app) if "figure" in given]
-    return {figure["layout"]["title"]["text"]: figure for figure in drawn}
+    return {figure["layout"]["uirevision"]: figure for figure in drawn}
 
 
 def described(app: AppTest) -> list[str]:

@@ -54,7 +54,7 @@ def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
     app = settled(opened(PAGE, k="8"))
     assert not app.exception
     assert not app.table
-    assert setting_keys(app.select_slider) == ["m", "k", "t"]
+    assert setting_keys(app.select_slider) == ["m", "k", "p", "t"]
     assert labels(app)[0] == MEASURE
     assert any("two-tower IVF-PQ, all-to-all, EASE and item co-occurrence" in text.value for text in app.markdown)
     assert list(charts(app)) == TITLES

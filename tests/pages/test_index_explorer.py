@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.explorer import panel
+from app.explorer import panel, search
+from app.jobs.job import JobState
 from app.measured import indexes as indexes_module
 from app.measured import measured_index as measured_index_module
+from app.measured import setting_grids
+from app.measured.setting_grids import grid_key
 from app.measured.setting_jobs import measuring_key, tuning_key
 from app.models import backbones as backbones_module
 from app.models import tuned as tuned_module
@@ -19,6 +22,7 @@ from app.models.backbones import backbone_key
 from app.session.address import PINNED
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
+from sparcode.comparison.setting_grid import Grid
 from sparcode.metrics.registry import METRICS
 from tests.app.open_studio import tuned_in_part, tuned_too_late
 from tests.fakes import gated, raising
@@ -67,7 +71,7 @@ def test_sliders_and_the_backbone_are_there_before_any_figure(monkeypatch: pytes
     gate = held(monkeypatch, backbones_module, "train_backbone")
     app = visited(PAGE)
     assert not app.exception
-    assert setting_keys(app.select_slider) == ["m", "k", "t"]
+    assert setting_keys(app.select_slider) == ["m", "k", "p", "t"]
     assert setting_keys(app.selectbox) == ["interaction", "encoder", "seed"]
     assert (slider(app)["kept"], slider(app)["curve"]) == (KEPT.start, "")
     assert "backbone is being trained" in app.info[0].value
@@ -400,18 +404,64 @@ def test_a_pinned_run_of_a_link_is_measured_after_the_run_shown() -> None:
     assert studio().indexes.best(config_of(k="16", m="1")).kind == "fine-tuned"
 
 
-def test_buttons_find_the_smallest_good_index_and_the_best_under_a_budget() -> None:
-    app = settled(opened(PAGE, k="8", mb="0.01"))
-    curve = studio().indexes.all()[-1].curve
-    click(app, "Smallest index within 1 % of the best recall")
-    stop = KEPT.options.index(slider(app)["kept"])
-    good = curve.recall >= 0.99 * curve.recall.max()
-    assert curve.size_bytes[stop] == curve.size_bytes[good].min()
-    click(app, "Best under 0.01 MB")
-    stop = KEPT.options.index(slider(app)["kept"])
-    fits = curve.size_bytes <= 10_000
-    assert fits[stop]
-    assert curve.recall[stop] == curve.recall[fits].max()
+def searched(app: AppTest, label: str) -> AppTest:
+    """The page after a search asked for by a button."""
+    click(app, label)
+    ended(grid_key(config_of(k="8")))
+    return settled(app.run())
+
+
+def test_a_search_of_all_settings_opens_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setting_grids, "GRID", Grid((1, 2), (8, 16), (1, 4)))
+    app = searched(settled(opened(PAGE, k="8", mb="0.01")), "Best under 0.01 MB")
+    assert not app.exception
+    points = studio().grids.found(config_of(k="8")).points
+    best = max((point for point in points if point.size_bytes <= 10_000), key=lambda point: (point.recall, -point.size_bytes))
+    chosen = Configuration(m=str(best.n_codebooks), k=str(best.codebook_size), p=str(best.n_nearest), keep=KEPT.options[best.place])
+    assert run_rows(app)[0]["label"] == f"{chosen.label}, {chosen.keep} % kept"
+    assert f"recall {best.recall:.3f} of validation users at {best.size_bytes / 1e6:.2f} MB" in markdown(app)
+    front = charts(app)["All settings searched"]
+    assert [trace["name"] for trace in front["data"]] == ["Pareto front", "M = 1", "M = 2", "the answer", "budget"]
+    assert sum(len(trace["text"]) for trace in front["data"] if "text" in trace) == len(points)
+    # The search is known from now on: another question is answered at once.
+    click(app, "Smallest within 1 % of the best")
+    good = [point for point in points if point.recall >= 0.99 * max(point.recall for point in points)]
+    smallest = min(good, key=lambda point: (point.size_bytes, -point.recall))
+    assert f"Smallest within 1 % of the best: M = {smallest.n_codebooks}, K = {smallest.codebook_size}" in markdown(app)
+
+
+def test_the_answer_of_a_search_waits_for_a_visitor_who_has_moved_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setting_grids, "GRID", Grid((1,), (8, 16), (1, 4)))
+    gate = threading.Event()
+    monkeypatch.setattr(setting_grids, "grid_points", gated(setting_grids.grid_points, gate))
+    app = settled(opened(PAGE, k="8"))
+    click(app, "Best under 2 MB")
+    (bar,) = app.get("progress")
+    assert bar.proto.text.startswith("Best under 2 MB: 0 of 4 settings")
+    control(app.select_slider, "k").set_value("32").run()
+    gate.set()
+    ended(grid_key(config_of(k="8")))
+    settled(app.run())
+    assert "M=2 K=32" in run_rows(app)[0]["label"]
+    click(app, "Open it")
+    assert "M=1" in run_rows(app)[0]["label"]
+    assert "Open it" not in labels(app)
+
+
+def test_a_search_can_be_cancelled_and_a_budget_that_nothing_fits_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setting_grids, "GRID", Grid((1,), (256,), (1,)))
+    gate = threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(setting_grids, "grid_points", gated(setting_grids.grid_points, gate))
+        app = settled(opened(PAGE, k="8", mb="0.01"))
+        click(app, "Best under 0.01 MB")
+        click(app, "Cancel the search")
+        gate.set()
+        assert ended(grid_key(config_of(k="8"))).state is JobState.CANCELLED
+    assert "Cancel the search" not in labels(app)
+    monkeypatch.setattr(search, "best_under", lambda points, size: None)
+    searched(app, "Best under 0.01 MB")
+    assert "Best under 0.01 MB: nothing fits" in markdown(app)
 
 
 def test_a_single_code_in_use_is_put_in_plain_words() -> None:

@@ -17,6 +17,7 @@ from app.charts import (
     recall_size,
     score_cut,
     serving_points,
+    setting_front,
     threshold_curve,
     training_curve,
     usage_frames,
@@ -45,6 +46,7 @@ recall_latency_figure = _checked(recall_latency.recall_latency_figure)
 recall_size_figure = _checked(recall_size.recall_size_figure)
 score_cut_figure = _checked(score_cut.score_cut_figure)
 serving_points_figure = _checked(serving_points.serving_points_figure)
+setting_front_figure = _checked(setting_front.setting_front_figure)
 threshold_curve_figure = _checked(threshold_curve.threshold_curve_figure)
 training_curve_figure = _checked(training_curve.training_curve_figure)
 usage_frames_figure = _checked(usage_frames.usage_frames_figure)

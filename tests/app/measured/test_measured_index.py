@@ -158,13 +158,6 @@ def curve_of(recall: list[float], size_bytes: list[int]) -> Curve:
     return empty._replace(stops=np.arange(n) * 3, recall=np.array(recall), size_bytes=np.array(size_bytes))
 
 
-def test_the_smallest_index_near_the_best_recall_is_found() -> None:
-    curve = curve_of([0.500, 0.498, 0.496, 0.4], [90, 60, 30, 10])
-    assert curve.smallest_within(0.99) == 6
-    assert curve.smallest_within(1.0) == 0
-    assert Curve.empty().smallest_within(0.99) is None
-
-
 def test_the_best_recall_under_a_budget_is_found_and_none_where_nothing_fits() -> None:
     curve = curve_of([0.5, 0.5, 0.4], [90, 60, 10])
     assert (curve.best_under(100), curve.best_under(59), curve.best_under(10), curve.best_under(9)) == (3, 6, 6, None)

@@ -6,18 +6,18 @@ from app.session.configuration import CHOSEN, Configuration, label_of
 from sparcode.config import RunConfig
 from tests.tiny import CONFIG
 
-OTHER = Configuration(m="1", k="8", t="2", interaction="dot", encoder="gru", seed="3", keep="50")
+OTHER = Configuration(m="1", k="8", p="4", t="2", interaction="dot", encoder="gru", seed="3", keep="50")
 
 
 def test_the_defaults_are_those_of_the_settings_file() -> None:
     assert Configuration().run_config(RunConfig()) == RunConfig()
-    assert Configuration._fields == tuple(setting.key for setting in CHOSEN) == ("m", "k", "t", "interaction", "encoder", "seed", "keep")
+    assert Configuration._fields == tuple(setting.key for setting in CHOSEN) == ("m", "k", "p", "t", "interaction", "encoder", "seed", "keep")
 
 
 def test_what_a_visitor_does_not_choose_stays_the_studios_own() -> None:
     chosen = {
         "model": {"n_tokens": 2, "interaction": "dot", "encoder": "gru"},
-        "quantizer": {"n_codebooks": 1, "codebook_size": 8},
+        "quantizer": {"n_codebooks": 1, "codebook_size": 8, "n_nearest": 4},
         "training": {"seed": 3},
     }
     expected = CONFIG.model_dump()
@@ -27,7 +27,7 @@ def test_what_a_visitor_does_not_choose_stays_the_studios_own() -> None:
 
 
 def test_a_choice_survives_its_text_which_names_the_settings() -> None:
-    assert OTHER.text == "m-1_k-8_t-2_interaction-dot_encoder-gru_seed-3_keep-50"
+    assert OTHER.text == "m-1_k-8_p-4_t-2_interaction-dot_encoder-gru_seed-3_keep-50"
     assert Configuration.from_text(OTHER.text) == OTHER
     assert Configuration.from_text(Configuration().text) == Configuration()
 
@@ -37,7 +37,7 @@ def test_a_text_may_name_some_settings_in_any_order() -> None:
 
 
 def test_pins_of_old_links_which_count_positions_are_still_read() -> None:
-    assert Configuration.from_text("1_8_2_dot_gru_3_50") == OTHER
+    assert Configuration.from_text("1_8_2_dot_gru_3_50") == OTHER._replace(p=Configuration().p)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_text_that_names_no_run_is_refused(text: str, says: str) -> None:
 
 def test_labels_name_the_codes_and_what_is_not_the_default() -> None:
     assert Configuration().label == "M=2 K=128"
-    assert OTHER.label == "M=1 K=8 T=2 dot gru seed 3"
+    assert OTHER.label == "M=1 K=8 P=4 T=2 dot gru seed 3"
     assert label_of(OTHER.run_config(CONFIG)) == OTHER.label
 
 

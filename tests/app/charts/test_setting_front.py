@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from app.charts.setting_front import NAME, setting_front_data
+from sparcode.comparison.setting_grid import GridPoint
+from tests.app.charts.checked import setting_front_figure
+
+POINTS = [
+    GridPoint(1, 8, 1, 0, 0.3, 1_000_000),
+    GridPoint(1, 8, 1, 8, 0.2, 2_000_000),
+    GridPoint(4, 8, 1, 0, 0.5, 3_000_000),
+    GridPoint(2, 8, 1, 0, 0.4, 2_000_000),
+]
+TEXTS = [f"setting {number}" for number in range(len(POINTS))]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_points_have_a_symbol_for_each_m_and_carry_their_number(dark: bool) -> None:
+    figure = setting_front_figure(setting_front_data("2 times smaller", POINTS, TEXTS, POINTS[3], 2.5), dark)
+    front, one, two, four, answer, budget = figure.data
+    assert (list(front.x), list(front.y)) == ([1, 2, 3], [0.3, 0.4, 0.5])
+    assert [list(trace.customdata) for trace in (one, two, four)] == [[0, 1], [3], [2]]
+    assert list(two.text) == ["setting 3"]
+    assert len({trace.marker.symbol for trace in (one, two, four)}) == 3
+    assert (list(answer.x), list(answer.y)) == ([2], [0.4])
+    assert list(budget.x) == [2.5, 2.5]
+    assert (figure.layout.title.text, figure.layout.title.subtitle.text, figure.layout.uirevision) == ("2 times smaller", NAME, NAME)
+
+
+def test_without_answer_and_budget_neither_is_drawn() -> None:
+    names = [trace.name for trace in setting_front_figure(setting_front_data("all", POINTS, TEXTS, None, None), False).data]
+    assert names == ["Pareto front", "M = 1", "M = 2", "M = 4"]
