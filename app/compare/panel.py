@@ -109,7 +109,7 @@ def _model(measured: MeasuredIndex | None, view: View) -> None:
             st.markdown("The index of this setting is being built.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        kind_badge(measured.kind)
+        kind_badge(measured.called)
         training = view.tuning
         if not measured.is_preview:
             st.markdown(f"SparCode, {measured.training_text}")
@@ -185,8 +185,11 @@ def _provenance(result: ServingResult, measured: MeasuredIndex | None, shown: Ru
             f"Not measured for this setting yet. Shown is the measurement of **{label_of(result.config)}**; press "
             f"**{MEASURE}** for your own."
         )
-    elif measured is not None and (measured.kind, max(0, len(measured.records) - 1)) != (result.kind, result.n_epochs):
-        st.info(f"These figures are of the **{result.kind}** model; a {measured.kind} one with more training is ready to be measured.")
+    elif measured is not None and (measured.called, measured.n_epochs) != (result.kind, result.n_epochs):
+        st.info(
+            f"These figures are of the **{result.kind}** model of {result.n_epochs} epochs; a {measured.called} one of "
+            f"{measured.n_epochs} epochs is ready to be measured."
+        )
     if result.busy:
         st.markdown("Other jobs ran beside this measurement, so its times are upper bounds: **measure again** when nothing else runs.")
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -42,11 +42,13 @@ def provenance(measured: MeasuredIndex, studio: Studio) -> None:
     """One line under the figures of a measured index."""
     seconds = f"first figures after {measured.seconds:.1f} s" if measured.is_preview else f"trained in {measured.seconds:.0f} s"
     meaning, computed = _MEANINGS[measured.kind], ""
+    if measured.is_barely_tuned:
+        meaning = f"fine-tuned for {measured.n_epochs} epochs only; from {measured.least_epochs} on it is called fine-tuned"
     if measured.recording is not None:
         meaning = f"the model was fine-tuned {measured.recording.words} and is stored with the studio"
         computed = "Its index is built and measured on this machine. "
     st.caption(
-        f"All figures above: **{measured.kind}** ({meaning}; {seconds}). {computed}{data_line(studio)}; figures are means over "
+        f"All figures above: **{measured.called}** ({meaning}; {seconds}). {computed}{data_line(studio)}; figures are means over "
         f"{len(studio.split.test.queries):,} test users the models never trained on. Seed {measured.config.training.seed}. "
         f"Measured on this machine: {studio.machine}."
     )

@@ -13,7 +13,7 @@ from app.components.provenance import provenance, recorded_notes
 from app.components.threshold_slider import threshold_slider
 from app.explorer.controls import controls, run_history
 from app.explorer.index_charts import code_charts, numbers, threshold_charts
-from app.explorer.run_table import run_table
+from app.explorer.run_table import equal_epochs_note, run_table
 from app.explorer.search import front_chart, search_status, settle
 from app.explorer.status import curve_note, first_visit, is_training, plain_words, status
 from app.explorer.tiles import has_preview, index_tiles, latency_tiles
@@ -39,6 +39,8 @@ POLL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 1.0
 _LIVE: Final = "explorer_live"
 _SHOWN: Final = "explorer_shown"
+# The last choice that had figures.
+_BEFORE: Final = "explorer_before"
 
 
 def explorer() -> None:
@@ -76,12 +78,17 @@ def _panel(studio: Studio) -> None:
         untimed = False
         if view.measured is None:
             first_visit(view, studio)
+            _figures_before(studio)
         else:
             untimed = _figures(view, studio, chosen, ghost)
+            st.session_state[_BEFORE] = chosen
         with st.container():
             front_chart(studio, chosen)
         st.subheader("Runs looked at")
         run_table(run_history(), pinned())
+        with st.container():
+            if note := equal_epochs_note(run_history().runs):
+                st.caption(note)
     active = view.active or against.active or untimed or searching
     # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
     if active != st.session_state.get(_LIVE, False):
@@ -127,7 +134,10 @@ def _against(view: View, studio: Studio) -> _Against:
         )
         return _Against(None, f"The pinned run ({held.label}, {held.keep} % kept) {words}.", active)
     return _Against(
-        run, f"Differences are to the **pinned** run, grey in the charts: {held.label}, {held.keep} % kept, {run.measured.kind}.", active
+        run,
+        f"Differences are to the **pinned** run, grey in the charts: {held.label}, {held.keep} % kept, {run.measured.called}, "
+        f"{run.figures.epochs} epochs.",
+        active,
     )
 
 
@@ -177,6 +187,26 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         if table.open:
             numbers(measured, point, records)
     return measured.complete and timed is None
+
+
+def _figures_before(studio: Studio) -> None:
+    """The figures of the setting before, greyed, while the one chosen has none."""
+    before: Configuration | None = st.session_state.get(_BEFORE)
+    measured = None if before is None else studio.indexes.best(before.run_config(studio.config))
+    if measured is None:
+        return
+    point = measured.point(before.stop)
+    st.caption(f"In grey the setting before: **{before.label}, {before.keep} % kept**, until this one has figures of its own.")
+    with st.container(key="explorer-before"):
+        first, last = st.columns((3, 1), gap="small")
+        with first:
+            figure_tiles(index_tiles(measured, point, before.stop, None, None), "tiles-index-before", measured.version)
+        with last:
+            figure_tiles(latency_tiles(measured, measured.latencies().get(before.stop), None), "tiles-latency-before", measured.version)
+        with st.grid(3, min_column_width=380):
+            accuracy_chart(measured, point, studio, None)
+            size_chart(measured, point, studio, None)
+            latency_chart(measured, before.stop, studio, None)
 
 
 def _save_run(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None:

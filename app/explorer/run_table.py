@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -62,8 +63,28 @@ def _row(run: Run, before: Run | None) -> dict[str, Any]:
         "number": run.number,
         "label": f"{chosen.label}, {chosen.keep} % kept",
         "change": "" if before is None else chosen.difference(before.configuration),
-        "figures": [[run.figures.kind if run.figures else "not measured", ""], *_figures(run.figures, before)],
+        "figures": [_model(run.figures), *_figures(run.figures, before)],
     }
+
+
+def _model(figures: Figures | None) -> list[str]:
+    if figures is None:
+        return ["not measured", ""]
+    return [figures.kind, f"{figures.epochs} epoch{'' if figures.epochs == 1 else 's'}"]
+
+
+def equal_epochs_note(runs: Sequence[Run]) -> str:
+    """Whether the runs' M, K and P are compared at equal epochs of fine-tuning, in words; empty where nothing is compared."""
+    measured = [run for run in runs if run.figures is not None]
+    epochs = sorted({run.figures.epochs for run in measured})
+    if len({run.configuration.codes for run in measured}) < 2:
+        return ""
+    if len(epochs) == 1:
+        return f"All runs had {epochs[0]} epochs of fine-tuning, so M, K and P are compared at equal epochs."
+    return (
+        f"The runs had {epochs[0]} to {epochs[-1]} epochs of fine-tuning, so M, K and P are not compared at equal epochs: a difference may "
+        "be one of training. The search of all settings compares them at none."
+    )
 
 
 def _figures(figures: Figures | None, before: Run | None) -> list[list[str]]:

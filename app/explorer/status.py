@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.components.provenance import kind_badge
 from app.explorer.trade_off_charts import training_chart
-from app.jobs.job import JobState, epochs_of, status_text
+from app.jobs.job import JobSnapshot, JobState, epochs_of, status_text
 from app.measured.setting_jobs import View
 from app.models.backbones import backbone_key
 from app.session.settings import KEPT
@@ -36,7 +36,7 @@ def first_visit(view: View, studio: Studio) -> None:
     if is_backbone:
         st.info(
             "The backbone is being trained: the all-to-all model that every index with this encoder, interaction, T and seed starts from. "
-            "It is trained once; other M and K reuse it. " + status_text(job, total)
+            "It is trained once; other M, K and P reuse it. " + status_text(job, total) + seconds_left(job, total)
         )
         if owner_id() not in job.owners:
             st.markdown("You cancelled it. It goes on because another visitor wants it.")
@@ -49,10 +49,19 @@ def first_visit(view: View, studio: Studio) -> None:
         training_chart("Training the backbone", epochs_of(job))
 
 
+def seconds_left(job: JobSnapshot, total: int) -> str:
+    """The most time a training of at most `total` epochs may still take, in words, at the pace so far; empty before its first epoch."""
+    epochs = epochs_of(job)
+    if job.state is not JobState.RUNNING or not epochs or epochs[-1].epoch < 1:
+        return ""
+    left = job.seconds / epochs[-1].epoch * (total - epochs[-1].epoch)
+    return f" At this pace at most {left:.0f} s are left; it ends earlier if nothing gets better."
+
+
 def status(view: View, studio: Studio) -> None:
     """One line: the kind of the figures, and what is being trained."""
     with st.container(horizontal=True, vertical_alignment="center", key="explorer-status"):
-        kind_badge(view.measured.kind, view.measured.recording)
+        kind_badge(view.measured.called, view.measured.recording)
         if view.waiting is not None and view.waiting.state is JobState.FAILED:
             st.markdown(status_text(view.waiting))
             if st.button("Try again"):

@@ -32,7 +32,7 @@ def index_tiles(
         Tile(
             "codes_in_use",
             "Codes in use",
-            measured.kind,
+            measured.called,
             f"{usage.codes_in_use:,}",
             f"of {possible_codes(measured)} possible",
             _count_delta(figures, before),
@@ -49,7 +49,7 @@ def latency_tiles(measured: MeasuredIndex, timed: TimedLatency | None, pinned: P
     """Median and 95th percentile of single queries; without values until the whole index is built and timed."""
     if timed is None:
         names = (("p50_ms", "Latency, median"), ("p95_ms", "Latency, p95"))
-        return [Tile(name, label, measured.kind, "timing" if measured.complete else "building", "", NO_DELTA) for name, label in names]
+        return [Tile(name, label, measured.called, "timing" if measured.complete else "building", "", NO_DELTA) for name, label in names]
     latency = timed.latency
     before = None if pinned is None else pinned.figures
     tiles = []
@@ -58,7 +58,7 @@ def latency_tiles(measured: MeasuredIndex, timed: TimedLatency | None, pinned: P
         ("p95_ms", "Latency, p95", latency.p95_ms, timing_text(timed)),
     ):
         change = delta(name, value, None if before is None else getattr(before, name))
-        tiles.append(Tile(name, label, measured.kind, figure_text(name, value), caption, change))
+        tiles.append(Tile(name, label, measured.called, figure_text(name, value), caption, change))
     return tiles
 
 

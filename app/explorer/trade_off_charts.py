@@ -136,6 +136,6 @@ def _is(measured: MeasuredIndex, pinned: PinnedRun | None) -> bool:
 def _line(measured: MeasuredIndex) -> TradeOff:
     empty = measured.curve.size_bytes[:0], measured.curve.recall[:0]
     return trade_off(
-        f"{label_of(measured.config)} {measured.kind}",
+        f"{label_of(measured.config)} {measured.called}",
         *((measured.curve.size_bytes, measured.curve.recall) if measured.complete else empty),
     )

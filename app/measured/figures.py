@@ -25,6 +25,8 @@ class Figures(NamedTuple):
         Distinct codes of the training queries.
     perplexity
         Mean over codebooks.
+    epochs
+        Of fine-tuning; 0 for a preview.
     """
 
     kind: Kind
@@ -36,6 +38,7 @@ class Figures(NamedTuple):
     p95_ms: float | None
     codes_in_use: int
     perplexity: float
+    epochs: int = 0
 
 
 def figures_of(measured: MeasuredIndex, stop: int) -> Figures:
@@ -44,7 +47,7 @@ def figures_of(measured: MeasuredIndex, stop: int) -> Figures:
     p50_ms, p95_ms = (None, None) if timed is None else (timed.latency.p50_ms, timed.latency.p95_ms)
     usage = measured.usage
     return Figures(
-        kind=measured.kind,
+        kind=measured.called,
         recall=point.recall,
         ndcg=point.ndcg,
         size_bytes=point.total_bytes,
@@ -53,6 +56,7 @@ def figures_of(measured: MeasuredIndex, stop: int) -> Figures:
         p95_ms=p95_ms,
         codes_in_use=usage.codes_in_use,
         perplexity=float(usage.perplexity.mean()),
+        epochs=measured.n_epochs,
     )
 
 

@@ -32,6 +32,8 @@ TIMED_CALLS: Final = 100
 # Stops whose latency is always measured: every `TIMED_STEP`-th, the default one, and the last.
 TIMED_STEP: Final = 12
 SCORE_BINS: Final = 60
+# A fine-tuning that the clock ended before so many epochs is called a preview still.
+LEAST_EPOCHS: Final = 5
 _POINT_BYTES: Final = 8 * 2**20
 
 # Concurrent measurements would slow each other down.
@@ -92,6 +94,26 @@ class MeasuredIndex:
         return self.kind == "preview"
 
     @property
+    def n_epochs(self) -> int:
+        """Epochs of fine-tuning."""
+        return max(0, len(self.records) - 1)
+
+    @property
+    def least_epochs(self) -> int:
+        """Epochs from which on a fine-tuning is called one: `LEAST_EPOCHS`, or all if its settings have fewer."""
+        return min(LEAST_EPOCHS, self.config.training.joint_epochs)
+
+    @property
+    def is_barely_tuned(self) -> bool:
+        """Whether the time limit ended its fine-tuning before `least_epochs`."""
+        return self.cut_short and self.n_epochs < self.least_epochs
+
+    @property
+    def called(self) -> Kind:
+        """What pages call it: `kind`, but "preview" for one that is barely fine-tuned."""
+        return "preview" if self.is_barely_tuned else self.kind
+
+    @property
     def presentable(self) -> bool:
         """Whether its whole index is measured at some stops at least."""
         return self.complete and len(self.curve.stops) > 0
@@ -104,10 +126,11 @@ class MeasuredIndex:
     @property
     def training_text(self) -> str:
         """Its epochs of fine-tuning in words."""
-        n_epochs = len(self.records) - 1
+        n_epochs = self.n_epochs
+        few = f", which is fewer than the {self.least_epochs} that count as fine-tuning" if self.is_barely_tuned else ""
         if n_epochs == 1:
-            return "the 1 epoch that fit" if self.cut_short else "1 epoch"
-        return f"best of the {n_epochs} epochs that fit" if self.cut_short else f"best of {n_epochs} epochs"
+            return f"the 1 epoch that fit{few}" if self.cut_short else "1 epoch"
+        return f"best of the {n_epochs} epochs that fit{few}" if self.cut_short else f"best of {n_epochs} epochs"
 
     @property
     def version(self) -> str:

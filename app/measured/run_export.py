@@ -33,7 +33,7 @@ def run_of(
     explorer, config = measured.explorer, measured.config
     result = {
         "name": SPARCODE,
-        "kind": measured.kind,
+        "kind": measured.called,
         "cut_short": measured.cut_short,
         "threshold": point.tau,
         "k": explorer.k,

@@ -43,6 +43,11 @@ class Configuration(_Values):
         return _BETWEEN.join(f"{key}-{value}" for key, value in self._asdict().items())
 
     @property
+    def codes(self) -> tuple[str, str, str]:
+        """M, K and P."""
+        return self.m, self.k, self.p
+
+    @property
     def stop(self) -> int:
         """Position of the threshold in `KEPT_PERCENTS`."""
         return KEPT_PERCENTS.index(self.keep)

@@ -54,6 +54,11 @@ PAGE = "index_explorer.py"
 NAMES = ("Recall@50", "NDCG@50", "Latency, median", "Latency, p95", "Index size", "Scores kept", "Codes in use", "Perplexity")
 
 
+def said(app: AppTest) -> str:
+    """All captions of the page."""
+    return "\n".join(caption.value for caption in app.caption)
+
+
 def released(app: AppTest, percent: str) -> AppTest:
     """The page after the threshold's slider was let go at a stop."""
     app.session_state["keep"] = percent
@@ -333,15 +338,24 @@ def test_another_encoder_trains_a_backbone_that_is_watched_and_can_be_cancelled(
     app = settled(opened(PAGE, k="8"))
     gate = held(monkeypatch, backbones_module, "train_backbone")
     control(app.selectbox, "encoder").set_value("gru").run()
-    assert list(charts(app)) == ["Training the backbone"]
+    assert "In grey the setting before: **M=2 K=8, " in said(app)
+    assert list(charts(app)) == [
+        "Training the backbone",
+        "Accuracy against threshold",
+        "Recall against index size",
+        "Recall against latency",
+    ]
+    assert "Recall@50 · fine-tuned" in figures(app)
     key = backbone_key(config_of(k="8", encoder="gru"))
     click(app, "Cancel training")
     gate.set()
     ended(key)
     settled(app)
     assert "was cancelled" in app.warning[0].value
+    assert "In grey the setting before" in said(app)
     click(app, "Try again")
     assert "Recall@50 · fine-tuned" in figures(settled(app))
+    assert "In grey the setting before" not in said(app)
     # What was seen before comes at once.
     control(app.selectbox, "encoder").set_value("mean").run()
     assert "Recall@50 · fine-tuned" in figures(app)

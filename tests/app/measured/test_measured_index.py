@@ -8,13 +8,13 @@ import pytest
 from app.jobs.job import JobCancelled
 from app.measured import measured_index as measured_index_module
 from app.measured.curve import Curve
-from app.measured.measured_index import MeasuredIndex, measure, refine, time_stops
+from app.measured.measured_index import LEAST_EPOCHS, MeasuredIndex, measure, refine, time_stops
 from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.retrieval.sparse import SparseRetriever
 from tests.app.open_studio import FACTS, go_on, measured
-from tests.tiny import CONFIG, tiny_index, tiny_model, tiny_split
+from tests.tiny import CONFIG, changed, tiny_index, tiny_model, tiny_split
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +38,27 @@ def test_figures_are_those_of_a_retriever_at_the_same_threshold(stage: MeasuredI
 
 @pytest.mark.parametrize(
     ("n_epochs", "cut_short", "words"),
-    [(1, False, "1 epoch"), (1, True, "the 1 epoch that fit"), (3, False, "best of 3 epochs"), (3, True, "best of the 3 epochs that fit")],
+    [
+        (1, False, "1 epoch"),
+        (2, True, "best of the 2 epochs that fit, which is fewer than the 3 that count as fine-tuning"),
+        (3, False, "best of 3 epochs"),
+        (3, True, "best of the 3 epochs that fit"),
+    ],
 )
 def test_epochs_are_counted_in_words(stage: MeasuredIndex, n_epochs: int, cut_short: bool, words: str) -> None:
     assert replace(stage, records=(None,) * (n_epochs + 1), cut_short=cut_short).training_text == words
+
+
+@pytest.mark.parametrize(("n_epochs", "cut_short", "called"), [(2, True, "preview"), (3, True, "fine-tuned"), (1, False, "fine-tuned")])
+def test_a_fine_tuning_that_the_clock_ended_early_is_called_a_preview(
+    stage: MeasuredIndex, n_epochs: int, cut_short: bool, called: str
+) -> None:
+    # Where the settings have fewer epochs than count as fine-tuning, all of them do.
+    assert (CONFIG.training.joint_epochs, stage.least_epochs) == (3, 3)
+    tuned = replace(stage, kind="fine-tuned", records=(None,) * (n_epochs + 1), cut_short=cut_short)
+    assert (tuned.called, tuned.n_epochs, tuned.is_preview) == (called, n_epochs, False)
+    many = replace(tuned, config=changed(training={"joint_epochs": 30}))
+    assert (many.called, many.least_epochs) == ("preview" if cut_short else "fine-tuned", LEAST_EPOCHS)
 
 
 def test_the_first_stages_know_less_and_the_last_one_has_a_coarse_curve() -> None:

@@ -11,7 +11,9 @@ OTHER = Configuration(m="1", k="8", p="4", t="2", interaction="dot", encoder="gr
 
 def test_the_defaults_are_those_of_the_settings_file() -> None:
     assert Configuration().run_config(RunConfig()) == RunConfig()
-    assert Configuration._fields == tuple(setting.key for setting in CHOSEN) == ("m", "k", "p", "t", "interaction", "encoder", "seed", "keep")
+    assert (
+        Configuration._fields == tuple(setting.key for setting in CHOSEN) == ("m", "k", "p", "t", "interaction", "encoder", "seed", "keep")
+    )
 
 
 def test_what_a_visitor_does_not_choose_stays_the_studios_own() -> None:
