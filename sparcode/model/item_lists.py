@@ -68,7 +68,7 @@ class ItemLists(SparseRows):
     def hold(self, rows: csr_array) -> None:
         """As `SparseRows.hold`."""
         super().hold(rows)
-        self._served: tuple[np.ndarray, np.float32] | None = None
+        self._served: tuple[np.ndarray, np.float32, bool] | None = None
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
         super()._load_from_state_dict(state, prefix, *rest)
@@ -85,15 +85,15 @@ class ItemLists(SparseRows):
         """
         # Kept, because every query of a service asks.
         if self._served is None:
-            self._served = np.diff(self.arrays[0]) > 0, np.float32(self.weight.item())
-        has_list, weight = self._served
-        if len(codes) == 0 or not len(self.values):
+            self._served = np.diff(self.arrays[0]) > 0, np.float32(self.weight.item()), len(self.values) > 0
+        has_list, weight, any_list = self._served
+        if len(codes) == 0 or not any_list:
             return codes, weights
         items, indptr = contiguous(queries.items, np.int32), contiguous(queries.indptr, np.int64)
-        width = codes.shape[1] + int(queries.lengths.max())
+        width = codes.shape[1] + int(indptr[1] - indptr[0] if len(codes) == 1 else np.diff(indptr).max())
         both = np.empty((len(codes), width), np.int64), np.empty((len(codes), width), np.float32)
         used = _append(codes, weights, items, indptr, has_list, np.int64(self.first_code), weight, *both)
-        return tuple(np.ascontiguousarray(part[:, :used]) for part in both)
+        return both if used == width else tuple(np.ascontiguousarray(part[:, :used]) for part in both)
 
     def write_scores(self, scores: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> None:
         """Write E of (m,) int64 item codes into these rows of (n, I) float32 scores."""

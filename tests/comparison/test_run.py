@@ -101,6 +101,18 @@ def test_a_time_limit_ends_the_search_of_pair_features(monkeypatch: pytest.Monke
     assert asked == [PairShape()]
 
 
+def test_item_lists_are_fitted_as_a_step_of_their_own() -> None:
+    steps: list[Step] = []
+    config = changed({"item_lists": "ease"}, training={"epochs": 1, "joint_epochs": 1})
+    models = Models(tiny_split(), config, on_step=steps.append)
+    index, lists = models.get("index").model, models.get("sparcode").model.lists
+    assert [step.name for step in steps] == ["training the backbone", "joint training", "fitting the item lists", "building the index"]
+    assert lists.choice[0] > 0
+    assert index.codes[index.codes >= lists.first_code].tolist() == lists.listed().tolist()
+    short = compare(tiny_data(), config, K, time_limit=0.0)
+    assert "the time limit ended the search for the item lists' settings" in short.cut_short
+
+
 def test_stopping_ends_it_without_a_table() -> None:
     steps: list[Step] = []
     with pytest.raises(ComparisonStopped, match="joint training"):

@@ -4,7 +4,7 @@ import pytest
 
 from sparcode.training.plan import plan_of, plan_text
 from tests.model.test_pair_features import config_of
-from tests.tiny import CONFIG, tiny_split
+from tests.tiny import CONFIG, changed, tiny_split
 
 
 def test_every_network_is_timed_and_settings_are_named() -> None:
@@ -31,6 +31,13 @@ def test_pair_features_are_a_step_and_codes_without_a_network_are_not_trained(hi
     assert plan.reason == ""
     assert list(plan.minutes) == steps
     assert (plan.epochs["SparCode"] > 0) == (history_tokens > 0)
+
+
+@pytest.mark.parametrize("kind", ["counts", "ease"])
+def test_item_lists_are_a_step(kind: str) -> None:
+    plan = plan_of(tiny_split(), changed({"item_lists": kind}))
+    assert list(plan.minutes) == ["backbone", "SparCode", "item lists", "two-tower"]
+    assert plan.settings["item_lists"] == kind
 
 
 def test_the_reason_is_told() -> None:
