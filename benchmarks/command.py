@@ -31,6 +31,11 @@ def run_command(main: Callable[..., None]) -> None:
     typer.run(main)
 
 
+def settings_of_all(path: Path | None, encoder: str = "mean") -> dict[str, dict[str, Any]]:
+    """Stage -> settings that a file as in benchmarks/settings has for all models with an encoder; nothing without a file."""
+    return {} if path is None else json.loads(path.read_text()).get(encoder, {}).get("all", {})
+
+
 def set_threads(n_threads: int) -> None:
     """Threads of PyTorch and faiss."""
     torch.set_num_threads(n_threads)

@@ -1,6 +1,7 @@
 """SparCode against its peers on the planted catalogue, with and without the part that a dot product cannot express.
 
     python -m benchmarks.default_data --seeds 5
+    python -m benchmarks.default_data --shares 0.5 --settings benchmarks/settings/item-lists.json
 
 All models of a seed share split, loss, negatives and epoch budget. Checkpoints are chosen on validation users; figures are those of the
 test users. Prints a Markdown table per share; the last line holds ratios of mean recalls.
@@ -16,10 +17,10 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.command import Quick, Seeds, print_figures, run_command
+from benchmarks.command import Quick, Seeds, Settings, print_figures, run_command, settings_of_all
 from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, SPARCODE, TWO_TOWER
 from sparcode.comparison.run import ComparedRun, compare
-from sparcode.config import DEFAULT_K, SYNTHETIC_TOKEN_DIM, RunConfig, SplitConfig, SyntheticConfig, TrainingConfig
+from sparcode.config import DEFAULT_K, SYNTHETIC_TOKEN_DIM, RunConfig, SyntheticConfig
 from sparcode.data.synthetic import generate, inexpressible_share, planted_truth
 
 RATIOS = {
@@ -33,18 +34,19 @@ RATIOS = {
 def main(
     seeds: Seeds = 5,
     shares: Annotated[list[float] | None, typer.Option(help="Planted nonlinear share; may be repeated, by default two.")] = None,
+    settings: Settings = None,
     quick: Quick = False,
 ) -> None:
     """Measure, print the tables and the ratios."""
     ratios = {}
     for share in shares or [SyntheticConfig().nonlinear_share, 0.0]:
-        recall = measure_share(share, 1 if quick else seeds, quick)
+        recall = measure_share(share, 1 if quick else seeds, quick, settings_of_all(settings))
         ratios[f"share_{share:g}"] = {name: recall[SPARCODE] / recall[peer] for name, peer in RATIOS.items()}
     print_figures(ratios)
 
 
-def measure_share(share: float, n_seeds: int, quick: bool) -> dict[str, float]:
-    """Mean recall of every model over the seeds; prints the table of one nonlinear share."""
+def measure_share(share: float, n_seeds: int, quick: bool, changed: dict[str, dict]) -> dict[str, float]:
+    """Mean recall of every model over the seeds, with some settings changed; prints the table of one nonlinear share."""
     sizes = {"n_users": 400, "n_items": 300} if quick else {}
     data_config = SyntheticConfig(nonlinear_share=share, **sizes)
     data, dimension = generate(data_config), SYNTHETIC_TOKEN_DIM
@@ -57,8 +59,8 @@ def measure_share(share: float, n_seeds: int, quick: bool) -> dict[str, float]:
     for seed in range(n_seeds):
         started = time.perf_counter()
         budget = {"epochs": 8, "joint_epochs": 4} if quick else {}
-        settings = RunConfig(split=SplitConfig(seed=seed), training=TrainingConfig(seed=seed, **budget))
-        found.append(compare(data, RunConfig.for_data(synthetic=True, settings=settings)))
+        values = changed | {"split": {"seed": seed}, "training": changed.get("training", {}) | {"seed": seed} | budget}
+        found.append(compare(data, RunConfig.for_data(synthetic=True, settings=RunConfig.model_validate(values))))
         shown = ", ".join(f"{row.name} {row.recall:.4f}" for row in found[-1].rows)
         print(f"seed {seed}: {shown} ({time.perf_counter() - started:.0f} s)", file=sys.stderr)
     print(f"\n| model | Recall@{DEFAULT_K} | NDCG@{DEFAULT_K} | Precision@{DEFAULT_K} |\n|---|---|---|---|")
@@ -69,7 +71,8 @@ def measure_share(share: float, n_seeds: int, quick: bool) -> dict[str, float]:
         cells = " | ".join(f"{mean:.4f} ± {spread:.4f}" for mean, spread in zip(figures.mean(0), figures.std(0), strict=True))
         print(f"| {rows[0].name} | {cells} |")
     density = np.mean([run.density for run in found])
-    print(f"\nMean ± standard deviation over {n_seeds} seed(s); SparCode keeps {density:.1%} of the scores.")
+    size = np.mean([row.size_bytes for run in found for row in run.rows if row.name == SPARCODE]) / 1e6
+    print(f"\nMean ± standard deviation over {n_seeds} seed(s); SparCode keeps {density:.1%} of the scores in {size:.2f} MB.")
     return recall
 
 

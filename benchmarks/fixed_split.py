@@ -2,7 +2,8 @@
 
     python -m benchmarks.fixed_split --train train.parquet --test test.parquet --seeds 3
 
-The same as `sparcode train --train FILE --test FILE`, for several seeds of validation users and training. Prints a Markdown table of means;
+The same as `sparcode train --train FILE --test FILE`, for several seeds of validation users and training; with `--settings FILE` by that
+file's settings instead of recommended ones. Prints a Markdown table of means;
 the last line holds SparCode's means, ratios to its peers' means, and the minutes of training and the peak memory of the worst seed, peers
 included.
 """
@@ -18,7 +19,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks.command import Quick, Seeds, peak_memory_kib, print_figures, run_command
+from benchmarks.command import Quick, Seeds, Settings, peak_memory_kib, print_figures, run_command, settings_of_all
 from sparcode.commands.process import keep_freed_memory
 from sparcode.comparison.peers import COOCCURRENCE, MODELS, SPARCODE, TWO_TOWER
 from sparcode.comparison.run import ComparedRun, compare
@@ -57,6 +58,7 @@ def main(
     train: Annotated[Path | None, typer.Option(help="Training pairs: CSV, TSV or Parquet with user_id and item_id.")] = None,
     test: Annotated[Path | None, typer.Option(help="Test pairs.")] = None,
     seeds: Seeds = 3,
+    settings: Settings = None,
     quick: Quick = False,
 ) -> None:
     """Train, measure, print."""
@@ -67,12 +69,14 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         files = quick_files(Path(folder)) if quick else (train, test)
         for seed in range(1 if quick else seeds):
-            values = {"split": {"seed": seed, "protocol": FIXED_SPLIT.name}, "training": {"seed": seed}}
+            changed = settings_of_all(settings)
+            values = changed | {"split": {"seed": seed, "protocol": FIXED_SPLIT.name}}
+            values["training"] = changed.get("training", {}) | {"seed": seed}
             if quick:
                 values["training"] |= {"epochs": 3, "joint_epochs": 2}
             base = RunConfig.for_data(False, RunConfig.model_validate(values), FIXED_SPLIT.name)
             data, split = read_fixed_split(*files, base.split)
-            config, reason = recommended(split, base, {})
+            config, reason = recommended(split, base, {}) if settings is None else (base, str(settings))
             compared, took, peak = measure(data, split, config)
             found.append({row.name: row for row in compared.rows})
             minutes.append(took)

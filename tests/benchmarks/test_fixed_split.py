@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import typer
 
 from benchmarks import fixed_split
-from sparcode.config import SyntheticConfig
+from benchmarks.command import settings_of_all
+from sparcode.config import RunConfig, SyntheticConfig
 
 
 def test_the_figures_are_those_of_the_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,6 +24,31 @@ def test_the_figures_are_those_of_the_table(capsys: pytest.CaptureFixture[str], 
     assert set(figures) == {"recall_at_20", "ndcg_at_20", "recall_vs_two_tower", "recall_vs_cooccurrence", "train_minutes", "peak_gb"}
     assert 0 < figures["train_minutes"] < 5
     assert 0 < figures["peak_gb"] < 4
+
+
+def test_settings_of_a_file_take_the_place_of_recommended_ones(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = []
+
+    def stop(data: object, split: object, config: RunConfig) -> None:
+        seen.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fixed_split, "measure", stop)
+    (tmp_path / "settings.json").write_text('{"mean": {"all": {"model": {"item_lists": "ease"}, "training": {"batch_size": 64}}}}')
+    with pytest.raises(KeyboardInterrupt):
+        fixed_split.main(settings=tmp_path / "settings.json", quick=True)
+    assert (seen[0].model.item_lists, seen[0].training.batch_size, seen[0].training.epochs) == ("ease", 64, 3)
+    assert seen[0].split.protocol == "fixed-split"
+
+
+@pytest.mark.parametrize("path", sorted(Path("benchmarks/settings").glob("*.json")), ids=lambda path: path.stem)
+def test_kept_settings_are_settings(path: Path) -> None:
+    protocol = "fixed-split" if path.stem == "movielens1m-m1" else "strong"
+    found = settings_of_all(path)
+    config = RunConfig.for_data(False, RunConfig.model_validate(found), protocol)
+    assert all(getattr(getattr(config, stage), name) == value for stage, fields in found.items() for name, value in fields.items())
 
 
 def test_both_files_are_needed() -> None:
