@@ -28,6 +28,7 @@ PAGES: Final = (
     PageRow("index_explorer.py", "Index Explorer", "explorer"),
     PageRow("train.py", "Train", "train"),
     PageRow("compare.py", "Compare", "compare"),
+    PageRow("scale.py", "Scale", "scale"),
 )
 
 

@@ -12,6 +12,7 @@ from app.jobs.manager import JobManager
 from app.jobs.viewers import Viewers
 from app.measured.comparison import Comparison, Step, compare
 from app.measured.indexes import MeasuredIndexes
+from app.measured.scaling import ScaleMeasurements
 from app.measured.serving import ServingMeasurements
 from app.measured.setting_grids import GRIDS, SettingGrids
 from app.measured.setting_jobs import PREVIEWS, TIMING, TRAINING, SettingJobs
@@ -43,8 +44,8 @@ class Studio:
 
     Attributes
     ----------
-    serving, from_scratch, grids
-        The measurements on the Compare page, the trainings on the Train page, and the Explorer's searches of all settings.
+    serving, scaling, from_scratch, grids
+        The measurements on the Compare and the Scale page, the trainings on the Train page, and the Explorer's searches of all settings.
     comparison
         The finished table of models, recorded or measured here; None until there is one.
     """
@@ -65,7 +66,17 @@ class Studio:
         self.setting_jobs = SettingJobs(self.jobs, self.backbones, self.tuned, self.indexes, self.at_work)
         self.grids = SettingGrids(self.split, self.jobs, self.backbones)
         self.serving = ServingMeasurements(
-            self.split, interactions.name, self.jobs, self.backbones, self.indexes.all, self.at_work, self.recorded.serving
+            self.split,
+            interactions.name,
+            self.jobs,
+            self.backbones,
+            self.indexes.all,
+            self.at_work,
+            self.recorded.serving,
+            self.recorded.two_tower,
+        )
+        self.scaling = ScaleMeasurements(
+            self.split, interactions.name, self.jobs, self.backbones, self.serving, self.indexes.all, self.recorded.scale
         )
         self.comparison: Comparison | None = self.recorded.comparison(config)
 

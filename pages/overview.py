@@ -18,8 +18,11 @@ flowchart LR
 
 def _figures() -> None:
     # Loads the libraries of the models: what stands above is on the page by then.
+    from app.overview.headline import headline
     from app.overview.panel import comparison, data_facts
 
+    with picture:
+        headline()
     st.header("How good is it?")
     comparison()
     st.header("The data")
@@ -27,6 +30,7 @@ def _figures() -> None:
 
 
 st.title("SparCode Studio")
+picture = st.container()
 st.markdown(
     "A recommender has to pick a few hundred candidates for a user out of a huge catalogue. Two-tower models do that with one vector per "
     "user, one per item and a dot product: fast, but user and item never meet before the last step. **SparCode** "
@@ -40,6 +44,7 @@ for file, label in (
     ("index_explorer.py", "**Open the Index Explorer →** Move codebooks and threshold, watch recall, latency and size"),
     ("train.py", "**Train →** Watch a model learn from scratch, beside its baselines and earlier runs"),
     ("compare.py", "**Compare →** Measure SparCode beside two-tower search on this machine"),
+    ("scale.py", "**Scale →** Grow the catalogue to a million items, and see from where on the index pays"),
 ):
     st.page_link(Path(__file__).with_name(file), label=label)
 _figures()

@@ -2,7 +2,9 @@
 
 Trains with the studio's own settings and seed: the all-to-all backbone, SparCode fine-tuned for the codebooks that visitors meet first, the
 comparison of models, its index beside other ways to serve, and one training from scratch. Needed after every change of the default data, of
-default settings, or of training. `--only servings` records the index beside other ways to serve anew and leaves the rest.
+default settings, or of training. `--only servings` records the index beside other ways to serve anew and leaves the rest;
+`--only scales` does so for growing catalogues of up to a million items, which takes longer than all else: a whole recording keeps them as
+long as the settings are the same.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ import torch
 from app.jobs.job import JobHandle
 from app.jobs.manager import JobManager
 from app.measured.comparison import compare
-from app.measured.measured_index import ModelFacts, measure
+from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
+from app.measured.scaling import LARGEST, ScaleMeasurements, sizes_for
 from app.measured.serving import LANE as SERVING_LANE
 from app.measured.serving import ServingMeasurements
 from app.models.backbones import Backbones
@@ -35,15 +38,19 @@ from app.models.tuned import fine_tune_within
 from app.recorded.files import (
     ALL_STAGES,
     BACKBONE_STAGES,
+    DESCRIPTION,
     RECORDED_VERSION,
     TUNED_STAGES,
     BackboneEntry,
     ComparisonEntry,
     Description,
+    ScaleEntry,
+    ScaleFacts,
     ServingEntry,
     ServingFacts,
     TrainingEntry,
     TunedEntry,
+    TwoTowerEntry,
     address,
     in_half_precision,
     plain,
@@ -58,6 +65,7 @@ from app.session.configuration import Configuration
 from app.training.control import TrainingControl
 from app.training.run import EpochPoint, train_from_scratch, train_two_tower_baseline
 from sparcode.comparison.measuring import Measurement
+from sparcode.comparison.training import Models, Trained
 from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
@@ -125,10 +133,45 @@ class Recorder:
 
     def measurements(self, backbone: Backbone, tuned: Tuned, jobs: JobManager) -> ServingMeasurements:
         """Measurements of the recorded model as the studio makes them."""
-        facts = ModelFacts("recorded", self.config, tuned.records, lambda: tuned.seconds, cut_short=False)
-        index = measure(tuned.model, facts, self.split, lambda measured: None, lambda: None)
+        index = self.index(tuned)
         backbones = Backbones(self.split, jobs, SERVING_LANE, lambda config: backbone)
         return ServingMeasurements(self.split, self.data.name, jobs, backbones, lambda: [index], jobs.running)
+
+    def index(self, tuned: Tuned) -> MeasuredIndex:
+        """The index of a model, measured at a few stops."""
+        facts = ModelFacts("recorded", self.config, tuned.records, lambda: tuned.seconds, cut_short=False)
+        return measure(tuned.model, facts, self.split, lambda measured: None, lambda: None)
+
+    def two_tower(self, config: RunConfig) -> tuple[Trained, TwoTowerEntry]:
+        """The two-tower model rounded, as the studio reads it, and its record."""
+        trained = Models(self.split, config, device="cpu").get("two-tower")
+        kept = trained._replace(model=in_half_precision(trained.model))
+        said = self._address(config, BACKBONE_STAGES)
+        weights = write_weights(kept.model, self.folder, f"two-tower-{said['address']}")
+        _say("two-tower", f"{trained.epochs} epochs", trained.seconds)
+        return kept, TwoTowerEntry(**said, weights=weights, records=plain(trained.records), seconds=trained.seconds)
+
+    def scale(self, backbone: Backbone, tuned: Tuned, two_tower: Trained, sizes: Sequence[int], jobs: JobManager) -> ScaleEntry:
+        """Every way to serve on catalogues of these sizes."""
+        index, backbones = self.index(tuned), Backbones(self.split, jobs, SERVING_LANE, lambda config: backbone)
+        name = self.data.name
+        serving = ServingMeasurements(
+            self.split, name, jobs, backbones, lambda: [index], jobs.running, recorded_two_tower=lambda config: two_tower
+        )
+        scaling = ScaleMeasurements(self.split, name, jobs, backbones, serving, lambda: [index])
+        started = scaling.start(self.config, "recorder", sizes)
+        ended = jobs.wait(started.key, lambda job: False, threading.TIMEOUT_MAX)
+        result = scaling.result(self.config)
+        if result is None:
+            raise RuntimeError(f"the measurement on growing catalogues has no result: {ended.error}")
+        _say("growing catalogues", f"{len(result.points)} points", sum(result.seconds.values()))
+        return ScaleEntry(
+            **self._address(self.config, ALL_STAGES),
+            points=plain(result.points),
+            left_out=plain(result.left_out),
+            seconds=list(result.seconds.items()),
+            facts=ScaleFacts(**{name: getattr(result, name) for name in ScaleFacts.model_fields}),
+        )
 
     def serving(self, serving: ServingMeasurements, jobs: JobManager) -> ServingEntry:
         """SparCode's index beside its peers at several settings."""
@@ -171,7 +214,7 @@ def main() -> None:
     """Record everything, replacing earlier records."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=loaders.RECORDED_FOLDER, help="folder for the recorded runs")
-    parser.add_argument("--only", choices=["servings"], help="record this part anew, and leave the others as they are")
+    parser.add_argument("--only", choices=["servings", "scales"], help="record this part anew, and leave the others as they are")
     asked = parser.parse_args()
     out: Path = asked.out
     # As in the studio's jobs, so that times can be compared.
@@ -184,10 +227,10 @@ def main() -> None:
         files.mkdir()
         recorder = Recorder(data, config, files)
         if asked.only:
-            described = with_new_servings(recorder, out)
+            described = with_new_part(recorder, out, asked.only)
         else:
             others = [Configuration(m=str(n_books), k=str(size)).run_config(config) for n_books, size in CODEBOOKS]
-            described = record(recorder, others)
+            described = with_earlier_scales(record(recorder, others), recorder, out)
         size = write_folder(described, files, out)
     for file in sorted(out.iterdir()):
         print(f"{file.stat().st_size:>10,} bytes  {file.name}")
@@ -218,8 +261,12 @@ def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
     )
 
 
-def with_new_servings(recorder: Recorder, folder: Path) -> Description:
-    """The description of a recording with its measurements beside peers made anew; its other files are copied to the recorder's folder."""
+def with_new_part(recorder: Recorder, folder: Path, part: str, sizes: Sequence[int] = ()) -> Description:
+    """The description of a recording with one part made anew; its other files are copied to the recorder's folder.
+
+    ``"servings"`` are the measurements beside peers; ``"scales"`` those on growing catalogues (of `sizes`, by default up to a million
+    items) with their two-tower model.
+    """
     recorded = RecordedRuns.opened(folder, recorder.data, recorder.config)
     backbone, tuned = recorded.backbone(recorder.config), recorded.tuned(recorder.config)
     if backbone is None or tuned is None:
@@ -227,8 +274,30 @@ def with_new_servings(recorder: Recorder, folder: Path) -> Description:
     for file in folder.iterdir():
         shutil.copy(file, recorder.folder)
     with _one_lane() as jobs:
-        entry = recorder.serving(recorder.measurements(backbone, tuned, jobs), jobs)
-    return read_description(folder).model_copy(update={"servings": [entry]})
+        if part == "servings":
+            entry = recorder.serving(recorder.measurements(backbone, tuned, jobs), jobs)
+            return read_description(folder).model_copy(update={"servings": [entry]})
+        for file in recorder.folder.glob("two-tower-*"):
+            file.unlink()
+        two_tower, of_two_tower = recorder.two_tower(recorder.config)
+        scale = recorder.scale(backbone, tuned, two_tower, sizes or (*sizes_for(recorder.data.n_items), LARGEST), jobs)
+    return read_description(folder).model_copy(update={"two_towers": [of_two_tower], "scales": [scale]})
+
+
+def with_earlier_scales(described: Description, recorder: Recorder, folder: Path) -> Description:
+    """The description with the measurements on growing catalogues of an earlier recording, which take long, where they are of its settings.
+
+    `--only scales` makes them anew.
+    """
+    if not (folder / DESCRIPTION).is_file():
+        return described
+    earlier = read_description(folder)
+    wanted = address(earlier.data_hash, recorder.config, ALL_STAGES)
+    scales = [entry for entry in earlier.scales if entry.address == wanted and earlier.data_hash == described.data_hash]
+    two_towers = earlier.two_towers if scales else []
+    for entry in two_towers:
+        shutil.copy(folder / entry.weights.name, recorder.folder)
+    return described.model_copy(update={"scales": scales, "two_towers": two_towers})
 
 
 @contextmanager

@@ -35,6 +35,11 @@ class Column(StrEnum):
     SCORES_MB = "scores_mb"
     INDPTR_MB = "indptr_mb"
     CODES_MB = "codes_mb"
+    # Of SparCode at every size of a growing catalogue: an array for each stop.
+    SCALE_MS = "scale_ms"
+    SCALE_MB = "scale_mb"
+    SCALE_SECONDS = "scale_seconds"
+    SCALE_FOUND = "scale_found"
 
     @classmethod
     def of_part(cls, part: str) -> Column:

@@ -65,7 +65,7 @@ class ThresholdSlider {
     const here = row !== undefined && this.curve.stops[row] === Number(this.input.value);
     const caption = here ? this.curve.captions[row] : "";
     this.root.querySelector("output").textContent = caption || `${this.percent} % of scores kept`;
-    const recall = here ? `, recall ${this.curve.tiles.recall.value[row]}` : "";
+    const recall = here && this.curve.tiles.recall ? `, recall ${this.curve.tiles.recall.value[row]}` : "";
     this.input.setAttribute("aria-valuetext", `${this.percent} % of scores kept${recall}`);
     let note = this.data.note;
     if (this.moving && row === undefined) note = "nothing is measured yet: figures follow on release";

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import streamlit as st
 
 from app.components.bundle import script, style
-from app.session.settings import KEPT
+from app.session.settings import KEPT, Setting
 from app.session.widgets import set_threshold
 
 _KEY: Final = "threshold-slider"
@@ -23,32 +24,37 @@ _HTML: Final = """
 _mount = st.components.v2.component("sparcode_threshold_slider", html=_HTML, css=style(__file__), js=script(__file__), isolate_styles=False)
 
 
-def threshold_slider(kept: str, curve: str, note: str) -> None:
-    """The slider at `kept`, one of `KEPT.options`; `note` says how much of the curve is measured.
+def threshold_slider(kept: str, curve: str, note: str, setting: Setting = KEPT) -> None:
+    """The slider at `kept`, one of the setting's stops; `note` says how much of the curve is measured.
 
-    `curve` comes from `app.charts.threshold_columns.threshold_columns`, and is empty before anything is measured.
+    `curve` comes from `app.charts.threshold_columns.threshold_columns`, or has its form, and is empty before anything is measured.
     """
+    key = _key_of(setting)
     answer = _mount(
-        key=_KEY,
+        key=key,
         data={
-            "percents": list(KEPT.options),
+            "percents": list(setting.options),
             "kept": kept,
             "curve": curve,
-            "label": KEPT.label,
-            "help": KEPT.help,
+            "label": setting.label,
+            "help": setting.help,
             "note": note,
         },
         width="stretch",
         height="content",
-        on_release_change=_released,
+        on_release_change=partial(_released, setting),
     )
     if answer.release not in (None, kept):
         # The callback had no value, because a run was cut short before it came to the slider.
-        set_threshold(str(answer.release))
+        set_threshold(str(answer.release), setting)
         st.rerun()
 
 
-def _released() -> None:
+def _key_of(setting: Setting) -> str:
+    return _KEY if setting is KEPT else f"{_KEY}-{setting.key}"
+
+
+def _released(setting: Setting) -> None:
     # A trigger, not a state: after an undo, releasing the same stop again must count as a change.
-    if (state := st.session_state.get(_KEY)) is not None:
-        set_threshold(str(state.release))
+    if (state := st.session_state.get(_key_of(setting))) is not None:
+        set_threshold(str(state.release), setting)

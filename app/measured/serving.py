@@ -101,7 +101,7 @@ class ServingMeasurements:
     """Measurements of one data set: at most one at a time, and never beside training. Safe to share between threads.
 
     `seen_indexes` gives the measured indexes in memory, `at_work` the keys of all running jobs, `recorded` the recorded measurement of a
-    setting.
+    setting, `recorded_two_tower` its recorded two-tower model.
     """
 
     def __init__(
@@ -113,8 +113,9 @@ class ServingMeasurements:
         seen_indexes: Callable[[], list[MeasuredIndex]],
         at_work: Callable[[], set[str]],
         recorded: Callable[[RunConfig], ServingResult | None] = lambda config: None,
+        recorded_two_tower: Callable[[RunConfig], Trained | None] = lambda config: None,
     ) -> None:
-        self._recorded = recorded
+        self._recorded, self._recorded_two_tower = recorded, recorded_two_tower
         self._split, self._data_name, self._jobs, self._backbones = split, data_name, jobs, backbones
         self._seen_indexes, self._at_work = seen_indexes, at_work
         self._two_towers: ByteCache[Trained] = ByteCache(TWO_TOWERS_BYTES, lambda trained: weight_bytes(trained.model))
@@ -136,14 +137,14 @@ class ServingMeasurements:
         return self._results.get(config.content_hash()) or self._recorded(config)
 
     def two_tower(self, config: RunConfig, handle: JobHandle, on_epoch: OnEpoch) -> Trained:
-        """The two-tower model of a setting's encoder, seed and training, trained by the first job that needs it.
+        """The two-tower model of a setting's encoder, seed and training, recorded or trained by the first job that needs it.
 
         ComparisonStopped if the job was cancelled meanwhile; the next one trains it anew.
         """
         model = config.model.model_copy(update={"n_tokens": 1, "interaction": "dot"})
         key = f"{model.content_hash()} {config.training.content_hash()}"
         known = self._two_towers.get(key)
-        if known is None:
+        if known is None and (known := self._recorded_two_tower(config)) is None:
             known = Models(self._split, config, on_epoch=on_epoch, should_stop=handle.should_stop).get("two-tower")
             self._two_towers.put(key, known)
         return known

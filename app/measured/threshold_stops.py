@@ -36,6 +36,17 @@ def _kept_percents() -> tuple[str, ...]:
 KEPT_PERCENTS: Final = _kept_percents()
 
 
+# On large catalogues few scores find most of what all of them find.
+SCALE_PERCENT: Final = "1.02"
+# Stops that growing catalogues are measured at, ascending.
+SCALE_MEASURED: Final = ("0.1", SCALE_PERCENT, "4.9", DEFAULT_PERCENT, "50")
+
+
+def share_of(percent: str) -> float:
+    """The share from 0 to 1 that a stop's text stands for."""
+    return float(percent) / 100
+
+
 def threshold_stops(index: InvertedIndex, default_threshold: float) -> np.ndarray:
     """The threshold of every entry of `KEPT_PERCENTS` in one index, (len(KEPT_PERCENTS),) float64, ascending.
 

@@ -27,7 +27,7 @@ from sparcode.config import RunConfig
 DESCRIPTION: Final = "recorded.json"
 RECORDED_VERSION: Final = 1
 # The recording is part of the repository.
-MAX_RECORDED_BYTES: Final = 5_000_000
+MAX_RECORDED_BYTES: Final = 6_000_000
 # The sections that determine the weights of a backbone, those of a fine-tuned model, and all figures.
 BACKBONE_STAGES: Final = ("split", "model", "training")
 TUNED_STAGES: Final = (*BACKBONE_STAGES, "quantizer")
@@ -98,6 +98,29 @@ class ServingEntry(Entry):
     facts: ServingFacts
 
 
+class TwoTowerEntry(TunedEntry):
+    """A trained two-tower model."""
+
+
+class ScaleFacts(_Part):
+    """What the figures on growing catalogues depend on; see `app.measured.scaling.ScaleResult`."""
+
+    n_items: int
+    n_lists: int
+    data_name: str
+    machine: str
+    measured_at: str
+
+
+class ScaleEntry(Entry):
+    """Every way to serve on growing catalogues; `seconds` are pairs of a size and what it took."""
+
+    points: list[dict[str, Any]]
+    left_out: list[dict[str, Any]]
+    seconds: list[tuple[int, float]]
+    facts: ScaleFacts
+
+
 class TrainingEntry(Entry):
     """A training from scratch; see `app.training.plan.EarlierRun`. `usage` holds one frame per epoch with codes."""
 
@@ -120,6 +143,8 @@ class Description(_Part):
     comparisons: list[ComparisonEntry]
     trainings: list[TrainingEntry]
     servings: list[ServingEntry] = []
+    two_towers: list[TwoTowerEntry] = []
+    scales: list[ScaleEntry] = []
 
 
 def address(data_hash: str, config: RunConfig, sections: Sequence[str]) -> str:

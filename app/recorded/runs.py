@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from app.measured.comparison import Comparison
+from app.measured.scaling import ScaleResult
 from app.measured.serving import ServingResult
 from app.models.trained import Backbone, Recording, Tuned
 from app.recorded.files import (
@@ -23,9 +24,11 @@ from app.recorded.files import (
     Description,
     Entry,
     FileEntry,
+    ScaleEntry,
     ServingEntry,
     TrainingEntry,
     TunedEntry,
+    TwoTowerEntry,
     address,
     is_whole,
     read_description,
@@ -36,12 +39,16 @@ from app.recorded.files import (
 from app.training.data import TrainingData
 from app.training.plan import EarlierRun, RunPlan
 from app.training.run import JOINT, EpochPoint, RunResult
+from sparcode.comparison.grown_ways import LeftOut
+from sparcode.comparison.growth import GrowthPoint
 from sparcode.comparison.measuring import Measurement
+from sparcode.comparison.training import Trained
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.device import choose_device
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.epoch_record import EpochRecord
 
 RECORD_AGAIN: Final = "python -m scripts.record_runs"
@@ -50,6 +57,7 @@ _RECORD, _ROW, _RESULT = (
     TypeAdapter(Measurement, config=ConfigDict(arbitrary_types_allowed=True)),
     TypeAdapter(RunResult),
 )
+_SCALE_POINT, _LEFT_OUT = TypeAdapter(GrowthPoint), TypeAdapter(LeftOut)
 # Its use of codewords is an array, stored in a file of its own.
 _POINT = TypeAdapter(EpochPoint, config=ConfigDict(arbitrary_types_allowed=True))
 _Found = TypeVar("_Found", bound=Entry)
@@ -120,6 +128,14 @@ class RecordedRuns:
         """The recorded measurement of a setting's index beside its peers, with the times of the recording's machine."""
         return self._found("servings", config, ALL_STAGES, lambda entry: self._serving(entry, config))
 
+    def two_tower(self, config: RunConfig) -> Trained | None:
+        """The recorded two-tower model of a setting's networks and training."""
+        return self._found("two_towers", config, BACKBONE_STAGES, lambda entry: self._two_tower(entry, config))
+
+    def scale(self, config: RunConfig) -> ScaleResult | None:
+        """The recorded measurement of a setting on growing catalogues, with the times of the recording's machine."""
+        return self._found("scales", config, ALL_STAGES, _scale)
+
     def training(self, config: RunConfig, data: TrainingData) -> EarlierRun | None:
         """The recorded training from scratch of a setting on the studio's data."""
         return self._found("trainings", config, ALL_STAGES, lambda entry: self._training(entry, config, data))
@@ -151,7 +167,7 @@ class RecordedRuns:
 
     def _check_files(self) -> None:
         described = self._description
-        for entry in (*described.backbones, *described.tuned, *described.trainings):
+        for entry in (*described.backbones, *described.tuned, *described.two_towers, *described.trainings):
             file: FileEntry = entry.usage if isinstance(entry, TrainingEntry) else entry.weights
             if not is_whole(self._folder, file):
                 self._drop(entry, f"{file.name} is missing or damaged")
@@ -172,6 +188,11 @@ class RecordedRuns:
             raise ValueError(f"{DESCRIPTION} holds a comparison without rows")
         return Comparison(rows, tuple(entry.left_out), self.recording)
 
+    def _two_tower(self, entry: TwoTowerEntry, config: RunConfig) -> Trained:
+        model = TwoTowerModel(self._n_items, config.model, config.training.dropout)
+        read_weights(model, self._folder, entry.weights)
+        return Trained(model, entry.seconds, _records(entry.records), self.recording.words)
+
     def _serving(self, entry: ServingEntry, config: RunConfig) -> ServingResult:
         points = tuple(_serving_point(row) for row in entry.points)
         if not points:
@@ -188,6 +209,15 @@ class RecordedRuns:
             points[at] = points[at]._replace(usage=usage)
         result = _RESULT.validate_python(with_nan(entry.result))
         return EarlierRun(RunPlan(0, data, config, result.two_tower == result.two_tower, self.recording), tuple(points), result)
+
+
+def _scale(entry: ScaleEntry) -> ScaleResult:
+    points = tuple(_SCALE_POINT.validate_python(with_nan(row)) for row in entry.points)
+    if not points:
+        raise ValueError(f"{DESCRIPTION} holds a measurement on growing catalogues without points")
+    left_out = tuple(_LEFT_OUT.validate_python(with_nan(row)) for row in entry.left_out)
+    recording = Recording(entry.facts.measured_at[:10], entry.facts.machine)
+    return ScaleResult(points, left_out, dict(entry.seconds), kind="recorded", recording=recording, **entry.facts.model_dump())
 
 
 def _serving_point(row: dict[str, Any]) -> Measurement:

@@ -1,0 +1,128 @@
+"""What measurements on growing catalogues say, in words made from the numbers: crossings, ratios, slopes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sparcode.comparison.found_share import FOUND_K
+from sparcode.comparison.growth import GrowthPoint
+from sparcode.comparison.growth_lines import Line, at_share, crossing, line_of
+from sparcode.comparison.peers import FLAT, HNSW, SPARCODE
+
+# Slopes are those of sizes where a query's fixed costs matter less.
+SLOPE_FROM: Final = 10_000
+# Ratios nearer to 1 are called equal.
+_EQUAL: Final = 0.05
+
+
+def time_of(point: GrowthPoint) -> float:
+    """Milliseconds per query."""
+    return point.p50_ms
+
+
+def memory_of(point: GrowthPoint) -> float:
+    """Bytes."""
+    return float(point.size_bytes)
+
+
+def build_of(point: GrowthPoint) -> float:
+    """Seconds to build; NaN where nothing is built."""
+    return point.build_seconds
+
+
+def answer(points: Sequence[GrowthPoint], share: float) -> str:
+    """When SparCode at a share of scores kept answers sooner than exact two-tower, and by how much at the largest size that both have."""
+    chosen = at_share(points, share)
+    ours, exact = line_of(chosen, SPARCODE, time_of), line_of(chosen, FLAT, time_of)
+    largest = _largest(ours, exact)
+    if math.isnan(largest):
+        return ""
+    times = f"{time_text(ours.at(largest))} against {time_text(exact.at(largest))}"
+    found = crossing(ours, exact)
+    if found is None:
+        return f"Up to {largest:,.0f} items, exact two-tower answers no later than SparCode: at {largest:,.0f} SparCode takes {times}."
+    start = "At every size measured" if found.from_start else f"From {rounded(found.n_items)} items on"
+    memory = _times(_ratio(chosen, memory_of, largest), "memory")
+    faster = _times(ours.at(largest) / exact.at(largest), "time")
+    (point,) = [point for point in chosen if point.name == SPARCODE and point.n_items == largest]
+    return (
+        f"{start} SparCode answers sooner than exact two-tower: at {largest:,.0f} items in {faster} ({times}), with {memory}, "
+        f"finding {found_text(point.found)} of its own exact top {FOUND_K}."
+    )
+
+
+def beside_graph(points: Sequence[GrowthPoint], share: float) -> str:
+    """SparCode beside HNSW at the largest size that both have; empty where there is none."""
+    chosen = at_share(points, share)
+    ours, graph = line_of(chosen, SPARCODE, time_of), line_of(chosen, HNSW, time_of)
+    largest = _largest(ours, graph)
+    if math.isnan(largest):
+        return ""
+    at_largest = {point.name: point for point in chosen if point.n_items == largest}
+    one, other = at_largest[SPARCODE], at_largest[HNSW]
+    memory = _times(one.size_bytes / other.size_bytes, "memory")
+    return (
+        f"Beside HNSW at {largest:,.0f} items: {_times(one.p50_ms / other.p50_ms, 'time')} ({time_text(one.p50_ms)} against "
+        f"{time_text(other.p50_ms)}), {memory}; HNSW finds {found_text(other.found)} of exact two-tower's top {FOUND_K}."
+    )
+
+
+def at_real_size(points: Sequence[GrowthPoint], share: float, n_items: int) -> str:
+    """Whether brute force is the right answer on the real catalogue; empty before it is measured."""
+    times = {point.name: point.p50_ms for point in at_share(points, share) if point.n_items == n_items}
+    if not {SPARCODE, FLAT} <= times.keys():
+        return ""
+    both = f"exact two-tower takes {time_text(times[FLAT])}, SparCode {time_text(times[SPARCODE])}"
+    if times[FLAT] <= times[SPARCODE]:
+        return f"At {n_items:,} items, the real size, brute force is the right answer: {both}."
+    return f"At {n_items:,} items, the real size, {both}: too little to matter, since a query's fixed costs are most of it."
+
+
+def slope_text(points: Sequence[GrowthPoint], name: str, value: Callable[[GrowthPoint], float]) -> str:
+    """How a way's value grows: the exponent over sizes from `SLOPE_FROM` on, "-" below two of them. SparCode at one share."""
+    slope = line_of(points, name, value).slope(SLOPE_FROM)
+    return "-" if math.isnan(slope) else f"{slope:.2f}"
+
+
+def rounded(n_items: float) -> str:
+    """A size read off between measured ones, to two digits."""
+    return f"about {float(f'{n_items:.2g}'):,.0f}"
+
+
+def time_text(milliseconds: float) -> str:
+    """Milliseconds with three digits."""
+    return f"{milliseconds:.3g} ms"
+
+
+def found_text(share: float) -> str:
+    """A share found in whole percent, never rounded up to all."""
+    return f"{math.floor(100 * share)}%" if share > 0.995 and share < 1 else f"{share:.0%}"
+
+
+def _largest(one: Line, other: Line) -> float:
+    """The largest size that two lines have; NaN where there is none."""
+    common = set(one.n_items.tolist()) & set(other.n_items.tolist())
+    return max(common, default=math.nan)
+
+
+def _ratio(points: Sequence[GrowthPoint], value: Callable[[GrowthPoint], float], n_items: float) -> float:
+    return line_of(points, SPARCODE, value).at(n_items) / line_of(points, FLAT, value).at(n_items)
+
+
+def ratio_text(ratio: float) -> str:
+    """A ratio in words: ``1/12``, ``7.4 times``, or ``the same`` where it is near 1."""
+    if abs(ratio - 1) <= _EQUAL:
+        return "the same"
+    if ratio > 1:
+        return f"{ratio:.2g} times" if ratio < 99 else f"{ratio:,.0f} times"
+    return f"1/{1 / ratio:.2g}" if ratio > 0.0101 else f"1/{1 / ratio:,.0f}"
+
+
+def _times(ratio: float, what: str) -> str:
+    """A ratio of ours to theirs: ``1/12 of its time``, ``7.4 times its memory``."""
+    words = ratio_text(ratio)
+    if words == "the same":
+        return f"the same {what}"
+    return f"{words} its {what}" if ratio > 1 else f"{words} of its {what}"

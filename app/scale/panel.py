@@ -1,0 +1,194 @@
+"""Catalogue size as an axis: every way to serve the model looked at, on catalogues grown from its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.components.figure_tiles import figure_tiles
+from app.components.live_chart import charts_of
+from app.components.provenance import data_line, kind_badge
+from app.components.threshold_slider import threshold_slider
+from app.jobs.job import JobSnapshot, JobState, status_text
+from app.jobs.turns import page_turns
+from app.measured.measured_index import MeasuredIndex
+from app.measured.scale_words import answer, at_real_size, beside_graph
+from app.measured.scaling import LARGEST, ScaleProgress, ScaleResult, found_so_far, sizes_for
+from app.measured.serving import best_measured
+from app.measured.setting_jobs import View
+from app.measured.threshold_stops import share_of
+from app.scale.charts import growth_charts
+from app.scale.columns import scale_columns, tiles_at
+from app.scale.table import details, left_out_lines, summary_table
+from app.session import loaders
+from app.session.address import read_address, write_address
+from app.session.configuration import DEFAULTS, label_of
+from app.session.settings import SCALE, SCALE_KEPT
+from app.session.visitor import owner_id, poll_seconds, show_in_tab
+from app.session.widgets import configuration
+from app.studio import Studio
+from sparcode.comparison.grown_ways import LeftOut
+from sparcode.comparison.growth import GrowthPoint
+from sparcode.comparison.growth_lines import at_share
+from sparcode.comparison.peers import FLAT, SPARCODE
+
+POLL_SECONDS: Final = 1.0
+QUICK: Final = "Measure up to 100,000 items here"
+LARGE: Final = "Measure a million, too"
+_LIVE: Final = "scale_live"
+_SHOWN: Final = "scale_shown"
+
+
+def scale() -> None:
+    """The whole panel; it reruns by itself while something is under way, without the rest of the page."""
+    # First, because a run that another one cuts short is the only one that knows of Back or Forward.
+    read_address(SCALE, DEFAULTS)
+    studio = loaders.studio()
+    poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
+    st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
+
+
+def _panel(studio: Studio) -> None:
+    # First on the page, filled once the figures are known.
+    answered = st.container()
+    with st.container():
+        for text in read_address(SCALE, DEFAULTS):
+            st.warning(text)
+    config = configuration().run_config(studio.config)
+    write_address(SCALE, DEFAULTS)
+    show_in_tab(config, st.session_state.get(_SHOWN, config), studio)
+    st.session_state[_SHOWN] = config
+    view, job, own = studio.setting_jobs.follow(config, owner_id()), studio.scaling.job(config), studio.scaling.result(config)
+    measured = best_measured(studio.indexes.all(), config)
+    measuring = job is not None and job.active
+    # A page with an answer says more than an empty one, also where it is of the studio's own setting.
+    result = own or studio.scaling.result(studio.config)
+    points, left_out = found_so_far(job) if measuring else ((), ())
+    fresh = bool(points)
+    if result is not None and not fresh:
+        points, left_out = result.points, result.left_out
+    with st.container():
+        _work(job, own, measured, view, studio)
+    with st.container():
+        if result is not None and not fresh:
+            _origin(result, own is None, config, studio)
+    _figures(points, left_out, answered, studio)
+    if result is not None and not fresh:
+        with st.expander("All points, and how they are measured", on_change="rerun", key="scale-details") as folded:
+            if folded.open:
+                details(result, points)
+    active = view.active or measuring
+    # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
+    if active != st.session_state.get(_LIVE, False):
+        st.session_state[_LIVE] = active
+        st.rerun()
+
+
+def _figures(points: Sequence[GrowthPoint], left_out: Sequence[LeftOut], answered: DeltaGenerator, studio: Studio) -> None:
+    """The answer on top, the slider, tiles, charts, and the table of one share."""
+    kept, real = st.session_state[SCALE_KEPT.key], studio.split.train.n_items
+    share = share_of(kept)
+    chosen = at_share(points, share)
+    size = shown_size(points)
+    version = f"{hash(tuple((point.name, point.n_items, point.p50_ms) for point in points))}"
+    threshold_slider(kept, scale_columns(points, size, version) if points else "", "", SCALE_KEPT)
+    said = answer(points, share)
+    with answered:
+        st.markdown(f"#### {said}" if said else _question(real))
+        more = [sentence for sentence in (at_real_size(points, share, real), beside_graph(points, share)) if sentence]
+        if more:
+            st.markdown(" ".join(more))
+    shown = f"{version} {kept}"
+    with st.container():
+        if points:
+            figure_tiles(tiles_at(chosen, size), "tiles-scale", shown)
+    with charts_of(shown):
+        growth_charts(chosen, points, real, said)
+    if chosen:
+        st.table(summary_table(chosen), hide_index=True, border="horizontal", alt="Every way to serve on every catalogue size")
+    lines = left_out_lines(left_out)
+    if lines:
+        st.markdown("Left out before it starts:\n" + "\n".join(f"- {line}" for line in lines))
+
+
+def shown_size(points: Sequence[GrowthPoint]) -> int:
+    """The largest size that both SparCode and exact two-tower are measured at; 0 where there is none."""
+    ours, exact = ({point.n_items for point in points if point.name == name} for name in (SPARCODE, FLAT))
+    return max(ours & exact, default=0)
+
+
+def _question(n_items: int) -> str:
+    """What a measurement would answer, where there is none yet."""
+    return (
+        f"The real catalogue has {n_items:,} items, where anything is fast. From how many items on does SparCode's index pay, and what "
+        "does it cost? **Time**, **memory** and **share found** of every way to serve, on catalogues grown from this one, up to 100,000 "
+        "items in about 20 seconds."
+    )
+
+
+def _work(job: JobSnapshot | None, own: ScaleResult | None, measured: MeasuredIndex | None, view: View, studio: Studio) -> None:
+    """What is under way, or the buttons that start it."""
+    if job is not None and job.active:
+        _progress(job, studio)
+        return
+    if job is not None and job.state is JobState.FAILED:
+        st.error(status_text(job))
+    elif job is not None and job.state is JobState.CANCELLED:
+        st.info(f"{status_text(job)} Nothing of it is kept.")
+    if measured is None:
+        waiting = view.waiting
+        if waiting is not None and not waiting.active:
+            st.error(status_text(waiting))
+        else:
+            st.markdown("The model of this setting is being trained; then it can be measured.")
+    real = studio.split.train.n_items
+    here = own if own is not None and own.recording is None else None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(QUICK, type="secondary" if here else "primary", disabled=measured is None):
+            studio.scaling.start(view.config, owner_id(), sizes_for(real))
+            st.rerun()
+        if real < LARGEST and (here is None or LARGEST not in here.seconds):
+            sizes = (LARGEST,) if here else (*sizes_for(real), LARGEST)
+            if st.button(LARGE, disabled=measured is None, help=_expected(own, sizes)):
+                studio.scaling.start(view.config, owner_id(), sizes)
+                st.rerun()
+            st.caption(_expected(own, sizes))
+
+
+def _expected(result: ScaleResult | None, sizes: Sequence[int]) -> str:
+    """How long a measurement would take, from the one before."""
+    if result is None:
+        return "A million items take some minutes; after a first measurement this says how many."
+    known = sum(result.seconds.get(size, result.expected_seconds(size)) for size in sizes)
+    where = "" if result.recording is None else ", by the recorded run"
+    return f"A million takes about {max(1, round(known / 60))} min{where}; it can be cancelled."
+
+
+def _progress(job: JobSnapshot, studio: Studio) -> None:
+    steps = [record for record in job.records if isinstance(record, ScaleProgress)]
+    share, text = 0.0, status_text(job)
+    if steps and job.state is JobState.RUNNING:
+        share, text = steps[-1].done, f"{steps[-1].step} ({job.seconds:.0f} s)"
+        if share > 0.05:
+            text += f", about {job.seconds * (1 / share - 1):.0f} s left"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(share, text=text)
+        if owner_id() not in job.owners:
+            st.caption("Another visitor wants it, who alone can cancel it.")
+        elif st.button("Cancel the measurement"):
+            studio.jobs.cancel(job.key, owner_id())
+            st.rerun()
+
+
+def _origin(result: ScaleResult, is_other: bool, config: object, studio: Studio) -> None:
+    """Which model the figures are of, and where they were measured."""
+    where = f"measured on this machine at {result.measured_at.replace('T', ' ')}: {result.machine}"
+    if result.recording is not None:
+        where = f"measured {result.recording.words}; times here may differ"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        kind_badge(result.kind, result.recording)
+        other = f"This setting ({label_of(config)}) is not measured yet; below is {label_of(studio.config)}. " if is_other else ""
+        st.caption(f"{other}{data_line(studio)}; {where}.")

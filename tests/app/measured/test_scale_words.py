@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from app.measured.scale_words import answer, at_real_size, beside_graph, found_text, ratio_text, slope_text, time_of
+from sparcode.comparison.growth import GrowthPoint
+from sparcode.comparison.peers import FLAT, HNSW, SPARCODE
+
+
+def point(name: str, n_items: int, p50_ms: float, size_bytes: int, found: float = 1.0) -> GrowthPoint:
+    share = 0.01 if name == SPARCODE else math.nan
+    return GrowthPoint(name, "", n_items, share, found, size_bytes, 1.0, p50_ms, 0.01, 24)
+
+
+# Time of exact two-tower grows as the items, SparCode's as their root: they meet at 10,000.
+POINTS = [
+    *(point(SPARCODE, n, 0.1 * (n / 10_000) ** 0.5, 300 * n, 0.97) for n in (1_000, 100_000, 1_000_000)),
+    *(point(FLAT, n, 0.1 * n / 10_000, 100 * n) for n in (1_000, 100_000, 1_000_000)),
+    point(HNSW, 100_000, 0.632, 150 * 100_000, 0.951),
+]
+
+
+def test_the_answer_names_crossing_ratios_and_share_found() -> None:
+    assert answer(POINTS, 0.01) == (
+        "From about 10,000 items on SparCode answers sooner than exact two-tower: at 1,000,000 items in 1/10 of its time (1 ms against "
+        "10 ms), with 3 times its memory, finding 97% of its own exact top 100."
+    )
+
+
+def test_where_it_does_not_cross_the_answer_says_so() -> None:
+    slow = [one._replace(p50_ms=100.0) if one.name == SPARCODE else one for one in POINTS]
+    assert answer(slow, 0.01) == (
+        "Up to 1,000,000 items, exact two-tower answers no later than SparCode: at 1,000,000 SparCode takes 100 ms against 10 ms."
+    )
+    quick = [one._replace(p50_ms=0.001, size_bytes=one.n_items) if one.name == SPARCODE else one for one in POINTS]
+    assert answer(quick, 0.01).startswith(
+        "At every size measured SparCode answers sooner than exact two-tower: at 1,000,000 items in 1/10,000"
+    )
+    assert "with 1/100 of its memory" in answer(quick, 0.01)
+    assert answer([], 0.01) == ""
+    assert answer(POINTS, 0.5) == ""
+
+
+def test_at_the_real_size_brute_force_may_be_the_right_answer() -> None:
+    assert at_real_size(POINTS, 0.01, 1_000) == (
+        "At 1,000 items, the real size, brute force is the right answer: exact two-tower takes 0.01 ms, SparCode 0.0316 ms."
+    )
+    assert "too little to matter" in at_real_size(POINTS, 0.01, 100_000)
+    assert at_real_size(POINTS, 0.01, 500) == ""
+
+
+def test_hnsw_stands_beside_it_with_what_it_finds() -> None:
+    assert beside_graph(POINTS, 0.01) == (
+        "Beside HNSW at 100,000 items: 1/2 of its time (0.316 ms against 0.632 ms), 2 times its memory; HNSW finds 95% of exact "
+        "two-tower's top 100."
+    )
+    assert beside_graph(POINTS[:-1], 0.01) == ""
+
+
+def test_slopes_are_of_large_sizes_only() -> None:
+    assert [slope_text(POINTS, name, time_of) for name in (SPARCODE, FLAT, HNSW)] == ["0.50", "1.00", "-"]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"), [(1.02, "the same"), (0.5, "1/2"), (0.0026, "1/385"), (7.44, "7.4 times"), (1234.0, "1,234 times")]
+)
+def test_ratios_in_words(ratio: float, words: str) -> None:
+    assert ratio_text(ratio) == words
+
+
+def test_a_share_is_never_rounded_up_to_all() -> None:
+    assert [found_text(share) for share in (1.0, 0.999, 0.954, 0.0)] == ["100%", "99%", "95%", "0%"]
