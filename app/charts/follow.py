@@ -35,11 +35,6 @@ class Column(StrEnum):
     SCORES_MB = "scores_mb"
     INDPTR_MB = "indptr_mb"
     CODES_MB = "codes_mb"
-    # Of SparCode at every size of a growing catalogue: an array for each stop.
-    SCALE_MS = "scale_ms"
-    SCALE_MB = "scale_mb"
-    SCALE_SECONDS = "scale_seconds"
-    SCALE_FOUND = "scale_found"
 
     @classmethod
     def of_part(cls, part: str) -> Column:
@@ -47,8 +42,17 @@ class Column(StrEnum):
         return cls(f"{part}_mb")
 
 
+class SizeColumn(StrEnum):
+    """Columns of the page Scale: SparCode at every size of a growing catalogue, an array for each stop."""
+
+    MS = "scale_ms"
+    MB = "scale_mb"
+    SECONDS = "scale_seconds"
+    FOUND = "scale_found"
+
+
 # A column, a constant number or empty text, or a list of them for a trace of several points.
-Source = Column | float | list[Column | float | str]
+Source = Column | SizeColumn | float | list[Column | float | str]
 
 
 def let_follow(figure: Figure, **sources: Source) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from app.charts.follow import Column, axes_stay, let_follow
+from app.charts.follow import SizeColumn, axes_stay, let_follow
 from app.charts.frame import Figure, titled_figure, with_note
 from app.measured.scale_words import build_of, found_text, memory_of, time_of
 from app.theme import model_style, text_colour
@@ -35,11 +35,13 @@ class GrowthData(NamedTuple):
     unit: str
     series: tuple[GrowthSeries, ...]
     real_size: int
-    column: Column | None = None
+    column: SizeColumn | None = None
     range_: tuple[float, ...] = ()
     is_log: bool = True
 
 
+# A range from which on only powers of ten are labelled.
+_DECADES: Final = 50.0
 Value = Callable[[GrowthPoint], float]
 
 
@@ -80,6 +82,10 @@ def growth_figure(data: GrowthData, dark: bool) -> Figure:
     ticks = _ticks([size for series in data.series for size in series.n_items.tolist()])
     figure.x.update(type="log", tickvals=ticks, ticktext=[_size_text(tick) for tick in ticks])
     figure.y.update({"type": "log", "exponentformat": "none"} if data.is_log else {"rangemode": "tozero", "tickformat": ".0%"})
+    values = np.concatenate([series.values for series in data.series])
+    if data.is_log and np.nanmax(values) > _DECADES * np.nanmin(values):
+        # Without the 2 and 5 between.
+        figure.y["dtick"] = 1
     if "follow" in figure.layout.get("meta", {}):
         axes_stay(figure, *data.range_)
     look = {"font": {"size": 12, "color": text_colour(dark)}}
@@ -104,14 +110,14 @@ def point_text(point: GrowthPoint) -> str:
 def growth_looks(real_size: int) -> tuple[tuple[str, GrowthData, Value], ...]:
     """Key, look without series, and figure of every chart: time, memory, share found, build time."""
 
-    def look(title: str, axis: str, unit: str, column: Column, is_log: bool = True) -> GrowthData:
+    def look(title: str, axis: str, unit: str, column: SizeColumn, is_log: bool = True) -> GrowthData:
         return GrowthData(title, axis, unit, (), real_size, column, is_log=is_log)
 
     return (
-        ("scale-time", look("Time per query", "median of one query, one thread (ms)", "ms", Column.SCALE_MS), time_of),
-        ("scale-memory", look("Memory", "items and codes (MB)", "MB", Column.SCALE_MB), lambda point: memory_of(point) / 1e6),
-        ("scale-found", look("Share found", "of the same model's exact best", "", Column.SCALE_FOUND, False), lambda point: point.found),
-        ("scale-build", look("Build time", "index built, two threads (s)", "s", Column.SCALE_SECONDS), build_of),
+        ("scale-time", look("Time per query", "ms, median", "ms", SizeColumn.MS), time_of),
+        ("scale-memory", look("Memory", "MB", "MB", SizeColumn.MB), lambda point: memory_of(point) / 1e6),
+        ("scale-found", look("Share found", "of the exact best", "", SizeColumn.FOUND, False), lambda point: point.found),
+        ("scale-build", look("Build time", "seconds", "s", SizeColumn.SECONDS), build_of),
     )
 
 

@@ -6,13 +6,22 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
+
 from sparcode.comparison.found_share import FOUND_K
+from sparcode.comparison.grown_ways import WayPlan
 from sparcode.comparison.growth import GrowthPoint
-from sparcode.comparison.growth_lines import Line, at_share, crossing, line_of
+from sparcode.comparison.growth_lines import Crossing, Line, at_share, crossing, line_of
 from sparcode.comparison.peers import FLAT, HNSW, SPARCODE
 
 # Slopes are those of sizes where a query's fixed costs matter less.
 SLOPE_FROM: Final = 10_000
+# Not a hyphen, which a table would draw as a list.
+NONE: Final = "–"
+# Share found from which on a way stands in for the exact one; HNSW and IVF are set to it.
+ENOUGH: Final = WayPlan().enough
+# Missed by a way that missed nothing of what was asked, for a logarithm.
+_FOUND_ALL: Final = 1e-6
 # Ratios nearer to 1 are called equal.
 _EQUAL: Final = 0.05
 
@@ -43,14 +52,27 @@ def answer(points: Sequence[GrowthPoint], share: float) -> str:
     found = crossing(ours, exact)
     if found is None:
         return f"Up to {largest:,.0f} items, exact two-tower answers no later than SparCode: at {largest:,.0f} SparCode takes {times}."
+    sooner = "SparCode answers sooner than exact two-tower"
+    enough = finds_enough_from(chosen)
+    if enough is not None:
+        sooner += f" and finds at least {found_text(ENOUGH)} of its own exact top {FOUND_K}"
+        found = max(found, enough)
     start = "At every size measured" if found.from_start else f"From {rounded(found.n_items)} items on"
     memory = _times(_ratio(chosen, memory_of, largest), "memory")
     faster = _times(ours.at(largest) / exact.at(largest), "time")
     (point,) = [point for point in chosen if point.name == SPARCODE and point.n_items == largest]
-    return (
-        f"{start} SparCode answers sooner than exact two-tower: at {largest:,.0f} items in {faster} ({times}), with {memory}, "
-        f"finding {found_text(point.found)} of its own exact top {FOUND_K}."
+    return f"{start} {sooner}: at {largest:,.0f} items in {faster} ({times}), with {memory}, finding {found_text(point.found)}" + (
+        "." if enough is not None else f" of its own exact top {FOUND_K}."
     )
+
+
+def finds_enough_from(points: Sequence[GrowthPoint]) -> Crossing | None:
+    """From how many items on SparCode finds `ENOUGH` of its own best; None if it does not at its largest size.
+
+    Between sizes the share not found lies on a line between its logarithms.
+    """
+    missed = line_of(points, SPARCODE, lambda point: max(1 - point.found, _FOUND_ALL))
+    return crossing(missed, missed._replace(values=np.full(len(missed.values), 1 - ENOUGH + _FOUND_ALL)))
 
 
 def beside_graph(points: Sequence[GrowthPoint], share: float) -> str:
@@ -71,19 +93,21 @@ def beside_graph(points: Sequence[GrowthPoint], share: float) -> str:
 
 def at_real_size(points: Sequence[GrowthPoint], share: float, n_items: int) -> str:
     """Whether brute force is the right answer on the real catalogue; empty before it is measured."""
-    times = {point.name: point.p50_ms for point in at_share(points, share) if point.n_items == n_items}
-    if not {SPARCODE, FLAT} <= times.keys():
+    found = {point.name: point for point in at_share(points, share) if point.n_items == n_items}
+    if not {SPARCODE, FLAT} <= found.keys():
         return ""
-    both = f"exact two-tower takes {time_text(times[FLAT])}, SparCode {time_text(times[SPARCODE])}"
-    if times[FLAT] <= times[SPARCODE]:
+    ours, exact = found[SPARCODE], found[FLAT]
+    both = f"exact two-tower takes {time_text(exact.p50_ms)}, SparCode {time_text(ours.p50_ms)}"
+    both += f" and finds {found_text(ours.found)} of its own best"
+    if exact.p50_ms <= ours.p50_ms or ours.found < ENOUGH:
         return f"At {n_items:,} items, the real size, brute force is the right answer: {both}."
     return f"At {n_items:,} items, the real size, {both}: too little to matter, since a query's fixed costs are most of it."
 
 
 def slope_text(points: Sequence[GrowthPoint], name: str, value: Callable[[GrowthPoint], float]) -> str:
-    """How a way's value grows: the exponent over sizes from `SLOPE_FROM` on, "-" below two of them. SparCode at one share."""
+    """How a way's value grows: the exponent over sizes from `SLOPE_FROM` on, a dash below two of them. SparCode at one share."""
     slope = line_of(points, name, value).slope(SLOPE_FROM)
-    return "-" if math.isnan(slope) else f"{slope:.2f}"
+    return NONE if math.isnan(slope) else f"{slope:.2f}"
 
 
 def rounded(n_items: float) -> str:

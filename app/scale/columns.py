@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from app.charts.follow import Column
+from app.charts.follow import SizeColumn
 from app.components.figure_tiles import Tile
 from app.measured.figures import Delta
 from app.measured.scale_words import found_text, ratio_text, time_text
@@ -83,10 +83,10 @@ def _scale_columns(points: tuple[GrowthPoint, ...], n_items: int, version: str) 
 
 
 _VALUES: Final = {
-    Column.SCALE_MS: lambda point: point.p50_ms,
-    Column.SCALE_MB: lambda point: point.size_bytes / 1e6,
-    Column.SCALE_SECONDS: lambda point: point.build_seconds,
-    Column.SCALE_FOUND: lambda point: point.found,
+    SizeColumn.MS: lambda point: point.p50_ms,
+    SizeColumn.MB: lambda point: point.size_bytes / 1e6,
+    SizeColumn.SECONDS: lambda point: point.build_seconds,
+    SizeColumn.FOUND: lambda point: point.found,
 }
 
 

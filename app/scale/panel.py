@@ -143,7 +143,7 @@ def _work(job: JobSnapshot | None, own: ScaleResult | None, measured: MeasuredIn
         if waiting is not None and not waiting.active:
             st.error(status_text(waiting))
         else:
-            st.markdown("The model of this setting is being trained; then it can be measured.")
+            st.markdown("The model of this setting is being prepared; then it can be measured.")
     real = studio.split.train.n_items
     here = own if own is not None and own.recording is None else None
     with st.container(horizontal=True, vertical_alignment="center"):

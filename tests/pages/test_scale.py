@@ -218,5 +218,5 @@ def test_the_table_says_where_a_way_ends() -> None:
     points = at_share(studio().scaling.result(config_of(k="8")).points, 0.2)
     table = summary_table([point for point in points if (point.name, point.n_items) != (HNSW, 400)]).set_index("way to serve")
     assert table.loc[HNSW, "at"] == "200 items"
-    assert table.loc[HNSW, "400 items (ms)"] == "-"
+    assert table.loc[HNSW, "400 items (ms)"] == "–"
     assert np.all(table["at"].drop(HNSW) == "400 items")

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from app.charts.follow import Column
+from app.charts.follow import SizeColumn
 from app.charts.growth import GrowthData, growth_data, growth_figure
 from sparcode.comparison.growth import GrowthPoint
 from sparcode.comparison.peers import ALL_TO_ALL, FLAT, SPARCODE
 
-LOOK = GrowthData("Time per query", "ms", "ms", (), 1_000, Column.SCALE_MS, (0.1, 50.0))
+LOOK = GrowthData("Time per query", "ms", "ms", (), 1_000, SizeColumn.MS, (0.1, 50.0))
 
 
 def point(name: str, n_items: int, p50_ms: float) -> GrowthPoint:
@@ -41,7 +41,7 @@ def test_ways_without_a_value_are_left_out() -> None:
 def test_both_axes_are_logarithmic_and_sparcode_follows_the_threshold(dark: bool) -> None:
     figure = growth_figure(data(), dark)
     assert (figure.x["type"], figure.y["type"]) == ("log", "log")
-    assert figure.layout["meta"]["follow"] == [{"trace": 0, "y": Column.SCALE_MS}]
+    assert figure.layout["meta"]["follow"] == [{"trace": 0, "y": SizeColumn.MS}]
     low, high = figure.y["range"]
     assert low < math.log10(0.1)
     assert high > math.log10(50.0)

@@ -18,7 +18,7 @@ from app.recorded.runs import RECORD_AGAIN, RecordedRuns
 from app.session import loaders
 from app.training.data import DataShelf
 from app.training.run import BACKBONE, JOINT, TWO_TOWER
-from scripts.record_runs import Recorder, with_new_servings
+from scripts.record_runs import Recorder, with_earlier_scales, with_new_part
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
@@ -106,11 +106,38 @@ def test_the_rest_of_a_recording_stays_when_its_measurement_beside_peers_is_made
     files = tmp_path / "files"
     files.mkdir()
     before = read_description(edited(folder, lambda described: described.update(servings=[])))
-    after = with_new_servings(Recorder(tiny_data(), CONFIG, files), folder)
+    after = with_new_part(Recorder(tiny_data(), CONFIG, files), folder, "servings")
     assert before.servings == []
     assert [entry.facts.n_queries for entry in after.servings] == [12]
     assert after.model_copy(update={"servings": []}) == before
     assert {file.name for file in files.iterdir()} == {file.name for file in folder.iterdir()}
+
+
+def test_growing_catalogues_are_recorded_with_their_two_tower_and_kept_by_a_whole_recording(folder: Path, tmp_path: Path) -> None:
+    files, later = tmp_path / "files", tmp_path / "later"
+    files.mkdir()
+    later.mkdir()
+    before = read_description(folder)
+    after = with_new_part(Recorder(tiny_data(), CONFIG, files), folder, "scales", sizes=(80, 200))
+    assert after.model_copy(update={"scales": before.scales, "two_towers": before.two_towers}) == before
+    new = tmp_path / "new"
+    write_folder(after, files, new)
+    recorded = opened(new)
+    result = recorded.scale(CONFIG)
+    assert (result.sizes, result.n_items, result.kind) == ((80, 200), 80, "recorded")
+    assert {point.n_items for point in result.points} == {80, 200}
+    assert result.recording.machine == result.machine
+    assert recorded.scale(OTHER) is None
+    trained = recorded.two_tower(CONFIG)
+    assert trained.epochs > 0
+    assert trained.model.score(tiny_split().test.queries).shape == (12, 80)
+    assert recorded.notes == ()
+    kept = with_earlier_scales(before, Recorder(tiny_data(), CONFIG, later), new)
+    assert (kept.scales, kept.two_towers) == (after.scales, after.two_towers)
+    assert [file.name for file in later.iterdir()] == [entry.weights.name for entry in after.two_towers]
+    assert with_earlier_scales(before, Recorder(tiny_data(), OTHER, later), new).scales == []
+    (new / after.two_towers[0].weights.name).write_bytes(b"damaged")
+    assert opened(new).two_tower(CONFIG) is None
 
 
 def test_other_settings_find_nothing(folder: Path) -> None:
