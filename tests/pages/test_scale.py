@@ -65,7 +65,7 @@ def own_measured() -> None:
 def test_before_the_first_measurement_the_page_says_what_it_would_do() -> None:
     app = settled(opened(PAGE, k="8"))
     assert not app.exception
-    assert setting_keys(app.select_slider) == ["m", "k", "t"]
+    assert setting_keys(app.select_slider) == ["m", "k", "p", "t"]
     assert labels(app)[:2] == [QUICK, LARGE]
     assert "From how many items on does SparCode's index pay" in markdown(app)
     assert list(charts(app)) == TITLES
