@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from app.charts.follow import SizeColumn, axes_stay, let_follow
 from app.charts.frame import Figure, titled_figure, with_note
-from app.measured.scale_words import build_of, found_text, memory_of, time_of
+from app.measured.scale_words import ENOUGH, build_of, found_text, memory_of, time_of
 from app.theme import model_style, text_colour
 from sparcode.comparison.growth import GrowthPoint
+from sparcode.comparison.growth_lines import at_enough
 from sparcode.comparison.peers import SPARCODE
 
 
@@ -40,6 +41,8 @@ class GrowthData(NamedTuple):
     is_log: bool = True
 
 
+# SparCode at the fewest scores that find enough, beside the threshold looked at.
+FITTED: Final = f"SparCode, {ENOUGH:.0%} found"
 # A range from which on only powers of ten are labelled.
 _DECADES: Final = 50.0
 Value = Callable[[GrowthPoint], float]
@@ -66,7 +69,7 @@ def growth_figure(data: GrowthData, dark: bool) -> Figure:
     if not data.series:
         return with_note(figure, "Nothing is measured yet")
     for series in data.series:
-        style, main = model_style(series.name, dark), series.name == SPARCODE
+        style, main = _style(series.name, dark), series.name == SPARCODE
         figure.add_scatter(
             x=series.n_items.astype(np.float64),
             y=series.values,
@@ -96,6 +99,12 @@ def growth_figure(data: GrowthData, dark: bool) -> Figure:
     return figure
 
 
+def with_fitted(chosen: Sequence[GrowthPoint], points: Sequence[GrowthPoint]) -> list[GrowthPoint]:
+    """Points of one share, and beside them SparCode at the fewest scores that find enough, named `FITTED`."""
+    fitted = [point._replace(name=FITTED) for point in at_enough(points, ENOUGH) if point.name == SPARCODE]
+    return [*(p for p in chosen if p.name == SPARCODE), *fitted, *(p for p in chosen if p.name != SPARCODE)]
+
+
 def time_data(points: Sequence[GrowthPoint], real_size: int) -> GrowthData:
     """The chart of time alone, which follows no slider."""
     (_, look, value), *_ = growth_looks(real_size)
@@ -119,6 +128,13 @@ def growth_looks(real_size: int) -> tuple[tuple[str, GrowthData, Value], ...]:
         ("scale-found", look("Share found", "of the exact best", "", SizeColumn.FOUND, False), lambda point: point.found),
         ("scale-build", look("Build time", "seconds", "s", SizeColumn.SECONDS), build_of),
     )
+
+
+def _style(name: str, dark: bool) -> dict[str, Any]:
+    if name != FITTED:
+        return model_style(name, dark)
+    style = model_style(SPARCODE, dark)
+    return {"line": {**style["line"], "dash": "dot"}, "marker": {**style["marker"], "symbol": "circle-open"}}
 
 
 def _ticks(sizes: Sequence[int]) -> list[float]:

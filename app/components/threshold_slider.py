@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 import streamlit as st
 
 from app.components.bundle import script, style
-from app.session.settings import KEPT, Setting
+from app.session.settings import KEPT
 from app.session.widgets import set_threshold
 
 _KEY: Final = "threshold-slider"
@@ -24,37 +23,32 @@ _HTML: Final = """
 _mount = st.components.v2.component("sparcode_threshold_slider", html=_HTML, css=style(__file__), js=script(__file__), isolate_styles=False)
 
 
-def threshold_slider(kept: str, curve: str, note: str, setting: Setting = KEPT) -> None:
-    """The slider at `kept`, one of the setting's stops; `note` says how much of the curve is measured.
+def threshold_slider(kept: str, curve: str, note: str) -> None:
+    """The slider at `kept`, one of `KEPT.options`; `note` says how much of the curve is measured.
 
-    `curve` comes from `app.charts.threshold_columns.threshold_columns`, or has its form, and is empty before anything is measured.
+    `curve` comes from `app.charts.threshold_columns.threshold_columns`, and is empty before anything is measured.
     """
-    key = _key_of(setting)
     answer = _mount(
-        key=key,
+        key=_KEY,
         data={
-            "percents": list(setting.options),
+            "percents": list(KEPT.options),
             "kept": kept,
             "curve": curve,
-            "label": setting.label,
-            "help": setting.help,
+            "label": KEPT.label,
+            "help": KEPT.help,
             "note": note,
         },
         width="stretch",
         height="content",
-        on_release_change=partial(_released, setting),
+        on_release_change=_released,
     )
     if answer.release not in (None, kept):
         # The callback had no value, because a run was cut short before it came to the slider.
-        set_threshold(str(answer.release), setting)
+        set_threshold(str(answer.release))
         st.rerun()
 
 
-def _key_of(setting: Setting) -> str:
-    return _KEY if setting is KEPT else f"{_KEY}-{setting.key}"
-
-
-def _released(setting: Setting) -> None:
+def _released() -> None:
     # A trigger, not a state: after an undo, releasing the same stop again must count as a change.
-    if (state := st.session_state.get(_key_of(setting))) is not None:
-        set_threshold(str(state.release), setting)
+    if (state := st.session_state.get(_KEY)) is not None:
+        set_threshold(str(state.release))

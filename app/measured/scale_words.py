@@ -11,7 +11,7 @@ import numpy as np
 from sparcode.comparison.found_share import FOUND_K
 from sparcode.comparison.grown_ways import WayPlan
 from sparcode.comparison.growth import GrowthPoint
-from sparcode.comparison.growth_lines import Crossing, Line, at_share, crossing, line_of
+from sparcode.comparison.growth_lines import Crossing, Line, at_enough, crossing, line_of
 from sparcode.comparison.peers import FLAT, HNSW, SPARCODE
 
 # Slopes are those of sizes where a query's fixed costs matter less.
@@ -41,9 +41,23 @@ def build_of(point: GrowthPoint) -> float:
     return point.build_seconds
 
 
-def answer(points: Sequence[GrowthPoint], share: float) -> str:
-    """When SparCode at a share of scores kept answers sooner than exact two-tower, and by how much at the largest size that both have."""
-    chosen = at_share(points, share)
+def headline(points: Sequence[GrowthPoint]) -> str:
+    """When SparCode answers sooner than exact two-tower if it is set as HNSW and IVF are: to find `ENOUGH` at the least effort."""
+    which = f"SparCode, set to find {found_text(ENOUGH)} of its own exact top {FOUND_K},"
+    return _answer(at_enough(points, ENOUGH), f"{which} answers sooner than exact two-tower", None, "")
+
+
+def answer(chosen: Sequence[GrowthPoint]) -> str:
+    """When SparCode answers sooner than exact two-tower, and by how much at the largest size that both have; one SparCode point a size."""
+    sooner, enough = "SparCode answers sooner than exact two-tower", finds_enough_from(chosen)
+    top = f" of its own exact top {FOUND_K}"
+    if enough is None:
+        return _answer(chosen, sooner, None, ", finding {}" + top)
+    return _answer(chosen, f"{sooner} and finds at least {found_text(ENOUGH)}{top}", enough, ", finding {}")
+
+
+def _answer(chosen: Sequence[GrowthPoint], sooner: str, enough: Crossing | None, finding: str) -> str:
+    """The sentence; it holds from `enough` on at the earliest, and ends with `finding`, which takes the share found."""
     ours, exact = line_of(chosen, SPARCODE, time_of), line_of(chosen, FLAT, time_of)
     largest = _largest(ours, exact)
     if math.isnan(largest):
@@ -52,18 +66,11 @@ def answer(points: Sequence[GrowthPoint], share: float) -> str:
     found = crossing(ours, exact)
     if found is None:
         return f"Up to {largest:,.0f} items, exact two-tower answers no later than SparCode: at {largest:,.0f} SparCode takes {times}."
-    sooner = "SparCode answers sooner than exact two-tower"
-    enough = finds_enough_from(chosen)
-    if enough is not None:
-        sooner += f" and finds at least {found_text(ENOUGH)} of its own exact top {FOUND_K}"
-        found = max(found, enough)
+    found = found if enough is None else max(found, enough)
     start = "At every size measured" if found.from_start else f"From {rounded(found.n_items)} items on"
-    memory = _times(_ratio(chosen, memory_of, largest), "memory")
-    faster = _times(ours.at(largest) / exact.at(largest), "time")
+    faster, memory = _times(ours.at(largest) / exact.at(largest), "time"), _times(_ratio(chosen, memory_of, largest), "memory")
     (point,) = [point for point in chosen if point.name == SPARCODE and point.n_items == largest]
-    return f"{start} {sooner}: at {largest:,.0f} items in {faster} ({times}), with {memory}, finding {found_text(point.found)}" + (
-        "." if enough is not None else f" of its own exact top {FOUND_K}."
-    )
+    return f"{start} {sooner}: at {largest:,.0f} items in {faster} ({times}), with {memory}{finding.format(found_text(point.found))}."
 
 
 def finds_enough_from(points: Sequence[GrowthPoint]) -> Crossing | None:
@@ -75,9 +82,8 @@ def finds_enough_from(points: Sequence[GrowthPoint]) -> Crossing | None:
     return crossing(missed, missed._replace(values=np.full(len(missed.values), 1 - ENOUGH + _FOUND_ALL)))
 
 
-def beside_graph(points: Sequence[GrowthPoint], share: float) -> str:
+def beside_graph(chosen: Sequence[GrowthPoint]) -> str:
     """SparCode beside HNSW at the largest size that both have; empty where there is none."""
-    chosen = at_share(points, share)
     ours, graph = line_of(chosen, SPARCODE, time_of), line_of(chosen, HNSW, time_of)
     largest = _largest(ours, graph)
     if math.isnan(largest):
@@ -91,9 +97,9 @@ def beside_graph(points: Sequence[GrowthPoint], share: float) -> str:
     )
 
 
-def at_real_size(points: Sequence[GrowthPoint], share: float, n_items: int) -> str:
+def at_real_size(chosen: Sequence[GrowthPoint], n_items: int) -> str:
     """Whether brute force is the right answer on the real catalogue; empty before it is measured."""
-    found = {point.name: point for point in at_share(points, share) if point.n_items == n_items}
+    found = {point.name: point for point in chosen if point.n_items == n_items}
     if not {SPARCODE, FLAT} <= found.keys():
         return ""
     ours, exact = found[SPARCODE], found[FLAT]
@@ -105,7 +111,7 @@ def at_real_size(points: Sequence[GrowthPoint], share: float, n_items: int) -> s
 
 
 def slope_text(points: Sequence[GrowthPoint], name: str, value: Callable[[GrowthPoint], float]) -> str:
-    """How a way's value grows: the exponent over sizes from `SLOPE_FROM` on, a dash below two of them. SparCode at one share."""
+    """How a way's value grows: the exponent over sizes from `SLOPE_FROM` on, a dash below two of them."""
     slope = line_of(points, name, value).slope(SLOPE_FROM)
     return NONE if math.isnan(slope) else f"{slope:.2f}"
 

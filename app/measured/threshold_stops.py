@@ -36,10 +36,8 @@ def _kept_percents() -> tuple[str, ...]:
 KEPT_PERCENTS: Final = _kept_percents()
 
 
-# On large catalogues few scores find most of what all of them find.
-SCALE_PERCENT: Final = "1.02"
-# Stops that growing catalogues are measured at, ascending.
-SCALE_MEASURED: Final = ("0.1", SCALE_PERCENT, "4.9", DEFAULT_PERCENT, "50")
+# Stops that growing catalogues are measured at, ascending: on large ones few scores find most of what all of them find.
+SCALE_MEASURED: Final = ("0.1", "0.31", "1.02", "4.9", DEFAULT_PERCENT)
 
 
 def share_of(percent: str) -> float:

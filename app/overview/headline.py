@@ -9,10 +9,10 @@ import streamlit as st
 from app.charts.growth import growth_figure, time_data
 from app.components.live_chart import live_chart
 from app.components.provenance import kind_badge
-from app.measured.scale_words import answer
-from app.measured.threshold_stops import SCALE_PERCENT, share_of
+from app.measured.scale_words import ENOUGH, at_real_size, beside_graph
+from app.measured.scale_words import headline as headline_text
 from app.session import loaders
-from sparcode.comparison.growth_lines import at_share
+from sparcode.comparison.growth_lines import at_enough
 
 HEIGHT: Final = 340
 
@@ -23,15 +23,16 @@ def headline() -> None:
     result = studio.scaling.result(studio.config)
     if result is None:
         return
-    share = share_of(SCALE_PERCENT)
-    said = answer(result.points, share)
+    chosen, said = at_enough(result.points, ENOUGH), headline_text(result.points)
     st.markdown(f"#### {said}")
-    data = time_data(at_share(result.points, share), result.n_items)
+    beside = " ".join(filter(None, (at_real_size(chosen, result.n_items), beside_graph(chosen))))
+    if beside:
+        st.markdown(beside)
+    data = time_data(chosen, result.n_items)
     live_chart(growth_figure, data, "overview-scale", f"{data.title} over catalogue size. {said}", HEIGHT)
     with st.container(horizontal=True, vertical_alignment="center"):
         kind_badge(result.kind, result.recording)
         where = "on this machine" if result.recording is None else result.recording.words
         st.caption(
-            f"SparCode keeps {SCALE_PERCENT}% of its scores. The catalogue of {result.data_name} ({result.n_items:,} items) is grown by "
-            f"items drawn from its own; measured {where}."
+            f"The catalogue of {result.data_name} ({result.n_items:,} items) is grown by items drawn from its own; measured {where}."
         )

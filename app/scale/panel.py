@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.charts.growth import with_fitted
 from app.components.figure_tiles import figure_tiles
 from app.components.live_chart import charts_of
 from app.components.provenance import data_line, kind_badge
@@ -15,7 +17,7 @@ from app.components.threshold_slider import threshold_slider
 from app.jobs.job import JobSnapshot, JobState, status_text
 from app.jobs.turns import page_turns
 from app.measured.measured_index import MeasuredIndex
-from app.measured.scale_words import answer, at_real_size, beside_graph
+from app.measured.scale_words import ENOUGH, answer, at_real_size, beside_graph, headline
 from app.measured.scaling import LARGEST, ScaleProgress, ScaleResult, found_so_far, sizes_for
 from app.measured.serving import best_measured
 from app.measured.setting_jobs import View
@@ -26,13 +28,13 @@ from app.scale.table import details, left_out_lines, summary_table
 from app.session import loaders
 from app.session.address import read_address, write_address
 from app.session.configuration import DEFAULTS, label_of
-from app.session.settings import SCALE, SCALE_KEPT
+from app.session.settings import KEPT, SCALE
 from app.session.visitor import owner_id, poll_seconds, show_in_tab
 from app.session.widgets import configuration
 from app.studio import Studio
 from sparcode.comparison.grown_ways import LeftOut
 from sparcode.comparison.growth import GrowthPoint
-from sparcode.comparison.growth_lines import at_share
+from sparcode.comparison.growth_lines import at_enough, at_share
 from sparcode.comparison.peers import FLAT, SPARCODE
 
 POLL_SECONDS: Final = 1.0
@@ -89,35 +91,41 @@ def _panel(studio: Studio) -> None:
 
 def _figures(points: Sequence[GrowthPoint], left_out: Sequence[LeftOut], answered: DeltaGenerator, studio: Studio) -> None:
     """The answer on top, the slider, tiles, charts, and the table of one share."""
-    kept, real = st.session_state[SCALE_KEPT.key], studio.split.train.n_items
-    share = share_of(kept)
-    chosen = at_share(points, share)
-    size = shown_size(points)
-    version = f"{hash(tuple((point.name, point.n_items, point.p50_ms) for point in points))}"
-    threshold_slider(kept, scale_columns(points, size, version) if points else "", "", SCALE_KEPT)
-    said = answer(points, share)
+    kept, real = st.session_state[KEPT.key], studio.split.train.n_items
+    chosen, fitted, said = at_share(points, share_of(kept)), at_enough(points, ENOUGH), headline(points)
     with answered:
         st.markdown(f"#### {said}" if said else _question(real))
-        more = [sentence for sentence in (at_real_size(points, share, real), beside_graph(points, share)) if sentence]
+        more = [sentence for sentence in (at_real_size(fitted, real), beside_graph(fitted)) if sentence]
         if more:
             st.markdown(" ".join(more))
+    size = shown_size(points)
+    version = f"{hash(tuple((point.name, point.n_items, point.p50_ms) for point in points))}"
+    threshold_slider(kept, scale_columns(points, size, version) if points else "", "")
     shown = f"{version} {kept}"
     with st.container():
         if points:
             figure_tiles(tiles_at(chosen, size), "tiles-scale", shown)
+            st.markdown(f"At {kept}% kept: {_lower(answer(chosen))}" if answer(chosen) else f"{kept}% kept is not measured at any size.")
+    both = with_fitted(chosen, points)
     with charts_of(shown):
-        growth_charts(chosen, points, real, said)
+        growth_charts(both, points, real, said)
     if chosen:
-        st.table(summary_table(chosen), hide_index=True, border="horizontal", alt="Every way to serve on every catalogue size")
+        st.table(summary_table(both), hide_index=True, border="horizontal", alt="Every way to serve on every catalogue size")
     lines = left_out_lines(left_out)
     if lines:
         st.markdown("Left out before it starts:\n" + "\n".join(f"- {line}" for line in lines))
 
 
 def shown_size(points: Sequence[GrowthPoint]) -> int:
-    """The largest size that both SparCode and exact two-tower are measured at; 0 where there is none."""
-    ours, exact = ({point.n_items for point in points if point.name == name} for name in (SPARCODE, FLAT))
-    return max(ours & exact, default=0)
+    """The size that tiles show: the largest at which exact two-tower and SparCode at every share are measured; 0 where there is none."""
+    exact = {point.n_items for point in points if point.name == FLAT}
+    by_size = Counter(point.n_items for point in points if point.name == SPARCODE)
+    most = max(by_size.values(), default=0)
+    return max((size for size, n_shares in by_size.items() if n_shares == most and size in exact), default=0)
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
 
 
 def _question(n_items: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS, SCALE_PERCENT
+from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
 from sparcode.config import RunConfig, SyntheticConfig
 
 EXPLORER: Final = "explorer"
@@ -189,17 +189,6 @@ KEPT: Final = Setting(
     about="Only scores above the threshold tau stay in the index. Each stop is the tau of this index that keeps that share of all scores. "
     "To the right the threshold rises: fewer scores, a smaller and faster index, in the end lower recall.",
 )
-SCALE_KEPT: Final = Setting(
-    "s_keep",
-    (SCALE,),
-    "own",
-    "Sparsity threshold τ: % of scores kept",
-    symbol="kept %",
-    options=KEPT_PERCENTS,
-    start=SCALE_PERCENT,
-    about="Only scores above the threshold stay in the index. To the right fewer are kept: faster, smaller, and in the end less is found. "
-    "A large catalogue needs a smaller share than the real one, so this page has a threshold of its own.",
-)
 BUDGET: Final = Setting(
     "mb",
     (EXPLORER,),
@@ -248,7 +237,6 @@ SETTINGS: Final = (
     Setting("encoder", _CODES, "list", "Query encoder", "model.encoder", "encoder", text="{}"),
     Setting("seed", _CODES, "list", "Seed", "training.seed", "seed", tuple(str(seed) for seed in range(10)), text="seed {}", width=1.3),
     KEPT,
-    SCALE_KEPT,
     BUDGET,
     Setting("t_update", (TRAIN,), "list", "Codewords by", "quantizer.codebook_update", text="codewords by {}"),
     Setting(

@@ -100,10 +100,10 @@ def go_to(chosen: Configuration) -> None:
     forget_refused()
 
 
-def set_threshold(percent: str, setting: Setting = KEPT) -> None:
-    """Set one of the pages' thresholds alone, as `go_to`; anything but a stop is ignored."""
-    if percent in setting.options:
-        st.session_state[setting.key] = percent
+def set_threshold(percent: str) -> None:
+    """Set the threshold alone, as `go_to`; anything but a stop is ignored."""
+    if percent in KEPT.options:
+        st.session_state[KEPT.key] = percent
         forget_refused()
 
 

@@ -6,6 +6,7 @@ Everything is read off straight lines between measured points on logarithmic axe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -86,6 +87,27 @@ def at_share(points: Sequence[GrowthPoint], share: float) -> list[GrowthPoint]:
     ours = [point for point in points if point.name == SPARCODE]
     chosen = (_between([point for point in ours if point.n_items == size], share) for size in sorted({point.n_items for point in ours}))
     return [*(point for point in chosen if point is not None), *others]
+
+
+def at_enough(points: Sequence[GrowthPoint], enough: float) -> list[GrowthPoint]:
+    """The points with SparCode's, at every size, at the fewest scores that find a share `enough` of the exact best.
+
+    As HNSW and IVF are set. Read off between measured shares as in `at_share`; where no share finds enough, the one that finds most.
+    """
+    others = [point for point in points if point.name != SPARCODE]
+    ours = [point for point in points if point.name == SPARCODE]
+    return [*(_enough([point for point in ours if point.n_items == size], enough) for size in sorted({p.n_items for p in ours})), *others]
+
+
+def _enough(points: Sequence[GrowthPoint], enough: float) -> GrowthPoint:
+    points = sorted(points, key=lambda point: point.share)
+    if points[0].found >= enough:
+        return points[0]
+    for low, high in pairwise(points):
+        if low.found < enough <= high.found:
+            weight = (enough - low.found) / (high.found - low.found)
+            return _between(points, low.share ** (1 - weight) * high.share**weight) or high
+    return max(points, key=lambda point: point.found)
 
 
 def _between(points: Sequence[GrowthPoint], share: float) -> GrowthPoint | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sparcode.comparison.growth import GrowthPoint
-from sparcode.comparison.growth_lines import Crossing, Line, at_share, crossing, line_of
+from sparcode.comparison.growth_lines import Crossing, Line, at_enough, at_share, crossing, line_of
 from sparcode.comparison.peers import FLAT, SPARCODE
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -78,6 +78,25 @@ def test_points_between_measured_shares_are_interpolated_and_marked() -> None:
     assert flat is points[-1]
     assert at_share(points, 0.01)[:2] == [points[0], points[2]]
     assert at_share(points, 0.5) == [points[-1]]
+
+
+def test_the_fewest_scores_that_find_enough_are_read_off_at_every_size() -> None:
+    points = [
+        point(SPARCODE, 1_000, 1.0, 0.01, 0.8, 100),
+        point(SPARCODE, 1_000, 4.0, 0.16, 1.0, 1600),
+        point(SPARCODE, 10_000, 2.0, 0.01, 0.9),
+        point(SPARCODE, 10_000, 3.0, 0.16, 0.95),
+        point(SPARCODE, 100, 5.0, 0.01, 0.2),
+        point(SPARCODE, 100, 6.0, 0.16, 0.6),
+        point(FLAT, 1_000, 3.0),
+    ]
+    small, between, large, flat = at_enough(points, 0.9)
+    assert small is points[5]
+    assert (between.share, between.p50_ms, between.found) == pytest.approx((0.04, 2.0, 0.9))
+    assert between.setting.startswith("≈")
+    assert large is points[2]
+    assert flat is points[-1]
+    assert at_enough(points, 0.95)[2].share == pytest.approx(0.16)
 
 
 def test_a_line_takes_one_way_and_only_values_above_zero() -> None:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import streamlit_app
 from app.measured.rivals import rivals, so_what
+from app.measured.scale_words import headline
 from app.measured.setting_jobs import measuring_key, tuning_key
 from app.session import loaders
 from app.studio import COMPARISON_KEY
@@ -156,3 +157,18 @@ def test_data_that_cannot_be_used_is_left_to_the_first_visitor(monkeypatch: pyte
     monkeypatch.setattr(loaders.st, "error", told.append)
     loaders.studio()
     assert [("no-such-file.csv cannot be used" in text) for text in told] == [True]
+
+
+def test_scale_and_the_overview_show_the_recorded_growth_at_once() -> None:
+    app = visited("scale.py")
+    assert not app.exception
+    result = studio().recorded.scale(studio().config)
+    assert max(result.sizes) == 1_000_000
+    assert app.markdown[0].value == f"#### {headline(result.points)}"
+    assert "answers sooner than exact two-tower" in app.markdown[0].value
+    assert result.recording.words in said(app)
+    assert "Measure up to 100,000 items here" in [button.label for button in app.button]
+    overview = visited("overview.py")
+    assert overview.markdown[0].value == app.markdown[0].value
+    assert "Time per query" in charts(overview)
+    assert trained_jobs() == []

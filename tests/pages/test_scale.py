@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.charts.growth import FITTED
 from app.jobs.job import JobState
 from app.measured import scaling as scaling_module
-from app.measured.scale_words import answer, at_real_size
+from app.measured.scale_words import ENOUGH, answer, at_real_size, headline
 from app.measured.scaling import scale_key
-from app.measured.threshold_stops import KEPT_PERCENTS, SCALE_PERCENT, share_of
+from app.measured.threshold_stops import KEPT_PERCENTS, share_of
 from app.scale.columns import scale_columns
 from app.scale.panel import LARGE, QUICK, shown_size
 from app.scale.table import csv_of, left_out_lines, summary_table
 from sparcode.comparison.grown_ways import WAYS, LeftOut
-from sparcode.comparison.growth_lines import at_share
+from sparcode.comparison.growth_lines import at_enough, at_share
 from sparcode.comparison.peers import COOCCURRENCE, HNSW, SPARCODE
 from tests.app import open_studio
 from tests.fakes import PATIENCE, raising
@@ -77,24 +78,25 @@ def test_a_measurement_answers_first_and_shows_charts_tiles_and_table() -> None:
     assert not app.exception
     result = studio().scaling.result(config_of(k="8"))
     assert result.sizes == (80, 200, 400)
-    said = answer(result.points, share_of(SCALE_PERCENT))
+    said = headline(result.points)
     assert app.markdown[0].value == f"#### {said}"
     assert said
-    assert at_real_size(result.points, share_of(SCALE_PERCENT), 80) in app.markdown[1].value
+    assert at_real_size(at_enough(result.points, ENOUGH), 80) in app.markdown[1].value
+    assert answer(at_share(result.points, share_of("20")))[1:] in markdown(app)
     drawn = charts(app)
     assert list(drawn) == TITLES
     assert all(said in alt for alt in described(app))
-    assert [trace["name"] for trace in drawn["Time per query"]["data"]] == list(WAYS)
+    assert [trace["name"] for trace in drawn["Time per query"]["data"]] == [SPARCODE, FITTED, *WAYS[1:]]
     assert drawn["Time per query"]["layout"]["xaxis"]["type"] == drawn["Time per query"]["layout"]["yaxis"]["type"] == "log"
     assert set(tiles(app)) == {"scale_ms", "scale_mb", "scale_found"}
     (table,) = [element.value for element in app.table]
-    assert table["way to serve"].tolist() == list(WAYS)
+    assert table["way to serve"].tolist() == [SPARCODE, FITTED, *WAYS[1:]]
     assert (table["finds"] != "").all()
     assert any(result.machine in text.value for text in app.caption)
 
 
 def test_the_threshold_moves_what_is_sent_ahead_of_a_drag() -> None:
-    app = measured(s_keep="20")
+    app = measured()
     result = studio().scaling.result(config_of(k="8"))
     given = slider(app)
     assert given["kept"] == "20"
@@ -107,14 +109,21 @@ def test_the_threshold_moves_what_is_sent_ahead_of_a_drag() -> None:
     assert curve["captions"][measured_stop] == "20 % of scores kept, measured"
     assert "≈" in curve["captions"][measured_stop + 1]
     assert "≈" in curve["tiles"]["scale_ms"]["value"][measured_stop + 1]
-    assert len(curve["stops"]) == len(KEPT_PERCENTS)
+    # From the most scores measured to the fewest.
+    assert curve["stops"] == list(range(KEPT_PERCENTS.index("20"), len(KEPT_PERCENTS)))
 
 
-def test_a_stop_without_figures_is_left_out_of_what_is_sent() -> None:
+def test_tiles_show_the_largest_size_that_every_share_fits() -> None:
     measured()
-    points = [point for point in studio().scaling.result(config_of(k="8")).points if not point.share > 0.25]
-    curve = json.loads(scale_columns(points, shown_size(points), "v"))
-    assert min(curve["stops"]) == KEPT_PERCENTS.index("20")
+    points = list(studio().scaling.result(config_of(k="8")).points)
+    assert shown_size(points) == 400
+    without = [point for point in points if (point.n_items, point.share) != (400, 0.2)]
+    assert shown_size(without) == 200
+    assert shown_size([]) == 0
+    curve = json.loads(scale_columns(without, 400, "v"))
+    most = curve["stops"].index(KEPT_PERCENTS.index("20"))
+    assert curve["columns"]["scale_ms"][most][-1] is None
+    assert curve["tiles"]["scale_ms"]["value"][most] == "does not fit"
 
 
 def test_a_measurement_under_way_shows_its_points_a_bar_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,14 +186,14 @@ def test_the_overview_shows_the_picture_once_it_is_measured() -> None:
     assert "Time per query" not in charts(opened("overview.py"))
     own_measured()
     app = opened("overview.py")
-    said = answer(studio().scaling.result(studio().config).points, share_of(SCALE_PERCENT))
+    said = headline(studio().scaling.result(studio().config).points)
     assert app.markdown[0].value == f"#### {said}"
     assert "follow" not in charts(app)["Time per query"]["layout"].get("meta", {})
 
 
 def test_an_address_that_asks_for_the_impossible_is_answered() -> None:
-    app = visited(PAGE, s_keep="33.3")
-    assert "asks for s_keep = 33.3" in app.warning[0].value
+    app = visited(PAGE, keep="33.3")
+    assert "asks for keep = 33.3" in app.warning[0].value
 
 
 def test_the_download_holds_figures_and_what_they_depend_on() -> None:

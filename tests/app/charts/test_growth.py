@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.charts.follow import SizeColumn
-from app.charts.growth import GrowthData, growth_data, growth_figure
+from app.charts.growth import FITTED, GrowthData, growth_data, growth_figure, with_fitted
 from sparcode.comparison.growth import GrowthPoint
 from sparcode.comparison.peers import ALL_TO_ALL, FLAT, SPARCODE
 
@@ -60,3 +60,17 @@ def test_without_a_slider_nothing_follows() -> None:
 def test_an_empty_chart_says_so() -> None:
     figure = growth_figure(LOOK, False)
     assert figure.layout["annotations"][0]["text"] == "Nothing is measured yet"
+
+
+def test_the_fitted_line_stands_beside_the_threshold_looked_at_and_does_not_follow() -> None:
+    rows = [
+        GrowthPoint(SPARCODE, "", 1_000, share, found, 8, 1.0, share, 0.1, 24) for share, found in ((0.01, 0.9), (0.1, 0.97), (0.5, 1.0))
+    ]
+    both = with_fitted([rows[2], POINTS[1]], [*rows, POINTS[1]])
+    assert [one.name for one in both] == [SPARCODE, FITTED, FLAT]
+    assert 0.01 < both[1].share < 0.1
+    assert both[1].found == pytest.approx(0.95)
+    figure = growth_figure(growth_data(LOOK, both, lambda one: one.p50_ms, str), False)
+    assert [mark["trace"] for mark in figure.layout["meta"]["follow"]] == [0]
+    assert figure.data[1]["line"]["color"] == figure.data[0]["line"]["color"]
+    assert figure.data[1]["line"]["dash"] != figure.data[0]["line"]["dash"]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from app.measured.scale_words import answer, at_real_size, beside_graph, found_text, ratio_text, slope_text, time_of
+from app.measured.scale_words import answer, at_real_size, beside_graph, found_text, headline, ratio_text, slope_text, time_of
 from sparcode.comparison.growth import GrowthPoint
 from sparcode.comparison.peers import FLAT, HNSW, SPARCODE
 
@@ -22,53 +22,65 @@ POINTS = [
 ]
 
 
+# Shares kept, their time over that of `POINTS`, and the share found.
+CHOICES = ((0.001, 0.1, 0.5), (0.01, 1.0, 0.95), (0.1, 10.0, 0.99))
+
+
 def test_the_answer_names_crossing_ratios_and_share_found() -> None:
-    assert answer(POINTS, 0.01) == (
+    assert answer(POINTS) == (
         "From about 10,000 items on SparCode answers sooner than exact two-tower and finds at least 95% of its own exact top 100: at "
         "1,000,000 items in 1/10 of its time (1 ms against 10 ms), with 3 times its memory, finding 97%."
+    )
+
+
+def test_the_headline_is_of_the_fewest_scores_that_find_enough() -> None:
+    rows = [one._replace(share=share, p50_ms=one.p50_ms * factor, found=found) for one in POINTS[:3] for share, factor, found in CHOICES]
+    assert headline([*rows, *POINTS[3:]]) == (
+        "From about 10,000 items on SparCode, set to find 95% of its own exact top 100, answers sooner than exact two-tower: at "
+        "1,000,000 items in 1/10 of its time (1 ms against 10 ms), with 3 times its memory."
     )
 
 
 def test_what_finds_too_little_does_not_pay_yet() -> None:
     founds = {1_000: 0.5, 100_000: 0.95 - 1e-9, 1_000_000: 0.99}
     poor = [one._replace(found=founds[one.n_items]) if one.name == SPARCODE else one for one in POINTS]
-    assert answer(poor, 0.01).startswith("From about 100,000 items on SparCode answers sooner than exact two-tower and finds at least 95%")
+    assert answer(poor).startswith("From about 100,000 items on SparCode answers sooner than exact two-tower and finds at least 95%")
     never = [one._replace(found=0.9, p50_ms=one.p50_ms / 100) if one.name == SPARCODE else one for one in POINTS]
-    assert answer(never, 0.01).startswith("At every size measured SparCode answers sooner than exact two-tower: at")
-    assert answer(never, 0.01).endswith("finding 90% of its own exact top 100.")
-    assert "brute force is the right answer" in at_real_size(never, 0.01, 1_000)
+    assert answer(never).startswith("At every size measured SparCode answers sooner than exact two-tower: at")
+    assert answer(never).endswith("finding 90% of its own exact top 100.")
+    assert "brute force is the right answer" in at_real_size(never, 1_000)
 
 
 def test_where_it_does_not_cross_the_answer_says_so() -> None:
     slow = [one._replace(p50_ms=100.0) if one.name == SPARCODE else one for one in POINTS]
-    assert answer(slow, 0.01) == (
+    assert answer(slow) == (
         "Up to 1,000,000 items, exact two-tower answers no later than SparCode: at 1,000,000 SparCode takes 100 ms against 10 ms."
     )
     quick = [one._replace(p50_ms=0.001, size_bytes=one.n_items) if one.name == SPARCODE else one for one in POINTS]
-    assert answer(quick, 0.01).startswith(
+    assert answer(quick).startswith(
         "At every size measured SparCode answers sooner than exact two-tower and finds at least 95% of its own exact top 100: at "
         "1,000,000 items in 1/10,000"
     )
-    assert "with 1/100 of its memory" in answer(quick, 0.01)
-    assert answer([], 0.01) == ""
-    assert answer(POINTS, 0.5) == ""
+    assert "with 1/100 of its memory" in answer(quick)
+    assert answer([]) == ""
+    assert answer(POINTS[3:]) == ""
 
 
 def test_at_the_real_size_brute_force_may_be_the_right_answer() -> None:
-    assert at_real_size(POINTS, 0.01, 1_000) == (
+    assert at_real_size(POINTS, 1_000) == (
         "At 1,000 items, the real size, brute force is the right answer: exact two-tower takes 0.01 ms, SparCode "
         "0.0316 ms and finds 97% of its own best."
     )
-    assert "too little to matter" in at_real_size(POINTS, 0.01, 100_000)
-    assert at_real_size(POINTS, 0.01, 500) == ""
+    assert "too little to matter" in at_real_size(POINTS, 100_000)
+    assert at_real_size(POINTS, 500) == ""
 
 
 def test_hnsw_stands_beside_it_with_what_it_finds() -> None:
-    assert beside_graph(POINTS, 0.01) == (
+    assert beside_graph(POINTS) == (
         "Beside HNSW at 100,000 items: 1/2 of its time (0.316 ms against 0.632 ms), 2 times its memory; HNSW finds 95% of exact "
         "two-tower's top 100."
     )
-    assert beside_graph(POINTS[:-1], 0.01) == ""
+    assert beside_graph(POINTS[:-1]) == ""
 
 
 def test_slopes_are_of_large_sizes_only() -> None:
