@@ -12,7 +12,7 @@ from sparcode.comparison.found_share import FOUND_K
 from sparcode.comparison.grown_ways import WayPlan
 from sparcode.comparison.growth import GrowthPoint
 from sparcode.comparison.growth_lines import Crossing, Line, at_enough, crossing, line_of
-from sparcode.comparison.peers import FLAT, HNSW, SPARCODE
+from sparcode.comparison.peers import FLAT, HNSW, IVF_FLAT, SPARCODE
 
 # Slopes are those of sizes where a query's fixed costs matter less.
 SLOPE_FROM: Final = 10_000
@@ -22,6 +22,9 @@ NONE: Final = "–"
 ENOUGH: Final = WayPlan().enough
 # Missed by a way that missed nothing of what was asked, for a logarithm.
 _FOUND_ALL: Final = 1e-6
+# SparCode counts as sooner where it is so by more than this share: medians of a few dozen queries differ by as much from run to run.
+NOISE: Final = 0.1
+_RIVALS: Final = {HNSW: "HNSW", IVF_FLAT: "IVF-Flat"}
 # Ratios nearer to 1 are called equal.
 _EQUAL: Final = 0.05
 
@@ -62,14 +65,14 @@ def _answer(chosen: Sequence[GrowthPoint], sooner: str, enough: Crossing | None,
     largest = _largest(ours, exact)
     if math.isnan(largest):
         return ""
-    times = f"{time_text(ours.at(largest))} against {time_text(exact.at(largest))}"
-    found = crossing(ours, exact)
+    (point,) = [point for point in chosen if point.name == SPARCODE and point.n_items == largest]
+    times = f"{_own_time(point)} against {time_text(exact.at(largest))}"
+    found = crossing(ours._replace(values=ours.values * (1 + NOISE)), exact)
     if found is None:
         return f"Up to {largest:,.0f} items, exact two-tower answers no later than SparCode: at {largest:,.0f} SparCode takes {times}."
     found = found if enough is None else max(found, enough)
     start = "At every size measured" if found.from_start else f"From {rounded(found.n_items)} items on"
     faster, memory = _times(ours.at(largest) / exact.at(largest), "time"), _times(_ratio(chosen, memory_of, largest), "memory")
-    (point,) = [point for point in chosen if point.name == SPARCODE and point.n_items == largest]
     return f"{start} {sooner}: at {largest:,.0f} items in {faster} ({times}), with {memory}{finding.format(found_text(point.found))}."
 
 
@@ -82,18 +85,21 @@ def finds_enough_from(points: Sequence[GrowthPoint]) -> Crossing | None:
     return crossing(missed, missed._replace(values=np.full(len(missed.values), 1 - ENOUGH + _FOUND_ALL)))
 
 
-def beside_graph(chosen: Sequence[GrowthPoint]) -> str:
-    """SparCode beside HNSW at the largest size that both have; empty where there is none."""
-    ours, graph = line_of(chosen, SPARCODE, time_of), line_of(chosen, HNSW, time_of)
-    largest = _largest(ours, graph)
+def beside_rivals(chosen: Sequence[GrowthPoint]) -> str:
+    """SparCode beside HNSW and IVF, each at the largest size that both have; empty where there is none."""
+    parts = [part for name, words in _RIVALS.items() if (part := _beside(chosen, name, words))]
+    return ("Beside " + "; beside ".join(parts) + ".") if parts else ""
+
+
+def _beside(chosen: Sequence[GrowthPoint], name: str, words: str) -> str:
+    largest = _largest(line_of(chosen, SPARCODE, time_of), line_of(chosen, name, time_of))
     if math.isnan(largest):
         return ""
     at_largest = {point.name: point for point in chosen if point.n_items == largest}
-    one, other = at_largest[SPARCODE], at_largest[HNSW]
-    memory = _times(one.size_bytes / other.size_bytes, "memory")
+    ours, theirs = at_largest[SPARCODE], at_largest[name]
     return (
-        f"Beside HNSW at {largest:,.0f} items: {_times(one.p50_ms / other.p50_ms, 'time')} ({time_text(one.p50_ms)} against "
-        f"{time_text(other.p50_ms)}), {memory}; HNSW finds {found_text(other.found)} of exact two-tower's top {FOUND_K}."
+        f"{words} at {largest:,.0f} items, which finds {found_text(theirs.found)}: {_times(ours.p50_ms / theirs.p50_ms, 'time')} "
+        f"({_own_time(ours)} against {time_text(theirs.p50_ms)}), {_times(ours.size_bytes / theirs.size_bytes, 'memory')}"
     )
 
 
@@ -103,9 +109,9 @@ def at_real_size(chosen: Sequence[GrowthPoint], n_items: int) -> str:
     if not {SPARCODE, FLAT} <= found.keys():
         return ""
     ours, exact = found[SPARCODE], found[FLAT]
-    both = f"exact two-tower takes {time_text(exact.p50_ms)}, SparCode {time_text(ours.p50_ms)}"
+    both = f"exact two-tower takes {time_text(exact.p50_ms)}, SparCode {_own_time(ours)}"
     both += f" and finds {found_text(ours.found)} of its own best"
-    if exact.p50_ms <= ours.p50_ms or ours.found < ENOUGH:
+    if exact.p50_ms <= ours.p50_ms * (1 + NOISE) or ours.found < ENOUGH:
         return f"At {n_items:,} items, the real size, brute force is the right answer: {both}."
     return f"At {n_items:,} items, the real size, {both}: too little to matter, since a query's fixed costs are most of it."
 
@@ -114,6 +120,11 @@ def slope_text(points: Sequence[GrowthPoint], name: str, value: Callable[[Growth
     """How a way's value grows: the exponent over sizes from `SLOPE_FROM` on, a dash below two of them."""
     slope = line_of(points, name, value).slope(SLOPE_FROM)
     return NONE if math.isnan(slope) else f"{slope:.2f}"
+
+
+def _own_time(point: GrowthPoint) -> str:
+    """SparCode's time, marked where it lies between measured shares."""
+    return ("≈ " if point.setting.startswith("≈") else "") + time_text(point.p50_ms)
 
 
 def rounded(n_items: float) -> str:

@@ -9,7 +9,7 @@ import streamlit as st
 from app.charts.growth import growth_figure, time_data
 from app.components.live_chart import live_chart
 from app.components.provenance import kind_badge
-from app.measured.scale_words import ENOUGH, at_real_size, beside_graph
+from app.measured.scale_words import ENOUGH, at_real_size, beside_rivals
 from app.measured.scale_words import headline as headline_text
 from app.session import loaders
 from sparcode.comparison.growth_lines import at_enough
@@ -25,7 +25,7 @@ def headline() -> None:
         return
     chosen, said = at_enough(result.points, ENOUGH), headline_text(result.points)
     st.markdown(f"#### {said}")
-    beside = " ".join(filter(None, (at_real_size(chosen, result.n_items), beside_graph(chosen))))
+    beside = " ".join(filter(None, (at_real_size(chosen, result.n_items), beside_rivals(chosen))))
     if beside:
         st.markdown(beside)
     data = time_data(chosen, result.n_items)

@@ -17,7 +17,7 @@ from app.components.threshold_slider import threshold_slider
 from app.jobs.job import JobSnapshot, JobState, status_text
 from app.jobs.turns import page_turns
 from app.measured.measured_index import MeasuredIndex
-from app.measured.scale_words import ENOUGH, answer, at_real_size, beside_graph, headline
+from app.measured.scale_words import ENOUGH, answer, at_real_size, beside_rivals, headline
 from app.measured.scaling import LARGEST, ScaleProgress, ScaleResult, found_so_far, sizes_for
 from app.measured.serving import best_measured
 from app.measured.setting_jobs import View
@@ -95,7 +95,7 @@ def _figures(points: Sequence[GrowthPoint], left_out: Sequence[LeftOut], answere
     chosen, fitted, said = at_share(points, share_of(kept)), at_enough(points, ENOUGH), headline(points)
     with answered:
         st.markdown(f"#### {said}" if said else _question(real))
-        more = [sentence for sentence in (at_real_size(fitted, real), beside_graph(fitted)) if sentence]
+        more = [sentence for sentence in (at_real_size(fitted, real), beside_rivals(fitted)) if sentence]
         if more:
             st.markdown(" ".join(more))
     size = shown_size(points)

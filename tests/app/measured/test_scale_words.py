@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from app.measured.scale_words import answer, at_real_size, beside_graph, found_text, headline, ratio_text, slope_text, time_of
+from app.measured.scale_words import answer, at_real_size, beside_rivals, found_text, headline, ratio_text, slope_text, time_of
 from sparcode.comparison.growth import GrowthPoint
-from sparcode.comparison.peers import FLAT, HNSW, SPARCODE
+from sparcode.comparison.peers import FLAT, HNSW, IVF_FLAT, SPARCODE
 
 
 def point(name: str, n_items: int, p50_ms: float, size_bytes: int, found: float = 1.0) -> GrowthPoint:
@@ -28,7 +28,7 @@ CHOICES = ((0.001, 0.1, 0.5), (0.01, 1.0, 0.95), (0.1, 10.0, 0.99))
 
 def test_the_answer_names_crossing_ratios_and_share_found() -> None:
     assert answer(POINTS) == (
-        "From about 10,000 items on SparCode answers sooner than exact two-tower and finds at least 95% of its own exact top 100: at "
+        "From about 12,000 items on SparCode answers sooner than exact two-tower and finds at least 95% of its own exact top 100: at "
         "1,000,000 items in 1/10 of its time (1 ms against 10 ms), with 3 times its memory, finding 97%."
     )
 
@@ -36,7 +36,7 @@ def test_the_answer_names_crossing_ratios_and_share_found() -> None:
 def test_the_headline_is_of_the_fewest_scores_that_find_enough() -> None:
     rows = [one._replace(share=share, p50_ms=one.p50_ms * factor, found=found) for one in POINTS[:3] for share, factor, found in CHOICES]
     assert headline([*rows, *POINTS[3:]]) == (
-        "From about 10,000 items on SparCode, set to find 95% of its own exact top 100, answers sooner than exact two-tower: at "
+        "From about 12,000 items on SparCode, set to find 95% of its own exact top 100, answers sooner than exact two-tower: at "
         "1,000,000 items in 1/10 of its time (1 ms against 10 ms), with 3 times its memory."
     )
 
@@ -75,12 +75,26 @@ def test_at_the_real_size_brute_force_may_be_the_right_answer() -> None:
     assert at_real_size(POINTS, 500) == ""
 
 
-def test_hnsw_stands_beside_it_with_what_it_finds() -> None:
-    assert beside_graph(POINTS) == (
-        "Beside HNSW at 100,000 items: 1/2 of its time (0.316 ms against 0.632 ms), 2 times its memory; HNSW finds 95% of exact "
-        "two-tower's top 100."
+def test_hnsw_and_ivf_stand_beside_it_with_what_they_find() -> None:
+    assert beside_rivals(POINTS) == (
+        "Beside HNSW at 100,000 items, which finds 95%: 1/2 of its time (0.316 ms against 0.632 ms), 2 times its memory."
     )
-    assert beside_graph(POINTS[:-1]) == ""
+    both = beside_rivals([*POINTS, point(IVF_FLAT, 1_000_000, 1.02, 100 * 1_000_000, 0.96)])
+    assert both.endswith("beside IVF-Flat at 1,000,000 items, which finds 96%: the same time (1 ms against 1.02 ms), 3 times its memory.")
+    assert beside_rivals(POINTS[:-1]) == ""
+
+
+def test_a_difference_within_noise_is_not_sooner() -> None:
+    near = [one._replace(p50_ms=one.p50_ms * 0.95) if one.name == SPARCODE else one._replace(p50_ms=0.1) for one in POINTS]
+    level = [one._replace(p50_ms=0.095 if one.name == SPARCODE else 0.1) for one in near]
+    assert "exact two-tower answers no later than SparCode" in answer(level)
+    assert "brute force is the right answer" in at_real_size(level, 1_000)
+
+
+def test_times_between_measured_shares_are_marked() -> None:
+    between = [one._replace(setting="≈ 1% of scores") if one.name == SPARCODE else one for one in POINTS]
+    assert "(≈ 1 ms against 10 ms)" in answer(between)
+    assert "SparCode ≈ 0.0316 ms" in at_real_size(between, 1_000)
 
 
 def test_slopes_are_of_large_sizes_only() -> None:
