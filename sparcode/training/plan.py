@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import resource
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from sparcode.config import RunConfig
-from sparcode.data.split import Split
+from sparcode.data.split import EvaluationSet, Split
 from sparcode.device import Device
 from sparcode.training.list_fit import probe_lists
 from sparcode.training.pair_fit import probe_fit
 from sparcode.training.pipeline import backbone_trainer, joint_trainer, preview, two_tower_trainer
+from sparcode.training.trainer import Trainer, validation_recall
 
 PROBED_BATCHES = 3
+# Validation users scored, at most.
+PROBED_USERS = 512
 
 
 class Plan(NamedTuple):
@@ -43,18 +50,18 @@ class Plan(NamedTuple):
 def plan_of(split: Split, config: RunConfig, device: Device = "auto", reason: str = "") -> Plan:
     """Train a few batches of every network at its real size, forget them, and multiply; `reason` is kept as it is."""
     training = config.training
-    backbone = backbone_trainer(split, config, device)
     epochs = {"backbone": training.epochs, "SparCode": 0, "two-tower": training.epochs + training.joint_epochs}
-    seconds = {"backbone": backbone.probe(PROBED_BATCHES) * training.epochs}
+    backbone, taken = _probed(lambda: backbone_trainer(split, config, device), split.validation, epochs["backbone"])
+    seconds = {"backbone": taken}
     model = preview(backbone.model, split, config)
     if training.joint_epochs and model.has_network:
         epochs["SparCode"] = training.joint_epochs
-        seconds["SparCode"] = joint_trainer(model, split, config).probe(PROBED_BATCHES) * training.joint_epochs
+        seconds["SparCode"] = _probed(lambda: joint_trainer(model, split, config), split.validation, epochs["SparCode"])[1]
     if fitting := probe_fit(model, split, config):
         seconds["pair features"] = fitting
     if fitting := probe_lists(model, split):
         seconds["item lists"] = fitting
-    seconds["two-tower"] = two_tower_trainer(split, config, device).probe(PROBED_BATCHES) * epochs["two-tower"]
+    seconds["two-tower"] = _probed(lambda: two_tower_trainer(split, config, device), split.validation, epochs["two-tower"])[1]
     usual = RunConfig.for_data(False, protocol=config.split.protocol).model_dump()
     settings = {
         name: value
@@ -72,6 +79,22 @@ def plan_of(split: Split, config: RunConfig, device: Device = "auto", reason: st
     )
 
 
+def _probed(start: Callable[[], Trainer], validation: EvaluationSet, epochs: int) -> tuple[Trainer, float]:
+    """A trainer after a few batches, and the seconds of its start and of so many epochs, each with its validation."""
+    started = time.perf_counter()
+    trainer = start()
+    of_start = time.perf_counter() - started
+    of_epoch = trainer.probe(PROBED_BATCHES)
+    rows = np.arange(min(PROBED_USERS, len(validation.queries)))
+    some = EvaluationSet(validation.queries.take(rows), validation.targets.take(rows), validation.users[rows], validation.protocol)
+    started = time.perf_counter()
+    trainer.model.before_validation(trainer.queries, trainer.config)
+    at_users = time.perf_counter()
+    validation_recall(trainer.model, some)
+    of_users = (time.perf_counter() - at_users) * len(validation.queries) / max(1, len(rows))
+    return trainer, of_start + epochs * (of_epoch + at_users - started + of_users)
+
+
 def plan_text(plan: Plan) -> str:
     """The plan in lines."""
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in plan.settings.items()) or "the defaults"
@@ -82,7 +105,7 @@ def plan_text(plan: Plan) -> str:
         of_epochs = f", {plan.epochs[name]} epochs" if plan.epochs.get(name) else ""
         lines.append(f"{name}: about {minutes:.1f} minutes at most{of_epochs}")
     lines.append(
-        f"About {sum(plan.minutes.values()):.1f} minutes and {plan.peak_gb:.1f} GB in all; closed forms and measuring come on top. "
-        "Nothing was trained."
+        f"About {sum(plan.minutes.values()):.1f} minutes and {plan.peak_gb:.1f} GB in all; closed forms, the index and measuring come on "
+        "top. Nothing was trained."
     )
     return "\n".join(lines)
