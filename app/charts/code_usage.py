@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from app.charts.frame import PINNED, Figure, pinned_line, titled_figure, with_note
+from app.charts.takeaways import usage_takeaway
 from app.theme import series_style
 
 TITLE = "Use of codewords"
+DEPENDS = "M, K and T decide it, not the threshold"
 
 
 class CodeUsageData(NamedTuple):
@@ -30,10 +32,11 @@ def code_usage_data(counts: np.ndarray, perplexity: np.ndarray, pinned_counts: n
 
 def code_usage_figure(data: CodeUsageData, dark: bool) -> Figure:
     """One stepped line per codebook over its codewords, most used first; the dotted line is even use."""
-    figure = titled_figure(TITLE, "codewords, most used first", "use (1 = even)", dark)
     n_codebooks, codebook_size = data.relative.shape
     if data.relative.sum() == 0:
-        return with_note(figure, "No code is in use")
+        return with_note(titled_figure(TITLE, "", "", dark), "No code is in use")
+    figure = titled_figure(TITLE, "codewords, most used first", "use (1 = even)", dark, usage_takeaway(data.perplexity, codebook_size))
+    figure.layout["title"]["subtitle"]["text"] = f"{TITLE}: {DEPENDS}"
     for book, use in enumerate(() if data.pinned is None else data.pinned):
         figure.add_scatter(
             x=np.arange(1, len(use) + 1),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.charts.code_usage import DEPENDS
 from app.charts.frame import PINNED, Figure, pinned_marker, titled_figure
 from app.theme import series_style
 
@@ -33,7 +34,9 @@ def codes_stored_data(
 
 def codes_stored_figure(data: CodesStoredData, dark: bool) -> Figure:
     """Three bars on a logarithmic axis, with their numbers."""
-    figure = titled_figure(TITLE, "codes (logarithmic)", "", dark)
+    takeaway = f"{_count(data.counts[1])} of {_count(data.counts[0])} possible codes are in use"
+    figure = titled_figure(TITLE, "codes (logarithmic)", "", dark, takeaway)
+    figure.layout["title"]["subtitle"]["text"] = f"{TITLE}: {DEPENDS}"
     power = f"{data.codebook_size}<sup>{data.n_codebooks}</sup>" if data.n_codebooks > 1 else str(data.codebook_size)
     labels = [f"{power} possible", "in use", "lists stored"]
     figure.add_bar(

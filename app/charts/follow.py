@@ -35,6 +35,10 @@ class Column(StrEnum):
     SCORES_MB = "scores_mb"
     INDPTR_MB = "indptr_mb"
     CODES_MB = "codes_mb"
+    # Titles.
+    ACCURACY_TITLE = "accuracy_title"
+    SIZE_TITLE = "size_title"
+    MEMORY_TITLE = "memory_title"
 
     @classmethod
     def of_part(cls, part: str) -> Column:
@@ -58,6 +62,11 @@ Source = Column | SizeColumn | float | list[Column | float | str]
 def let_follow(figure: Figure, **sources: Source) -> None:
     """Mark the trace added last: the columns that its `x`, `y` or `text` come from."""
     figure.layout.setdefault("meta", {"follow": []})["follow"].append({"trace": len(figure.data) - 1, **sources})
+
+
+def title_follows(figure: Figure, column: Column) -> None:
+    """Mark the figure's takeaway as one of a column; for a figure that has one."""
+    figure.layout.setdefault("meta", {"follow": []})["title"] = column
 
 
 def axes_stay(figure: Figure, *heights: float) -> None:

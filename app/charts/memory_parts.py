@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.charts.follow import Column, let_follow
+from app.charts.follow import Column, let_follow, title_follows
 from app.charts.frame import PINNED, Figure, pinned_marker, titled_figure, with_note
+from app.charts.takeaways import memory_takeaway
 from app.theme import series_style
 
 TITLE = "Memory by part"
@@ -37,7 +38,8 @@ def memory_parts_data(size_bytes: Mapping[str, int], pinned: Mapping[str, int] |
 
 def memory_parts_figure(data: MemoryPartsData, dark: bool) -> Figure:
     """A bar per part with its megabytes; without parts the figure says that the index is being built."""
-    figure = titled_figure(TITLE, "MB", "", dark)
+    takeaway = memory_takeaway(dict(zip(data.parts, data.megabytes.tolist(), strict=True)))
+    figure = titled_figure(TITLE, "MB", "", dark, takeaway)
     if not data.labels:
         return with_note(figure, "Building the whole index ...")
     figure.add_bar(
@@ -52,6 +54,8 @@ def memory_parts_figure(data: MemoryPartsData, dark: bool) -> Figure:
         hovertemplate="%{y}: %{x:.4~g} MB<extra></extra>",
     )
     let_follow(figure, x=[Column.of_part(name) for name in data.parts])
+    if takeaway:
+        title_follows(figure, Column.MEMORY_TITLE)
     if data.pinned is not None:
         marker = {**pinned_marker(dark, "line-ns-open"), "size": 22, "line": {"width": 4}}
         hover = "pinned: %{y} %{x:.4~g} MB<extra></extra>"

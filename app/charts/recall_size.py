@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.charts.follow import Column, axes_stay, let_follow
+from app.charts.follow import Column, axes_stay, let_follow, title_follows
 from app.charts.frame import PINNED, Figure, now_marker, pinned_line, pinned_marker, titled_figure, with_note
+from app.charts.takeaways import most_accurate, size_takeaway
 from app.theme import DASHES, GRID_DARK, GRID_LIGHT, model_style, series_style, text_colour
 
 TITLE = "Recall against index size"
@@ -73,7 +74,8 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> Figure:
 
     Without points the figure says that the index is being built.
     """
-    figure = titled_figure(TITLE, "index size (MB)", f"Recall@{data.k}", dark)
+    takeaway = "" if data.current is None else size_takeaway(data.current, most_accurate(data.this.megabytes, data.this.recall))
+    figure = titled_figure(TITLE, "index size (MB)", f"Recall@{data.k}", dark, takeaway)
     if len(data.this.recall) == 0 and data.current is None:
         return with_note(figure, "Building the whole index ...")
     faint = GRID_DARK if dark else GRID_LIGHT
@@ -100,6 +102,8 @@ def recall_size_figure(data: RecallSizeData, dark: bool) -> Figure:
     figure.y.update(rangemode="tozero")
     if data.current is not None:
         axes_stay(figure)
+    if takeaway:
+        title_follows(figure, Column.SIZE_TITLE)
     return figure
 
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.charts.follow import Column, axes_stay, let_follow
+from app.charts.follow import Column, axes_stay, let_follow, title_follows
 from app.charts.frame import PINNED, Figure, now_marker, pinned_line, pinned_marker, titled_figure, with_note
+from app.charts.takeaways import accuracy_takeaway
 from app.theme import series_style, text_colour
 
 TITLE = "Accuracy against threshold"
@@ -72,7 +73,8 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> Figure:
 
     Without points the figure says that the curve is being measured.
     """
-    figure = titled_figure(TITLE, "share of scores kept, and its threshold", "mean over test users", dark)
+    takeaway = "" if data.current is None else accuracy_takeaway(data.current[1], data.current[0], data.ceiling)
+    figure = titled_figure(TITLE, "share of scores kept, and its threshold", "mean over test users", dark, takeaway)
     if len(data.tau) == 0 and data.current is None:
         return with_note(figure, "Measuring ...")
     if data.pinned is not None:
@@ -107,6 +109,7 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> Figure:
     if data.current is not None:
         # Room for the ceiling's label above its line.
         axes_stay(figure, *([] if data.ceiling is None else [1.1 * data.ceiling]))
+        title_follows(figure, Column.ACCURACY_TITLE)
     return figure
 
 

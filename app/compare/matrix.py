@@ -13,9 +13,9 @@ from sparcode.comparison.peers import SERVED_BY
 from sparcode.config import DEFAULT_K
 
 # Words and symbols, so that colours need not be told apart.
-_MARKS: Final[dict[Standing, str]] = {"better": ":green[▲ better]", "same": "＝ same", "worse": ":orange[▼ worse]"}
-_TIMES: Final[dict[Standing, str]] = {"better": ":green[▲ faster]", "same": "＝ same", "worse": ":orange[▼ slower]"}
-_SIZES: Final[dict[Standing, str]] = {"better": ":green[▲ smaller]", "same": "＝ same", "worse": ":orange[▼ larger]"}
+_MARKS: Final[dict[Standing, str]] = {"better": ":green[▲ better]", "same": "≈ same", "worse": ":orange[▼ worse]"}
+_TIMES: Final[dict[Standing, str]] = {"better": ":green[▲ faster]", "same": "≈ same", "worse": ":orange[▼ slower]"}
+_SIZES: Final[dict[Standing, str]] = {"better": ":green[▲ smaller]", "same": "≈ same", "worse": ":orange[▼ larger]"}
 
 
 def matrix(rows: Sequence[Rival]) -> None:
@@ -24,7 +24,7 @@ def matrix(rows: Sequence[Rival]) -> None:
         return
     st.table(matrix_of(rows), hide_index=True, border="horizontal", alt="Every way to serve beside SparCode, by falling recall")
     st.caption(
-        "Each beside SparCode (bold), at its least effort within 1% of its own best recall. ▲ better, ▼ worse; ＝ the same: recall within "
+        "Each beside SparCode (bold), at its least effort within 1% of its own best recall. ▲ better, ▼ worse; ≈ the same: recall within "
         "two standard errors of the same users' differences, time within the quartiles between rounds, memory within 5%."
     )
 

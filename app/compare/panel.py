@@ -192,11 +192,8 @@ def _provenance(result: ServingResult, measured: MeasuredIndex | None, shown: Ru
         )
     if result.busy:
         st.markdown("Other jobs ran beside this measurement, so its times are upper bounds: **measure again** when nothing else runs.")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if result.recording is not None:
-            kind_badge("recorded", result.recording)
-        where = "on this machine" if result.recording is None else f"{result.recording.words}"
-        st.caption(f"Measured {where}: {result.data_name}, {result.n_queries:,} test users, seed {result.config.training.seed}.")
+    where = "Measured on this machine" if result.recording is None else f"Recorded {result.recording.words}"
+    st.caption(f"{where}: {result.data_name}, {result.n_queries:,} test users, seed {result.config.training.seed}.")
 
 
 def _charts(points: Sequence[Measurement], takeaway: str) -> None:

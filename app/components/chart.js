@@ -135,6 +135,7 @@ export class Chart {
     );
     this.moved = true;
     this.goal = version;
+    this.#moveTitle(columns, row);
     // Changed traces make Plotly lay the whole chart out again, frames of an animation do not.
     const moved = this.box.layout.meta.axes_stay
       ? window.Plotly.animate(this.box, { data: values, traces }, STEP)
@@ -145,6 +146,16 @@ export class Chart {
       .then(() => {
         if (this.goal === version) this.box.dataset.version = version;
       });
+  }
+
+  // Written into the drawing itself: Plotly would lay the whole chart out again.
+  #moveTitle(columns, row) {
+    const { title, meta } = this.box.layout;
+    const text = meta.title && columns[meta.title]?.[row];
+    if (!text || title.text === text) return;
+    title.text = text;
+    const node = this.box.querySelector(".gtitle");
+    if (node) node.textContent = text;
   }
 
   leave() {
@@ -160,7 +171,9 @@ function baseOf(figure) {
   for (const mark of figure.layout.meta?.follow || []) {
     for (const name of PARTS) if (name in mark) delete traces[mark.trace][name];
   }
-  return JSON.stringify([traces, figure.layout]);
+  const { layout } = figure;
+  if (layout.meta?.title) layout.title.text = "";
+  return JSON.stringify([traces, layout]);
 }
 
 // A source is the name of a column, a number or empty text that stays, or a list of them.

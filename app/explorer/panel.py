@@ -37,6 +37,8 @@ from sparcode.metrics.evaluation import ExplorerPoint
 
 POLL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 1.0
+# Widths of the tiles of the index, and of those of the latency.
+TILE_COLUMNS: Final = (3, 2)
 _LIVE: Final = "explorer_live"
 _SHOWN: Final = "explorer_shown"
 # The last choice that had figures.
@@ -68,7 +70,7 @@ def _panel(studio: Studio) -> None:
         view = studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS)
         against = _against(view, studio)
         ghost = against.run
-        threshold_slider(chosen.keep, _columns(view, ghost), curve_note(view))
+        threshold_slider(chosen.keep, _columns(view, ghost, studio), curve_note(view))
         controls(chosen, pinned())
         with st.container():
             search_status(studio, chosen, view.measured)
@@ -141,12 +143,13 @@ def _against(view: View, studio: Studio) -> _Against:
     )
 
 
-def _columns(view: View, ghost: PinnedRun | None) -> str:
+def _columns(view: View, ghost: PinnedRun | None, studio: Studio) -> str:
     measured = view.measured
     if measured is None or not measured.presentable:
         return ""
     preview = view.preview if has_preview(measured, view.preview) else None
-    return threshold_columns(measured, ghost.figures if ghost else None, preview)
+    backbone = studio.backbones.of(measured.config)
+    return threshold_columns(measured, ghost.figures if ghost else None, preview, backbone.recall if backbone else None)
 
 
 def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> bool:
@@ -156,7 +159,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
     status(view, studio)
     with st.container():
         plain_words(view, point)
-    first, last = st.columns((3, 1), gap="small")
+    first, last = st.columns(TILE_COLUMNS, gap="small")
     with first:
         figure_tiles(index_tiles(measured, point, stop, ghost, view.preview), "tiles-index", version)
     timed_place = last.container()
@@ -198,7 +201,7 @@ def _figures_before(studio: Studio) -> None:
     point = measured.point(before.stop)
     st.caption(f"In grey the setting before: **{before.label}, {before.keep} % kept**, until this one has figures of its own.")
     with st.container(key="explorer-before"):
-        first, last = st.columns((3, 1), gap="small")
+        first, last = st.columns(TILE_COLUMNS, gap="small")
         with first:
             figure_tiles(index_tiles(measured, point, before.stop, None, None), "tiles-index-before", measured.version)
         with last:

@@ -108,10 +108,9 @@ def _answer(asked: Asked, found: SearchedGrid | None, chosen: Configuration, mea
         st.markdown(f"**{asked.what}: nothing fits.** The smallest index found takes {_smallest(found)}.")
         return
     answer, target = asked.answer, opened(chosen, asked.answer)
-    searched = "" if found is None else f", best of {len(found.points):,} previews searched in {found.seconds:.0f} s"
+    searched = "" if found is None else f" ({len(found.points):,} previews searched in {found.seconds:.0f} s)"
     st.markdown(
-        f"**{asked.what}: {setting_text(answer)}**{searched}: recall {answer.recall:.3f} of validation users at "
-        f"{answer.size_bytes / 1e6:.2f} MB, before fine-tuning."
+        f"**{asked.what}: {setting_text(answer)}**{searched}: validation recall {answer.recall:.3f} at {answer.size_bytes / 1e6:.2f} MB."
     )
     if target[:-1] != chosen[:-1]:
         st.button("Open it", on_click=go_to, args=(target,))

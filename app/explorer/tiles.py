@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from app.charts.threshold_columns import precision_text, timing_text
+from typing import Final
+
+from app.charts.threshold_columns import parts_text, precision_text, timing_text
 from app.components.figure_tiles import Tile
 from app.measured.curve import TimedLatency
 from app.measured.figures import NO_DELTA, Delta, Figures, delta, figure_text, figures_of
 from app.measured.measured_index import MeasuredIndex
 from app.session.run_history import PinnedRun
 from sparcode.metrics.evaluation import ExplorerPoint
+
+PARTS_LABEL: Final = "Encode + codes + lists + top-k"
 
 
 def index_tiles(
@@ -46,9 +50,9 @@ def index_tiles(
 
 
 def latency_tiles(measured: MeasuredIndex, timed: TimedLatency | None, pinned: PinnedRun | None) -> list[Tile]:
-    """Median and 95th percentile of single queries; without values until the whole index is built and timed."""
+    """Median, 95th percentile and parts of single queries; without values until the whole index is built and timed."""
     if timed is None:
-        names = (("p50_ms", "Latency, median"), ("p95_ms", "Latency, p95"))
+        names = (("p50_ms", "Latency, median"), ("p95_ms", "Latency, p95"), ("parts", PARTS_LABEL))
         return [Tile(name, label, measured.called, "timing" if measured.complete else "building", "", NO_DELTA) for name, label in names]
     latency = timed.latency
     before = None if pinned is None else pinned.figures
@@ -59,7 +63,8 @@ def latency_tiles(measured: MeasuredIndex, timed: TimedLatency | None, pinned: P
     ):
         change = delta(name, value, None if before is None else getattr(before, name))
         tiles.append(Tile(name, label, measured.called, figure_text(name, value), caption, change))
-    return tiles
+    parts = Tile("parts", PARTS_LABEL, measured.called, parts_text(timed.parts), "ms, medians; top-k with looking lists up")
+    return [*tiles, parts]
 
 
 def has_preview(measured: MeasuredIndex, preview: MeasuredIndex | None) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sparcode.metrics.cost import Latency
 from sparcode.metrics.evaluation import ExplorerPoint
+from sparcode.metrics.latency_parts import LatencyParts
 
 N_BINS: Final = 30
 
@@ -85,10 +86,11 @@ class Curve(NamedTuple):
 
 
 class TimedLatency(NamedTuple):
-    """A latency, and whether jobs were running beside the measurement (which makes it an upper bound)."""
+    """A latency, whether jobs were running beside the measurement (which makes it an upper bound), and its parts if they were timed."""
 
     latency: Latency
     busy: bool
+    parts: LatencyParts | None = None
 
 
 def _row(stop: int, point: ExplorerPoint, n_items: int) -> tuple[object, ...]:

@@ -29,6 +29,8 @@ Kind = Literal["preview", "fine-tuned", "trained from scratch", "recorded"]
 FIRST_LOOK_CODES: Final = 4096
 FLOOR_SAMPLE: Final = 256
 TIMED_CALLS: Final = 100
+# Each takes as long as two to three queries.
+PARTS_CALLS: Final = 25
 # Stops whose latency is always measured: every `TIMED_STEP`-th, the default one, and the last.
 TIMED_STEP: Final = 12
 SCORE_BINS: Final = 60
@@ -167,7 +169,8 @@ class MeasuredIndex:
                 # A single query needs no more, and jobs and pages would otherwise measure with different numbers of threads.
                 torch.set_num_threads(1)
                 try:
-                    known = TimedLatency(self.explorer.latency(float(self.stops[stop]), TIMED_CALLS), busy)
+                    tau = float(self.stops[stop])
+                    known = TimedLatency(self.explorer.latency(tau, TIMED_CALLS), busy, self.explorer.latency_parts(tau, PARTS_CALLS))
                 finally:
                     torch.set_num_threads(threads)
             self._latencies[stop] = known

@@ -162,7 +162,7 @@ class Setting:
 # choice there would otherwise have another backbone trained as soon as the Explorer is opened, which offers only a few of them.
 _CODES: Final = (EXPLORER, COMPARE, SCALE)
 CODEBOOKS: Final = Setting(
-    "m", (*_CODES, TRAIN), "slider", "Number of codebooks M", "quantizer.n_codebooks", "M", ("1", "2", "4"), text="M={}", width=2.6
+    "m", (*_CODES, TRAIN), "slider", "Number of codebooks M", "quantizer.n_codebooks", "M", ("1", "2", "4"), text="M={}", width=2.8
 )
 CODEBOOK_SIZE: Final = Setting(
     "k",
@@ -173,10 +173,10 @@ CODEBOOK_SIZE: Final = Setting(
     "K",
     ("8", "16", "32", "64", "128", "256"),
     text="K={}",
-    width=3,
+    width=2.2,
 )
 NEAREST_CODES: Final = Setting(
-    "p", _CODES, "slider", "Codes per token P", "quantizer.n_nearest", "P", ("1", "2", "4", "8"), text="P={}", width=2
+    "p", _CODES, "slider", "Codes per token P", "quantizer.n_nearest", "P", ("1", "2", "4", "8"), text="P={}", width=2.4
 )
 KEPT: Final = Setting(
     "keep",
@@ -232,8 +232,8 @@ SETTINGS: Final = (
     CODEBOOKS,
     CODEBOOK_SIZE,
     NEAREST_CODES,
-    Setting("t", _CODES, "slider", "Tokens per query T", "model.n_tokens", "T", ("1", "2", "4", "8"), text="T={}", width=2.2),
-    Setting("interaction", _CODES, "list", "Interaction network", "model.interaction", "interaction", text="{}"),
+    Setting("t", _CODES, "slider", "Tokens per query T", "model.n_tokens", "T", ("1", "2", "4", "8"), text="T={}", width=2.4),
+    Setting("interaction", _CODES, "list", "Interaction network", "model.interaction", "interaction", text="{}", width=2.5),
     Setting("encoder", _CODES, "list", "Query encoder", "model.encoder", "encoder", text="{}"),
     Setting("seed", _CODES, "list", "Seed", "training.seed", "seed", tuple(str(seed) for seed in range(10)), text="seed {}", width=1.3),
     KEPT,

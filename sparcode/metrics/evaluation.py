@@ -15,6 +15,7 @@ from sparcode.index.inverted_index import InvertedIndex
 from sparcode.metrics.accuracy import accuracy_by_query
 from sparcode.metrics.codes import dead_share, perplexity, usage_counts
 from sparcode.metrics.cost import Latency, measure_latency
+from sparcode.metrics.latency_parts import LatencyParts, measure_parts
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.contract import Retriever
 from sparcode.retrieval.list_store import Unseen
@@ -131,6 +132,10 @@ class Explorer:
     def latency(self, tau: float, n_calls: int = 200, seed: int = 0) -> Latency:
         """Single-query retrieval at one threshold, encoding included."""
         return _timed(self._retriever.with_threshold(tau), self.evaluation.queries, self.k, n_calls, seed)
+
+    def latency_parts(self, tau: float, n_calls: int = 100, seed: int = 0) -> LatencyParts:
+        """The parts of single-query retrieval at one threshold."""
+        return measure_parts(self.model, self._retriever.with_threshold(tau), self.evaluation.queries, self.k, n_calls, seed)
 
     @cached_property
     def usage(self) -> CodeUsage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from functools import partial
 from typing import Protocol
@@ -12,7 +13,7 @@ import numpy as np
 from sparcode.data.contiguous import contiguous
 from sparcode.data.interactions import Histories, offsets
 from sparcode.device import thread_pool
-from sparcode.index import kernels
+from sparcode.index import kernels, part_kernels
 from sparcode.index.block_index import BlockIndex, block_index, n_blocks_of
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.search_arrays import Postings, SearchRows, Workspace, new_workspace
@@ -83,6 +84,12 @@ class ListSearcher:
         indptr = offsets([len(part) for part, _ in parts])
         postings = Postings(indptr, indptr[1:].copy(), contiguous(item_ids, np.int32), contiguous(scores, np.float32))
         return ListSearcher(postings, self.threshold, self.n_items)
+
+    def time_of_adding(self, numbers: np.ndarray, weights: np.ndarray, sums: np.ndarray) -> int:
+        """Nanoseconds of adding lists (S,), times weights (S,) float32, to the sums (I,) float32."""
+        started = time.perf_counter_ns()
+        part_kernels.sum_lists(numbers, weights, *self._arrays, self._threshold, sums)
+        return time.perf_counter_ns() - started
 
     def _counting(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         part = slice(self._postings.indptr[number], self._postings.ends[number])

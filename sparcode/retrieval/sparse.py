@@ -185,6 +185,23 @@ class SparseRetriever:
                 self._extra = (computed, self._searcher.beside(computed, self._cut.per_list))
             return self._extra[1]
 
+    def time_of_adding(self, codes: np.ndarray, weights: np.ndarray) -> int:
+        """Nanoseconds of adding up the lists of one encoded query, (1, S) codes and weights, and no more of the search.
+
+        ValueError for an index of blocks, whose search does not add up whole lists.
+        """
+        if not isinstance(self._searcher, ListSearcher):
+            raise ValueError("the time of adding is known for lists only; this index is in blocks")
+        codes, weights = merged_codes(codes, weights)
+        lists, computed, _ = self._store.resolve(codes)
+        n_stored, used = self._store.index.n_lists, weights[0] > 0
+        parts = [(self._searcher, lists[0][used & (lists[0] < n_stored)], weights[0][used & (lists[0] < n_stored)])]
+        if (lists >= n_stored).any():
+            is_extra = used & (lists[0] >= n_stored)
+            parts.append((self._extra_of(computed), lists[0][is_extra] - n_stored, weights[0][is_extra]))
+        sums = np.zeros(self._searcher.n_items, dtype=np.float32)
+        return sum(searcher.time_of_adding(numbers, shares, sums) for searcher, numbers, shares in parts)
+
     def explain(self, query: Histories, item: int) -> Explanation:
         """Split an item's score for a query of one row into its lists; ValueError if there is not exactly one row, or no such item."""
         if len(query) != 1:

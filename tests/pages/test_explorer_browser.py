@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from app.session.configuration import Configuration
 from app.session.settings import KEPT
 from tests.pages.browser_pages import PATIENCE_MS, Visit, at_rest, explored, in_address, measured, threshold, value_of
 from tests.pages.opened_pages import MOVING
@@ -23,7 +24,7 @@ def chart_data(page: Page) -> dict[str, str]:
     """Title -> what Plotly has drawn, of every chart."""
     drawn = page.evaluate(
         """() => [...document.querySelectorAll(".sparcode-chart")].map(box => [
-            box.layout.title.text,
+            box.layout.uirevision,
             JSON.stringify(box._fullData.map(trace => [trace.name, [...trace.x], [...trace.y]])),
         ])"""
     )
@@ -47,7 +48,7 @@ def pictures(page: Page) -> dict[str, bytes]:
     """Title -> picture of every chart that depends on the threshold, as PNG."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     boxes = page.locator(".sparcode-chart").all()
-    shown = {box.evaluate("box => box.layout.title.text"): box for box in boxes}
+    shown = {box.evaluate("box => box.layout.uirevision"): box for box in boxes}
     return {title: shown[title].screenshot() for title in MOVING}
 
 
@@ -162,7 +163,7 @@ def test_undo_returns_a_click_on_a_run_goes_back_to_it_and_undo_in_a_field_is_th
     expect(value_of(page, "postings")).to_have_text(first)
     page.get_by_role("button", name="Pin run 2").click()
     expect(page.locator("[data-tile='size_bytes'] .delta")).to_have_text(re.compile(r"\+"))
-    in_address(page, pin=f"m-2_k-8_t-4_interaction-mlp_encoder-mean_seed-0_keep-{KEPT.options[-1]}")
+    in_address(page, pin=Configuration(k="8", keep=KEPT.options[-1]).text)
     # The same stop as before, released again after an undo, is news to the server.
     threshold(page).press("End")
     in_address(page, keep=KEPT.options[-1])

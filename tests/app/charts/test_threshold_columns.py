@@ -6,10 +6,13 @@ from dataclasses import replace
 import pytest
 
 from app.charts.follow import Column
+from app.charts.memory_parts import memory_parts_data, memory_parts_figure
 from app.charts.threshold_columns import MOVING_TILES, threshold_columns
-from app.measured.curve import Curve
+from app.measured.curve import Curve, TimedLatency
 from app.measured.figures import delta, figure_text, figures_of
 from app.measured.measured_index import MeasuredIndex
+from sparcode.metrics.cost import Latency
+from sparcode.metrics.latency_parts import LatencyParts
 from tests.app.open_studio import measured
 from tests.tiny import tiny_index
 
@@ -38,9 +41,30 @@ def test_values_and_texts_are_those_the_server_shows(stage: MeasuredIndex) -> No
         assert given["tiles"]["recall"]["value"][row] == figure_text("recall", point.recall)
         assert given["tiles"]["ndcg"]["caption"][row] == f"precision {point.precision:.3f}"
         assert given["tiles"]["size_bytes"]["value"][row] == figure_text("size_bytes", point.total_bytes)
+        assert given["columns"]["accuracy_title"][row] == f"Recall {point.recall:.3f} from {100 * point.density:.3g} % of scores"
+        assert (
+            given["columns"]["memory_title"][row] == memory_parts_figure(memory_parts_data(point.size_bytes), False).layout["title"]["text"]
+        )
         assert sum(given["columns"]["lengths"][row]) == tiny_index().n_lists
         megabytes = [given["columns"][Column.of_part(part)][row] for part in point.size_bytes]
         assert sum(megabytes) == pytest.approx(point.total_bytes / 1e6)
+
+
+def test_between_timed_stops_texts_are_interpolated_and_marked(stage: MeasuredIndex) -> None:
+    timed = replace(stage, _latencies={})
+    first, middle, last = (int(stage.curve.stops[at]) for at in (0, 1, 2))
+    low, high = (TimedLatency(Latency(p50, 2 * p50, 0, 0, 10, 1), False, LatencyParts(p50, 0, 0, 1)) for p50 in (0.2, 0.6))
+    timed._latencies.update({first: low, last: high})
+    given = json.loads(threshold_columns(timed, None))["tiles"]
+    share = (middle - first) / (last - first)
+    assert given["p50_ms"]["value"][:3] == ["0.200 ms", f"≈ {0.2 + 0.4 * share:.3f} ms", "0.600 ms"]
+    assert given["p95_ms"]["value"][1] == f"≈ {0.4 + 0.8 * share:.3f} ms"
+    assert given["parts"]["value"][:3] == [
+        "0.20 + 0.00 + 0.00 + 1.00",
+        f"≈ {0.2 + 0.4 * share:.2f} + 0.00 + 0.00 + 1.00",
+        "0.60 + 0.00 + 0.00 + 1.00",
+    ]
+    assert set(given["p50_ms"]["value"][3:]) == set(given["parts"]["value"][3:]) == {"…"}
 
 
 def test_a_latency_that_was_not_measured_is_not_made_up(stage: MeasuredIndex) -> None:
