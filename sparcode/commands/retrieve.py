@@ -116,10 +116,16 @@ def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: I
             results.append({"rank": rank, "item_id": run.item_ids[item], "title": titles[item], "score": float(score)})
             if explain:
                 parts = retriever.explain(queries.take(np.array([number])), int(item)).contributions
-                adding = (part._asdict() for part in parts if part.contribution > 0)
+                adding = (part._asdict() | _list_owner(run, part.code) for part in parts if part.contribution > 0)
                 results[-1]["contributions"] = sorted(adding, key=lambda part: -part["contribution"])
         records.append(record)
     return records
+
+
+def _list_owner(run: Run, code: int) -> dict[str, str]:
+    """The item whose list a code beside those of the heads names; nothing for a code of the heads."""
+    lists = run.model.lists
+    return {} if lists is None or code < lists.first_code else {"list_of_item": run.item_ids[code - lists.first_code]}
 
 
 def query_text(number: int, record: dict[str, Any]) -> str:
@@ -137,11 +143,15 @@ def query_text(number: int, record: dict[str, Any]) -> str:
     for line, result in zip(table, record["results"], strict=True):
         lines.append(f"{line}  {one_line(result['title'])}")
         lines += [
-            f"      code {part['code']}: {part['contribution']:.4f} (weight {part['weight']:.4f}, E {part['raw_score']:.4f})"
+            f"      {_list_name(part)}: {part['contribution']:.4f} (weight {part['weight']:.4f}, E {part['raw_score']:.4f})"
             + (f", by the list of code {part['served_by']}" if part["served_by"] != part["code"] else "")
             for part in result.get("contributions", [])
         ]
     return "\n".join(lines)
+
+
+def _list_name(part: dict[str, Any]) -> str:
+    return f"item {one_line(part['list_of_item'])}" if "list_of_item" in part else f"code {part['code']}"
 
 
 class _Known:

@@ -40,7 +40,7 @@ class ComparedRun(NamedTuple):
     threshold, density
         tau, and the share of (stored code, item) scores above it.
     codes_in_use, unseen_codes
-        Codes that training queries use, the index's lists; and those that only test queries use.
+        Codes of heads that training queries use, each with a list in the index; and those that only test queries use.
     n_train, n_validation, n_test
         Users per part.
     dropped
@@ -119,7 +119,7 @@ def compare(
         direct_recall=direct_recall(model, split, k),
         threshold=threshold,
         density=index.density(threshold),
-        codes_in_use=index.n_lists,
+        codes_in_use=len(model.without_lists(index.codes)),
         unseen_codes=len(np.setdiff1d(model.distinct_codes(split.test.queries), index.codes)),
         n_train=len(split.train),
         n_validation=len(split.validation.users),

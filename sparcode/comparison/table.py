@@ -64,6 +64,8 @@ def comparison_text(comparison: ComparedRun) -> str:
         for row in comparison.rows
     ]
     computed = f" ({comparison.unseen_codes:,} more met in the test)" if comparison.unseen_codes else ""
+    lists = run.model.lists
+    beside = "" if lists is None else f", {len(lists.listed()):,} lists of items beside them"
     recall = {row.name: row.recall for row in comparison.rows}[SPARCODE]
     lines = [
         text_table(header, rows),
@@ -72,7 +74,7 @@ def comparison_text(comparison: ComparedRun) -> str:
         f"Split: {comparison.n_train:,} users to train, {comparison.n_validation:,} to validate, {comparison.n_test:,} to test "
         f"(seed {config.split.seed}); all figures on the test users",
         f"Index: {comparison.density:.1%} of scores kept (threshold {comparison.threshold:.4g}), "
-        f"{comparison.codes_in_use:,} codes in use{computed}",
+        f"{comparison.codes_in_use:,} codes in use{computed}{beside}",
         check_line(k, recall, comparison.direct_recall),
         *(sentence[0].upper() + sentence[1:] for sentence in comparison.cut_short),
         *(f"{name} is left out: {reason}" for name, reason in comparison.left_out.items()),

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from sparcode.runs.store import load_run, save_run
+from sparcode.training.pipeline import build_run_index
 from tests.commands.conftest import Command, Output, Record
+from tests.model.test_item_lists import with_lists
+from tests.tiny import changed, tiny_split
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,22 @@ def test_text_shows_titles_and_codes(output: Output, kept_run: Path) -> None:
     assert len(lines) > len(rows) == 2
     for line in rows:
         assert line[header.index("title") :] == titles[int(line.split()[1])]
+
+
+def test_a_list_of_an_item_is_named_by_the_item(queries: Callable[..., list[dict]], output: Output, kept_run: Path, tmp_path: Path) -> None:
+    config, run = changed({"item_lists": "ease"}), load_run(kept_run)
+    model = with_lists(config, alpha=3.0)
+    index = build_run_index(model, tiny_split().train, config.index)
+    item_ids = [f"id {number}" for number in range(model.n_items)]
+    folder = save_run(replace(run, config=config, model=model, index=index, item_ids=item_ids), tmp_path / "run")
+    (query,) = queries(folder, "--items", "id 5", "--items", "id 7", "--explain", "--k", 4)
+    owners = {
+        part["list_of_item"]: part["code"] for result in query["results"] for part in result["contributions"] if "list_of_item" in part
+    }
+    assert owners
+    assert owners.items() <= {"id 5": 36 + 5, "id 7": 36 + 7}.items()
+    text = output("retrieve", folder, "--items", "id 5", "--items", "id 7", "--explain", "--k", 4)
+    assert any(f"      item {owner}: " in text for owner in owners)
 
 
 def test_only_allowed_items_are_returned(queries: Callable[..., list[dict]], kept_run: Path, tmp_path: Path) -> None:
