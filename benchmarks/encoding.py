@@ -2,10 +2,10 @@
 
     python -m benchmarks.encoding --data ml-1m.zip
 
-Queries are those of the data's test users (the built-in data if none is given), their items spread over the catalogue asked for. Models
-have the default sizes and random weights, codebooks started by k-means: times do not depend on what was learned. One query at a time on one
-thread, all ways in turn; a query's time is its median over rounds. Whole queries, encoding included, are served with 20% and with 1% of the
-scores kept, the user's own items left out, k = 50.
+Queries are those of the data's test users (the built-in data if none is given), their items spread over the catalogue asked for. Networks
+have the default sizes and random weights, the codebooks (M = 2, K = 128, P = 8) are started by k-means: times do not depend on what was
+learned. One query at a time on one thread, all ways in turn; a query's time is its median over rounds. Whole queries, encoding included,
+are served with 20% and with 1% of the scores kept, the user's own items left out, k = 50.
 
 The last line holds medians: microseconds of encoding, SparCode's and two-tower's, each also over that of PyTorch; and the time of a whole
 query with 1% kept over that with 20%, for lists and for 16-bit blocks.
@@ -41,15 +41,16 @@ from sparcode.runs.machine import machine_facts
 
 DENSE, SPARSE = 0.2, 0.01
 LAYOUTS = {"float32": "lists", "quantized": "blocks_16_bits"}
+QUANTIZER = QuantizerConfig(n_codebooks=2, codebook_size=128, n_nearest=8)
 
 
 def untrained(queries: Histories, seed: int) -> tuple[SparCodeModel, TwoTowerModel]:
-    """Models of default sizes over the queries' catalogue, with random weights; codebooks start at the queries' tokens."""
+    """Networks of default sizes over the queries' catalogue, with random weights; codebooks start at the queries' tokens."""
     config = ModelConfig()
     backbone, two_tower = AllToAllModel(queries.n_items, config), TwoTowerModel(queries.n_items, config)
     for model in (backbone, two_tower):
         initialise(model, seed)
-    return SparCodeModel.from_backbone(backbone, QuantizerConfig(), queries, DENSE, seed), two_tower.eval()
+    return SparCodeModel.from_backbone(backbone, QUANTIZER, queries, DENSE, seed), two_tower.eval()
 
 
 def by_torch(model: SparCodeModel | TwoTowerModel, query: Histories) -> object:

@@ -38,6 +38,7 @@ from sparcode.runs.machine import machine_facts
 
 BATCHES = (1 << 10, 1 << 12, 1 << 13, 1 << 14, 1 << 16)  # concatenated pairs per network call
 BLOCK_CODES = IndexConfig().block_codes
+QUANTIZER = QuantizerConfig(n_codebooks=2, codebook_size=128)
 
 
 class ConcatenatedPairs:
@@ -73,7 +74,7 @@ def random_model(n_items: int, seed: int) -> SparCodeModel:
     """The default mlp with random weights, biases and codewords."""
     backbone = AllToAllModel(n_items, ModelConfig())
     initialise(backbone, seed)
-    model = SparCodeModel(backbone, QuantizerConfig())
+    model = SparCodeModel(backbone, QUANTIZER)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         model.quantizer.codebooks.normal_(generator=generator)
@@ -116,9 +117,8 @@ def main(
         items, codes = 60_000, 128
     torch.set_num_threads(threads or os.cpu_count() or 1)
     model = random_model(items, seed)
-    chosen = np.sort(
-        np.random.default_rng(seed).choice(QuantizerConfig().codebook_size ** QuantizerConfig().n_codebooks, codes, replace=False)
-    )
+    n_codes = QUANTIZER.codebook_size**QUANTIZER.n_codebooks
+    chosen = np.sort(np.random.default_rng(seed).choice(n_codes, codes, replace=False))
     floor = floor_for_density(model, chosen, density, BLOCK_CODES)
     build_kernels.warm_up()
     if memory_of_build:

@@ -35,6 +35,8 @@ from sparcode.training.trainer import validation_recall
 QUICK = SyntheticConfig(n_users=400, n_items=200)
 QUICK_TRAINING = {"epochs": 8, "joint_epochs": 3}
 DEFAULT, NEAREST_STORED = "all remedies", "no lists for unseen codes"
+# Two codebooks, for a residual quantizer has levels.
+CODEBOOKS = {"n_codebooks": 2, "codebook_size": 128}
 PLAIN = {"n_nearest": 1, "codebook_update": "ema"}
 OFF = {**PLAIN, "kmeans_iterations": 0, "revive_below": 0.0}
 # Name -> settings that differ from the default, by stage.
@@ -79,8 +81,8 @@ class Figures(NamedTuple):
 
 
 def settings(data: Interactions, seed: int, overrides: dict[str, dict], training: dict) -> RunConfig:
-    """Default settings for the data with a seed, a training budget and a variant's own settings."""
-    values = {"split": {"seed": seed}, "training": {"seed": seed} | training}
+    """Default settings for the data with a seed, `CODEBOOKS`, a training budget and a variant's own settings."""
+    values = {"split": {"seed": seed}, "quantizer": CODEBOOKS, "training": {"seed": seed} | training}
     for stage, fields in overrides.items():
         values[stage] = values.get(stage, {}) | fields
     return RunConfig.for_data(data.synthetic, RunConfig.model_validate(values))

@@ -76,8 +76,8 @@ from sparcode.retrieval.exact import ExactRetriever
 from sparcode.runs.machine import machine_facts
 from sparcode.training.pipeline import preview, train_backbone
 
-# M and K one step of a slider away from the default; visitors can watch the training of all others.
-CODEBOOKS: Final = ((2, 64), (2, 256), (1, 128))
+# M and K one step of a slider away from the default, and both; visitors can watch the training of all others.
+CODEBOOKS: Final = ((1, 128), (2, 256), (2, 128))
 
 
 class Recorder:

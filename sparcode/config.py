@@ -167,8 +167,8 @@ class QuantizerConfig(Config):
         description="product: a token is cut into sub-vectors, one codeword each; residual: a sum of codewords, each level takes what the "
         "levels before it left over; items: no heads, every item of a history is a code.",
     )
-    n_codebooks: int = Field(2, ge=1, le=8, description="M: codebooks, one per sub-vector of a token, or levels of a residual quantizer.")
-    codebook_size: int = Field(128, ge=2, le=16384, description="K: codewords per codebook.")
+    n_codebooks: int = Field(1, ge=1, le=8, description="M: codebooks, one per sub-vector of a token, or levels of a residual quantizer.")
+    codebook_size: int = Field(256, ge=2, le=16384, description="K: codewords per codebook.")
     n_nearest: int = Field(
         8, ge=1, le=128, description="Nearest codes a token is sent to, with softmax weights; 1 is the paper's hard assignment."
     )

@@ -112,10 +112,10 @@ def test_a_press_while_the_server_answers_another_one_stays_in_the_address(studi
     answers, held = held, None
     for socket, message in answers:
         socket.send(message)
-    in_address(page, m="4", k="8", keep=KEPT.options[-1])
+    in_address(page, m="2", k="8", keep=KEPT.options[-1])
     measured(page)
     page.wait_for_function(AGREE, arg=GIVEN, timeout=PATIENCE_MS)
-    assert json.loads(page.evaluate(f"given => ({ON_THE_PAGE})(given)", GIVEN)) == [["4", "8", KEPT.options[-1]]] * 3
+    assert json.loads(page.evaluate(f"given => ({ON_THE_PAGE})(given)", GIVEN)) == [["2", "8", KEPT.options[-1]]] * 3
 
 
 @pytest.mark.browser

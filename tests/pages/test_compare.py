@@ -73,7 +73,7 @@ def test_a_measurement_shows_verdict_charts_table_and_where_it_comes_from() -> N
     assert app.dataframe[0].value["Recall@50"].tolist() == [point.recall for point in result.points]
     (caption,) = [text.value for text in app.caption if "two-tower and all-to-all trained to the end" in text.value]
     assert "Measured on this machine" in caption
-    assert all(words in caption for words in ("fine-tuned", "M = 2, K = 8", "Seed 0", result.machine))
+    assert all(words in caption for words in ("fine-tuned", "M = 1, K = 8", "Seed 0", result.machine))
     assert AGAIN in labels(app)
 
 
@@ -170,4 +170,4 @@ def test_the_download_holds_figures_and_what_they_depend_on() -> None:
     rows = list(csv.DictReader(io.StringIO(csv_of(result))))
     assert [float(row["recall@50"]) for row in rows] == pytest.approx([point.recall for point in result.points])
     assert {row["machine"] for row in rows} == {result.machine}
-    assert {row["sparcode_model"] for row in rows} == {f"{result.kind}, M=2, K=8"}
+    assert {row["sparcode_model"] for row in rows} == {f"{result.kind}, M=1, K=8"}

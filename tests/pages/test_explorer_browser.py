@@ -134,13 +134,13 @@ def test_dragging_moves_figures_and_markers_before_the_release_and_the_server_an
 
 @pytest.mark.browser
 def test_a_link_with_every_setting_opens_that_view(studio_url: str, browser: Browser) -> None:
-    asked = {"m": "1", "k": "8", "t": "2", "interaction": "dot", "encoder": "mean", "seed": "3", "keep": KEPT.options[40], "mb": "5"}
+    asked = {"m": "2", "k": "8", "t": "2", "interaction": "dot", "encoder": "mean", "seed": "3", "keep": KEPT.options[40], "mb": "5"}
     page = explored(studio_url, browser, "&".join(f"{key}={value}" for key, value in asked.items())).page
-    for name, value in (("Number of codebooks", "1"), ("Codebook size", "8"), ("Tokens per query", "2")):
+    for name, value in (("Number of codebooks", "2"), ("Codebook size", "8"), ("Tokens per query", "2")):
         expect(page.get_by_role("slider", name=name)).to_have_attribute("aria-valuetext", value)
     assert shown_stop(page) == KEPT.options[40]
     expect(page.get_by_role("button", name="Best under 5 MB")).to_be_visible()
-    expect(newest_run(page)).to_contain_text(f"M=1 K=8 T=2 dot seed 3, {KEPT.options[40]} % kept")
+    expect(newest_run(page)).to_contain_text(f"M=2 K=8 T=2 dot seed 3, {KEPT.options[40]} % kept")
     # The default is left out of the address.
     in_address(page, **asked | {"encoder": None})
 

@@ -89,7 +89,7 @@ def shows_recorded_models_measured_here(app: AppTest) -> None:
     assert trained_jobs() == []
 
 
-@pytest.mark.parametrize("address", [{"k": "64"}, {"k": "256"}, {"m": "1"}])
+@pytest.mark.parametrize("address", [{"k": "128"}, {"m": "2"}, {"m": "2", "k": "128"}])
 def test_the_explorer_shows_recorded_models_measured_here(address: dict[str, str]) -> None:
     app = settled(visited("index_explorer.py", **address))
     shows_recorded_models_measured_here(app)
@@ -108,7 +108,7 @@ def test_recorded_and_recomputed_figures_agree_and_the_model_is_trained_here_whe
     (button,) = [button for button in app.button if button.label == "Fine-tune here"]
     button.click().run()
     assert studio().jobs.get(tuning_key(studio().config)).active
-    assert "Fine-tuning M = 2, K = 128 for all" in said(app)
+    assert "Fine-tuning M = 1, K = 256 for all" in said(app)
 
 
 def test_train_shows_the_recorded_run_with_its_codes() -> None:

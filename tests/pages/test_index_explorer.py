@@ -145,7 +145,7 @@ def test_recall_is_held_against_the_preview_where_it_differs() -> None:
 
 
 def test_moving_the_threshold_changes_figures_and_charts() -> None:
-    app = settled(opened(PAGE, k="16", keep=KEPT.options[10]))
+    app = settled(opened(PAGE, m="2", k="16", keep=KEPT.options[10]))
     before, drawn, spoken = figures(app), charts(app), described(app)
     stop = 85
     released(app, KEPT.options[stop])
@@ -306,7 +306,7 @@ def test_the_size_chart_holds_what_this_visitor_looked_at() -> None:
 
 
 def test_the_numbers_behind_the_curves_are_there_to_read() -> None:
-    app = settled(opened(PAGE, k="8"))
+    app = settled(opened(PAGE, m="2", k="8"))
     app.session_state["explorer-numbers"] = True
     app.run()
     table, scores, codewords, lists, memory, training = [frame.value for frame in app.dataframe]
@@ -339,7 +339,7 @@ def test_another_encoder_trains_a_backbone_that_is_watched_and_can_be_cancelled(
     app = settled(opened(PAGE, k="8"))
     gate = held(monkeypatch, backbones_module, "train_backbone")
     control(app.selectbox, "encoder").set_value("gru").run()
-    assert "In grey the setting before: **M=2 K=8, " in said(app)
+    assert "In grey the setting before: **M=1 K=8, " in said(app)
     assert list(charts(app)) == [
         "Training the backbone",
         "Accuracy against threshold",
@@ -366,10 +366,10 @@ def test_undo_and_redo_go_through_every_setting_and_a_new_choice_ends_redo() -> 
     app = settled(opened(PAGE, k="8"))
     assert [button.disabled for button in app.button if button.label in ("Undo", "Redo")] == [True, True]
     released(app, KEPT.options[60])
-    control(app.select_slider, "m").set_value("1").run()
+    control(app.select_slider, "m").set_value("2").run()
     settled(app)
     click(app, "Undo")
-    assert (app.session_state["m"], slider(app)["kept"]) == ("2", KEPT.options[60])
+    assert (app.session_state["m"], slider(app)["kept"]) == ("1", KEPT.options[60])
     click(app, "Undo")
     assert slider(app)["kept"] == KEPT.start
     click(app, "Redo")
@@ -457,9 +457,9 @@ def test_the_answer_of_a_search_waits_for_a_visitor_who_has_moved_on(monkeypatch
     gate.set()
     ended(grid_key(config_of(k="8")))
     settled(app.run())
-    assert "M=2 K=32" in run_rows(app)[0]["label"]
+    assert "M=1 K=32" in run_rows(app)[0]["label"]
     click(app, "Open it")
-    assert "M=1" in run_rows(app)[0]["label"]
+    assert "K=32" not in run_rows(app)[0]["label"]
     assert "Open it" not in labels(app)
 
 

@@ -70,7 +70,7 @@ def test_without_an_address_everything_has_its_default_and_the_address_stays_emp
     ("page", "asked"),
     [
         (explorer, {"m": "4", "k": "16", "t": "8", "interaction": "cross", "encoder": "gru", "seed": "3", "keep": "0.1", "mb": "0.5"}),
-        (explorer, {"pin": Configuration(m="1", interaction="dot").text}),
+        (explorer, {"pin": Configuration(m="2", interaction="dot").text}),
         (train, {"t_encoder": "gru", "t_dim": "20", "t_rate": "0.005", "t_data": "small", "t_data_seed": "7", "t_two_tower": "false"}),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_link_opens_with_its_values_and_keeps_them(page: object, asked: dict[s
 @pytest.mark.parametrize(
     ("page", "key", "value", "says"),
     [
-        (explorer, "m", "3", "m = 3, which is not possible for Number of codebooks M; 2 is used. Allowed: 1, 2, 4."),
+        (explorer, "m", "3", "m = 3, which is not possible for Number of codebooks M; 1 is used. Allowed: 1, 2, 4."),
         (explorer, "m", "", "m = nothing,"),
         (explorer, "m", ["4", "2"], "m = 4 and 2,"),
         (explorer, "k", "1e2", "k = 1e2,"),
@@ -111,7 +111,7 @@ def test_a_value_that_is_not_allowed_is_named_and_replaced(page: object, key: st
 
 def test_one_bad_value_leaves_the_good_ones() -> None:
     app = opened(explorer, m="9", k="32")
-    assert (app.session_state["m"], app.session_state["k"]) == ("2", "32")
+    assert (app.session_state["m"], app.session_state["k"]) == ("1", "32")
     assert len(app.warning) == 1
 
 
@@ -133,7 +133,7 @@ def test_the_note_stays_until_a_setting_is_changed() -> None:
 
 def test_what_others_put_into_the_address_stays() -> None:
     app = opened(explorer, run="7", k="8")
-    control(app.select_slider, "k").set_value("128").run()
+    control(app.select_slider, "k").set_value("256").run()
     assert app.query_params == {"run": "7"}
 
 
@@ -172,12 +172,12 @@ def test_a_number_outside_its_bounds_is_answered_with_what_is_allowed() -> None:
 
 
 def test_back_and_forward_take_everything_from_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = opened(explorer, k="64", m="1", pin="k-8")
+    app = opened(explorer, k="64", m="2", pin="k-8")
     monkeypatch.setattr(address, "_went_back_or_forward", lambda: True)
     app.query_params.clear()
     app.query_params["k"] = "16"
     app.run()
-    assert (app.session_state["k"], app.session_state["m"], app.session_state["pin"]) == ("16", "2", None)
+    assert (app.session_state["k"], app.session_state["m"], app.session_state["pin"]) == ("16", "1", None)
     assert app.query_params == {"k": "16"}
 
 

@@ -60,7 +60,7 @@ def test_text_that_names_no_run_is_refused(text: str, says: str) -> None:
 
 
 def test_labels_name_the_codes_and_what_is_not_the_default() -> None:
-    assert Configuration().label == "M=2 K=128"
+    assert Configuration().label == "M=1 K=256"
     assert OTHER.label == "M=1 K=8 P=4 T=2 dot gru seed 3"
     assert label_of(OTHER.run_config(CONFIG)) == OTHER.label
 

@@ -7,7 +7,7 @@ from app.session import run_history as history_module
 from app.session.configuration import Configuration
 from app.session.run_history import RunHistory
 
-FIRST, SECOND, THIRD = Configuration(), Configuration(k="8"), Configuration(m="1")
+FIRST, SECOND, THIRD = Configuration(), Configuration(k="8"), Configuration(m="2")
 
 
 def figures(recall: float) -> Figures:

@@ -107,7 +107,7 @@ def test_runs_that_differ_in_any_setting_read_differently() -> None:
         if setting.in_run:
             texts = {settings_text(changed(ema, setting, value)) for value in values_of(setting)}
             assert len(texts) == len(values_of(setting)), setting.key
-    assert settings_text(BASE).startswith("mean, mlp, T=4, D=16, M=2, K=128, codewords by gradient, β=0,")
+    assert settings_text(BASE).startswith("mean, mlp, T=4, D=16, M=1, K=256, codewords by gradient, β=0,")
 
 
 def test_text_of_strangers_means_nothing_in_markdown() -> None:
