@@ -23,7 +23,7 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-_NEW, _OLD = "new", "old"
+_NEW, _OLD, _GONE = "new", "old", "gone"
 # Enough to notice a full disk or quota, little enough to be written at once.
 _TRIED_BYTES = 1 << 20
 
@@ -52,6 +52,13 @@ def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
                 os.replace(old, folder)
             raise
         _sync(folder.parent)
+
+
+def remove_whole(folder: Path) -> None:
+    """Remove a folder at once: whoever looks meanwhile sees all of it or nothing. ValueError if a symbolic link is there."""
+    refuse_link(folder)
+    with _hidden_folder(folder) as hidden:
+        os.replace(folder, hidden / _GONE)
 
 
 def _sync(path: Path) -> None:

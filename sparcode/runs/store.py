@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,10 +97,11 @@ class Run:
 _DATA, _RECORD, _ROWS = TypeAdapter(DataFacts), TypeAdapter(EpochRecord), TypeAdapter(list[dict[str, Any]])
 
 
-def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
+def save_run(run: Run, folder: Path | str, overwrite: bool = False, beside: Callable[[Path], None] = lambda folder: None) -> Path:
     """Write a run folder; it appears complete or not at all, and leftovers of killed processes beside it are removed.
 
-    ValueError if the folder is there, unless `overwrite` is true and it holds a run (or nothing), or if it is a symbolic link.
+    `beside` may add files of its own, which get checksums too. ValueError if the folder is there, unless `overwrite` is true and it holds
+    a run (or nothing), or if it is a symbolic link.
     """
     folder = Path(folder)
     clear_leftovers(folder)
@@ -107,7 +109,7 @@ def save_run(run: Run, folder: Path | str, overwrite: bool = False) -> Path:
     is_run = folder.is_dir() and ((folder / "run.json").is_file() or not any(folder.iterdir()))
     if folder.exists() and not (overwrite and is_run):
         raise ValueError(f"{folder} exists{'; it is not a run and is left alone' if overwrite else '; give another folder or overwrite'}")
-    write_whole(folder, lambda new: _write(run, new))
+    write_whole(folder, lambda new: _write(run, new, beside))
     return folder
 
 
@@ -216,7 +218,7 @@ def _run_id(data: DataFacts, config_hash: str) -> str:
     return f"{data.content_hash[:8]}-{config_hash[:8]}"
 
 
-def _write(run: Run, folder: Path) -> None:
+def _write(run: Run, folder: Path, beside: Callable[[Path], None]) -> None:
     described, weights = folder / "run.json", folder / "model.safetensors"
     described.write_text(json.dumps(_description(run), indent=1, allow_nan=False), encoding="utf-8")
     safetensors.torch.save_file({name: value.contiguous() for name, value in run.model.state_dict().items()}, weights)
@@ -227,6 +229,7 @@ def _write(run: Run, folder: Path) -> None:
     if run.user_encoding is not None:
         (folder / _USERS_FILE).write_text(run.user_encoding.model_dump_json(), encoding="utf-8")
     save_index(run.index, folder / "index")
+    beside(folder)
     write_manifest(folder)
 
 

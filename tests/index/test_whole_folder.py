@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparcode.index.whole_folder import clear_leftovers, passing_folder, reserved, try_place, write_whole
+from sparcode.index.whole_folder import clear_leftovers, passing_folder, remove_whole, reserved, try_place, write_whole
 from tests.fakes import fill_disk_at_the_move, killed_at, raising
 
 
@@ -177,3 +177,26 @@ def test_a_reserved_folder_is_for_one_process_and_free_when_it_ends(tmp_path: Pa
         assert (hidden / "kept").read_text() == "state"
         (hidden / "kept").unlink()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_while_a_folder_is_removed_leaves_all_of_it_or_nothing(tmp_path: Path) -> None:
+    for step in range(100):
+        folder = tmp_path / str(step) / "run"
+        folder.parent.mkdir()
+        write(folder, "old")
+        was_killed = killed_at(step, lambda folder=folder: remove_whole(folder))
+        clear_leftovers(folder)
+        assert not folder.exists() or written(folder) == {"old"}
+        assert [path.name for path in folder.parent.iterdir()] == (["run"] if folder.exists() else [])
+        if not was_killed:
+            break
+    assert step > 2
+    assert not folder.exists()
+
+
+def test_a_link_is_not_removed(tmp_path: Path) -> None:
+    write(tmp_path / "run", "old")
+    (tmp_path / "link").symlink_to("run")
+    with pytest.raises(ValueError, match="is a symbolic link"):
+        remove_whole(tmp_path / "link")
+    assert written(tmp_path / "run") == {"old"}

@@ -1,0 +1,109 @@
+"""What a run was made from, kept beside it: the histories it learned from, and its backbone, from which other codes can be made.
+
+Both are plain arrays (safetensors), listed in the run's manifest. Who the users are is not kept: they become numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import safetensors.numpy
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from sparcode.config import RunConfig
+from sparcode.data.interactions import Histories, Interactions
+from sparcode.model.all_to_all import AllToAllModel
+from sparcode.runs.store import DataFacts, Run
+
+HISTORIES: Final = "histories.safetensors"
+BACKBONE: Final = "backbone.safetensors"
+_ABOUT: Final = "sparcode"
+_WITH_USERS: Final = ("users", "both")
+
+
+class Sources(NamedTuple):
+    """The data that a run was made from, its users without ids and side features, and the trained model without codes."""
+
+    interactions: Interactions
+    backbone: AllToAllModel
+
+
+def check_sources(interactions: Interactions, config: RunConfig) -> None:
+    """ValueError if a run of these settings needs more of its data than is kept: side features of users, or a split made elsewhere."""
+    if interactions.parts:
+        raise ValueError(f"{interactions.name!r} has a split of its own, which is not kept beside a run")
+    if config.model.side_features in _WITH_USERS:
+        raise ValueError(f"side_features={config.model.side_features!r}: features of users are not kept beside a run")
+
+
+def write_sources(folder: Path, sources: Sources) -> None:
+    """Write data and backbone into the folder of a run that is being saved; ValueError as for `check_sources`."""
+    interactions, backbone = sources
+    about = {"has_time": interactions.has_time, "dropped": dict(interactions.dropped)}
+    arrays = {"indptr": interactions.histories.indptr, "items": interactions.histories.items}
+    safetensors.numpy.save_file(
+        {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / HISTORIES, {_ABOUT: json.dumps(about)}
+    )
+    weights = {name: value.detach().cpu().contiguous() for name, value in backbone.state_dict().items()}
+    safetensors.torch.save_file(weights, folder / BACKBONE)
+    for name in (HISTORIES, BACKBONE):
+        # safetensors writes for the owner alone; the other files follow the umask.
+        (folder / name).chmod((folder / "run.json").stat().st_mode)
+
+
+def has_sources(folder: Path) -> bool:
+    """Whether data and backbone are kept beside a run."""
+    return (folder / HISTORIES).is_file() and (folder / BACKBONE).is_file()
+
+
+def load_sources(folder: Path, run: Run) -> Sources:
+    """Read what `write_sources` wrote beside a run that `sparcode.runs.store.load_run` has checked.
+
+    ValueError if a file is missing or damaged, or does not fit the run; names the file.
+    """
+    if not has_sources(folder):
+        raise ValueError(f"{folder.name} keeps no data and no backbone beside it")
+    return Sources(_read_interactions(folder / HISTORIES, run), _read_backbone(folder / BACKBONE, run.config, run.data))
+
+
+def _read_interactions(path: Path, run: Run) -> Interactions:
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            about = json.loads(file.metadata()[_ABOUT])
+            arrays = {name: file.get_tensor(name) for name in ("indptr", "items")}
+        histories = Histories(arrays["indptr"], arrays["items"], run.data.n_items)
+        interactions = Interactions(
+            histories=histories,
+            user_ids=np.arange(len(histories)),
+            item_ids=np.array(run.item_ids, dtype=object),
+            items=run.items,
+            name=run.data.name,
+            synthetic=run.data.synthetic,
+            has_time=bool(about["has_time"]),
+            dropped={str(reason): int(n) for reason, n in about["dropped"].items()},
+        )
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+    if (found := interactions.content_hash()) != run.data.content_hash:
+        raise ValueError(
+            f"{path} holds other data than the run was made from: its hash is {found}, that of the run {run.data.content_hash}"
+        )
+    return interactions
+
+
+def _read_backbone(path: Path, config: RunConfig, data: DataFacts) -> AllToAllModel:
+    try:
+        weights = safetensors.torch.load_file(path)
+        # Side features of items come with the data, so their number is read off the weights.
+        model = AllToAllModel(data.n_items, config.model, config.training.dropout, 0, weights.get("interaction.items.features"))
+        model.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged or does not fit the run's settings: {str(error).splitlines()[0]}") from error
+    if bad := [name for name, value in weights.items() if value.is_floating_point() and not torch.isfinite(value).all()]:
+        raise ValueError(f"{path} holds numbers that are not finite in {bad[0]}")
+    return model.eval()
