@@ -16,10 +16,11 @@ from sparcode.commands.flags import OptionGroup, config_options, flag_name, opti
 from sparcode.commands.terminal import PlainFormatter, say
 from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.config_message import validation_message
-from sparcode.data import movielens
 from sparcode.data.evaluation_protocol import COLD_START, FIXED_SPLIT, STRONG, EvaluationProtocol
+from sparcode.data.fetching import cached_archive
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import SYNTHETIC, Source, TrainTestFiles, describe, kind_of, kinds_with, load_split
+from sparcode.data.published import PUBLISHED, published
 from sparcode.data.split import Split
 from sparcode.data.table_file import EXTENSIONS
 from sparcode.data.tabular import ColumnMapping
@@ -39,7 +40,7 @@ class DataSource:
     Attributes
     ----------
     data
-        ``synthetic``, the name of a MovieLens set or a path; None if not given.
+        ``synthetic``, the name of a published data set or a path; None if not given.
     train, test
         Files of a ready-made split.
     synthetic
@@ -100,23 +101,23 @@ class DataSource:
                 raise ValueError(f"{', '.join(flags)} can only be used with {kinds_with(name)}; the data is {describe(source, kind)}")
         if "accept_terms" in self.options and "download" not in self.options:
             raise ValueError("--accept-terms goes with --download")
-        if isinstance(source, str) and source in movielens.DATASETS:
+        if isinstance(source, str) and source in PUBLISHED:
             self._check_download(source)
         with _notes_on_stderr(quiet):
             return load_split(source, config, progress=not quiet, **{name: value for name, (_, value) in self.options.items()})
 
     def _check_download(self, name: str) -> None:
-        """ValueError unless a MovieLens data set is here, or may be fetched; shows its terms where they are not accepted."""
-        if movielens.cached_archive(name):
+        """ValueError unless a published data set is here, or may be fetched; shows its terms where they are not accepted."""
+        if cached_archive(name):
             return
-        dataset = movielens.DATASETS[name]
+        dataset = published(name)
         if "download" not in self.options:
             raise ValueError(
                 f"{dataset.title} is not on this computer; add --download --accept-terms to fetch it ({dataset.address}), "
                 "or give the path of the archive"
             )
         if "accept_terms" not in self.options:
-            say(movielens.TERMS, err=True)
+            say(dataset.terms, err=True)
             raise ValueError(f"{dataset.title} ({dataset.address}) is only downloaded after you accept these terms: add --accept-terms")
 
 
@@ -157,7 +158,7 @@ DATA = OptionGroup(
         option(
             "data",
             str | None,
-            f"{SYNTHETIC} (the default), {', '.join(movielens.DATASETS)}, a MovieLens .zip or folder, "
+            f"{SYNTHETIC} (the default), {', '.join(PUBLISHED)}, a MovieLens or goodbooks .zip or folder, "
             f"a table ({', '.join(EXTENSIONS)}), or the folder of Deezer's cold-start release.",
             _PANEL,
         ),
@@ -166,7 +167,7 @@ DATA = OptionGroup(
             "users", Path | None, "Table of user ids and what is known of users, beside a table of interactions.", _PANEL, metavar="FILE"
         ),
         option("min_rating", float | None, "Keep ratings of at least this; by default every row counts.", _PANEL),
-        option("download", bool, "Fetch the MovieLens data named by --data, if it is not here yet.", _PANEL, default=False),
+        option("download", bool, "Fetch the published data named by --data, if it is not here yet.", _PANEL, default=False),
         option("accept_terms", bool, "You have read and accept the terms of the data that is fetched.", _PANEL, default=False),
         option("train", Path | None, "Training pairs of a ready-made split: a table of user_id and item_id.", _PANEL, metavar="FILE"),
         option("test", Path | None, "Its test pairs, in a table of the same kind.", _PANEL, metavar="FILE"),

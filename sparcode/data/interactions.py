@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from sparcode.data.time_words import time_words
+
 
 def offsets(lengths: ArrayLike) -> np.ndarray:
     """Start of every ragged row and end of the last: (n,) whole numbers -> (n + 1,) int64."""
@@ -129,6 +131,8 @@ class Interactions:
         DataFrame in index order of user features, numbers or category texts; None for none.
     parts
         Part of a ready-made split -> hash of its content; empty for other data.
+    time_span
+        First and last time in words; None without times.
     """
 
     histories: Histories
@@ -141,6 +145,7 @@ class Interactions:
     dropped: Mapping[str, int] = field(default_factory=dict)
     users: pd.DataFrame | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
+    time_span: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if len(self.user_ids) != len(self.histories):
@@ -196,6 +201,7 @@ class Interactions:
         order = np.flatnonzero(full)
         if has_time:
             order = order[frame["timestamp"].iloc[order].reset_index(drop=True).sort_values(kind="stable").index]
+        ends = frame["timestamp"].iloc[order[[0, -1]]] if has_time and len(order) else ()
         pairs = pd.Series(user_codes[order].astype(np.int64) * len(item_ids) + item_codes[order])
         distinct = order[~pairs.duplicated().to_numpy()]
         _count(dropped, "repeated (user, item) pairs", len(order) - len(distinct))
@@ -214,6 +220,7 @@ class Interactions:
             has_time=has_time,
             dropped=dropped,
             users=_user_table(user_ids, users),
+            time_span=tuple(map(time_words, ends)) or None,
         )
 
     @property

@@ -13,9 +13,12 @@ from sparcode.data import movielens
 from sparcode.data.deezer import is_release
 from sparcode.data.deezer_split import read_deezer_split
 from sparcode.data.evaluation_protocol import COLD_START, FIXED_SPLIT, STRONG, EvaluationProtocol
+from sparcode.data.fetching import cached_archive, download
 from sparcode.data.fixed_split import read_fixed_split
+from sparcode.data.goodbooks import is_goodbooks, read_goodbooks
 from sparcode.data.interactions import Interactions
 from sparcode.data.limits import OWN_FILES, Limits
+from sparcode.data.published import PUBLISHED, published
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
 from sparcode.data.table_file import EXTENSIONS
@@ -45,7 +48,7 @@ class Options:
     min_rating
         Keep ratings of at least this.
     download, accept_terms
-        Fetch MovieLens if it is not in the cache; the caller shows `movielens.TERMS` and asks first.
+        Fetch a published data set if it is not in the cache; the caller shows its terms and asks first.
     embedding
         Vectors and features of Deezer's release: ``svd`` (the default) or ``mf``.
     progress
@@ -97,9 +100,9 @@ KINDS = (
         protocol=FIXED_SPLIT,
     ),
     Kind(
-        f"MovieLens by name ({', '.join(movielens.DATASETS)})",
-        lambda source, _: isinstance(source, str) and source in movielens.DATASETS,
-        lambda source, options, _: movielens.read_movielens(_archive(source, options), options.min_rating, options.limits),
+        f"a published data set by name ({', '.join(PUBLISHED)})",
+        lambda source, _: isinstance(source, str) and source in PUBLISHED,
+        lambda source, options, _: _read_archive(_archive(source, options), options),
         frozenset({"min_rating", "download", "accept_terms"}),
     ),
     Kind(
@@ -110,9 +113,9 @@ KINDS = (
         protocol=COLD_START,
     ),
     Kind(
-        "a MovieLens archive or folder",
-        lambda source, name: _is_movielens(source, name),
-        lambda source, options, _: movielens.read_movielens(source, options.min_rating, options.limits),
+        "a MovieLens or goodbooks archive or folder",
+        lambda source, name: _is_archive(source, name),
+        lambda source, options, _: _read_archive(source, options),
         frozenset({"min_rating", "name"}),
         (".zip",),
     ),
@@ -139,8 +142,9 @@ def load(source: Source | None = None, **options: Any) -> Interactions:
     ----------
     source
         - None or ``'synthetic'``: the synthetic data with default settings; a `SyntheticConfig`: with those.
-        - ``'ml-100k'``, ``'ml-1m'``, ``'ml-10m'``: MovieLens, cached or downloaded if allowed (``'./ml-100k'`` is a folder of that name).
-        - a path or an open binary file: a MovieLens ``.zip`` (recognised by content) or folder, else a table by its extension.
+        - ``'ml-100k'``, ``'ml-1m'``, ``'ml-10m'``, ``'goodbooks'``: a published data set, cached or downloaded if
+          allowed (``'./ml-100k'`` is a folder of that name).
+        - a path or an open binary file: a MovieLens or goodbooks ``.zip`` (recognised by content) or folder, else a table by its extension.
     **options
         Fields of `Options`.
     """
@@ -166,7 +170,7 @@ def load_split(source: Source | None, config: SplitConfig, **options: Any) -> tu
 def kind_of(source: Source | None, name: str | None = None) -> Kind:
     """The kind of data of a source; ValueError if there is no such file or folder."""
     source = _full(source)
-    if isinstance(source, str | Path) and source not in movielens.DATASETS and not Path(source).exists():
+    if isinstance(source, str | Path) and source not in PUBLISHED and not Path(source).exists():
         raise ValueError(f"unknown data {str(source)!r}: there is no such file or folder; allowed are {_allowed()}")
     if not isinstance(source, str | Path | SyntheticConfig | TrainTestFiles) and not hasattr(source, "read"):
         raise ValueError(f"unknown data {source!r}; allowed are {_allowed()}")
@@ -197,23 +201,28 @@ def _full(source: Source | None) -> Source:
 
 
 def _allowed() -> str:
-    names = ", ".join(repr(name) for name in (SYNTHETIC, *movielens.DATASETS))
-    return f"{names}, the path of a MovieLens .zip or its folder, or the path of a table ({', '.join(EXTENSIONS)})"
+    names = ", ".join(repr(name) for name in (SYNTHETIC, *PUBLISHED))
+    return f"{names}, the path of a MovieLens or goodbooks .zip or its folder, or the path of a table ({', '.join(EXTENSIONS)})"
 
 
 def _archive(name: str, options: Options) -> Path:
-    if cached := movielens.cached_archive(name):
+    if cached := cached_archive(name):
         return cached
-    dataset = movielens.DATASETS[name]
+    wanted = published(name)
     if not options.download:
         raise ValueError(
-            f"{dataset.title} is not on this computer yet. Ask for the download (download=True, accept_terms=True; {dataset.address}), "
-            f"or give the path of the archive.\n{movielens.TERMS}"
+            f"{wanted.title} is not on this computer yet. Ask for the download (download=True, accept_terms=True; {wanted.address}), "
+            f"or give the path of the archive.\n{wanted.terms}"
         )
-    return movielens.download(name, options.accept_terms, progress=options.progress)
+    return download(name, options.accept_terms, progress=options.progress)
 
 
-def _is_movielens(source: str | Path | BinaryIO, name: str | None) -> bool:
+def _read_archive(source: str | Path | BinaryIO, options: Options) -> Interactions:
+    read = read_goodbooks if is_goodbooks(source, options.limits) else movielens.read_movielens
+    return read(source, options.min_rating, options.limits)
+
+
+def _is_archive(source: str | Path | BinaryIO, name: str | None) -> bool:
     if isinstance(source, str | Path) and Path(source).is_dir():
         return True
     extension = Path(name or (str(source) if isinstance(source, str | Path) else str(getattr(source, "name", "")))).suffix.lower()

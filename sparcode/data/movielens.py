@@ -1,4 +1,4 @@
-"""MovieLens 100K, 1M and 10M in their publisher's own formats, from a local archive or folder, or downloaded on request."""
+"""MovieLens 100K, 1M and 10M in their publisher's own formats, from a local archive or folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pooch
 import pyarrow as pa
 import pyarrow.csv
 
@@ -16,16 +15,8 @@ from sparcode.data.archive import FolderFiles, ZipFiles, open_files
 from sparcode.data.interactions import Interactions
 from sparcode.data.limits import OWN_FILES, Limits
 from sparcode.data.lines import captured, joined, matching_lines, whole_numbers
+from sparcode.data.published import PUBLISHED
 
-TERMS = """The MovieLens data sets belong to GroupLens (University of Minnesota), who lend them for research under these terms:
-- use them for research; do not suggest that the university or GroupLens endorses you or your results;
-- do not pass the data on to others without separate permission;
-- no commercial or revenue-bearing use without permission from GroupLens;
-- cite F. Maxwell Harper and Joseph A. Konstan (2015), The MovieLens Datasets: History and Context,
-  ACM Transactions on Interactive Intelligent Systems 5(4), article 19, doi:10.1145/2827872.
-The README inside the archive holds the full and binding text."""
-
-DOWNLOAD_TIMEOUT_SECONDS = 30
 # There are 19.
 MAX_GENRES = 500
 # The age groups of MovieLens 1M, each named by its youngest age (1: under 18); the ages of 100K are put into the same ones.
@@ -35,16 +26,13 @@ _RATING_KINDS = {"user_id": pa.int64(), "item_id": pa.int64(), "rating": pa.floa
 
 
 class Dataset(NamedTuple):
-    """Where a MovieLens data set comes from and how its files are laid out.
+    """How the files of a MovieLens data set are laid out; where it comes from is in `sparcode.data.published`.
 
     `folder` is the archive's top folder, `users` the file of user features (None: none), `marker` a file that tells apart sets with the
     same ratings file.
     """
 
     title: str
-    url: str
-    checksum: str
-    size_bytes: int
     ratings: str
     items: str
     separator: str
@@ -54,18 +42,10 @@ class Dataset(NamedTuple):
     users: str | None = None
     marker: str | None = None
 
-    @property
-    def address(self) -> str:
-        """Size and URL of the download, in words."""
-        return f"{self.size_bytes / 1e6:.1f} MB from {self.url}"
-
 
 DATASETS = {
     "ml-100k": Dataset(
-        title="MovieLens 100K",
-        url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-        checksum="md5:0e33842e24a9c977be4e0107933c0723",
-        size_bytes=4_924_029,
+        title=PUBLISHED["ml-100k"].title,
         ratings="u.data",
         items="u.item",
         users="u.user",
@@ -73,10 +53,7 @@ DATASETS = {
         folder="ml-100k",
     ),
     "ml-1m": Dataset(
-        title="MovieLens 1M",
-        url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
-        checksum="sha256:a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-        size_bytes=5_917_549,
+        title=PUBLISHED["ml-1m"].title,
         ratings="ratings.dat",
         items="movies.dat",
         users="users.dat",
@@ -84,10 +61,7 @@ DATASETS = {
         folder="ml-1m",
     ),
     "ml-10m": Dataset(
-        title="MovieLens 10M",
-        url="https://files.grouplens.org/datasets/movielens/ml-10m.zip",
-        checksum="md5:ce571fd55effeba0271552578f2648bd",
-        size_bytes=65_566_137,
+        title=PUBLISHED["ml-10m"].title,
         ratings="ratings.dat",
         items="movies.dat",
         separator="::",
@@ -124,57 +98,6 @@ def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = Non
         if n_rows > len(ratings):
             dropped[f"ratings below {min_rating:g}"] = n_rows - len(ratings)
     return Interactions.from_frame(ratings, dataset.title, items=items, dropped=dropped, users=users)
-
-
-def cached_archive(name: str) -> Path | None:
-    """The archive that `download` fetched earlier, or None; a ValueError for a name that is not in `DATASETS`."""
-    _dataset(name)
-    path = Path(pooch.os_cache("sparcode")) / f"{name}.zip"
-    return path if path.is_file() else None
-
-
-def download(
-    name: str,
-    accept_terms: bool = False,
-    *,
-    url: str | None = None,
-    expected_checksum: str | None = None,
-    progress: bool = True,
-) -> Path:
-    """Fetch an archive, named by a key of `DATASETS`, into the user's cache folder unless it is there already.
-
-    ValueError if the name or checksum is wrong or the terms (in the message) are not accepted; OSError if the download fails.
-
-    Parameters
-    ----------
-    accept_terms
-        Whether the user has read `TERMS` and agrees; show them first.
-    url, expected_checksum
-        Another address, and the ``algorithm:hexadecimal digits`` of its file; by default the publisher's.
-    """
-    dataset = _dataset(name)
-    if not accept_terms:
-        raise ValueError(f"{dataset.title} is only downloaded after its terms are accepted (accept_terms=True).\n{TERMS}")
-    address = url or dataset.url
-    try:
-        path = pooch.retrieve(
-            url=address,
-            known_hash=expected_checksum or dataset.checksum,
-            fname=f"{name}.zip",
-            path=pooch.os_cache("sparcode"),
-            downloader=pooch.HTTPDownloader(progressbar=progress, timeout=DOWNLOAD_TIMEOUT_SECONDS),
-        )
-    except OSError as error:  # requests' own errors are OSErrors too
-        raise OSError(f"could not download {dataset.title} from {address}: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"the file at {address} is not the expected {dataset.title} archive: {error}") from error
-    return Path(path)
-
-
-def _dataset(name: str) -> Dataset:
-    if name not in DATASETS:
-        raise ValueError(f"unknown MovieLens data set {name!r}; known: {', '.join(DATASETS)}")
-    return DATASETS[name]
 
 
 def _detect(files: FolderFiles | ZipFiles) -> Dataset:

@@ -56,6 +56,15 @@ class ParquetFile:
             self._check_texts(table)
             return table.cast(pa.schema([_as_read(self.schema.field(column)) for column in wanted]))
 
+    def first_rows(self, n_rows: int, n_columns: int) -> list[list[str]]:
+        """Cells of the first rows and columns as text; columns of nested types are left empty. ValueError if they are damaged."""
+        flat = [column for column in self.columns[:n_columns] if not pa.types.is_nested(self.schema.field(column).type)]
+        with as_value_error(f"{self.label} is a damaged Parquet file"):
+            batch = next(self._file.iter_batches(n_rows, columns=flat, use_threads=False), None)
+            cells = {} if batch is None else batch.to_pydict()
+        n_found = min(n_rows, self.n_rows) if flat else 0
+        return [["" if cells.get(name) is None else str(cells[name][row]) for name in self.columns[:n_columns]] for row in range(n_found)]
+
     def _leaves_by_column(self) -> dict[str, list[int]]:
         """Places of the stored columns that make up each column of the table."""
         leaves: dict[str, list[int]] = {column: [] for column in self.columns}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ EXTENSIONS = (".csv", ".tsv", ".parquet")
 _NUMBER_CHARACTERS = 100
 # Malformed rows that are counted to the end before a file is given up.
 _COUNTED_ROWS = 10_000
+_LOOKED_AT_BYTES = 1 << 16
 
 
 class TableFile:
@@ -72,6 +74,20 @@ class TableFile:
         if missing := [column for column in columns if column not in present]:
             raise ValueError(f"{self.label}: no column(s) {shown_names(missing)}; it has {shown_names(self.columns)}")
         return (self._parquet.read(columns), 0) if self._parquet else self._read_text(columns)
+
+    def first_rows(self, n_rows: int, n_columns: int) -> list[list[str]]:
+        """Cells of the first rows and columns as text, for people to look at; nothing is checked."""
+        if self._parquet is not None:
+            return self._parquet.first_rows(n_rows, n_columns)
+        start = self._raw[: 2 * _LOOKED_AT_BYTES].lstrip(b"\r\n")[:_LOOKED_AT_BYTES]
+        # The last line, if cut off, may end within a character.
+        text = (start if len(self._raw) <= _LOOKED_AT_BYTES else start.rpartition(b"\n")[0]).decode(errors="replace")
+        # Cells of any length, as they were counted before.
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter)
+        try:
+            return [row[:n_columns] for row in itertools.islice(lines, 1, n_rows + 1)]
+        except csv.Error:
+            return []
 
     def _text(self, raw: bytes) -> bytes:
         if b"\x00" in raw:

@@ -44,7 +44,7 @@ def check_sources(interactions: Interactions, config: RunConfig) -> None:
 def write_sources(folder: Path, sources: Sources) -> None:
     """Write data and backbone into the folder of a run that is being saved; ValueError as for `check_sources`."""
     interactions, backbone = sources
-    about = {"has_time": interactions.has_time, "dropped": dict(interactions.dropped)}
+    about = {"has_time": interactions.has_time, "dropped": dict(interactions.dropped), "time_span": interactions.time_span}
     arrays = {"indptr": interactions.histories.indptr, "items": interactions.histories.items}
     safetensors.numpy.save_file(
         {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / HISTORIES, {_ABOUT: json.dumps(about)}
@@ -86,6 +86,7 @@ def _read_interactions(path: Path, run: Run) -> Interactions:
             synthetic=run.data.synthetic,
             has_time=bool(about["has_time"]),
             dropped={str(reason): int(n) for reason, n in about["dropped"].items()},
+            time_span=None if about["time_span"] is None else tuple(map(str, about["time_span"])),
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged: {str(error).splitlines()[0]}") from error

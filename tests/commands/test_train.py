@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sparcode.comparison import table
-from sparcode.data.movielens import TERMS
+from sparcode.data.published import MOVIELENS_TERMS
 from sparcode.index.whole_folder import reserved
 from sparcode.runs import store
 from sparcode.runs.store import load_run
@@ -293,6 +293,6 @@ def test_the_terms_of_a_download_are_shown_as_they_are(command: Command, tmp_pat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     shown = command("train", "--data", "ml-100k", "--download").stderr
     terms, _, line = shown.rstrip().rpartition("\n")
-    assert terms == TERMS
+    assert terms == MOVIELENS_TERMS
     assert line.startswith("error: MovieLens 100K (4.9 MB from https://files")
     assert line.endswith("is only downloaded after you accept these terms: add --accept-terms")

@@ -8,9 +8,10 @@ import pytest
 
 from sparcode.commands.data_source import DATA
 from sparcode.config import SplitConfig, SyntheticConfig
-from sparcode.data import loading, movielens
+from sparcode.data import loading
 from sparcode.data.interactions import Interactions
 from sparcode.data.loading import load
+from sparcode.data.published import PUBLISHED
 from sparcode.data.tabular import ColumnMapping
 from tests.data.test_movielens import write_folder, write_zip
 from tests.fakes import raising
@@ -83,7 +84,7 @@ def test_movielens_by_name_is_never_downloaded_unasked(monkeypatch):
         match=r"MovieLens 100K is not on this computer yet.*download=True, accept_terms=True; 4\.9 MB from https://files",
     ) as error:
         load("ml-100k")
-    assert movielens.TERMS in str(error.value)
+    assert PUBLISHED["ml-100k"].terms in str(error.value)
     with pytest.raises(ValueError, match="after its terms are accepted"):
         load("ml-100k", download=True)
     with pytest.raises(ValueError, match="is not on this computer yet"):
@@ -99,7 +100,7 @@ def test_movielens_by_name_is_downloaded_when_asked(archive, monkeypatch):
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
     assert load("ml-1m", download=True, accept_terms=True).n_interactions == 2
-    dataset = movielens.DATASETS["ml-1m"]
+    dataset = PUBLISHED["ml-1m"]
     assert asked == [(dataset.url, dataset.checksum, "ml-1m.zip")]
 
 

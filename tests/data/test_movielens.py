@@ -1,20 +1,16 @@
 from __future__ import annotations
 
-import hashlib
-import http.server
 import io
-import threading
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pooch
 import pytest
 
 from sparcode.data import archive
 from sparcode.data.limits import OWN_FILES
-from sparcode.data.movielens import DATASETS, TERMS, cached_archive, download, read_movielens
+from sparcode.data.movielens import DATASETS, read_movielens
 
 GENRES = ["unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy"]
 GENRES += ["Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"]
@@ -333,82 +329,3 @@ def test_other_ratings_are_malformed(stars: str, tmp_path: Path) -> None:
 def test_without_tags_it_is_taken_for_1m_and_half_stars_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ratings.dat: 3 of 5 lines are malformed"):
         read_movielens(write_10m(tmp_path, RATINGS_10M, tags=False))
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A tiny archive at http://127.0.0.1:<port>/ml-100k.zip, and a cache folder of the test's own."""
-    content = write_zip(tmp_path / "served.zip", files_100k()).read_bytes()
-    requests = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            requests.append(self.path)
-            found = self.path == "/ml-100k.zip"
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Length", str(len(content) if found else 0))
-            self.end_headers()
-            if found:
-                self.wfile.write(content)
-
-        def log_message(self, *args):
-            pass
-
-    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        checksum = "sha256:" + hashlib.sha256(content).hexdigest()
-        yield f"http://127.0.0.1:{httpd.server_port}", checksum, requests
-        httpd.shutdown()
-        thread.join()
-
-
-def test_download_then_cache(server, capfd):
-    base, checksum, requests = server
-    assert cached_archive("ml-100k") is None
-    path = download("ml-100k", accept_terms=True, url=f"{base}/ml-100k.zip", expected_checksum=checksum)
-    assert "100%" in capfd.readouterr().err
-    assert read_movielens(path).n_interactions == 5
-    assert cached_archive("ml-100k") == path
-    assert download("ml-100k", accept_terms=True, url=f"{base}/ml-100k.zip", expected_checksum=checksum, progress=False) == path
-    assert requests == ["/ml-100k.zip"]
-
-
-def test_download_asks_for_the_terms_before_anything_else(server):
-    base, checksum, requests = server
-    with pytest.raises(ValueError, match="terms are accepted") as error:
-        download("ml-100k", url=f"{base}/ml-100k.zip", expected_checksum=checksum)
-    assert TERMS in str(error.value)
-    assert "Harper" in TERMS
-    assert requests == []
-    assert cached_archive("ml-100k") is None
-
-
-def test_download_refuses_another_file(server):
-    base, _, requests = server
-    with pytest.raises(ValueError, match="is not the expected MovieLens 100K archive"):
-        download("ml-100k", accept_terms=True, url=f"{base}/ml-100k.zip", progress=False)
-    assert requests == ["/ml-100k.zip"]
-    assert cached_archive("ml-100k") is None
-
-
-def test_download_failures_are_told(server):
-    base, checksum, _ = server
-    with pytest.raises(OSError, match=r"could not download MovieLens 100K from http://127.*404"):
-        download("ml-100k", accept_terms=True, url=f"{base}/gone.zip", expected_checksum=checksum, progress=False)
-
-
-def test_unknown_data_set():
-    with pytest.raises(ValueError, match="unknown MovieLens data set 'ml-7'; known: ml-100k, ml-1m"):
-        download("ml-7", accept_terms=True)
-    with pytest.raises(ValueError, match="unknown MovieLens data set"):
-        cached_archive("ml-7")
-
-
-def test_addresses_are_the_publishers():
-    assert {name: dataset.url for name, dataset in DATASETS.items()} == {
-        name: f"https://files.grouplens.org/datasets/movielens/{name}.zip" for name in ("ml-100k", "ml-1m", "ml-10m")
-    }
