@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 
 from app.jobs.job import JobHandle, JobSnapshot
 from app.jobs.manager import JobManager
+from app.jobs.scoped import ScopedJobs, without_scope
 from app.jobs.viewers import Viewers
 from app.measured.comparison import Comparison, Step, compare
 from app.measured.indexes import MeasuredIndexes
@@ -20,6 +21,8 @@ from app.models.backbones import Backbones
 from app.models.trained import Backbone
 from app.models.tuned import TunedModels
 from app.recorded.runs import RecordedRuns
+from app.training.data import STUDIO, training_data
+from app.training.plan import EarlierRun
 from app.training.session import FROM_SCRATCH, TrainingSession
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
@@ -29,11 +32,22 @@ from sparcode.runs.machine import machine_facts
 
 INDEXES_BYTES: Final = 640 * 2**20
 MODELS_BYTES: Final = 128 * 2**20
+# Of a studio beside the one of the built-in data, of which there may be several.
+BESIDE_SHARE: Final = 0.25
 COMPARISON_KEY: Final = "comparison"
+# The lane of downloads.
+FETCHING: Final = "fetching"
+
+
+class Place(NamedTuple):
+    """Where a studio for other data works: in the process of a studio, whose workers and trainings it shares, under a name of its own."""
+
+    name: str
+    host: Studio
 
 
 class Studio:
-    """The parts of one process, wired. Safe to share between threads.
+    """The parts of one process, wired, for one data set. Safe to share between threads.
 
     Parameters
     ----------
@@ -41,28 +55,45 @@ class Studio:
         Settings the studio was started with; visitors choose quantizer, tokens, encoder, interaction and seed anew.
     recorded
         What was trained and measured for this data before; None: nothing was. Pages may ask it for more, see `RecordedRuns`.
+    place
+        Where it works if it is not the first of its process.
 
     Attributes
     ----------
+    scope
+        Tells its jobs from those of other data; empty for the first studio of the process.
     serving, scaling, from_scratch, grids
-        The measurements on the Compare and the Scale page, the trainings on the Train page, and the Explorer's searches of all settings.
+        The measurements on the Compare and the Scale page, the trainings on the Train page, which all studios of a process share, and the
+        Explorer's searches of all settings.
+    own_data, own_training
+        Its data as a choice for a training, and the training of its own settings that was recorded or kept.
     comparison
         The finished table of models, recorded or measured here; None until there is one.
     """
 
-    def __init__(self, interactions: Interactions, config: RunConfig, recorded: RecordedRuns | None = None) -> None:
+    def __init__(
+        self, interactions: Interactions, config: RunConfig, recorded: RecordedRuns | None = None, place: Place | None = None
+    ) -> None:
         self.interactions, self.config = interactions, config
         self.recorded = recorded or RecordedRuns.nothing(interactions)
         self.split = split_users(interactions, config.split)
-        self.viewers = Viewers()
-        # One training at a time, with one core each, leaves a core for the pages.
-        lanes = {TRAINING: 1, PREVIEWS: 1, GRIDS: 1, FROM_SCRATCH: 1, TIMING: 1}
-        self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
-        self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split, self.viewers.has_gone)
-        self.from_scratch.recorded = self.recorded.training(config, self.from_scratch.shelf.own())
+        self.scope = "" if place is None else place.name
+        if place is None:
+            self.viewers = Viewers()
+            # One training at a time, with one core each, leaves a core for the pages.
+            lanes = {TRAINING: 1, PREVIEWS: 1, GRIDS: 1, FROM_SCRATCH: 1, TIMING: 1, FETCHING: 1}
+            self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
+            self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split, self.viewers.has_gone)
+            self.own_data = self.from_scratch.shelf.own()
+        else:
+            self.viewers, self.from_scratch = place.host.viewers, place.host.from_scratch
+            self.jobs = ScopedJobs(place.host.jobs, place.name)
+            self.own_data = training_data(f"{STUDIO}/{interactions.content_hash()}", interactions, self.split)
+        self.own_training: EarlierRun | None = self.recorded.training(config, self.own_data)
+        share = 1.0 if place is None else BESIDE_SHARE
         self.backbones = Backbones(self.split, self.jobs, TRAINING, self.recorded.backbone)
-        self.tuned = TunedModels(self.split, self.backbones, self.recorded.tuned, MODELS_BYTES)
-        self.indexes = MeasuredIndexes(self.split, self.backbones, INDEXES_BYTES)
+        self.tuned = TunedModels(self.split, self.backbones, self.recorded.tuned, int(share * MODELS_BYTES))
+        self.indexes = MeasuredIndexes(self.split, self.backbones, int(share * INDEXES_BYTES))
         self.setting_jobs = SettingJobs(self.jobs, self.backbones, self.tuned, self.indexes, self.at_work)
         self.grids = SettingGrids(self.split, self.jobs, self.backbones)
         self.serving = ServingMeasurements(
@@ -81,6 +112,12 @@ class Studio:
         self.comparison: Comparison | None = self.recorded.comparison(config)
 
     @property
+    def run_name(self) -> str:
+        """The name of the kept run that it shows; empty for data without one."""
+        recording = self.recorded.recording
+        return "" if recording is None else recording.run
+
+    @property
     def backbone(self) -> Backbone | None:
         """The backbone of the studio's own settings; None until it is trained."""
         return self.backbones.of(self.config)
@@ -92,7 +129,7 @@ class Studio:
 
     def at_work(self) -> set[str]:
         """Keys of all running jobs; a paused training and the timing of queries do not count."""
-        return {key for key in self.jobs.running() if not key.startswith(f"{TIMING}/")} - self.from_scratch.paused()
+        return {key for key in self.jobs.running() if not without_scope(key).startswith(f"{TIMING}/")} - self.from_scratch.paused()
 
     def start_comparison(self, owner: str) -> JobSnapshot:
         """Train and measure the peers in the background, after the backbone if it is missing, or join the work under way."""
@@ -101,8 +138,9 @@ class Studio:
         return self.jobs.submit(COMPARISON_KEY, "comparison of models", self._compare, owner, TRAINING)
 
     def close(self) -> None:
-        """Stop all jobs, and the reading of files."""
-        self.from_scratch.shelf.close()
+        """Stop all its jobs; the first studio of a process also ends the reading of files, and all workers."""
+        if not self.scope:
+            self.from_scratch.shelf.close()
         self.jobs.close()
 
     def _compare(self, handle: JobHandle) -> None:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import streamlit as st
-
 from app.compare.panel import serving_comparison
+from app.components.page_header import page_header
 
-st.title("Compare")
+page_header("Compare")
 serving_comparison()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.components.page_header import page_header
+
 
 def _panel() -> None:
     # Loads the libraries of the models: the title is on the page by then.
@@ -10,7 +12,7 @@ def _panel() -> None:
     explorer()
 
 
-st.title("Index Explorer")
+page_header("Index Explorer")
 st.markdown(
     "Move any choice: **recall**, **latency**, **index size** and **code usage** follow, computed by the real model on the real index. "
     "Drag the threshold and watch."

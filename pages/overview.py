@@ -4,6 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.components.page_header import page_header
+
 FLOW = """
 %%{init: {"flowchart": {"padding": 10, "rankSpacing": 28, "wrappingWidth": 160}, "themeVariables": {"fontSize": "20px"}}}%%
 flowchart LR
@@ -20,16 +22,18 @@ def _figures() -> None:
     # Loads the libraries of the models: what stands above is on the page by then.
     from app.overview.headline import headline
     from app.overview.panel import comparison, data_facts
+    from app.session import loaders
 
+    studio = loaders.studio()
     with picture:
-        headline()
+        headline(studio)
     st.header("How good is it?")
-    comparison()
+    comparison(studio)
     st.header("The data")
-    data_facts()
+    data_facts(studio)
 
 
-st.title("SparCode Studio")
+page_header("SparCode Studio")
 picture = st.container()
 st.markdown(
     "A recommender has to pick a few hundred candidates for a user out of a huge catalogue. Two-tower models do that with one vector per "

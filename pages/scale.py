@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import streamlit as st
+from app.components.page_header import page_header
 
 
 def _panel() -> None:
@@ -10,5 +10,5 @@ def _panel() -> None:
     scale()
 
 
-st.title("Scale")
+page_header("Scale")
 _panel()

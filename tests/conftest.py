@@ -96,12 +96,13 @@ def tiny_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Pages run inside the test get a studio of their own, on tiny data with tiny settings."""
-    from app.session import loaders
+    from app.session import chosen_data, loaders
     from tests.tiny import tiny_studio_settings
 
-    monkeypatch.setenv(loaders.DATA_VARIABLE, str(tiny_table))
+    monkeypatch.setenv(chosen_data.DATA_VARIABLE, str(tiny_table))
+    monkeypatch.setenv(chosen_data.RUNS_VARIABLE, str(tmp_path / "runs"))
     monkeypatch.setattr(loaders, "run_config", tiny_studio_settings)
     loaders.close_studio()
     yield
@@ -111,7 +112,8 @@ def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.fixture(scope="session")
 def tiny_environment(tmp_path_factory: pytest.TempPathFactory, tiny_table: Path) -> dict[str, str]:
     """Variables of a studio on tiny data."""
-    return {"HOME": str(tmp_path_factory.mktemp("home")), "SPARCODE_DATA": str(tiny_table)}
+    home = tmp_path_factory.mktemp("home")
+    return {"HOME": str(home), "SPARCODE_DATA": str(tiny_table), "SPARCODE_RUNS": str(home / "runs")}
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,10 @@ from app.measured.verdict import listed, verdict
 from app.models.backbones import backbone_key
 from app.session import loaders
 from app.session.address import read_address, write_address
-from app.session.configuration import DEFAULTS, label_of
+from app.session.chosen_data import base_settings, chosen_config, given_settings
+from app.session.configuration import label_of
 from app.session.settings import COMPARE
-from app.session.visitor import owner_id, poll_seconds, show_in_tab
+from app.session.visitor import Shown, owner_id, poll_seconds, show_in_tab
 from app.session.widgets import configuration
 from app.studio import Studio
 from sparcode.comparison.measuring import Measurement
@@ -43,7 +44,7 @@ _SHOWN: Final = "compare_shown"
 def serving_comparison() -> None:
     """The whole panel; it reruns by itself while something is under way, without the rest of the page."""
     # First, because a run that another one cuts short is the only one that knows of Back or Forward.
-    read_address(COMPARE, DEFAULTS)
+    read_address(COMPARE, base_settings())
     studio = loaders.studio()
     poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
     st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
@@ -52,13 +53,13 @@ def serving_comparison() -> None:
 def _panel(studio: Studio) -> None:
     # First on the page, filled once the measurement is known.
     answered = st.container()
-    for text in read_address(COMPARE, DEFAULTS):
+    for text in read_address(COMPARE, base_settings()):
         st.warning(text)
-    config = configuration().run_config(studio.config)
-    write_address(COMPARE, DEFAULTS)
-    left = st.session_state.get(_SHOWN, config)
-    show_in_tab(config, left, studio)
-    st.session_state[_SHOWN] = config
+    config = chosen_config(configuration(studio.config), studio.config)
+    write_address(COMPARE, base_settings(), given_settings())
+    shown = Shown(studio, config)
+    show_in_tab(shown, st.session_state.get(_SHOWN))
+    st.session_state[_SHOWN] = shown
     view, job, own = studio.setting_jobs.follow(config, owner_id()), studio.serving.job(config), studio.serving.result(config)
     measured = best_measured(studio.indexes.all(), config)
     # A page with an answer says more than an empty one, also where it is of the studio's own setting.

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.measured.measured_index import Kind, MeasuredIndex
 from app.models.trained import Recording
+from app.session.address import plain_text
 from app.studio import Studio
 
 _COLOURS: Final = {"preview": "orange", "fine-tuned": "green", "trained from scratch": "blue", "recorded": "violet"}
@@ -27,15 +28,26 @@ def recorded_notes(studio: Studio) -> None:
 
 def kind_badge(kind: Kind, recording: Recording | None = None) -> None:
     """The kind of the figures below as a coloured word; its help gives day and machine of a recording."""
-    meaning = _MEANINGS[kind] if recording is None else f"trained {recording.words}, and stored with the studio"
+    meaning = _MEANINGS[kind] if recording is None else f"trained {recording.words}, and {_where(recording)}"
     st.badge(kind.upper(), color=_COLOURS[kind], help=meaning)
 
 
+def _where(recording: Recording) -> str:
+    return f"kept as {recording.run}" if recording.run else "stored with the studio"
+
+
+def data_name(studio: Studio) -> str:
+    """The data's name for a page; that of an uploaded file is untrusted text."""
+    return plain_text(studio.interactions.name) if studio.scope else studio.interactions.name
+
+
 def data_line(studio: Studio) -> str:
-    """The data's name and size, and whether it is synthetic."""
+    """The data's name and size, whether it is synthetic, and the kept run it belongs to."""
     data = studio.interactions
+    run = f"Run: **{studio.run_name}**. " if studio.run_name else ""
     made_up = ", made up by this project" if data.synthetic else ""
-    return f"Data: **{data.name}**{made_up}: {data.n_users:,} users, {data.n_items:,} items, {data.n_interactions:,} interactions"
+    sizes = f"{data.n_users:,} users, {data.n_items:,} items, {data.n_interactions:,} interactions"
+    return f"{run}Data: **{data_name(studio)}**{made_up}: {sizes}"
 
 
 def provenance(measured: MeasuredIndex, studio: Studio) -> None:
@@ -45,7 +57,8 @@ def provenance(measured: MeasuredIndex, studio: Studio) -> None:
     if measured.is_barely_tuned:
         meaning = f"fine-tuned for {measured.n_epochs} epochs only; from {measured.least_epochs} on it is called fine-tuned"
     if measured.recording is not None:
-        meaning = f"the model was fine-tuned {measured.recording.words} and is stored with the studio"
+        trained = "trained from scratch" if measured.recording.run else "fine-tuned"
+        meaning = f"the model was {trained} {measured.recording.words} and is {_where(measured.recording)}"
         computed = "Its index is built and measured on this machine. "
     st.caption(
         f"All figures above: **{measured.called}** ({meaning}; {seconds}). {computed}{data_line(studio)}; figures are means over "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from app.explorer.search import ask
@@ -14,19 +16,33 @@ from app.session.widgets import go_to, pin, widget
 _HISTORY = "run_history"
 
 
-def run_history() -> RunHistory:
-    """The history of this session."""
-    if _HISTORY not in st.session_state:
-        st.session_state[_HISTORY] = RunHistory()
-    return st.session_state[_HISTORY]
+def run_history(scope: str = "") -> RunHistory:
+    """The history of this session on one data set, named by `Studio.scope`."""
+    key = f"{_HISTORY}{scope}"
+    if key not in st.session_state:
+        st.session_state[key] = RunHistory()
+    return st.session_state[key]
 
 
-def controls(chosen: Configuration, pinned: Configuration | None) -> None:
+def controls(history: RunHistory, chosen: Configuration, pinned: Configuration | None) -> None:
     """One row of buttons."""
-    history = run_history()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button("Undo", on_click=_undo, disabled=not history.can_undo(), shortcut="Ctrl+Z", help="The setting before the last change")
-        st.button("Redo", on_click=_redo, disabled=not history.can_redo(), shortcut="Ctrl+Shift+Z", help="The change just undone, again")
+        st.button(
+            "Undo",
+            on_click=_show,
+            args=(history.undo,),
+            disabled=not history.can_undo(),
+            shortcut="Ctrl+Z",
+            help="The setting before the last change",
+        )
+        st.button(
+            "Redo",
+            on_click=_show,
+            args=(history.redo,),
+            disabled=not history.can_redo(),
+            shortcut="Ctrl+Shift+Z",
+            help="The change just undone, again",
+        )
         if pinned is None:
             help_text = "Hold everything that follows against this run: differences beside the figures, grey lines in the charts"
             st.button("Pin this run", on_click=pin, args=(chosen,), shortcut="P", help=help_text)
@@ -55,14 +71,7 @@ def _searches(chosen: Configuration) -> None:
     )
 
 
-def _undo() -> None:
-    _show(run_history().undo())
-
-
-def _redo() -> None:
-    _show(run_history().redo())
-
-
-def _show(chosen: Configuration | None) -> None:
+def _show(step: Callable[[], Configuration | None]) -> None:
+    chosen = step()
     if chosen is not None:
         go_to(chosen)

@@ -26,10 +26,11 @@ from app.measured.run_export import evaluate_command, run_of, run_zip
 from app.measured.setting_jobs import View
 from app.session import loaders
 from app.session.address import read_address, write_address
-from app.session.configuration import DEFAULTS, Configuration
+from app.session.chosen_data import base_settings, chosen_config, given_settings
+from app.session.configuration import Configuration
 from app.session.run_history import PinnedRun, pinned_run
 from app.session.settings import EXPLORER
-from app.session.visitor import owner_id, poll_seconds, show_in_tab
+from app.session.visitor import Shown, owner_id, poll_seconds, show_in_tab
 from app.session.widgets import configuration, pinned
 from app.studio import Studio
 from sparcode.config import RunConfig
@@ -48,7 +49,7 @@ _BEFORE: Final = "explorer_before"
 def explorer() -> None:
     """The whole panel; it reruns by itself while something is under way, without the rest of the page."""
     # First, because a run that another one cuts short is the only one that knows of Back or Forward.
-    read_address(EXPLORER, DEFAULTS)
+    read_address(EXPLORER, base_settings())
     studio = loaders.studio()
     recorded_notes(studio)
     poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
@@ -59,19 +60,19 @@ def _panel(studio: Studio) -> None:
     with st.container(gap="xsmall"):
         # Containers around optional elements: charts are kept only while the number of elements above them stays the same.
         with st.container():
-            for text in read_address(EXPLORER, DEFAULTS):
+            for text in read_address(EXPLORER, base_settings()):
                 st.warning(text)
         searching = settle(studio)
-        chosen = configuration()
-        write_address(EXPLORER, DEFAULTS)
-        run_history().visit(chosen)
-        config = chosen.run_config(studio.config)
+        chosen = configuration(studio.config)
+        write_address(EXPLORER, base_settings(), given_settings())
+        run_history(studio.scope).visit(chosen)
+        config = chosen_config(chosen, studio.config)
         _leave_for(config, studio)
         view = studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS)
         against = _against(view, studio)
         ghost = against.run
         threshold_slider(chosen.keep, _columns(view, ghost, studio), curve_note(view))
-        controls(chosen, pinned())
+        controls(run_history(studio.scope), chosen, pinned())
         with st.container():
             search_status(studio, chosen, view.measured)
         with st.container():
@@ -87,9 +88,9 @@ def _panel(studio: Studio) -> None:
         with st.container():
             front_chart(studio, chosen)
         st.subheader("Runs looked at")
-        run_table(run_history(), pinned())
+        run_table(run_history(studio.scope), pinned())
         with st.container():
-            if note := equal_epochs_note(run_history().runs):
+            if note := equal_epochs_note(run_history(studio.scope).runs):
                 st.caption(note)
     active = view.active or against.active or untimed or searching
     # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
@@ -108,8 +109,9 @@ class _Against(NamedTuple):
 
 def _leave_for(config: RunConfig, studio: Studio) -> None:
     held = pinned()
-    show_in_tab(config, st.session_state.get(_SHOWN, config), studio, None if held is None else held.run_config(studio.config))
-    st.session_state[_SHOWN] = config
+    shown = Shown(studio, config)
+    show_in_tab(shown, st.session_state.get(_SHOWN), None if held is None else chosen_config(held, studio.config))
+    st.session_state[_SHOWN] = shown
 
 
 def _against(view: View, studio: Studio) -> _Against:
@@ -117,7 +119,7 @@ def _against(view: View, studio: Studio) -> _Against:
     if held is None:
         words = "Differences are to the **preview**." if view.measured is not None and has_preview(view.measured, view.preview) else ""
         return _Against(None, words, False)
-    config = held.run_config(studio.config)
+    config = chosen_config(held, studio.config)
     if config == view.config:
         words = f"Differences are to the **pinned** run, the same index at {held.keep} % kept."
         return _Against(pinned_run(held, view.measured), words if view.measured is not None else "", False)
@@ -180,7 +182,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
     with latency_place, charts_of(version):
         latency_chart(measured, stop, studio, ghost)
     if measured.complete:
-        run_history().record(chosen, figures_of(measured, stop))
+        run_history(studio.scope).record(chosen, figures_of(measured, stop))
     provenance(measured, studio)
     if measured.complete:
         with st.expander("Save this run: a folder for the command line", on_change="rerun", key="explorer-save") as saving:
@@ -195,7 +197,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
 def _figures_before(studio: Studio) -> None:
     """The figures of the setting before, greyed, while the one chosen has none."""
     before: Configuration | None = st.session_state.get(_BEFORE)
-    measured = None if before is None else studio.indexes.best(before.run_config(studio.config))
+    measured = None if before is None else studio.indexes.best(chosen_config(before, studio.config))
     if measured is None:
         return
     point = measured.point(before.stop)
@@ -220,6 +222,7 @@ def _save_run(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> 
         "Settings, weights, catalogue and index of the run above. Unpacked, it is a folder for the command line, which measures it anew at "
         "this or any other threshold:"
     )
-    st.code(f"unzip {run.run_id}.zip\n{evaluate_command(run.run_id, point.tau, loaders.data_source())}", language="bash")
+    source = f"{studio.interactions.name}.csv" if studio.run_name else loaders.data_source()
+    st.code(f"unzip {run.run_id}.zip\n{evaluate_command(run.run_id, point.tau, source)}", language="bash")
     # A callable, so that the run is packed on demand.
     st.download_button("Save run", lambda: run_zip(run), f"{run.run_id}.zip", "application/zip", on_click="ignore")

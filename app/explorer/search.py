@@ -13,6 +13,7 @@ from app.components.live_chart import live_chart
 from app.jobs.job import JobState, status_text
 from app.measured.measured_index import MeasuredIndex
 from app.measured.setting_grids import GRID, SearchedGrid, grid_key, progress_of
+from app.session.chosen_data import SEARCH, chosen_config
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
 from app.session.visitor import owner_id, want_in_tab
@@ -24,7 +25,6 @@ from sparcode.config import DEFAULT_K
 
 NEAR_BEST: Final = 0.99
 HEIGHT: Final = 420
-_ASKED: Final = "search_asked"
 
 
 class Asked(NamedTuple):
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
 
 def ask(megabytes: float | None, chosen: Configuration) -> None:
     """Ask for the best setting of at most so many megabytes, or (None) for the smallest one near the best; call from a callback."""
-    st.session_state[_ASKED] = Asked(megabytes, chosen)
+    st.session_state[SEARCH] = Asked(megabytes, chosen)
 
 
 def settle(studio: Studio) -> bool:
@@ -52,14 +52,14 @@ def settle(studio: Studio) -> bool:
 
     The answer is not opened by itself if the visitor has moved on to another setting meanwhile.
     """
-    asked: Asked | None = st.session_state.get(_ASKED)
+    asked: Asked | None = st.session_state.get(SEARCH)
     if asked is None or asked.over:
         return False
-    config = asked.at.run_config(studio.config)
+    config = chosen_config(asked.at, studio.config)
     found = studio.grids.found(config)
     if found is not None:
         answer = answer_of(found.points, asked.megabytes)
-        st.session_state[_ASKED] = asked._replace(answer=answer, over=True)
+        st.session_state[SEARCH] = asked._replace(answer=answer, over=True)
         if answer is not None and chosen_now() == asked.at:
             go_to(opened(asked.at, answer))
         return False
@@ -67,7 +67,7 @@ def settle(studio: Studio) -> bool:
     if job is None or not asked.started:
         # Also after one that was cancelled or failed.
         job = studio.grids.start(config, owner_id())
-        st.session_state[_ASKED] = asked._replace(started=True)
+        st.session_state[SEARCH] = asked._replace(started=True)
     want_in_tab(grid_key(config), studio)
     return job.active
 
@@ -84,10 +84,10 @@ def opened(chosen: Configuration, point: GridPoint) -> Configuration:
 
 def search_status(studio: Studio, chosen: Configuration, measured: MeasuredIndex | None) -> None:
     """One line on the search asked for: its progress, or its answer."""
-    asked: Asked | None = st.session_state.get(_ASKED)
+    asked: Asked | None = st.session_state.get(SEARCH)
     if asked is None:
         return
-    config = asked.at.run_config(studio.config)
+    config = chosen_config(asked.at, studio.config)
     job = studio.grids.job(config)
     with st.container(horizontal=True, vertical_alignment="center", key="explorer-search"):
         if asked.over:
@@ -136,8 +136,8 @@ def setting_text(point: GridPoint) -> str:
 
 def front_chart(studio: Studio, chosen: Configuration) -> None:
     """Everything the search found, and its front as a table; both open a setting. Nothing before a search."""
-    asked: Asked | None = st.session_state.get(_ASKED)
-    found = studio.grids.found(chosen.run_config(studio.config))
+    asked: Asked | None = st.session_state.get(SEARCH)
+    found = studio.grids.found(chosen_config(chosen, studio.config))
     if asked is None or found is None:
         return
     answer = answer_of(found.points, asked.megabytes)
@@ -199,4 +199,4 @@ def _smallest(found: SearchedGrid | None) -> str:
 
 def _cancel(studio: Studio, key: str) -> None:
     studio.jobs.cancel(key, owner_id())
-    st.session_state[_ASKED] = None
+    st.session_state[SEARCH] = None

@@ -43,7 +43,7 @@ def first_visit(view: View, studio: Studio) -> None:
             if st.button("Join it again"):
                 studio.backbones.retry(config, owner_id())
                 st.rerun()
-        elif job.key != backbone_key(studio.config) and st.button("Cancel training"):
+        elif (studio.scope or job.key != backbone_key(studio.config)) and st.button("Cancel training"):
             studio.backbones.cancel(config, owner_id())
             st.rerun()
         training_chart("Training the backbone", epochs_of(job))
@@ -136,6 +136,11 @@ def _tuned(view: View, studio: Studio) -> None:
     if measured.cut_short or measured.recording is not None:
         # The button below repeats a training that was to replace this model.
         _failure(view)
+    if measured.recording is not None and measured.recording.run:
+        st.markdown(
+            f"kept {measured.recording.day_words} as **{measured.recording.run}**: {measured.training_text}; all figures are computed here"
+        )
+        return
     if measured.recording is not None:
         st.markdown(
             f"fine-tuned in {measured.seconds:.0f} s {measured.recording.day_words}: {measured.training_text}; "

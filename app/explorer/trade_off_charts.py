@@ -13,6 +13,7 @@ from app.charts.training_curve import training_curve_data, training_curve_figure
 from app.components.live_chart import live_chart
 from app.explorer.controls import run_history
 from app.measured.measured_index import MeasuredIndex
+from app.session.chosen_data import chosen_config
 from app.session.configuration import label_of
 from app.session.run_history import PinnedRun
 from app.studio import Studio
@@ -58,7 +59,7 @@ def accuracy_chart(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio
 def size_chart(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio, pinned: PinnedRun | None) -> None:
     """Recall over bytes."""
     # Only this visitor's runs, not those of others on the same server.
-    mine = {run.configuration.run_config(studio.config).content_hash() for run in run_history().runs}
+    mine = {chosen_config(run.configuration, studio.config).content_hash() for run in run_history(studio.scope).runs}
     others = [
         _line(other)
         for other in studio.indexes.all()

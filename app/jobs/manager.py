@@ -194,6 +194,19 @@ class JobManager:
                 self._changed.wait(left)
             return None
 
+    def stop(self, prefix: str) -> None:
+        """Stop all active jobs whose key begins so, whoever wants them."""
+        with self._changed:
+            for job in self._jobs.values():
+                if job.key.startswith(prefix) and job.state in ACTIVE:
+                    self._stop(job)
+                    job.version += 1
+            self._changed.notify_all()
+
+    def key(self, key: str) -> str:
+        """The whole key of a job: the key itself, see `app.jobs.scoped`."""
+        return key
+
     def close(self, timeout: float = CLOSING_SECONDS) -> None:
         """Cancel everything, refuse further submits, and wait at most `timeout` seconds for each worker to end."""
         with self._changed:

@@ -66,8 +66,9 @@ class MeasuredIndexes:
             time_stops(refine(measured, publish, handle.check), busy, handle.check)
 
     def measure_tuned(self, config: RunConfig, tuned: Tuned, handle: JobHandle, busy: Callable[[], bool]) -> None:
-        """Measure a fine-tuned or recorded model with its whole curve; see `measure_preview`."""
-        kind, publish = "fine-tuned" if tuned.recording is None else "recorded", self._publisher(handle)
+        """Measure a fine-tuned, recorded or kept model with its whole curve; see `measure_preview`."""
+        publish = self._publisher(handle)
+        kind = "fine-tuned" if tuned.recording is None else "trained from scratch" if tuned.recording.run else "recorded"
         facts = ModelFacts(kind, config, tuned.records, lambda: tuned.seconds, tuned.cut_short, tuned.recording)
         measured = measure(tuned.model, facts, self._split, publish, handle.check)
         time_stops(refine(measured, publish, handle.check), busy, handle.check)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from app.jobs.byte_cache import ByteCache
 from app.jobs.job import JobHandle, JobSnapshot
-from app.jobs.manager import JobManager
+from app.jobs.scoped import Jobs
 from app.measured.measured_index import Kind, MeasuredIndex
 from app.measured.serving import LANE, ServingMeasurements, best_measured
 from app.measured.threshold_stops import SCALE_MEASURED, share_of
@@ -112,7 +112,7 @@ class ScaleMeasurements:
         self,
         split: Split,
         data_name: str,
-        jobs: JobManager,
+        jobs: Jobs,
         backbones: Backbones,
         serving: ServingMeasurements,
         seen_indexes: Callable[[], list[MeasuredIndex]],

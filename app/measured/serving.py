@@ -10,7 +10,7 @@ import faiss
 
 from app.jobs.byte_cache import ByteCache
 from app.jobs.job import JobHandle, JobSnapshot
-from app.jobs.manager import JobManager
+from app.jobs.scoped import Jobs
 from app.measured.comparison import left_out_sentences
 from app.measured.measured_index import Kind, MeasuredIndex
 from app.models.backbones import Backbones
@@ -108,7 +108,7 @@ class ServingMeasurements:
         self,
         split: Split,
         data_name: str,
-        jobs: JobManager,
+        jobs: Jobs,
         backbones: Backbones,
         seen_indexes: Callable[[], list[MeasuredIndex]],
         at_work: Callable[[], set[str]],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from app.jobs.job import JobHandle, JobSnapshot, JobState
-from app.jobs.manager import JobManager
+from app.jobs.scoped import Jobs
 from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS, threshold_stops
 from app.models.backbones import Backbones
 from sparcode.comparison.setting_grid import Grid, GridPoint, grid_points
@@ -49,7 +49,7 @@ class SearchedGrid(NamedTuple):
 class SettingGrids:
     """Searches by everything but M, K and P of a setting. Safe to share between threads; `jobs` has the lane `GRIDS`."""
 
-    def __init__(self, split: Split, jobs: JobManager, backbones: Backbones) -> None:
+    def __init__(self, split: Split, jobs: Jobs, backbones: Backbones) -> None:
         self._split, self._jobs, self._backbones = split, jobs, backbones
 
     def start(self, config: RunConfig, owner: str) -> JobSnapshot:

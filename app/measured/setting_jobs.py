@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from app.jobs.job import ACTIVE, JobHandle, JobSnapshot, JobState, Work
-from app.jobs.manager import JobManager
+from app.jobs.scoped import Jobs
 from app.jobs.turns import page_turns
 from app.measured.curve import TimedLatency
 from app.measured.indexes import FIRST_FIGURES, MeasuredIndexes, ModelKind
@@ -79,7 +79,7 @@ class SettingJobs:
     """
 
     def __init__(
-        self, jobs: JobManager, backbones: Backbones, tuned: TunedModels, indexes: MeasuredIndexes, at_work: Callable[[], set[str]]
+        self, jobs: Jobs, backbones: Backbones, tuned: TunedModels, indexes: MeasuredIndexes, at_work: Callable[[], set[str]]
     ) -> None:
         self._jobs, self._backbones, self._tuned, self._indexes, self._at_work = jobs, backbones, tuned, indexes, at_work
         self._refused: set[tuple[str, str]] = set()

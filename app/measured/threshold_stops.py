@@ -5,12 +5,15 @@ Shares are the same for every index, so a link or a change of codebooks keeps it
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from sparcode.config import TrainingConfig
-from sparcode.index.inverted_index import InvertedIndex
+
+# Compiled code, seconds to load: the header of every page asks for the stops alone.
+if TYPE_CHECKING:
+    from sparcode.index.inverted_index import InvertedIndex
 
 MOST_KEPT: Final = 0.5
 LEAST_KEPT: Final = 0.001

@@ -9,7 +9,7 @@ from typing import Final
 
 from app.jobs.byte_cache import ByteCache
 from app.jobs.job import JobHandle, JobSnapshot, JobState
-from app.jobs.manager import JobManager
+from app.jobs.scoped import Jobs
 from app.models.trained import Backbone, weight_bytes
 from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.split import Split
@@ -43,7 +43,7 @@ class Backbones:
     def __init__(
         self,
         split: Split,
-        jobs: JobManager,
+        jobs: Jobs,
         lane: str,
         recorded: Callable[[RunConfig], Backbone | None] = lambda config: None,
         max_bytes: int = BACKBONES_BYTES,

@@ -14,10 +14,14 @@ from sparcode.training.epoch_record import EpochRecord
 
 
 class Recording(NamedTuple):
-    """Date (``YYYY-MM-DD``) and machine (see `sparcode.runs.machine.machine_facts`) of what was trained or measured earlier."""
+    """Date (``YYYY-MM-DD``) and machine (see `sparcode.runs.machine.machine_facts`) of what was trained or measured earlier.
+
+    `run` is the name of a run that a visitor kept; empty for what is stored with the studio.
+    """
 
     day: str
     machine: str
+    run: str = ""
 
     @property
     def day_words(self) -> str:

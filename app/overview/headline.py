@@ -8,18 +8,17 @@ import streamlit as st
 
 from app.charts.growth import growth_figure, time_data
 from app.components.live_chart import live_chart
-from app.components.provenance import kind_badge
+from app.components.provenance import data_name, kind_badge
 from app.measured.scale_words import ENOUGH, at_real_size, beside_rivals
 from app.measured.scale_words import headline as headline_text
-from app.session import loaders
+from app.studio import Studio
 from sparcode.comparison.growth_lines import at_enough
 
 HEIGHT: Final = 340
 
 
-def headline() -> None:
+def headline(studio: Studio) -> None:
     """The answer in words and the chart behind it; nothing before the page Scale has measured or a recording has it."""
-    studio = loaders.studio()
     result = studio.scaling.result(studio.config)
     if result is None:
         return
@@ -34,5 +33,5 @@ def headline() -> None:
         kind_badge(result.kind, result.recording)
         where = "on this machine" if result.recording is None else result.recording.words
         st.caption(
-            f"The catalogue of {result.data_name} ({result.n_items:,} items) is grown by items drawn from its own; measured {where}."
+            f"The catalogue of {data_name(studio)} ({result.n_items:,} items) is grown by items drawn from its own; measured {where}."
         )

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
 import streamlit as st
 
-from app.components.provenance import kind_badge, recorded_notes
+from app.components.data_profile import data_profile
+from app.components.provenance import data_name, kind_badge, recorded_notes
 from app.jobs.job import JobSnapshot, JobState, status_text
 from app.jobs.turns import page_turns
 from app.measured.comparison import Comparison, Step
 from app.models.backbones import backbone_key
-from app.session import loaders
+from app.session.settings import settings_text
 from app.session.visitor import owner_id, poll_seconds, want_in_tab
 from app.studio import COMPARISON_KEY, Studio
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.peers import ALL_TO_ALL, MODELS, SERVED_BY, SPARCODE, TWO_TOWER, runnable
 from sparcode.config import DEFAULT_K
+from sparcode.data.profile import profile_of
 from sparcode.metrics.registry import METRICS
 
 POLL_SECONDS: Final = 1.0
 _LIVE: Final = "comparison_live"
 
 
-def comparison() -> None:
+def comparison(studio: Studio) -> None:
     """The table, or the button that starts it; it reruns by itself while models are being trained."""
-    studio = loaders.studio()
     recorded_notes(studio)
     poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
     st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
@@ -142,7 +144,7 @@ def _reading(rows: Sequence[Measurement], known: Comparison | None, studio: Stud
         st.markdown(reason)
     trained, measured = _origin(rows, known, studio)
     st.caption(
-        f"{trained} on **{studio.interactions.name}**, one seed ({studio.config.training.seed}), means over "
+        f"{trained} on **{data_name(studio)}**, one seed ({studio.config.training.seed}), means over "
         f"{rows[0].n_queries:,} test users: differences of a few thousandths are chance. Latency: {rows[0].n_timed} single queries, "
         "encoding included. Search data: the index, item vectors or network that a query is matched with. The catalogue is small "
         f"({studio.interactions.n_items:,} items); all of these times grow with its size, that of SparCode with the scores it keeps. "
@@ -150,23 +152,41 @@ def _reading(rows: Sequence[Measurement], known: Comparison | None, studio: Stud
     )
 
 
-def data_facts() -> None:
-    """Sizes of the data set and its split, and whether it is synthetic."""
-    studio = loaders.studio()
+def data_facts(studio: Studio) -> None:
+    """Sizes of the data set and its split, its profile, and whether it is synthetic."""
     data, split = studio.interactions, studio.split
+    if studio.run_name:
+        _kept(studio)
     if data.synthetic:
         st.info(
-            f"**This is synthetic data**, made up by this project: {data.name}. It shows how the method behaves, not how well it does on "
-            "real users."
+            f"**This is synthetic data**, made up by this project: {data_name(studio)}. It shows how the method behaves, "
+            "not how well it does on real users."
         )
     else:
-        st.markdown(f"**{data.name}**")
+        st.markdown(f"**{data_name(studio)}**")
     with st.grid(3, min_column_width=170):
         st.metric("Users", f"{data.n_users:,}", border=True)
         st.metric("Items", f"{data.n_items:,}", border=True)
         st.metric("Interactions", f"{data.n_interactions:,}", border=True)
+    dropped = {**data.dropped, **split.dropped}
+    with st.expander(
+        "Profile: history lengths, times, what was left out", on_change="rerun", key=f"data-profile-{studio.scope}"
+    ) as profile:
+        if profile.open:
+            data_profile(profile_of(data, dropped), "chart-profile")
     st.markdown(
         f"Users are split: {len(split.train):,} train the models, {len(split.validation.queries):,} choose between epochs, and "
         f"{len(split.test.queries):,} are kept for the figures on these pages. Of those, the models see the first "
         f"{1 - studio.config.split.target_share:.0%} of a history and are to find the rest."
+    )
+
+
+def _kept(studio: Studio) -> None:
+    """What the kept run reached when it was trained."""
+    plan, _, result = studio.own_training
+    two_tower = "" if math.isnan(result.two_tower) else f", two-tower {METRICS['recall'].text(result.two_tower)}"
+    st.markdown(
+        f"The run **{studio.run_name}** ({settings_text(plan.config)}) was kept {plan.recording.day_words}. On test users, at its own "
+        f"threshold: Recall@{DEFAULT_K} **{METRICS['recall'].text(result.recall)}** (all-to-all "
+        f"{METRICS['recall'].text(result.all_to_all)}{two_tower}), index {METRICS['size_bytes'].text(result.size_bytes)}."
     )

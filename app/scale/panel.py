@@ -27,9 +27,10 @@ from app.scale.columns import scale_columns, tiles_at
 from app.scale.table import details, left_out_lines, summary_table
 from app.session import loaders
 from app.session.address import read_address, write_address
-from app.session.configuration import DEFAULTS, label_of
+from app.session.chosen_data import base_settings, chosen_config, given_settings
+from app.session.configuration import label_of
 from app.session.settings import KEPT, SCALE
-from app.session.visitor import owner_id, poll_seconds, show_in_tab
+from app.session.visitor import Shown, owner_id, poll_seconds, show_in_tab
 from app.session.widgets import configuration
 from app.studio import Studio
 from sparcode.comparison.grown_ways import LeftOut
@@ -47,7 +48,7 @@ _SHOWN: Final = "scale_shown"
 def scale() -> None:
     """The whole panel; it reruns by itself while something is under way, without the rest of the page."""
     # First, because a run that another one cuts short is the only one that knows of Back or Forward.
-    read_address(SCALE, DEFAULTS)
+    read_address(SCALE, base_settings())
     studio = loaders.studio()
     poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
     st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
@@ -57,12 +58,13 @@ def _panel(studio: Studio) -> None:
     # First on the page, filled once the figures are known.
     answered = st.container()
     with st.container():
-        for text in read_address(SCALE, DEFAULTS):
+        for text in read_address(SCALE, base_settings()):
             st.warning(text)
-    config = configuration().run_config(studio.config)
-    write_address(SCALE, DEFAULTS)
-    show_in_tab(config, st.session_state.get(_SHOWN, config), studio)
-    st.session_state[_SHOWN] = config
+    config = chosen_config(configuration(studio.config), studio.config)
+    write_address(SCALE, base_settings(), given_settings())
+    shown = Shown(studio, config)
+    show_in_tab(shown, st.session_state.get(_SHOWN))
+    st.session_state[_SHOWN] = shown
     view, job, own = studio.setting_jobs.follow(config, owner_id()), studio.scaling.job(config), studio.scaling.result(config)
     measured = best_measured(studio.indexes.all(), config)
     measuring = job is not None and job.active

@@ -8,13 +8,14 @@ start of the run, so a press in between was lost.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.session.configuration import Configuration
-from app.session.settings import KEPT, settings_of
+from app.session.settings import KEPT, Setting, settings_of
 from sparcode.config import RunConfig
 
 # The pinned `Configuration`, or None.
@@ -37,7 +38,7 @@ def read_address(page: str, base: RunConfig) -> list[str]:
     An address is new when the session opens the page for the first time, where missing settings keep the value from another page, and after
     Back or Forward, where they get their default. Returns the warnings about rejected parameters, kept until a setting is changed.
     """
-    seen, moved = st.session_state.setdefault(_READ, set()), _went_back_or_forward()
+    seen, moved = st.session_state.setdefault(_READ, set()), went_back_or_forward()
     if page not in seen or moved:
         seen.add(page)
         st.session_state[_REFUSED] = _read(page, base, moved)
@@ -47,14 +48,17 @@ def read_address(page: str, base: RunConfig) -> list[str]:
     return st.session_state.get(_REFUSED, [])
 
 
-def write_address(page: str, base: RunConfig) -> None:
-    """Write the settings of a page that are not the default to its address; call after the widgets. Other parameters stay."""
+def write_address(page: str, base: RunConfig, given: Collection[Setting] = ()) -> None:
+    """Write the settings of a page that are not the default to its address; call after the widgets. Other parameters stay.
+
+    Settings that are `given`, because a kept run is shown, are left out.
+    """
     known = {setting.key for setting in settings_of(page)} | {PINNED}
     reported = {key: st.query_params.get_all(key) for key in st.query_params}
     wanted = {key: values for key, values in reported.items() if key not in known}
     for setting in settings_of(page):
         value = st.session_state[setting.key]
-        if setting.is_allowed(value) and value != setting.default(base):
+        if setting not in given and setting.is_allowed(value) and value != setting.default(base):
             wanted[setting.key] = [setting.write(value)]
     if page in KEPT.pages and st.session_state[PINNED] is not None:
         wanted[PINNED] = [st.session_state[PINNED].text]
@@ -99,6 +103,7 @@ def _read(page: str, base: RunConfig, moved: bool) -> list[str]:
     return refused
 
 
-def _went_back_or_forward() -> bool:
+def went_back_or_forward() -> bool:
+    """Whether the Back or Forward button of the browser brought this run of the page."""
     context = get_script_run_ctx()
     return context is not None and context.is_history_navigation

@@ -21,7 +21,7 @@ async def forget_closed_tabs() -> None:
     """Look again and again, and give memory back whenever a tab is forgotten; ends when it is cancelled.
 
     Streamlit keeps a closed tab for two minutes, in case it is connected again, and longer: it forgets it when another tab is closed. The
-    files of a hundred visitors are two gigabytes.
+    files of a hundred visitors are gigabytes.
     """
     n_before = 0
     while True:

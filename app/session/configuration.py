@@ -6,10 +6,12 @@ from collections import namedtuple
 from typing import Any, Final
 
 from app.measured.threshold_stops import KEPT_PERCENTS
-from app.session.settings import CODEBOOK_SIZE, CODEBOOKS, COMPARE, settings_of, with_values
+from app.session.settings import CODEBOOK_SIZE, CODEBOOKS, COMPARE, NEAREST_CODES, settings_of, with_values
 from sparcode.config import RunConfig
 
 CHOSEN: Final = settings_of(COMPARE)
+# What can be chosen anew where the backbone is given.
+CODES: Final = (CODEBOOKS, CODEBOOK_SIZE, NEAREST_CODES)
 DEFAULTS: Final = RunConfig()
 _BETWEEN: Final = "_"
 # Order of the values in older links, whose pins do not name their settings.
@@ -62,9 +64,10 @@ class Configuration(_Values):
         ]
         return " ".join(setting.text.format(value) for setting, value in shown)
 
-    def run_config(self, base: RunConfig) -> RunConfig:
-        """The settings of this choice, everything else as in `base`."""
-        return with_values(base, dict(zip(CHOSEN, self, strict=True)))
+    def run_config(self, base: RunConfig, codes_alone: bool = False) -> RunConfig:
+        """The settings of this choice, everything else as in `base`; with `codes_alone` M, K, P of this choice, all else as in `base`."""
+        values = dict(zip(CHOSEN, self, strict=True))
+        return with_values(base, {setting: value for setting, value in values.items() if setting in CODES or not codes_alone})
 
     def difference(self, before: Configuration) -> str:
         """What changed since another choice, in words; empty if nothing did."""

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import streamlit as st
 
+from app.kept.runs import KeptRuns
 from app.recorded.runs import RecordedRuns
-from app.session.visitor import enter_in_tab
+from app.session.chosen_data import (
+    DATA_VARIABLE,
+    SMALL,
+    UPLOAD,
+    choices,
+    choose_data,
+    chosen_data,
+    chosen_run,
+    data_source,
+    runs_folder,
+)
+from app.session.offered_data import archive_of, uploaded_file
+from app.session.opened_studios import OpenedStudios
+from app.session.visitor import enter_in_tab, owner_id
 from app.studio import Studio
-from sparcode.config import IndexConfig, RunConfig
+from app.training.data import SMALL_ITEMS, SMALL_USERS
+from app.training.reading import FileReader
+from sparcode.config import IndexConfig, RunConfig, SplitConfig, SyntheticConfig
+from sparcode.data.interactions import Interactions
+from sparcode.data.limits import OWN_FILES
 from sparcode.data.loading import load
+from sparcode.data.published import PUBLISHED
 
-# Environment variable for other data: a table, a MovieLens archive or folder, or the name of one fetched before.
-DATA_VARIABLE: Final = "SPARCODE_DATA"
 # Environment variable for another folder of recorded runs; "off" is none, so that everything is trained here.
 RECORDED_VARIABLE: Final = "SPARCODE_RECORDED"
 RECORDED_FOLDER: Final = Path(__file__).resolve().parents[2] / "assets" / "recorded"
 # Indexes with tens of thousands of lists are built a third faster in larger blocks; the result is the same.
 BLOCK_CODES: Final = 256
+# What reading a published archive may take: MovieLens 10M has ten million ratings.
+ARCHIVE_BYTES: Final = 8 * 2**30
+ARCHIVE_SECONDS: Final = 900.0
 # Owner of the backbone's job that starts before the first visit; it never leaves.
 _SERVER: Final = "server"
-
-
-def data_source() -> str:
-    """The studio's data source, as for `sparcode.data.loading.load`; an empty variable counts as not set, as is usual in shells."""
-    return os.environ.get(DATA_VARIABLE) or "synthetic"
 
 
 def run_config(synthetic: bool) -> RunConfig:
@@ -43,16 +61,16 @@ def recorded_folder() -> Path | None:
     return Path(named) if named else RECORDED_FOLDER
 
 
-def studio() -> Studio:
-    """The studio of this process, shared by all visitors; it learns that this tab is open.
+def opened() -> OpenedStudios:
+    """All studios of this process, shared by all visitors; they learn that this tab is open.
 
     Ends the page with a message if the data cannot be used.
     """
     source = data_source()
     try:
-        opened = _opened(source)
-        enter_in_tab(opened)
-        return opened
+        found = _opened(source)
+        enter_in_tab(found.first)
+        return found
     except (ValueError, OSError) as error:
         st.error(f"The data of {DATA_VARIABLE} = {source} cannot be used: {error}")
         st.markdown(
@@ -62,6 +80,46 @@ def studio() -> Studio:
         st.stop()
 
 
+def studio() -> Studio:
+    """The studio of the data that this session has chosen, see `app.session.chosen_data`.
+
+    Ends the page with a message if the data cannot be used or is not at hand.
+    """
+    studios, chosen = opened(), chosen_data()
+    if not chosen:
+        return studios.first
+    label = choices().get(chosen, chosen)
+    try:
+        # Outside the spinner: it may end the page.
+        read = None if chosen_run() else _reader(chosen, studios)
+        with st.spinner(f"Opening {label} ..."):
+            return studios.of_run(chosen_run()) if read is None else studios.of_data(*read)
+    except (ValueError, OSError) as error:
+        st.error(f"**{label}** cannot be opened.")
+        st.text(f"{error!s:.1000}")
+        st.button("Go on with the data that the studio was started with", on_click=choose_data, args=("",))
+        st.stop()
+
+
+def _reader(chosen: str, studios: OpenedStudios) -> tuple[str, Callable[[], Interactions]]:
+    """The scope of other data than a run, and what reads it."""
+    if chosen == UPLOAD:
+        data = uploaded_file(studios.first)
+        if data is None:
+            st.stop()
+        return upload_scope(owner_id(), data.key), data.interactions
+    if chosen in PUBLISHED:
+        path, reader = archive_of(chosen, studios.first), FileReader(SplitConfig(), OWN_FILES, ARCHIVE_BYTES, ARCHIVE_SECONDS)
+        return chosen, lambda: replace(reader.read_path(path, path.name).interactions, name=PUBLISHED[chosen].title)
+    small = SyntheticConfig(n_users=SMALL_USERS, n_items=SMALL_ITEMS) if chosen == SMALL else SyntheticConfig()
+    return chosen, lambda: load(small)
+
+
+def upload_scope(owner: str, key: str) -> str:
+    """The scope of a browser's file, by which nobody else finds it."""
+    return f"upload.{hashlib.sha256(owner.encode()).hexdigest()[:16]}.{key}"
+
+
 def open_ahead() -> None:
     """Open the studio before the first visit, and measure the default setting if its model is recorded.
 
@@ -69,31 +127,33 @@ def open_ahead() -> None:
     """
     try:
         # Called within a cached function it shows no spinner, which would need a page.
-        opened = _opened_ahead(data_source())
+        first = _opened_ahead(data_source()).first
     except (ValueError, OSError):
         return
     finally:
         _opened_ahead.clear()
-    if opened.recorded.tuned(opened.config) is not None:
-        opened.setting_jobs.ensure(opened.config, _SERVER)
+    if first.recorded.tuned(first.config) is not None:
+        first.setting_jobs.ensure(first.config, _SERVER)
 
 
 def close_studio() -> None:
-    """Stop all jobs of the studio, if there is one; the next visitor gets a new one."""
+    """Stop all jobs of all studios, if there are any; the next visitor gets new ones."""
     _opened.clear()
 
 
 @st.cache_resource(show_spinner=False)
-def _opened_ahead(source: str) -> Studio:
+def _opened_ahead(source: str) -> OpenedStudios:
     return _opened(source)
 
 
-@st.cache_resource(show_spinner="Reading the data ...", on_release=Studio.close)
-def _opened(source: str) -> Studio:
+@st.cache_resource(show_spinner="Reading the data ...", on_release=OpenedStudios.close)
+def _opened(source: str) -> OpenedStudios:
     data = load(source)
     config, folder = run_config(data.synthetic), recorded_folder()
-    opened = Studio(data, config, None if folder is None else RecordedRuns.opened(folder, data, config))
-    if opened.backbone is None:
+    first = Studio(data, config, None if folder is None else RecordedRuns.opened(folder, data, config))
+    if first.backbone is None:
         # Every page needs the backbone, and it takes the longest.
-        opened.backbones.start(opened.config, _SERVER)
-    return opened
+        first.backbones.start(first.config, _SERVER)
+    studios = OpenedStudios(first, KeptRuns(runs_folder()), run_config)
+    first.from_scratch.shelf.on_dropped.append(lambda owner: studios.close_all_of(upload_scope(owner, "")))
+    return studios

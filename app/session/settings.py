@@ -128,7 +128,11 @@ class Setting:
         """Its default; `base` are the settings that suit the data."""
         if self.start is not None:
             return self.start
-        return str(self.field.default) if self.options else self.value_in(base) if self.in_run else self.field.default
+        value = self.value_in(base) if self.in_run else self.field.default
+        if not self.options:
+            return value
+        # The settings that suit the data may have a value that is not offered.
+        return str(value) if str(value) in self.options else str(self.field.default)
 
     def value_in(self, config: RunConfig) -> Any:
         """Its value in a run's settings."""

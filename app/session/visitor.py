@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import streamlit as st
 from streamlit import runtime
@@ -57,22 +57,37 @@ def connection() -> Callable[[], bool]:
     return is_open
 
 
-def show_in_tab(config: RunConfig, left: RunConfig, studio: Studio, pinned: RunConfig | None = None) -> None:
-    """Note the setting this tab shows now, and the pinned one.
+class Shown(NamedTuple):
+    """A setting of a data set, as a tab shows it."""
+
+    studio: Studio
+    config: RunConfig
+
+    @property
+    def name(self) -> str:
+        """Tells it from other settings, of other data too."""
+        return self.studio.jobs.key(self.config.content_hash())
+
+
+def show_in_tab(shown: Shown, left: Shown | None, pinned: RunConfig | None = None) -> None:
+    """Note the setting this tab shows now, and the pinned one of the same data.
 
     If it `left` another setting, the jobs of that one end, those of the pinned one too (the shown setting goes first), unless another tab
     shows it.
     """
-    others = [] if pinned is None else [pinned]
-    studio.viewers.show(_tab(), config.content_hash(), keys_of(config).union(*map(keys_of, others)))
+    studio, config = shown
+    others = [] if pinned is None else [Shown(studio, pinned)]
+    keys = keys_of(config).union(*(keys_of(other.config) for other in others))
+    studio.viewers.show(_tab(), shown.name, frozenset(map(studio.jobs.key, keys)))
+    left = left or shown
     for other in (left, *others):
-        if config not in (left, other) and not studio.viewers.elsewhere(_tab(), owner_id(), other.content_hash()):
-            studio.setting_jobs.leave(other, owner_id(), to=config)
+        if shown.name not in (left.name, other.name) and not studio.viewers.elsewhere(_tab(), owner_id(), other.name):
+            other.studio.setting_jobs.leave(other.config, owner_id(), to=config if other.studio is studio else None)
 
 
 def want_in_tab(key: str, studio: Studio) -> None:
     """Note a job that this tab waits for, whatever setting it shows."""
-    studio.viewers.want(_tab(), key)
+    studio.viewers.want(_tab(), studio.jobs.key(key))
 
 
 def _tab() -> str:

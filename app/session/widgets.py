@@ -8,8 +8,10 @@ from typing import Any, Final
 import streamlit as st
 
 from app.session.address import PINNED, forget_refused
-from app.session.configuration import CHOSEN, Configuration
+from app.session.chosen_data import given_settings
+from app.session.configuration import CHOSEN, DEFAULTS, Configuration
 from app.session.settings import KEPT, Setting, has_effect
+from sparcode.config import RunConfig
 
 _MADE: Final = "widgets_made"
 # Key of a widget -> the value it shows.
@@ -79,18 +81,25 @@ def _changed(setting: Setting, key: str) -> None:
         forget_refused()
 
 
-def configuration() -> Configuration:
-    """The widgets of everything in `CHOSEN` that has one, in a row."""
-    shown = [setting for setting in CHOSEN if setting.control != "own"]
-    for column, setting in zip(st.columns([setting.width for setting in shown], gap="medium"), shown, strict=True):
+def configuration(base: RunConfig = DEFAULTS) -> Configuration:
+    """The widgets of everything in `CHOSEN` that has one, in a row; what a kept run brings along as text, with its values in `base`."""
+    given = given_settings()
+    shown = [setting for setting in CHOSEN if setting.control != "own" and setting not in given]
+    widths = [setting.width for setting in shown] + ([4] if given else [])
+    for column, setting in zip(columns := st.columns(widths, gap="medium"), shown, strict=False):
         with column:
             widget(setting)
+    if given:
+        values = ", ".join(f"{setting.symbol} **{setting.write(setting.value_in(base))}**" for setting in given)
+        columns[-1].caption(f"As the run was trained: {values}. Other M, K and P are made from its backbone.")
     return chosen_now()
 
 
 def chosen_now() -> Configuration:
     """The session's choice, also before the widgets have run; after `read_address`."""
-    return Configuration(*(st.session_state[setting.key] for setting in CHOSEN))
+    given = given_settings()
+    # What cannot be chosen does not tell choices apart.
+    return Configuration(*(setting.default(DEFAULTS) if setting in given else st.session_state[setting.key] for setting in CHOSEN))
 
 
 def go_to(chosen: Configuration) -> None:

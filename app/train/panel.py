@@ -16,6 +16,7 @@ from app.session.settings import TRAIN, settings_text
 from app.session.visitor import owner_id, poll_seconds
 from app.studio import Studio
 from app.train.charts import numbers, runs_table, training_charts
+from app.train.keeping import keep_buttons
 from app.train.settings import Choice, training_settings
 from app.training.control import Pace
 from app.training.run import JOINT, RunResult
@@ -72,7 +73,7 @@ def _name_run(session: TrainingSession) -> None:
 
 def _panel(studio: Studio, choice: Choice | None) -> None:
     session, owner = studio.from_scratch, owner_id()
-    view = session.view(owner)
+    view = session.view(owner, studio.own_training)
     # Charts are kept only while the number of elements above them stays the same.
     head, cards, charts = st.container(), st.container(), st.container()
     with head:
@@ -84,6 +85,8 @@ def _panel(studio: Studio, choice: Choice | None) -> None:
         if view.result is not None:
             with cards:
                 _figures(view, view.result)
+                if view.job is not None:
+                    keep_buttons(view, session.finished(owner))
         with charts:
             training_charts(view, _shown_data(view, choice))
         _provenance(view, studio)
@@ -119,9 +122,10 @@ def _status(view: TrainingView) -> None:
 
 def _recorded(view: TrainingView) -> None:
     n_epochs = sum(point.epoch > 0 for point in view.points)
+    recording = view.plan.recording
     with st.container(horizontal=True, vertical_alignment="center"):
-        kind_badge("recorded", view.plan.recording)
-        st.markdown(f"{n_epochs} epochs in {view.seconds:.0f} s, trained and measured {view.plan.recording.day_words}.")
+        kind_badge("trained from scratch" if recording.run else "recorded", recording)
+        st.markdown(f"{n_epochs} epochs in {view.seconds:.0f} s, trained and measured {recording.day_words}.")
     st.markdown(
         "**Start training** to watch a run of your own, with these or other settings; this one then stays behind it. A run goes from the "
         "**all-to-all** model, which has no codes, by k-means to **SparCode**, trained on together with its codes, and ends on test users "

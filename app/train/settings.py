@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import streamlit as st
 from pydantic import ValidationError
 
+from app.components.data_profile import data_profile
 from app.session import loaders
 from app.session.address import forget_refused, plain_text
+from app.session.offered_data import uploaded_file
 from app.session.settings import CODEBOOKS, DATA, DATA_SEED, DIMENSIONS, TRAIN, TWO_TOWER, Setting, settings_of, split_evenly, with_values
-from app.session.visitor import connection, owner_id
 from app.session.widgets import widget
 from app.studio import Studio
-from app.training.data import MAX_UPLOAD_MB, UPLOAD_EXTENSIONS, TrainingData
-from app.training.reading import SECONDS
+from app.training.data import TrainingData
 from sparcode.config import RunConfig
 from sparcode.config_message import validation_message
-
-# Session state: id of a file that cannot be used -> why.
-_REFUSED: Final = "upload_refused"
-_UPLOAD_HELP: Final = (
-    "A MovieLens archive as published (.zip), or a table (.csv, .tsv, .parquet) with one row per interaction: columns such as user_id, "
-    f"item_id and, if there are times, timestamp. Up to {MAX_UPLOAD_MB} MB. It stays in this server's memory, for this browser only."
-)
+from sparcode.data.profile import profile_of
 
 
 class Choice(NamedTuple):
@@ -66,9 +59,9 @@ def _use_defaults(base: RunConfig) -> None:
 def _data(studio: Studio) -> TrainingData | None:
     shelf, chosen = studio.from_scratch.shelf, widget(DATA)
     if chosen == "upload":
-        data = _uploaded(studio)
+        data = uploaded_file(studio, "train")
     elif chosen == "studio":
-        data = shelf.own()
+        data = studio.own_data
     else:
         seed = widget(DATA_SEED)
         data = None if seed is None else shelf.synthetic(chosen == "small", seed)
@@ -76,45 +69,11 @@ def _data(studio: Studio) -> TrainingData | None:
         st.caption(f"{plain_text(data.name)}: {data.facts}")
         if data.dropped:
             st.caption("**Left out**: " + "; ".join(f"{n:,} {reason}" for reason, n in data.dropped.items()))
+        if not data.synthetic:
+            with st.popover("Profile of this data", on_change="rerun", width="stretch", key="train-profile") as profile:
+                if profile.open:
+                    data_profile(profile_of(data.interactions(), data.dropped), "chart-profile")
     return data
-
-
-def _uploaded(studio: Studio) -> TrainingData | None:
-    shelf = studio.from_scratch.shelf
-    file = st.file_uploader("Your file", type=list(UPLOAD_EXTENSIONS), max_upload_size=MAX_UPLOAD_MB, help=_UPLOAD_HELP)
-    if file is not None:
-        # Not read again with every change of a setting.
-        refused, waits = st.session_state.get(_REFUSED, {}).get(file.file_id), _waits()
-        try:
-            if refused is None:
-                with st.spinner(f"Reading the file, at most {SECONDS:.0f} seconds ..."):
-                    return shelf.upload(owner_id(), file.name, file.getvalue(), waits)
-        except (ValueError, OSError) as error:
-            refused = f"{error!s:.1000}"
-            # A tab that is connected again reads anew.
-            if waits():
-                st.session_state[_REFUSED] = {file.file_id: refused}
-        st.error("This file cannot be used.")
-        # File and column names are untrusted text.
-        st.text(refused)
-        st.caption("A table needs a header line that tells users from items, with names such as user_id, item_id and timestamp.")
-        return None
-    data = shelf.uploaded(owner_id())
-    if data is None:
-        st.info("Choose a file to train on.")
-    return data
-
-
-def _waits() -> Callable[[], bool]:
-    """A function that tells whether the page waits for its file; it ends the script if the visitor chose something else meanwhile."""
-    is_open = connection()
-
-    def waits() -> bool:
-        # Streamlit ends or repeats a script where it reads the session.
-        st.session_state.get(_REFUSED)
-        return is_open()
-
-    return waits
 
 
 def _evenly_split(token_dim: int, n_codebooks: str) -> int:

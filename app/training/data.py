@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from app.jobs.byte_cache import ByteCache
-from app.training.reader import facts
+from app.training.reader import TableLook, facts
 from app.training.reading import FileReader
 from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions
@@ -21,10 +21,16 @@ UPLOAD_EXTENSIONS: Final = tuple(extension.removeprefix(".") for extension in FI
 MAX_UPLOAD_MB: Final = UPLOADS.file_bytes // 2**20
 SMALL_USERS: Final = 600
 SMALL_ITEMS: Final = 400
+# Key of the data that the studio was started with.
+STUDIO: Final = "studio"
 _SPLIT_BYTES: Final = 256 * 2**20
 _UPLOADS_BYTES: Final = 256 * 2**20
 # Between two checks of whether the owners of uploads are still there.
 _LOOK_SECONDS: Final = 15.0
+
+
+def _not_known() -> Interactions:
+    raise RuntimeError("the data of a run that was started is not kept")
 
 
 class TrainingData(NamedTuple):
@@ -42,6 +48,10 @@ class TrainingData(NamedTuple):
         Makes or fetches the split; may take seconds.
     dropped
         Reason -> rows or users left out; empty for synthetic data.
+    interactions
+        Makes or fetches the data before it was split, for a run that is to be kept.
+    table
+        What an uploaded table looks like; None for other data.
     """
 
     key: str
@@ -50,12 +60,27 @@ class TrainingData(NamedTuple):
     facts: str
     split: Callable[[], Split]
     dropped: Mapping[str, int] = MappingProxyType({})
+    interactions: Callable[[], Interactions] = _not_known
+    table: TableLook | None = None
 
 
 class _Upload(NamedTuple):
     owner: str
     data: TrainingData
     n_bytes: int
+
+
+def training_data(key: str, interactions: Interactions, split: Split) -> TrainingData:
+    """Data that is at hand, as a choice for a training."""
+    return TrainingData(
+        key,
+        interactions.name,
+        interactions.synthetic,
+        facts(interactions),
+        lambda: split,
+        {**interactions.dropped, **split.dropped},
+        lambda: interactions,
+    )
 
 
 class DataShelf:
@@ -74,9 +99,9 @@ class DataShelf:
     ) -> None:
         self._config, self._has_gone = config, has_gone
         self._reader = reader or FileReader(config)
-        self._own = TrainingData(
-            "studio", interactions.name, interactions.synthetic, facts(interactions), lambda: split, _dropped(interactions, split)
-        )
+        self._own = training_data(STUDIO, interactions, split)
+        # Told whose file was dropped because its owner had left.
+        self.on_dropped: list[Callable[[str], None]] = []
         self._splits: ByteCache[Split] = ByteCache(_SPLIT_BYTES, _bytes_of)
         self._uploads: ByteCache[_Upload] = ByteCache(_UPLOADS_BYTES, lambda upload: upload.n_bytes)
         self._lock = threading.Lock()
@@ -93,23 +118,30 @@ class DataShelf:
         key = f"synthetic/{config.content_hash()}"
         name = f"planted catalogue (synthetic, seed {seed})"
         size = f"{config.n_users:,} users, {config.n_items:,} items"
-        return TrainingData(key, name, True, size, lambda: self._made(key, config))
+        return TrainingData(key, name, True, size, lambda: self._made(key, config), interactions=lambda: load(config))
 
-    def upload(self, owner: str, name: str, content: bytes, is_wanted: Callable[[], bool] = lambda: True) -> TrainingData:
+    def upload(
+        self,
+        owner: str,
+        name: str,
+        content: bytes,
+        is_wanted: Callable[[], bool] = lambda: True,
+        columns: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> TrainingData:
         """Read an owner's file, in place of an earlier one; nobody else gets it. The extension of `name` gives the format.
 
-        Errors and `is_wanted` as for `FileReader.read`.
+        Errors, `is_wanted` and `columns` as for `FileReader.read`.
         """
         if len(content) > UPLOADS.file_bytes:
             raise ValueError(f"it has {len(content) / 2**20:.1f} MB; files of up to {MAX_UPLOAD_MB} MB are taken")
-        key = f"upload/{hashlib.sha256(name.encode() + content).hexdigest()[:16]}"
+        key = f"upload/{hashlib.sha256(f'{name} {sorted(columns.items())} '.encode() + content).hexdigest()[:16]}"
         known = self.uploaded(owner)
         if known is not None and known.key == key:
             return known
-        found = self._reader.read(name, content, is_wanted)
-        split = found.split
-        data = TrainingData(key, found.name, False, found.facts, lambda: split, found.dropped)
-        self._uploads.put(owner, _Upload(owner, data, _bytes_of(split)))
+        found = self._reader.read(name, content, is_wanted, columns)
+        interactions, split = found.interactions, found.split
+        data = TrainingData(key, found.name, False, found.facts, lambda: split, found.dropped, lambda: interactions, found.table)
+        self._uploads.put(owner, _Upload(owner, data, _bytes_of(split) + interactions.histories.items.nbytes))
         self._watch()
         return data
 
@@ -123,6 +155,8 @@ class DataShelf:
         for upload in self._uploads.values():
             if self._has_gone(upload.owner):
                 self._uploads.discard(upload.owner)
+                for told in self.on_dropped:
+                    told(upload.owner)
 
     def close(self) -> None:
         """End all reading."""
@@ -149,10 +183,6 @@ class DataShelf:
             split = split_users(load(config), self._config)
             self._splits.put(key, split)
         return split
-
-
-def _dropped(interactions: Interactions, split: Split) -> dict[str, int]:
-    return {**interactions.dropped, **split.dropped}
 
 
 def _bytes_of(split: Split) -> int:

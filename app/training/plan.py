@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app.models.trained import Recording
+from app.models.trained import Recording, weight_bytes
 from app.training.data import TrainingData
-from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint, RunResult
+from app.training.run import BACKBONE, JOINT, TWO_TOWER, EpochPoint, RunResult, TrainedModels
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 
@@ -26,12 +26,12 @@ class RunPlan(NamedTuple):
 
     def without_data(self) -> RunPlan:
         """The same with only the name and the facts of its data, to be kept longer than the data."""
-        return self._replace(data=self.data._replace(split=_forgotten))
+        return self._replace(data=self.data._replace(split=_forgotten, interactions=_forgotten))
 
     @property
     def name(self) -> str:
         """The run's name beside others."""
-        return f"run {self.number}" if self.recording is None else "recorded"
+        return f"run {self.number}" if self.recording is None else self.recording.run or "recorded"
 
     @property
     def most_epochs(self) -> dict[str, int]:
@@ -47,6 +47,22 @@ class EarlierRun(NamedTuple):
     plan: RunPlan
     points: tuple[EpochPoint, ...]
     result: RunResult
+
+
+class FinishedRun(NamedTuple):
+    """A finished run with its data and what was trained, so that it can be kept; figures of its epochs without code usage."""
+
+    plan: RunPlan
+    points: tuple[EpochPoint, ...]
+    result: RunResult
+    models: TrainedModels
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of models and index."""
+        index = self.models.index
+        arrays = sum(array.nbytes for array in (index.codes, index.indptr, index.item_ids, index.scores))
+        return arrays + weight_bytes(self.models.model) + weight_bytes(self.models.backbone)
 
 
 def _forgotten() -> Split:

@@ -1,6 +1,7 @@
 """Reads one uploaded file in a process of its own, within limits: ``python -m app.training.reader FOLDER``.
 
-`app/training/reading.py` starts it. FOLDER holds `request.json` and the file, and then `answer.json` and `split.npz`: nothing is unpickled.
+`app/training/reading.py` starts it. FOLDER holds `request.json` and the file, and then `answer.json`, `split.npz` and `catalogue.json`:
+nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import os
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from sparcode.config import SplitConfig
 from sparcode.data.evaluation_protocol import STRONG
@@ -25,33 +27,67 @@ from sparcode.data.limits import Limits
 from sparcode.data.loading import load
 from sparcode.data.side_features import UserEncoding
 from sparcode.data.split import EvaluationSet, Split, split_users
+from sparcode.data.table_file import TableFile
+from sparcode.data.tabular import guess_columns
 
 UPLOADED: Final = "upload"
 REQUEST: Final = "request.json"
 ANSWER: Final = "answer.json"
 ARRAYS: Final = "split.npz"
+CATALOGUE: Final = "catalogue.json"
+# What people see of a table.
+LOOKED_AT_ROWS: Final = 5
+LOOKED_AT_COLUMNS: Final = 30
+LOOKED_AT_CHARACTERS: Final = 80
 # Below the pages and trainings of others.
 _NICENESS: Final = 5
 
 
+class TableLook(NamedTuple):
+    """A table as people choose its columns: all names, what was taken (field -> column), and cells of the first rows and columns."""
+
+    columns: tuple[str, ...]
+    taken: Mapping[str, str | None]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class UnusableFile(ValueError):
+    """A file cannot be used; `table` shows what is in it, where that much could be read."""
+
+    def __init__(self, reason: str, table: TableLook | None) -> None:
+        super().__init__(reason)
+        self.table = table
+
+
 class ReadFile(NamedTuple):
-    """What the studio keeps of a file: its name, sizes in words, split, and reason -> rows or users left out."""
+    """What the studio keeps of a file: its name, sizes in words, data (users without ids), split, and reason -> rows or users left out.
+
+    `table` is None for an archive.
+    """
 
     name: str
     facts: str
+    interactions: Interactions
     split: Split
     dropped: Mapping[str, int] = MappingProxyType({})
+    table: TableLook | None = None
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to read and how; `memory_bytes` are taken at most beside those of the started process, and `seconds` of processor time."""
+    """What to read and how; `memory_bytes` are taken at most beside those of the started process, and `seconds` of processor time.
+
+    `path` is a file of the studio's own; empty for an uploaded one, which lies beside the request. `columns` are those chosen for a table,
+    as fields of `ColumnMapping`; the others are guessed.
+    """
 
     name: str
     config: SplitConfig
     limits: Limits
     memory_bytes: int
     seconds: float
+    path: str = ""
+    columns: Mapping[str, str | None] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write it for the other process."""
@@ -70,21 +106,42 @@ def facts(interactions: Interactions) -> str:
 
 
 def read_file(content: bytes, request: Request) -> ReadFile:
-    """Read and split a file; ValueError if it cannot be used."""
-    is_archive = request.name.lower().endswith(".zip")
+    """Read and split a file; `UnusableFile` if it cannot be used."""
+    is_archive, table = request.name.lower().endswith(".zip"), None
+    try:
+        if not is_archive:
+            table = look_at(content, request)
+        options = {"columns": request.columns} if request.columns and table is not None else {}
+        interactions = load(_file(content, request), limits=request.limits, **options)
+        split = split_users(interactions, request.config)
+    except ValueError as error:
+        raise UnusableFile(str(error), table) from error
+    # What an archive calls itself is no reason to show it by that name.
+    named = replace(interactions, name=request.name) if is_archive else interactions
+    return ReadFile(named.name, facts(named), named, split, {**named.dropped, **split.dropped}, table)
+
+
+def look_at(content: bytes, request: Request) -> TableLook:
+    """Names, guessed or chosen columns, and the first cells of a table; ValueError if it is none."""
+    file = TableFile(_file(content, request), limits=request.limits)
+    try:
+        taken = guess_columns(file.columns, request.columns).model_dump()
+    except ValueError:
+        taken = {}
+    rows = file.first_rows(LOOKED_AT_ROWS, LOOKED_AT_COLUMNS)
+    return TableLook(tuple(file.columns), taken, tuple(tuple(cell[:LOOKED_AT_CHARACTERS] for cell in row) for row in rows))
+
+
+def _file(content: bytes, request: Request) -> io.BytesIO:
     file = io.BytesIO(content)
     file.name = request.name
-    interactions = load(file, limits=request.limits)
-    split = split_users(interactions, request.config)
-    return ReadFile(
-        request.name if is_archive else interactions.name, facts(interactions), split, {**interactions.dropped, **split.dropped}
-    )
+    return file
 
 
 def write_answer(folder: Path, found: ReadFile, start_bytes: int = 0) -> None:
     """Write what was read for the studio, and the memory that the process had at its start and at most."""
-    split = found.split
-    parts = {"train": split.train}
+    split, data = found.split, found.interactions
+    parts = {"all": data.histories, "train": split.train}
     for name, held_out in (("validation", split.validation), ("test", split.test)):
         parts |= {f"{name}.queries": held_out.queries, f"{name}.targets": held_out.targets}
     arrays = {"train.users": split.train_users, "validation.users": split.validation.users, "test.users": split.test.users}
@@ -95,15 +152,21 @@ def write_answer(folder: Path, found: ReadFile, start_bytes: int = 0) -> None:
     if split.item_features is not None:
         arrays["item_features"] = split.item_features
     np.savez(folder / ARRAYS, **arrays)
+    items = json.loads(data.items.to_json(orient="split", index=False))
+    catalogue = {"item_ids": [str(item_id) for item_id in data.item_ids], "items": items}
+    (folder / CATALOGUE).write_text(json.dumps(catalogue), encoding="utf-8")
     encoding = split.user_encoding
     told = {
         "name": found.name,
         "facts": found.facts,
         "dropped": dict(found.dropped),
+        "rows_dropped": dict(data.dropped),
         "users_dropped": split.dropped,
         "has_time": split.has_time,
+        "time_span": data.time_span,
         "n_items": split.train.n_items,
         "user_encoding": None if encoding is None else encoding.model_dump(),
+        "table": found.table,
     }
     _tell(folder, told, start_bytes)
 
@@ -114,8 +177,9 @@ def read_answer(folder: Path) -> ReadFile:
     MemoryError if it ran out of memory, FileNotFoundError if it did not answer.
     """
     told = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
+    table = None if told["table"] is None else TableLook(tuple(told["table"][0]), told["table"][1], tuple(map(tuple, told["table"][2])))
     if "error" in told:
-        raise (MemoryError if told["out_of_memory"] else ValueError)(told["error"])
+        raise MemoryError(told["error"]) if told["out_of_memory"] else UnusableFile(told["error"], table)
     with np.load(folder / ARRAYS, allow_pickle=False) as file:
         arrays = dict(file)
 
@@ -136,7 +200,19 @@ def read_answer(folder: Path) -> ReadFile:
         item_features=arrays.get("item_features"),
         user_encoding=None if encoding is None else UserEncoding.model_validate(encoding),
     )
-    return ReadFile(told["name"], told["facts"], split, told["dropped"])
+    catalogue = json.loads((folder / CATALOGUE).read_text(encoding="utf-8"))
+    whole = histories("all")
+    interactions = Interactions(
+        histories=whole,
+        user_ids=np.arange(len(whole)),
+        item_ids=np.array(catalogue["item_ids"], dtype=object),
+        items=pd.DataFrame(catalogue["items"]["data"], columns=catalogue["items"]["columns"]),
+        name=told["name"],
+        has_time=told["has_time"],
+        dropped=told["rows_dropped"],
+        time_span=None if told["time_span"] is None else tuple(told["time_span"]),
+    )
+    return ReadFile(told["name"], told["facts"], interactions, split, told["dropped"], table)
 
 
 def bound_process(memory_bytes: int, seconds: float) -> None:
@@ -182,9 +258,11 @@ def main() -> None:
     request, start_bytes = Request.read(folder), _peak_bytes()
     bound_process(request.memory_bytes, request.seconds)
     try:
-        write_answer(folder, read_file((folder / UPLOADED).read_bytes(), request), start_bytes)
-    except (ValueError, MemoryError) as error:
-        _tell(folder, {"error": str(error), "out_of_memory": _is_memory(error)}, start_bytes)
+        file = Path(request.path) if request.path else folder / UPLOADED
+        write_answer(folder, read_file(file.read_bytes(), request), start_bytes)
+    except (ValueError, MemoryError, OSError) as error:
+        table = getattr(error, "table", None)
+        _tell(folder, {"error": str(error), "out_of_memory": _is_memory(error), "table": table}, start_bytes)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from app.training.reader import UPLOADED, ReadFile, Request, read_answer
@@ -55,26 +56,36 @@ class FileReader:
         self._turn = threading.Semaphore(AT_ONCE)
         self._closed = threading.Event()
 
-    def read(self, name: str, content: bytes, is_wanted: Callable[[], bool]) -> ReadFile:
-        """Read and split a file; `is_wanted` is asked meanwhile, and what it raises is passed on.
+    def read(
+        self, name: str, content: bytes, is_wanted: Callable[[], bool], columns: Mapping[str, str | None] = MappingProxyType({})
+    ) -> ReadFile:
+        """Read and split a file; `is_wanted` is asked meanwhile, and what it raises is passed on. `columns` as for `Request`.
 
         ValueError, with the reason or the limit, if the file cannot be used, takes too much or nobody wants it any more; OSError if the
         process cannot be started.
         """
-        self._await(self._turn.acquire, WAITING_SECONDS, is_wanted, "other files are being read; try again in a minute")
-        try:
-            with passing_folder("sparcode-upload") as folder:
-                return self._read_in(folder, name, content, is_wanted)
-        finally:
-            self._turn.release()
+        request = Request(name, self._config, self._limits, self._memory_bytes, self._seconds, columns=dict(columns))
+        return self._in_turn(request, content, is_wanted)
+
+    def read_path(self, path: Path, name: str, is_wanted: Callable[[], bool] = lambda: True) -> ReadFile:
+        """The same for a file of the studio's own."""
+        return self._in_turn(Request(name, self._config, self._limits, self._memory_bytes, self._seconds, str(path)), b"", is_wanted)
 
     def close(self) -> None:
         """End all reading."""
         self._closed.set()
 
-    def _read_in(self, folder: Path, name: str, content: bytes, is_wanted: Callable[[], bool]) -> ReadFile:
+    def _in_turn(self, request: Request, content: bytes, is_wanted: Callable[[], bool]) -> ReadFile:
+        self._await(self._turn.acquire, WAITING_SECONDS, is_wanted, "other files are being read; try again in a minute")
+        try:
+            with passing_folder("sparcode-upload") as folder:
+                return self._read_in(folder, request, content, is_wanted)
+        finally:
+            self._turn.release()
+
+    def _read_in(self, folder: Path, request: Request, content: bytes, is_wanted: Callable[[], bool]) -> ReadFile:
         (folder / UPLOADED).write_bytes(content)
-        Request(name, self._config, self._limits, self._memory_bytes, self._seconds).write(folder)
+        request.write(folder)
         command = [sys.executable, "-m", "app.training.reader", str(folder)]
         with (folder / "errors.txt").open("wb") as errors:
             process = subprocess.Popen(

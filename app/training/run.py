@@ -16,8 +16,10 @@ from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import Split
 from sparcode.device import device_of
+from sparcode.index.inverted_index import InvertedIndex
 from sparcode.metrics.codes import usage_counts
 from sparcode.metrics.evaluation import accuracy
+from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.query_batch import QueryBatch
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.exact import ExactRetriever
@@ -96,6 +98,30 @@ class RunResult(NamedTuple):
     machine: str
 
 
+class TrainedModels(NamedTuple):
+    """What a training made.
+
+    Attributes
+    ----------
+    backbone, backbone_records
+        The all-to-all model before it got codes, and its epochs.
+    backbone_recall, backbone_ndcg
+        Its figures at `DEFAULT_K` on the test users, scoring every item.
+    model, records
+        SparCode, and its epochs.
+    index
+        Its index, as a run keeps it.
+    """
+
+    backbone: AllToAllModel
+    backbone_records: tuple[EpochRecord, ...]
+    backbone_recall: float
+    backbone_ndcg: float
+    model: SparCodeModel
+    records: tuple[EpochRecord, ...]
+    index: InvertedIndex
+
+
 class Baseline(NamedTuple):
     """A trained two-tower baseline: its epochs, and recall at `DEFAULT_K` on the test users."""
 
@@ -163,9 +189,16 @@ def code_health(model: SparCodeModel, queries: Histories) -> tuple[float, np.nda
 
 
 def train_from_scratch(
-    split: Split, config: RunConfig, control: TrainingControl, handle: JobHandle, two_tower: Callable[[TrainingMonitor], Baseline] | None
+    split: Split,
+    config: RunConfig,
+    control: TrainingControl,
+    handle: JobHandle,
+    two_tower: Callable[[TrainingMonitor], Baseline] | None,
+    on_models: Callable[[TrainedModels], None] = lambda models: None,
 ) -> RunResult:
     """Train and measure, publishing an `EpochPoint` per epoch; `two_tower` makes the baseline after SparCode, None leaves it out.
+
+    `on_models` takes what was trained, once it is measured.
 
     Raises
     ------
@@ -177,23 +210,25 @@ def train_from_scratch(
         If nobody resumed it.
     """
     monitor = TrainingMonitor(control, handle)
-    backbone, _ = train_backbone(split, config, monitor.on_epoch(BACKBONE), monitor.should_stop)
+    backbone, before = train_backbone(split, config, monitor.on_epoch(BACKBONE), monitor.should_stop)
     handle.check()
     model = preview(backbone, split, config)
     handle.check()
-    fine_tune(model, split, config, monitor.on_epoch(JOINT, model, split.train_queries), monitor.should_stop)
+    records = fine_tune(model, split, config, monitor.on_epoch(JOINT, model, split.train_queries), monitor.should_stop)
     handle.check()
     baseline = None if two_tower is None else two_tower(monitor)
     handle.check()
     index = build_run_index(model, split.train, config.index, handle.should_stop)
     tau = model.threshold
     recall, ndcg, _ = accuracy(SparseRetriever(model, index, tau, config.index.unseen), split.test, DEFAULT_K)
+    upper_recall, upper_ndcg, _ = accuracy(ExactRetriever(backbone), split.test, DEFAULT_K)
+    on_models(TrainedModels(backbone, tuple(before), upper_recall, upper_ndcg, model, tuple(records), index))
     return RunResult(
         recall=recall,
         ndcg=ndcg,
         size_bytes=sum(index.size_bytes(tau).values()),
         density=index.kept_postings(tau) / max(1, index.n_lists * index.n_items),
-        all_to_all=accuracy(ExactRetriever(backbone), split.test, DEFAULT_K)[0],
+        all_to_all=upper_recall,
         two_tower=math.nan if baseline is None else baseline.recall,
         seconds=monitor.working_seconds() - monitor.started,
         machine=machine_facts(device_of(model)),

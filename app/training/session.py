@@ -18,8 +18,17 @@ from app.jobs.job import ACTIVE, JobHandle, JobSnapshot, JobState
 from app.jobs.manager import JobManager
 from app.training.control import Pace, TrainingControl
 from app.training.data import DataShelf, TrainingData
-from app.training.plan import EarlierRun, RunPlan
-from app.training.run import TWO_TOWER, Baseline, EpochPoint, RunResult, TrainingMonitor, train_from_scratch, train_two_tower_baseline
+from app.training.plan import EarlierRun, FinishedRun, RunPlan
+from app.training.run import (
+    TWO_TOWER,
+    Baseline,
+    EpochPoint,
+    RunResult,
+    TrainedModels,
+    TrainingMonitor,
+    train_from_scratch,
+    train_two_tower_baseline,
+)
 from app.training.time_left import TimeLeft, pace_of, time_left
 from sparcode.config import RunConfig, SplitConfig
 from sparcode.data.interactions import Interactions
@@ -30,6 +39,8 @@ KEPT_RUNS: Final = 8
 # In seconds, mostly enough for the current batch, so that a page shows the pause at once.
 PAUSE_PATIENCE: Final = 0.3
 KEPT_OWNERS: Final = 64
+# Of finished runs that were not kept.
+_FINISHED_BYTES: Final = 384 * 2**20
 _BASELINE_BYTES: Final = 4 * 2**20
 _KEY: Final = "from scratch/"
 _POINT_BYTES: Final = 512
@@ -88,7 +99,7 @@ class TrainingSession:
     """All owners' trainings from scratch. Safe to share between threads.
 
     `jobs` has the lane `FROM_SCRATCH`, which a paused run leaves to others; a run is paused when its visitor has left. `shelf` is the data
-    to choose from, `has_gone` as there; `recorded` a run trained before the studio was started, for owners who have none yet, or None.
+    to choose from, `has_gone` as there.
     """
 
     def __init__(
@@ -100,12 +111,14 @@ class TrainingSession:
         has_gone: Callable[[str], bool] = lambda owner: False,
     ) -> None:
         self._jobs = jobs
-        self.recorded: EarlierRun | None = None
         self.shelf = DataShelf(interactions, split, config, has_gone)
         self._lock = threading.Lock()
         self._started: LRUCache[str, _Started] = LRUCache(KEPT_OWNERS)
         self._earlier: LRUCache[str, deque[EarlierRun]] = LRUCache(KEPT_OWNERS)
         self._baselines: ByteCache[Baseline] = ByteCache(_BASELINE_BYTES, _baseline_bytes)
+        # Models and data of every owner's last finished run, until they are kept, replaced, pushed out or their owner has left.
+        self._finished: ByteCache[FinishedRun] = ByteCache(_FINISHED_BYTES, lambda run: run.n_bytes)
+        self.shelf.on_dropped.append(self._finished.discard)
         self._paces: LRUCache[str, Mapping[str, float]] = LRUCache(_KEPT_PACES)
         # Distinguishes runs of this process from those of earlier ones.
         self._process = secrets.token_hex(4)
@@ -129,6 +142,7 @@ class TrainingSession:
             # Re-inserted as the newest: `paused` reads all in insertion order.
             self._started.pop(owner, None)
             self._started[owner] = started
+            self._finished.discard(owner)
             return job
 
     def pause(self, owner: str) -> None:
@@ -151,18 +165,24 @@ class TrainingSession:
         """Stop the owner's run, also a paused or queued one; returns whether there was one."""
         return self._jobs.cancel(_key(owner), owner)
 
-    def view(self, owner: str) -> TrainingView:
-        """What the owner's page shows."""
+    def finished(self, owner: str) -> FinishedRun | None:
+        """The owner's last run with its models, if it is finished and they are still in memory."""
+        started, run = self._of(owner), self._finished.get(owner)
+        return run if started is not None and run is not None and run.plan.number == started.plan.number else None
+
+    def view(self, owner: str, recorded: EarlierRun | None = None) -> TrainingView:
+        """What the owner's page shows; `recorded` is a run trained before for its data, shown until there is one of the owner's."""
         started, job = self._of(owner), self._jobs.get(_key(owner))
         earlier = self._earlier_of(owner)
         if started is None or job is None:
-            return self._without_own(earlier)
+            return _without_own(earlier, recorded)
         plan, points = started.plan, _points(job)
         baseline = tuple(point for point in points if point.stage == TWO_TOWER)
         if not baseline and (known := self._baselines.get(_baseline_key(plan))) is not None:
             baseline = known.points
         seconds = max(0.0, job.seconds - started.control.waited_seconds)
-        others = (*self._recorded(), *(run for run in earlier if run.plan.number != plan.number))
+        before = () if recorded is None else (recorded,)
+        others = (*before, *(run for run in earlier if run.plan.number != plan.number))
         result = job.result if isinstance(job.result, RunResult) else None
         ahead = tuple(self._left(key.removeprefix(_KEY)) for key in self._jobs.keys_ahead(job.key))
         left = self._left(owner)
@@ -201,18 +221,6 @@ class TrainingSession:
         with self._lock:
             self._earlier.pop(owner, None)
 
-    def _recorded(self) -> tuple[EarlierRun, ...]:
-        return () if self.recorded is None else (self.recorded,)
-
-    def _without_own(self, earlier: tuple[EarlierRun, ...]) -> TrainingView:
-        """The view of an owner without a run: the recorded one."""
-        nothing_left = TimeLeft(0.0, ())
-        if self.recorded is None:
-            return TrainingView(None, None, Pace.RUNNING, (), nothing_left, 0.0, (), earlier)
-        plan, points, result = self.recorded
-        baseline = tuple(point for point in points if point.stage == TWO_TOWER)
-        return TrainingView(plan, None, Pace.RUNNING, points, nothing_left, result.seconds, baseline, earlier, result)
-
     def _of(self, owner: str) -> _Started | None:
         with self._lock:
             return self._started.get(owner)
@@ -226,11 +234,13 @@ class TrainingSession:
         handle.check()
         wanted = plan.two_tower or self._baselines.get(_baseline_key(plan)) is not None
         two_tower = (lambda monitor: self._two_tower(plan, split, handle, monitor)) if wanted else None
-        result = train_from_scratch(split, plan.config, control, handle, two_tower)
+        made: list[TrainedModels] = []
+        result = train_from_scratch(split, plan.config, control, handle, two_tower, made.append)
         handle.check()
         job = self._jobs.get(_key(owner))
         points = tuple(point._replace(usage=None) for point in _points(job))
         self._record(owner, EarlierRun(plan.without_data(), points, result))
+        self._finished.put(owner, FinishedRun(plan, points, result, *made))
         return result
 
     def _two_tower(self, plan: RunPlan, split: Split, handle: JobHandle, monitor: TrainingMonitor) -> Baseline:
@@ -247,6 +257,16 @@ class TrainingSession:
             runs.append(run)
             key = _settings_key(run.plan)
             self._paces[key] = {**self._paces.get(key, {}), **paces}
+
+
+def _without_own(earlier: tuple[EarlierRun, ...], recorded: EarlierRun | None) -> TrainingView:
+    """The view of an owner without a run: the recorded one."""
+    nothing_left = TimeLeft(0.0, ())
+    if recorded is None:
+        return TrainingView(None, None, Pace.RUNNING, (), nothing_left, 0.0, (), earlier)
+    plan, points, result = recorded
+    baseline = tuple(point for point in points if point.stage == TWO_TOWER)
+    return TrainingView(plan, None, Pace.RUNNING, points, nothing_left, result.seconds, baseline, earlier, result)
 
 
 def _key(owner: str) -> str:

@@ -54,7 +54,7 @@ class Limits:
 # The user's own files: what the formats and 64-bit indices allow, so that a slip is caught before memory runs out.
 OWN_FILES = Limits(file_bytes=2**30, unpacked_bytes=4 * 2**30, rows=2**31 - 1, columns=100_000, cell_bytes=16 * 2**20)
 # Files of strangers, sent to a studio that serves others at the same time.
-UPLOADS = Limits(file_bytes=20 * 2**20, unpacked_bytes=128 * 2**20, rows=5_000_000, columns=1_000, cell_bytes=64 * 2**10)
+UPLOADS = Limits(file_bytes=40 * 2**20, unpacked_bytes=128 * 2**20, rows=5_000_000, columns=1_000, cell_bytes=64 * 2**10)
 
 
 @contextmanager

@@ -82,19 +82,19 @@ def test_the_recorded_comparison_is_there_until_it_is_measured_here(studio: Stud
 
 
 def test_the_recorded_training_stands_for_owners_without_one_and_behind_those_of_others(studio: Studio) -> None:
-    session = studio.from_scratch
-    view = session.view("ann")
+    session, before = studio.from_scratch, studio.own_training
+    view = session.view("ann", before)
     assert (view.job, view.plan.name, view.active) == (None, "recorded", False)
-    assert view.result == session.recorded.result
+    assert view.result == before.result
     assert view.baseline
     session.start("ann", session.shelf.own(), CONFIG, two_tower=False)
     ended(studio, session.view("ann").job.key)
-    view = session.view("ann")
+    view = session.view("ann", before)
     assert view.plan.number == 1
     assert [run.plan.name for run in view.earlier] == ["recorded"]
     session.forget_earlier("ann")
-    assert [run.plan.name for run in session.view("ann").earlier] == ["recorded"]
-    assert session.view("bob").plan.name == "recorded"
+    assert [run.plan.name for run in session.view("ann", before).earlier] == ["recorded"]
+    assert session.view("bob", before).plan.name == "recorded"
 
 
 def test_the_comparison_trains_all_epochs_and_the_explorer_takes_its_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_the_other_embedding_trains_too(release: Path, output: Output) -> None:
             "Deezer's release, which goes with protocol cold-start",
         ),
         (["--side-features", "items"], "nothing but side features is known of these users; allowed is 'users' or 'both'"),
-        (["--min-rating", "3"], "--min-rating can only be used with MovieLens"),
+        (["--min-rating", "3"], "--min-rating can only be used with a published data set"),
         (["--train", "a", "--test", "b"], "and no --data"),
     ],
 )

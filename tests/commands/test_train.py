@@ -102,7 +102,7 @@ def test_a_table_of_ratings_is_trained_on_with_tokens_for_real_data(record: Reco
         (["--colour", "red"], ["--colour"]),
         (["--synthetic-n-users", "2"], ["synthetic data", "n_users=2", "at least 50"]),
         (["--data", "x.csv", "--synthetic-seed", "1"], ["--synthetic-seed", "synthetic data", "'x.csv'"]),
-        (["--min-rating", "3"], ["--min-rating", "a MovieLens archive or folder or a table", "the data is synthetic"]),
+        (["--min-rating", "3"], ["--min-rating", "a MovieLens or goodbooks archive or folder or a table", "the data is synthetic"]),
         (["--user-column", "who"], ["--user-column", "a table"]),
         (["--download"], ["--download", "ml-100k"]),
         (["--data", "ml-100k", "--accept-terms"], ["--accept-terms goes with --download"]),

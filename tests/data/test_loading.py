@@ -148,7 +148,9 @@ def test_a_new_kind_of_data_is_one_row(tmp_path, monkeypatch):
     source = DATA.build(**flags | {"data": str(tmp_path / "log.txt")})
     data, split = source.load_split(SplitConfig(min_history=2), quiet=True)
     assert (data.name, len(split.train)) == ("log", 1)
-    with pytest.raises(ValueError, match=r"--min-rating can only be used with MovieLens.*; the data is '.*log\.txt', logs"):
+    with pytest.raises(
+        ValueError, match=r"--min-rating can only be used with a published data set by name.*; the data is '.*log\.txt', logs"
+    ):
         DATA.build(**flags | {"data": str(tmp_path / "log.txt"), "min_rating": 3}).load_split(SplitConfig(), quiet=True)
 
 
@@ -157,7 +159,7 @@ def test_settings_that_do_not_apply_are_refused(archive, cache):
         load(SMALL, columns=ColumnMapping(), min_rating=3)
     with pytest.raises(ValueError, match="users_path cannot be used with synthetic data"):
         load("synthetic", users_path="users.csv")
-    with pytest.raises(ValueError, match="items_path cannot be used with a MovieLens archive"):
+    with pytest.raises(ValueError, match="items_path cannot be used with a MovieLens or goodbooks archive"):
         load(archive, items_path="items.csv")
-    with pytest.raises(ValueError, match="columns cannot be used with MovieLens by name"):
+    with pytest.raises(ValueError, match="columns cannot be used with a published data set by name"):
         load("ml-1m", columns=ColumnMapping())

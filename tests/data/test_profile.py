@@ -36,7 +36,7 @@ def test_the_longest_history_is_counted_even_at_an_edge() -> None:
 def test_times_span_from_the_first_to_the_last_and_what_was_left_out_is_told() -> None:
     times = [881250949, 891717742, 878887116, 880606923, 893286638, 874724710]
     data = Interactions.from_frame(frame(timestamp=times), "x", dropped={"malformed rows": 2})
-    assert profile_of(data).time_span == ("1997-09-20", "1998-04-23")
+    assert profile_of(data).time_span == ("1997-09-20", "1998-04-22")
     assert profile_of(data).dropped == {"malformed rows": 2}
     assert profile_of(data, {"users with fewer than 5 interactions": 3}).dropped == {"users with fewer than 5 interactions": 3}
     assert profile_of(Interactions.from_frame(frame(), "x")).time_span is None

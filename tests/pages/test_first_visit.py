@@ -13,7 +13,7 @@ import streamlit_app
 from app.measured.rivals import rivals, so_what
 from app.measured.scale_words import headline
 from app.measured.setting_jobs import measuring_key, tuning_key
-from app.session import loaders
+from app.session import chosen_data, loaders
 from app.studio import COMPARISON_KEY
 from tests.pages.opened_pages import charts, figures, own_backbone, settled, studio, tiles, visited
 
@@ -23,7 +23,7 @@ PAGES = ("overview.py", "index_explorer.py", "train.py")
 @pytest.fixture(autouse=True)
 def default_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The studio as it is started without settings."""
-    monkeypatch.delenv(loaders.DATA_VARIABLE, raising=False)
+    monkeypatch.delenv(chosen_data.DATA_VARIABLE, raising=False)
     monkeypatch.delenv(loaders.RECORDED_VARIABLE, raising=False)
     loaders.close_studio()
     yield
@@ -151,11 +151,11 @@ def test_what_is_loaded_ahead_is_measured_and_kept_from_the_collector() -> None:
 
 
 def test_data_that_cannot_be_used_is_left_to_the_first_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(loaders.DATA_VARIABLE, "no-such-file.csv")
+    monkeypatch.setenv(chosen_data.DATA_VARIABLE, "no-such-file.csv")
     loaders.open_ahead()
     told: list[str] = []
     monkeypatch.setattr(loaders.st, "error", told.append)
-    loaders.studio()
+    loaders.opened()
     assert [("no-such-file.csv cannot be used" in text) for text in told] == [True]
 
 

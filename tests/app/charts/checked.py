@@ -11,6 +11,7 @@ from app.charts import (
     code_usage,
     codes_stored,
     epoch_lines,
+    history_lengths,
     list_lengths,
     memory_parts,
     recall_latency,
@@ -40,6 +41,7 @@ def _checked(make: Callable[[Data, bool], Figure]) -> Callable[[Data, bool], go.
 code_usage_figure = _checked(code_usage.code_usage_figure)
 codes_stored_figure = _checked(codes_stored.codes_stored_figure)
 epoch_lines_figure = _checked(epoch_lines.epoch_lines_figure)
+history_lengths_figure = _checked(history_lengths.history_lengths_figure)
 list_lengths_figure = _checked(list_lengths.list_lengths_figure)
 memory_parts_figure = _checked(memory_parts.memory_parts_figure)
 recall_latency_figure = _checked(recall_latency.recall_latency_figure)

@@ -173,7 +173,7 @@ def test_a_number_outside_its_bounds_is_answered_with_what_is_allowed() -> None:
 
 def test_back_and_forward_take_everything_from_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(explorer, k="64", m="2", pin="k-8")
-    monkeypatch.setattr(address, "_went_back_or_forward", lambda: True)
+    monkeypatch.setattr(address, "went_back_or_forward", lambda: True)
     app.query_params.clear()
     app.query_params["k"] = "16"
     app.run()

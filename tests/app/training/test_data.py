@@ -4,7 +4,7 @@ import io
 import threading
 import weakref
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 
 from app.training import data as training_data
 from app.training.data import DataShelf
-from app.training.reader import ReadFile, Request, read_file
+from app.training.reader import ReadFile, Request, TableLook, UnusableFile, read_file
 from app.training.reading import MEMORY_BYTES, SECONDS
 from sparcode.config import SyntheticConfig
 from sparcode.data.limits import UPLOADS
@@ -27,8 +27,8 @@ class ReadHere:
 
     is_closed = False
 
-    def read(self, name: str, content: bytes, is_wanted: Callable[[], bool]) -> ReadFile:
-        return read_file(content, Request(name, CONFIG.split, UPLOADS, MEMORY_BYTES, SECONDS))
+    def read(self, name: str, content: bytes, is_wanted: Callable[[], bool], columns: Mapping[str, str | None]) -> ReadFile:
+        return read_file(content, Request(name, CONFIG.split, UPLOADS, MEMORY_BYTES, SECONDS, columns=dict(columns)))
 
     def close(self) -> None:
         self.is_closed = True
@@ -70,6 +70,37 @@ def test_a_table_is_split_and_belongs_to_its_owner(shelf: DataShelf, tiny_table:
     assert shelf.uploaded("ann") is data
     assert shelf.uploaded("bob") is None
     assert shelf.upload("ann", "mine.csv", tiny_table.read_bytes()) is data
+
+
+def test_other_columns_are_another_reading_of_the_same_file(shelf: DataShelf) -> None:
+    rows = [f"{user},{item},{9 - item}" for user in range(20) for item in range(9)]
+    content = "\n".join(["user_id,item_id,other", *rows]).encode()
+    first = shelf.upload("ann", "mine.csv", content)
+    assert first.table.columns == ("user_id", "item_id", "other")
+    assert {field: column for field, column in first.table.taken.items() if column} == {"user": "user_id", "item": "item_id"}
+    assert first.table.rows[:2] == (("0", "0", "9"), ("0", "1", "8"))
+    assert len(first.table.rows) == 5
+    second = shelf.upload("ann", "mine.csv", content, columns={"item": "other", "timestamp": "item_id"})
+    assert second.key != first.key
+    assert second.interactions().has_time
+    assert second.interactions().item_ids.tolist() == [str(item) for item in range(1, 10)]
+    assert shelf.upload("ann", "mine.csv", content, columns={"item": "other", "timestamp": "item_id"}) is second
+
+
+def test_a_table_whose_columns_cannot_be_told_shows_what_is_in_it(shelf: DataShelf) -> None:
+    content = "\n".join(["a;b", *(f"{user};{item}" for user in range(20) for item in range(9))]).encode()
+    with pytest.raises(UnusableFile, match="cannot tell which column") as told:
+        shelf.upload("ann", "mine.csv", content)
+    assert told.value.table == TableLook(("a", "b"), {}, tuple(("0", str(item)) for item in range(5)))
+    data = shelf.upload("ann", "mine.csv", content, columns={"user": "a", "item": "b"})
+    assert data.facts == "20 users, 9 items, 180 interactions"
+
+
+def test_first_cells_of_parquet_files_are_shown_and_archives_have_none(shelf: DataShelf) -> None:
+    assert shelf.upload("ann", "mine.parquet", parquet(99)).table.rows[:2] == (("0", "0"), ("1", "1"))
+    with pytest.raises(UnusableFile) as told:
+        shelf.upload("ann", "bad.zip", b"not a zip")
+    assert told.value.table is None
 
 
 def test_the_files_of_the_longest_unseen_owners_are_forgotten(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,5 +189,5 @@ def test_a_small_file_of_very_many_rows_is_not_unpacked(shelf: DataShelf) -> Non
 
 
 def test_a_file_that_is_too_large_is_not_read(shelf: DataShelf) -> None:
-    with pytest.raises(ValueError, match=r"it has 20\.0 MB; files of up to 20 MB are taken"):
-        shelf.upload("ann", "mine.csv", bytes(20 * 2**20 + 1))
+    with pytest.raises(ValueError, match=r"it has 40\.0 MB; files of up to 40 MB are taken"):
+        shelf.upload("ann", "mine.csv", bytes(40 * 2**20 + 1))

@@ -30,7 +30,14 @@ def request(name: str, config: SplitConfig = CONFIG.split) -> Request:
 
 
 def assert_same(one: ReadFile, other: ReadFile) -> None:
-    assert one._replace(split=None) == other._replace(split=None)
+    assert one._replace(split=None, interactions=None) == other._replace(split=None, interactions=None)
+    assert one.interactions.content_hash() == other.interactions.content_hash()
+    for name in ("name", "has_time", "dropped", "synthetic"):
+        assert getattr(one.interactions, name) == getattr(other.interactions, name)
+    assert [str(item_id) for item_id in other.interactions.item_ids] == one.interactions.item_ids.tolist()
+    assert one.interactions.items["title"].tolist() == other.interactions.items["title"].tolist()
+    # Who the users are stays with the reader.
+    assert one.interactions.user_ids.tolist() == list(range(other.interactions.n_users))
     for name, ours, theirs in zip(one.split._fields, one.split, other.split, strict=True):
         pairs = [(ours, theirs)]
         if isinstance(ours, EvaluationSet):
@@ -79,7 +86,7 @@ def test_bombs_are_refused_within_the_memory(kind: str, tmp_path: Path) -> None:
     content = BOMBS[kind].make()
     assert len(content) < UPLOADS.file_bytes / 10
     with pytest.raises(ValueError, match=REFUSALS[kind]):
-        FileReader(CONFIG.split)._read_in(tmp_path, BOMBS[kind].name, content, lambda: True)
+        FileReader(CONFIG.split)._read_in(tmp_path, request(BOMBS[kind].name), content, lambda: True)
     told = json.loads((tmp_path / ANSWER).read_text())
     assert 0 < told["peak_bytes"] - told["start_bytes"] < MEMORY_BYTES < 500 * 10**6
 

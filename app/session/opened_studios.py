@@ -1,0 +1,94 @@
+"""The studios of one process: the first one, and those of other data and of kept runs, opened when a page asks for them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from app.kept.runs import KeptRuns
+from app.studio import Place, Studio
+from sparcode.config import RunConfig
+from sparcode.data.interactions import Interactions
+
+# Beside the first; the least recently used one is closed for another.
+MOST_OPENED: Final = 4
+
+
+class OpenedStudios:
+    """The first studio, the runs that are kept, and the studios opened beside it. Safe to share between threads.
+
+    `config_of` gives the settings for synthetic or other data.
+    """
+
+    def __init__(self, first: Studio, kept: KeptRuns, config_of: Callable[[bool], RunConfig]) -> None:
+        self.first, self.kept, self._config_of = first, kept, config_of
+        self._lock = threading.Lock()
+        self._opened: OrderedDict[str, Studio] = OrderedDict()
+        self._opening: dict[str, threading.Lock] = {}
+
+    def of_run(self, name: str) -> Studio:
+        """The studio of a kept run, opened if need be; errors as for `KeptRuns.open`."""
+
+        def opened(place: Place) -> Studio:
+            run = self.kept.open(name)
+            return Studio(run.interactions, run.run.config, run.models, place)
+
+        return self._get(_scope(name), opened)
+
+    def of_data(self, scope: str, read: Callable[[], Interactions]) -> Studio:
+        """The studio of other data, read if it is not open; `scope` is of this data alone. Errors as `read` raises them."""
+
+        def opened(place: Place) -> Studio:
+            data = read()
+            return Studio(data, self._config_of(data.synthetic), None, place)
+
+        return self._get(scope, opened)
+
+    def close_all_of(self, prefix: str) -> None:
+        """Close the studios whose scope begins so."""
+        with self._lock:
+            closed = [self._opened.pop(scope) for scope in list(self._opened) if scope.startswith(prefix)]
+        for studio in closed:
+            studio.close()
+
+    def delete_run(self, name: str) -> None:
+        """Remove a kept run and stop what goes on for it; errors as for `KeptRuns.delete`."""
+        self.kept.delete(name)
+        with self._lock:
+            closed = self._opened.pop(_scope(name), None)
+        if closed is not None:
+            closed.close()
+
+    def close(self) -> None:
+        """Stop all jobs of all studios."""
+        with self._lock:
+            opened = list(self._opened.values())
+            self._opened.clear()
+        for studio in (*opened, self.first):
+            studio.close()
+
+    def _get(self, scope: str, make: Callable[[Place], Studio]) -> Studio:
+        with self._lock:
+            if scope in self._opened:
+                self._opened.move_to_end(scope)
+                return self._opened[scope]
+            mine = self._opening.setdefault(scope, threading.Lock())
+        # Others open theirs meanwhile; who wants the same one waits for it.
+        with mine:
+            with self._lock:
+                if scope in self._opened:
+                    return self._opened[scope]
+            made = make(Place(scope, self.first))
+            with self._lock:
+                self._opened[scope] = made
+                self._opening.pop(scope, None)
+                closed = [self._opened.popitem(last=False)[1] for _ in range(len(self._opened) - MOST_OPENED)]
+        for studio in closed:
+            studio.close()
+        return made
+
+
+def _scope(name: str) -> str:
+    return f"run.{name}"

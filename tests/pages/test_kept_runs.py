@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.session import loaders
+from tests.app import open_studio
+from tests.fakes import PATIENCE
+from tests.pages.opened_pages import ENTRY, click, control, figures, labels, markdown, setting_keys, studio, tiles, visited
+
+pytestmark = pytest.mark.usefixtures("tiny_app")
+
+SMALL = {"m": "2", "k": "8", "t_epochs": "2", "t_joint": "1", "t_seed": "5", "t_two_tower": "false"}
+
+
+def trained(name: str = "mine") -> AppTest:
+    """The Train page after a run, with a name for it."""
+    app = click(visited("train.py", **SMALL), "Start training")
+    open_studio.ended(studio(), studio().from_scratch.view(app.session_state["owner"]).job.key)
+    app.run()
+    assert not app.exception
+    (field,) = app.text_input
+    return field.set_value(name).run()
+
+
+def kept(name: str = "mine") -> None:
+    assert loaders.opened().kept.names == ()
+    click(trained(name), "Keep it")
+    assert loaders.opened().kept.names == (name,)
+
+
+def explored(name: str, **address: str) -> AppTest:
+    """The Explorer on a kept run, once nothing of it goes on."""
+    app = visited("index_explorer.py", data=f"run.{name}", **address)
+    for _ in range(50):
+        opened = loaders.opened()
+        for key in opened.first.at_work():
+            opened.first.jobs.wait(key, lambda job: False, PATIENCE)
+        app.run()
+        assert not app.exception
+        if not app.session_state["explorer_live"]:
+            return app
+    raise AssertionError("the page does not come to rest")
+
+
+def overview(**address: str) -> AppTest:
+    """The start page, opened first in its session."""
+    app = AppTest.from_file(ENTRY, default_timeout=PATIENCE)
+    for name, value in address.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def picker(app: AppTest) -> object:
+    (found,) = [box for box in app.selectbox if str(box.key).startswith("data_picker")]
+    return found
+
+
+def test_a_run_is_kept_by_its_name_and_opened_from_its_link_with_the_same_figures_after_a_restart() -> None:
+    kept()
+    app = explored("mine")
+    assert picker(app).value == "run.mine"
+    # Only M, K and P can be chosen anew, and the address need not say the run's own.
+    assert {"m", "k", "p"} == set(setting_keys(app.select_slider))
+    assert app.query_params["data"] in ("run.mine", ["run.mine"])
+    assert set(app.query_params) == {"data"}
+    assert any("Run: **mine**" in text.value for text in app.caption)
+    before = {name: tile["value"] for name, tile in tiles(app).items() if name not in ("p50_ms", "p95_ms")}
+    assert tiles(app)["recall"]["kind"] == "trained from scratch"
+    loaders.close_studio()
+    again = explored("mine")
+    assert {name: tile["value"] for name, tile in tiles(again).items() if name not in ("p50_ms", "p95_ms")} == before
+
+
+def test_other_codes_of_a_kept_run_come_from_its_backbone() -> None:
+    kept()
+    app = explored("mine", k="16")
+    assert app.query_params["k"] in ("16", ["16"])
+    assert tiles(app)["recall"]["kind"] == "fine-tuned"
+    assert not [key for key in studio().jobs.running() if "backbone" in key]
+
+
+def test_the_choice_goes_with_the_session_from_page_to_page() -> None:
+    kept()
+    app = overview(data="run.mine")
+    assert "The run **mine**" in markdown(app)
+    for file in ("compare.py", "scale.py", "train.py", "index_explorer.py"):
+        app.switch_page(f"../pages/{file}").run()
+        assert not app.exception
+        assert picker(app).value == "run.mine"
+        assert app.query_params["data"] in ("run.mine", ["run.mine"])
+    picker(app).set_value("").run()
+    assert "data" not in app.query_params
+    assert len(setting_keys(app.select_slider)) == 4
+
+
+def test_the_train_page_offers_the_data_of_the_kept_run_and_shows_how_it_was_trained() -> None:
+    kept()
+    app = visited("train.py", data="run.mine")
+    assert "3 epochs in" in markdown(app)
+    assert "Recall@50" in figures(app)
+    assert labels(app)[-2:] == ["Start training", "Train one epoch"]
+    assert control(app.select_slider, "k").value == "8"
+
+
+def test_a_name_that_is_not_possible_or_taken_says_so_and_keeps_nothing() -> None:
+    app = click(trained("../x"), "Keep it")
+    assert "a run's name has small letters" in app.text[0].value
+    assert loaders.opened().kept.names == ()
+    app.text_input[0].set_value("mine").run()
+    app = click(app, "Keep it")
+    assert any("Kept as **mine**" in text.value for text in app.caption)
+    app = click(trained("mine"), "Keep it")
+    assert "there is a run 'mine' already" in app.text[0].value
+
+
+def test_a_link_to_a_run_that_is_not_there_shows_the_studios_data_and_says_so() -> None:
+    app = overview(data="run.<b>gone</b>")
+    assert "There is no kept run or data set ?b?gone??b? (any more)" in app.warning[0].value
+    assert picker(app).value == ""
+    assert "data" not in app.query_params
+    assert not overview().warning
+
+
+def test_a_deleted_run_leaves_every_page() -> None:
+    kept()
+    app = click(overview(data="run.mine"), "Delete this run for everybody")
+    assert loaders.opened().kept.names == ()
+    assert "Run: mine" not in picker(app).options
+    assert not app.exception
+
+
+def test_a_damaged_run_says_so_and_the_way_back(tmp_path: Path) -> None:
+    kept()
+    (tmp_path / "runs" / "mine" / "histories.safetensors").write_bytes(b"damaged")
+    app = overview(data="run.mine")
+    assert "**Run: mine** cannot be opened" in app.error[0].value
+    assert "histories.safetensors is damaged" in app.text[0].value
+    app = click(app, "Go on with the data that the studio was started with")
+    assert not app.error
+
+
+def test_where_runs_are_turned_off_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARCODE_RUNS", "off")
+    app = click(visited("train.py", **SMALL), "Start training")
+    open_studio.ended(studio(), studio().from_scratch.view(app.session_state["owner"]).job.key)
+    app.run()
+    assert any("keeps no runs" in text.value for text in app.caption)
+    assert not app.text_input
