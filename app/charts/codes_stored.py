@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.charts.code_usage import DEPENDS
 from app.charts.frame import PINNED, Figure, pinned_marker, titled_figure
 from app.theme import series_style
 
@@ -36,7 +35,6 @@ def codes_stored_figure(data: CodesStoredData, dark: bool) -> Figure:
     """Three bars on a logarithmic axis, with their numbers."""
     takeaway = f"{_count(data.counts[1])} of {_count(data.counts[0])} possible codes are in use"
     figure = titled_figure(TITLE, "codes (logarithmic)", "", dark, takeaway)
-    figure.layout["title"]["subtitle"]["text"] = f"{TITLE}: {DEPENDS}"
     power = f"{data.codebook_size}<sup>{data.n_codebooks}</sup>" if data.n_codebooks > 1 else str(data.codebook_size)
     labels = [f"{power} possible", "in use", "lists stored"]
     figure.add_bar(

@@ -90,7 +90,7 @@ def titled_figure(title: str, x_title: str, y_title: str, dark: bool, takeaway: 
     for axis, text in (("xaxis", x_title), ("yaxis", y_title)):
         layout[axis]["title"] |= {"text": text, "font": {"size": FONT_SIZE}}
     # A takeaway is longer than a name.
-    font = {"size": FONT_SIZE + (0 if takeaway else 2), "weight": 600 if takeaway else 400}
+    font = {"size": FONT_SIZE + (-1 if takeaway else 2), "weight": 600 if takeaway else 400}
     place = {"x": 0.01, "xanchor": "left", "y": 0.97, "yanchor": "top", "font": font}
     subtitle = {"text": title, "font": {"size": FONT_SIZE - 2}}
     # At the bottom, where the plot makes room for any number of lines.

@@ -42,6 +42,7 @@ class ServingPointsData(NamedTuple):
     front_cost: np.ndarray
     front_recall: np.ndarray
     k: int
+    takeaway: str = ""
 
 
 def latency_data(points: Sequence[Measurement]) -> ServingPointsData:
@@ -70,7 +71,7 @@ def _data(
 
 def serving_points_figure(data: ServingPointsData, dark: bool) -> Figure:
     """Recall over a logarithmic cost: SparCode's thresholds as a thick line, peers as thin ones, the Pareto front as a staircase."""
-    figure = titled_figure(data.title, data.axis, f"Recall@{data.k}", dark)
+    figure = titled_figure(data.title, data.axis, f"Recall@{data.k}", dark, data.takeaway)
     if not data.series:
         return with_note(figure, "Nothing is measured yet")
     line = {"color": text_colour(dark), "width": 8, "shape": "hv"}

@@ -32,7 +32,7 @@ def size_takeaway(current: tuple[float, float], best: tuple[float, float] | None
 def accuracy_takeaway(recall: float, percent: float, ceiling: float | None) -> str:
     """Recall at a share of scores kept, in percent, beside that without codes (None: unknown)."""
     kept = f"{percent:.3g} % of scores"
-    return f"Recall {recall:.3f} from {kept}" if not ceiling else f"{recall / ceiling:.0%} of the recall without codes, from {kept}"
+    return f"Recall {recall:.3f} from {kept}" if not ceiling else f"{recall / ceiling:.0%} of the recall without codes, {kept}"
 
 
 def memory_takeaway(megabytes: Mapping[str, float]) -> str:

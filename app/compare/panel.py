@@ -16,7 +16,7 @@ from app.components.provenance import kind_badge
 from app.jobs.job import JobSnapshot, JobState, epochs_of, status_text
 from app.jobs.turns import page_turns
 from app.measured.measured_index import MeasuredIndex
-from app.measured.rivals import rivals, so_what
+from app.measured.rivals import rivals, so_what, takeaways
 from app.measured.serving import PLAN, Progress, ServingResult, best_measured, points_of
 from app.measured.setting_jobs import View
 from app.measured.verdict import listed, verdict
@@ -199,7 +199,11 @@ def _provenance(result: ServingResult, measured: MeasuredIndex | None, shown: Ru
 
 def _charts(points: Sequence[Measurement], takeaway: str) -> None:
     """Recall against latency, and against memory; `takeaway` is the text alternative."""
-    charts = (("chart-serving-latency", latency_data(points)), ("chart-serving-bytes", bytes_data(points)))
+    in_time, in_memory = takeaways(rivals(points))
+    charts = (
+        ("chart-serving-latency", latency_data(points)._replace(takeaway=in_time)),
+        ("chart-serving-bytes", bytes_data(points)._replace(takeaway=in_memory)),
+    )
     with st.grid(2, min_column_width=480):
         for key, data in charts:
             alt = f"{data.title} of {len(points)} settings. {takeaway}"

@@ -63,7 +63,7 @@ def latency_tiles(measured: MeasuredIndex, timed: TimedLatency | None, pinned: P
     ):
         change = delta(name, value, None if before is None else getattr(before, name))
         tiles.append(Tile(name, label, measured.called, figure_text(name, value), caption, change))
-    parts = Tile("parts", PARTS_LABEL, measured.called, parts_text(timed.parts), "ms, medians; top-k with looking lists up")
+    parts = Tile("parts", PARTS_LABEL, measured.called, parts_text(timed.parts), "ms, medians; top-k with look-up")
     return [*tiles, parts]
 
 

@@ -83,6 +83,24 @@ def so_what(rows: Sequence[Rival], n_items: int) -> str:
     )
 
 
+def takeaways(rows: Sequence[Rival]) -> tuple[str, str]:
+    """What the charts of recall against time and against memory say, in numbers; empty where SparCode is not measured."""
+    ours = next((row.point for row in rows if row.is_sparcode), None)
+    if ours is None:
+        return "", ""
+    best = rows[0].point
+    if best is ours:
+        found = f"SparCode finds most: recall {ours.recall:.3f}"
+        return f"{found} in {ours.p50_ms.middle:.3f} ms", f"{found} in {ours.size_bytes / 1e6:.3g} MB"
+    more = f"{best.name} finds {best.recall - ours.recall:.3f} more than SparCode"
+    time, size = best.p50_ms.middle / ours.p50_ms.middle, best.size_bytes / max(1, ours.size_bytes)
+    return f"{more}, in {_share(time)} the time", f"{more}, in {_share(size)} the memory"
+
+
+def _share(ratio: float) -> str:
+    return f"{ratio:.0%} of" if ratio < 1 else times_text(ratio)
+
+
 def _brute_force(row: Rival, ours: Measurement, n_items: int) -> str:
     finds = "finds more" if row.recall == "better" else "finds as much"
     speed = f"is {_ratio(ours, row.point)} as fast" if row.speed == "better" else "is as fast within the noise"

@@ -17,7 +17,7 @@ def test_a_size_is_held_against_the_most_accurate_threshold() -> None:
 
 
 def test_recall_is_held_against_that_without_codes_where_it_is_known() -> None:
-    assert accuracy_takeaway(0.57, 20.0, 0.6) == "95% of the recall without codes, from 20 % of scores"
+    assert accuracy_takeaway(0.57, 20.0, 0.6) == "95% of the recall without codes, 20 % of scores"
     assert accuracy_takeaway(0.57, 1.234, None) == "Recall 0.570 from 1.23 % of scores"
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.measured.rivals import rivals, so_what
+from app.measured.rivals import rivals, so_what, takeaways
 from sparcode.comparison.measuring import UNTIMED, Measurement
 from sparcode.comparison.peers import ALL_TO_ALL, EASE_NAME, FLAT, HNSW, SPARCODE
 from tests.fakes import served
@@ -56,6 +56,17 @@ def test_of_several_that_suffice_the_most_accurate_is_named() -> None:
 
 def test_approximate_search_is_no_brute_force() -> None:
     assert sentence(served(HNSW, "ef 64", 0.9, 0.01)) == ""
+
+
+def test_charts_say_what_the_most_accurate_takes() -> None:
+    rows = rivals([*OURS, served(ALL_TO_ALL, "", 0.70, 2.0, 100_000)])
+    assert takeaways(rows) == (
+        "all-to-all finds 0.105 more than SparCode, in 10 times the time",
+        "all-to-all finds 0.105 more than SparCode, in 5% of the memory",
+    )
+    best = takeaways(rivals([*OURS, served(FLAT, "", 0.5, 0.1)]))
+    assert best == ("SparCode finds most: recall 0.595 in 0.200 ms", "SparCode finds most: recall 0.595 in 2 MB")
+    assert takeaways([]) == ("", "")
 
 
 def test_nothing_is_said_before_times_are_known() -> None:
