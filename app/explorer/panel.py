@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import streamlit as st
@@ -11,6 +12,8 @@ from app.components.figure_tiles import figure_tiles
 from app.components.live_chart import charts_of
 from app.components.provenance import provenance, recorded_notes
 from app.components.threshold_slider import threshold_slider
+from app.explorer.as_if import NOTE as AS_IF_NOTE
+from app.explorer.as_if import as_if_columns, as_if_tiles, large_points
 from app.explorer.controls import controls, run_history
 from app.explorer.index_charts import code_charts, numbers, threshold_charts
 from app.explorer.run_table import equal_epochs_note, run_table
@@ -33,6 +36,7 @@ from app.session.settings import EXPLORER
 from app.session.visitor import Shown, owner_id, poll_seconds, show_in_tab
 from app.session.widgets import configuration, pinned
 from app.studio import Studio
+from sparcode.comparison.growth import GrowthPoint
 from sparcode.config import RunConfig
 from sparcode.metrics.evaluation import ExplorerPoint
 
@@ -71,8 +75,14 @@ def _panel(studio: Studio) -> None:
         view = studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS)
         against = _against(view, studio)
         ghost = against.run
-        threshold_slider(chosen.keep, _columns(view, ghost, studio), curve_note(view))
+        slider_place = st.container()
         controls(run_history(studio.scope), chosen, pinned())
+        large = large_points(config, studio)
+        with slider_place:
+            threshold_slider(chosen.keep, as_if_columns(_columns(view, ghost, studio), large), curve_note(view))
+        with st.container():
+            if large:
+                st.caption(AS_IF_NOTE)
         with st.container():
             search_status(studio, chosen, view.measured)
         with st.container():
@@ -83,7 +93,7 @@ def _panel(studio: Studio) -> None:
             first_visit(view, studio)
             _figures_before(studio)
         else:
-            untimed = _figures(view, studio, chosen, ghost)
+            untimed = _figures(view, studio, chosen, ghost, large)
             st.session_state[_BEFORE] = chosen
         with st.container():
             front_chart(studio, chosen)
@@ -154,8 +164,8 @@ def _columns(view: View, ghost: PinnedRun | None, studio: Studio) -> str:
     return threshold_columns(measured, ghost.figures if ghost else None, preview, backbone.recall if backbone else None)
 
 
-def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None) -> bool:
-    """Draw all figures; returns whether the latency is still to be timed."""
+def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None, large: Sequence[GrowthPoint]) -> bool:
+    """Draw all figures, size and latency of a larger catalogue's points if given; returns whether the latency is still to be timed."""
     measured, stop = view.measured, chosen.stop
     point, version = measured.point(stop), f"{measured.version} {chosen.keep}"
     status(view, studio)
@@ -163,7 +173,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         plain_words(view, point)
     first, last = st.columns(TILE_COLUMNS, gap="small")
     with first:
-        figure_tiles(index_tiles(measured, point, stop, ghost, view.preview), "tiles-index", version)
+        figure_tiles(as_if_tiles(index_tiles(measured, point, stop, ghost, view.preview), large, chosen.keep), "tiles-index", version)
     timed_place = last.container()
     with charts_of(version), st.grid(3, min_column_width=380):
         # While a recorded model is fine-tuned anew, show the new training.
@@ -178,7 +188,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
     # Last, because it takes a moment.
     timed = studio.setting_jobs.latency(measured, stop, owner_id())
     with timed_place:
-        figure_tiles(latency_tiles(measured, timed, ghost), "tiles-latency", version)
+        figure_tiles(as_if_tiles(latency_tiles(measured, timed, ghost), large, chosen.keep), "tiles-latency", version)
     with latency_place, charts_of(version):
         latency_chart(measured, stop, studio, ghost)
     if measured.complete:

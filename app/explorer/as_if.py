@@ -1,0 +1,72 @@
+"""Latency and size as if the catalogue had 100,000 items, from the measurement on growing catalogues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+
+from app.components.figure_tiles import Tile
+from app.measured.figures import NO_DELTA, figure_text
+from app.measured.scale_words import found_text
+from app.measured.threshold_stops import KEPT_PERCENTS, share_of
+from app.studio import Studio
+from sparcode.comparison.found_share import FOUND_K
+from sparcode.comparison.growth import GrowthPoint
+from sparcode.comparison.growth_lines import at_share
+from sparcode.comparison.peers import SPARCODE
+from sparcode.config import RunConfig
+
+N_ITEMS: Final = 100_000
+LABEL: Final = f"As if the catalogue had {N_ITEMS:,} items"
+NOTE: Final = (
+    f"Latency and size are those of the catalogue grown to **{N_ITEMS:,} items**, between measured shares where marked ≈; every other "
+    "figure and all charts stay those of the real one."
+)
+_KEY: Final = "explorer_as_if"
+
+
+def large_points(config: RunConfig, studio: Studio) -> list[GrowthPoint]:
+    """SparCode's points at that size if the visitor wants them shown; draws the switch."""
+    result = studio.scaling.result(config)
+    points = [] if result is None else [point for point in result.points if (point.name, point.n_items) == (SPARCODE, N_ITEMS)]
+    help_text = "Of the measurement on the page Scale." if points else "Measure this setting on the page Scale first."
+    wanted = st.toggle(LABEL, key=_KEY, disabled=not points, help=help_text)
+    return points if wanted else []
+
+
+def as_if_tiles(tiles: Sequence[Tile], points: Sequence[GrowthPoint], percent: str) -> list[Tile]:
+    """Tiles with size and latency at that size and threshold; as they are without points."""
+    if not points:
+        return list(tiles)
+    texts = _texts(points, percent)
+    return [tile._replace(**texts[tile.name], delta=NO_DELTA) if tile.name in texts else tile for tile in tiles]
+
+
+def as_if_columns(curve: str, points: Sequence[GrowthPoint]) -> str:
+    """What the slider shows while it is dragged, with size and latency at that size; see `app.charts.threshold_columns`."""
+    if not points or not curve:
+        return curve
+    given = json.loads(curve)
+    rows = [_texts(points, KEPT_PERCENTS[stop]) for stop in given["stops"]]
+    for name in rows[0] if rows else ():
+        same = {"delta": [""] * len(rows), "tone": ["same"] * len(rows)}
+        given["tiles"][name] = {part: [row[name][part] for row in rows] for part in ("value", "caption")} | same
+    return json.dumps(given, separators=(",", ":"), allow_nan=False)
+
+
+def _texts(points: Sequence[GrowthPoint], percent: str) -> dict[str, dict[str, str]]:
+    """Tile -> value and caption."""
+    found = at_share(points, share_of(percent))
+    if not found:
+        unknown = {"value": "not measured", "caption": f"at {N_ITEMS:,} items"}
+        return dict.fromkeys(("size_bytes", "p50_ms", "p95_ms"), unknown)
+    (point,) = found
+    sign = "≈ " if point.setting.startswith("≈") else ""
+    return {
+        "size_bytes": {"value": sign + figure_text("size_bytes", point.size_bytes), "caption": f"at {N_ITEMS:,} items"},
+        "p50_ms": {"value": sign + figure_text("p50_ms", point.p50_ms), "caption": f"at {N_ITEMS:,} items"},
+        "p95_ms": {"value": "not measured", "caption": f"finds {found_text(point.found)} of its exact top {FOUND_K}"},
+    }
