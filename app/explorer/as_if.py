@@ -62,11 +62,12 @@ def _texts(points: Sequence[GrowthPoint], percent: str) -> dict[str, dict[str, s
     found = at_share(points, share_of(percent))
     if not found:
         unknown = {"value": "not measured", "caption": f"at {N_ITEMS:,} items"}
-        return dict.fromkeys(("size_bytes", "p50_ms", "p95_ms"), unknown)
+        return dict.fromkeys(("size_bytes", "p50_ms", "p95_ms", "parts"), unknown)
     (point,) = found
     sign = "≈ " if point.setting.startswith("≈") else ""
     return {
         "size_bytes": {"value": sign + figure_text("size_bytes", point.size_bytes), "caption": f"at {N_ITEMS:,} items"},
         "p50_ms": {"value": sign + figure_text("p50_ms", point.p50_ms), "caption": f"at {N_ITEMS:,} items"},
+        "parts": {"value": f"{sign}{point.encode_ms:.2f} + {point.p50_ms - point.encode_ms:.2f}", "caption": "ms: encoding, and search"},
         "p95_ms": {"value": "not measured", "caption": f"finds {found_text(point.found)} of its exact top {FOUND_K}"},
     }
