@@ -40,7 +40,10 @@ def test_a_cell_says_how_the_rival_stands_beyond_the_noise() -> None:
     [
         (served(EASE_NAME, "", 0.70, 0.1), ["At 1,200 items brute force is the right answer", "EASE", "finds more", "2.0 times as fast"]),
         (served(EASE_NAME, "", 0.595, 0.2), ["brute force is the right answer", "finds as much", "as fast within the noise"]),
-        (served(ALL_TO_ALL, "", 0.70, 2.0), ["SparCode is 10 times as fast as all-to-all", "for 0.105 less recall"]),
+        (
+            served(ALL_TO_ALL, "", 0.70, 2.0),
+            ["right answer where 2 ms a query are fast enough", "all-to-all, which", "finds 0.105 more", "SparCode is 10 times"],
+        ),
         (served(FLAT, "", 0.50, 0.1), ["SparCode finds the most", "two-tower Flat is 2.0 times as fast", "0.095 less recall"]),
         (served(FLAT, "", 0.50, 0.4), ["SparCode is the right answer", "2.0 times as fast as two-tower Flat"]),
     ],
@@ -48,6 +51,12 @@ def test_a_cell_says_how_the_rival_stands_beyond_the_noise() -> None:
 def test_one_sentence_says_what_follows(other: Measurement, words: list[str]) -> None:
     text = sentence(other)
     assert all(word in text for word in words), text
+
+
+def test_of_several_slower_ones_that_find_more_the_soonest_is_named() -> None:
+    text = sentence(served(ALL_TO_ALL, "", 0.70, 2.0), served(EASE_NAME, "", 0.65, 0.6))
+    assert "where 0.6 ms a query are fast enough" in text
+    assert "EASE, which scores every item, finds 0.055 more; SparCode is 3.0 times as fast" in text
 
 
 def test_of_several_that_suffice_the_most_accurate_is_named() -> None:
