@@ -147,7 +147,7 @@ def test_a_link_with_every_setting_opens_that_view(studio_url: str, browser: Bro
 
 @pytest.mark.browser
 def test_undo_returns_a_click_on_a_run_goes_back_to_it_and_undo_in_a_field_is_the_fields_own(studio_url: str, browser: Browser) -> None:
-    page = explored(studio_url, browser, "k=8").page
+    page = explored(studio_url, browser, "m=2&k=8").page
     first = value_of(page, "postings").inner_text()
     threshold(page).press("End")
     in_address(page, keep=KEPT.options[-1])
@@ -163,7 +163,7 @@ def test_undo_returns_a_click_on_a_run_goes_back_to_it_and_undo_in_a_field_is_th
     expect(value_of(page, "postings")).to_have_text(first)
     page.get_by_role("button", name="Pin run 2").click()
     expect(page.locator("[data-tile='size_bytes'] .delta")).to_have_text(re.compile(r"\+"))
-    in_address(page, pin=Configuration(k="8", keep=KEPT.options[-1]).text)
+    in_address(page, pin=Configuration(m="2", k="8", keep=KEPT.options[-1]).text)
     # The same stop as before, released again after an undo, is news to the server.
     threshold(page).press("End")
     in_address(page, keep=KEPT.options[-1])
