@@ -35,7 +35,7 @@ def at_rest(page: Page) -> None:
 
 
 def train_everything(browser: Browser, address: str) -> None:
-    """Fill the comparison table, the explorer and the measurement once; later visits find them ready."""
+    """Fill the comparison table, the explorer and the measurements once; later visits find them ready."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(f"{address}/explorer")
     page.get_by_text("fine-tuned in").first.wait_for(timeout=PATIENCE_MS)
@@ -45,6 +45,9 @@ def train_everything(browser: Browser, address: str) -> None:
     page.goto(f"{address}/compare")
     page.get_by_role("button", name="Measure on this machine").click(timeout=PATIENCE_MS)
     page.get_by_role("button", name="Measure again").wait_for(timeout=PATIENCE_MS)
+    page.goto(f"{address}/scale")
+    page.get_by_role("button", name="Measure up to 100,000 items here").click(timeout=PATIENCE_MS)
+    page.get_by_text("All points, and how they are measured").wait_for(timeout=PATIENCE_MS)
     page.goto(f"{address}/explorer")
     page.get_by_text("fine-tuned in").first.wait_for(timeout=PATIENCE_MS)
     page.wait_for_function("() => document.querySelectorAll('.sparcode-chart[data-drawn]').length === 9", timeout=PATIENCE_MS)
