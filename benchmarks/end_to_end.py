@@ -81,9 +81,9 @@ class SparCodeBeside(SparCode):
         model, index, unseen = trained.model, models.get("index").model, models.config.index.unseen
         for density, peer in zip(sweep.densities, super().at_settings(trained, models, sweep), strict=True):
             yield peer
-            product = CsrRetriever(model, index, KeepDensity(density).threshold(index), unseen)
+            product = CsrRetriever(model, index, KeepDensity(density, model.first_list_code).threshold(index), unseen)
             yield PeerAtSetting(CSR, peer.setting, product, of_codes(model, product))
-        threshold = KeepDensity(sweep.densities[0]).threshold(index)
+        threshold = KeepDensity(sweep.densities[0], model.first_list_code).threshold(index)
         network = {"interaction network": sum(value.nbytes for value in model.backbone.interaction.state_dict().values())}
         direct = ExactRetriever(SparseDirectScorer(model, threshold), network)
         yield PeerAtSetting(DIRECT, f"{100 * sweep.densities[0]:.3g}% of scores", direct, whole(direct), slow=True)

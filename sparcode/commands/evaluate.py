@@ -74,12 +74,13 @@ def index_record(run: Run, serving: ServingFlags, cut: Cut, parts: Split) -> dic
     from sparcode.metrics.evaluation import code_usage
 
     index, layout = run.index, serving.index_config(run).postings
+    heads = index.below(run.model.first_list_code)
     kept, usage = index.kept_postings(*cut), code_usage(run.model, parts.train_queries, index.n_lists)
     return {
         "layout": layout,
         "threshold": cut.threshold,
         "per_list": cut.per_list or None,
-        "density": kept / max(1, index.n_lists * index.n_items),
+        "density": heads.kept_postings(*cut) / max(1, heads.n_lists * heads.n_items),
         "postings": kept,
         "index_bytes": sum(bytes_as(layout, index, kept).values()),
         "codes_in_use": usage.codes_in_use,

@@ -46,13 +46,14 @@ class ServingFlags(NamedTuple):
         if self.max_bytes is not None:
             return FitBytes(self.max_bytes, self.index_config(run).postings).cut(index)
         if self.density is not None:
-            stored = index.density(index.floor)
+            heads_end = run.model.first_list_code
+            stored = index.below(heads_end).density(index.floor)
             if not 0 < self.density <= 1:
                 raise ValueError(f"density={self.density}: must be above 0 and at most 1")
             # Ties at the floor may leave the index a little short of the share it was built for.
             if self.density > max(stored, run.config.index.floor_density):
                 raise ValueError(f"density={self.density}: the index stores {stored:.4f} of the scores and cannot serve more")
-            return KeepDensity(self.density).cut(index)
+            return KeepDensity(self.density, heads_end).cut(index)
         threshold = max(run.model.threshold, index.floor) if self.threshold is None else self.threshold
         if not index.floor <= threshold < float("inf"):
             raise ValueError(f"threshold={threshold}: the index stores scores above {index.floor:.6g} and cannot serve a lower threshold")
@@ -83,7 +84,7 @@ def build_serving(
 SERVING = OptionGroup(
     parameters=(
         option("threshold", float | None, "Threshold to serve at; by default the trained one.", PANEL),
-        option("density", float | None, "Share of scores to keep instead; sets the threshold.", PANEL),
+        option("density", float | None, "Share of scores to keep instead, of the heads' codes; sets the threshold.", PANEL),
         option(
             "max_bytes",
             int | None,

@@ -178,7 +178,7 @@ class SparCode(Peer):
         """Several thresholds of one index."""
         index, model = models.get("index").model, trained.model
         for density in sweep.densities:
-            threshold = KeepDensity(density).threshold(index)
+            threshold = KeepDensity(density, model.first_list_code).threshold(index)
             retriever = SparseRetriever(model, index, threshold, models.config.index.unseen, sweep.n_threads)
             yield PeerAtSetting(self.name, f"{100 * density:.3g}% of scores", retriever, of_codes(model, retriever, sweep.k))
 

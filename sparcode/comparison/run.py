@@ -118,7 +118,7 @@ def compare(
         k=k,
         direct_recall=direct_recall(model, split, k),
         threshold=threshold,
-        density=index.density(threshold),
+        density=index.below(model.first_list_code).density(threshold),
         codes_in_use=len(model.without_lists(index.codes)),
         unseen_codes=len(np.setdiff1d(model.distinct_codes(split.test.queries), index.codes)),
         n_train=len(split.train),

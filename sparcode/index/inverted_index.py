@@ -91,6 +91,16 @@ class InvertedIndex:
         """List numbers of codes, int64 of the same shape; -1 for a code without a list."""
         return lists_of_codes(self.codes, codes)[0]
 
+    def below(self, code: int | None) -> InvertedIndex:
+        """The lists of codes below this one, without a copy of their arrays; None: of all codes."""
+        if code is None:
+            return self
+        n_lists = int(np.searchsorted(self.codes, code))
+        end = self.indptr[n_lists]
+        return InvertedIndex(
+            self.codes[:n_lists], self.indptr[: n_lists + 1], self.item_ids[:end], self.scores[:end], self.n_items, self.floor
+        )
+
     def threshold_ends(self, threshold: float, per_list: int = 0) -> np.ndarray:
         """(n_lists,) int64, the end of each list's prefix with ``score > threshold`` (in float32), at most `per_list` long (0: any).
 

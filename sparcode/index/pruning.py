@@ -63,17 +63,23 @@ class TopPerList:
 
 @dataclass(frozen=True)
 class KeepDensity:
-    """Keep at most a share in [0, 1] of all (stored code, item) pairs; a share above what the index stores keeps all of it."""
+    """Keep at most a share in [0, 1] of all (stored code, item) pairs; a share above what the index stores keeps all of it.
+
+    Only codes below `below` count, None: all. Item lists, whose codes are `SparCodeModel.first_list_code` and above, are nearly empty by
+    design: counted in, they would make every share one of few heads' scores.
+    """
 
     density: float
+    below: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.density <= 1:
             raise ValueError(f"density must lie in [0, 1]; got {self.density}")
 
     def threshold(self, index: InvertedIndex) -> float:
-        """The lowest threshold that keeps at most ``round(density * n_lists * n_items)`` postings."""
-        return threshold_for_postings(index, round(self.density * index.n_lists * index.n_items))
+        """The lowest threshold that keeps at most ``round(density * n_lists * n_items)`` postings of the lists that count."""
+        counted = index.below(self.below)
+        return threshold_for_postings(counted, round(self.density * counted.n_lists * counted.n_items))
 
     def cut(self, index: InvertedIndex) -> Cut:
         """At that threshold."""

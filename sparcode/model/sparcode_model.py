@@ -130,6 +130,11 @@ class SparCodeModel(TrainableModel):
         """(n,) int64 codes without those of item lists."""
         return codes if self.lists is None else codes[codes < self.lists.first_code]
 
+    @property
+    def first_list_code(self) -> int | None:
+        """Codes from this one on are those of item lists; None where the model has none."""
+        return None if self.lists is None else self.lists.first_code
+
     def distinct_codes(self, queries: Histories) -> np.ndarray:
         """Codes of queries, ascending: (n,) int64. Encoded in blocks: padded to the longest of all histories, rows would take gigabytes."""
         return np.unique(np.concatenate([np.unique(self.encode(block)[0]) for block in query_blocks(queries)]))

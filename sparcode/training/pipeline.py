@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import torch
 
 from sparcode.baselines.ease import EASE
@@ -181,13 +182,13 @@ def train_sparcode(
 
 
 def build_run_index(model: SparCodeModel, train: Histories, config: IndexConfig, should_stop: ShouldStop = never_stop) -> InvertedIndex:
-    """Index every code that a training query uses.
+    """Index every code that a training query uses, and every item list: some may hold only what validation users are asked for.
 
     Scores down to the floor (the share `floor_density` of all, or the model's threshold if lower) are stored, so the threshold can move.
     Item lists are stored whole, and have no part in that share.
     """
-    codes = model.distinct_codes(train)
-    of_heads = model.without_lists(codes)
+    of_heads = model.without_lists(model.distinct_codes(train))
+    codes = of_heads if model.lists is None else np.concatenate([of_heads, model.lists.listed()])
     floor = min(floor_for_density(model, of_heads, config.floor_density, config.block_codes), model.threshold)
     floor = max(floor, model.lowest_threshold)
     return build_index(model, codes, floor, config.block_codes, should_stop)

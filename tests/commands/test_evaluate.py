@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from sparcode.commands.evaluate import index_record
+from sparcode.commands.serving import ServingFlags
 from sparcode.config import SyntheticConfig
 from sparcode.data.split import split_users
 from sparcode.data.synthetic import generate
 from sparcode.metrics.evaluation import Explorer
 from sparcode.metrics.registry import METRICS
 from sparcode.runs.store import load_run
+from sparcode.training.pipeline import build_run_index
 from tests.commands.conftest import TINY, TINY_DATA, Command, Output, Record
+from tests.model.test_item_lists import with_lists
+from tests.tiny import changed, tiny_split
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +40,18 @@ def test_a_smaller_density_serves_a_smaller_index(evaluated: Record, kept_run: P
     assert sum(small["size_bytes"].values()) < sum(usual["size_bytes"].values())
     again = evaluated(kept_run, "--threshold", repr(small["threshold"]))
     assert (again["recall"], again["density"]) == (small["recall"], small["density"])
+
+
+@pytest.mark.parametrize("density", [0.05, 0.2])
+def test_a_density_is_of_the_heads_codes_where_items_have_lists(density: float) -> None:
+    config = changed({"item_lists": "counts"})
+    model = with_lists(config)
+    run = SimpleNamespace(model=model, index=build_run_index(model, tiny_split().train, config.index), config=config)
+    serving = ServingFlags(density=density)
+    cut = serving.cut(run)
+    assert index_record(run, serving, cut, tiny_split())["density"] == pytest.approx(density, abs=0.01)
+    with pytest.raises(ValueError, match="cannot serve more"):
+        ServingFlags(density=0.99).cut(run)
 
 
 def test_every_layout_finds_the_same_and_says_its_parts(evaluated: Record, kept_run: Path) -> None:

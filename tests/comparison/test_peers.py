@@ -34,13 +34,15 @@ from sparcode.comparison.peers import (
     named,
     runnable,
 )
-from sparcode.comparison.training import ComparisonStopped, Models, Step
+from sparcode.comparison.training import ComparisonStopped, Models, Step, Trained
 from sparcode.config import DEFAULT_K
 from sparcode.data.evaluation_protocol import COLD_START
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
+from sparcode.training.pipeline import build_run_index
 from tests.fakes import raising
-from tests.tiny import CONFIG, tiny_backbone, tiny_parts, tiny_split
+from tests.model.test_item_lists import with_lists
+from tests.tiny import CONFIG, changed, tiny_backbone, tiny_parts, tiny_split
 
 SWEEP = Sweep(densities=(0.1, 0.5), links=(4,), ef_search=(16, 64), n_lists=(4,), n_probe=(1, 4), k_factor=(0.0, 2.0))
 
@@ -68,6 +70,15 @@ def test_a_peer_serves_what_it_trained(peer: Peer) -> None:
         assert (one.name, one.slow) == (peer.name, peer.name == ALL_TO_ALL)
         called = one.call.retrieve(one.call.encode(queries), queries).item_ids
         np.testing.assert_array_equal(called, one.retriever.retrieve(queries, DEFAULT_K).item_ids)
+
+
+def test_shares_of_an_index_with_item_lists_are_of_the_heads_codes() -> None:
+    model = with_lists(changed({"item_lists": "counts"}))
+    index = build_run_index(model, tiny_split().train, CONFIG.index)
+    peers = module.SparCode().at_settings(Trained(model), models(given={"index": Trained(index)}), SWEEP)
+    heads = index.below(model.first_list_code)
+    assert heads.n_lists < index.n_lists
+    assert [heads.density(peer.retriever.threshold) for peer in peers] == pytest.approx(SWEEP.densities, abs=0.01)
 
 
 def test_names_are_one_of_a_kind_and_every_model_says_how_it_is_served() -> None:

@@ -60,6 +60,17 @@ def test_density_and_bytes_of_distinct_scores_are_met_exactly() -> None:
         assert size + 8 > min(max_bytes, 168 + 8 * 1000)
 
 
+def test_lists_of_items_have_no_part_in_a_density() -> None:
+    table = np.random.default_rng(0).normal(size=(10, 100))
+    # Codes from 6 on are of items, with one score each.
+    table[6:, 1:] = -np.inf
+    index = build_index(TableModel(table), np.arange(10), -np.inf, 4)
+    for density in (0.05, 0.5, 1.0):
+        threshold = KeepDensity(density, below=6).threshold(index)
+        assert index.below(6).density(threshold) == pytest.approx(density, abs=2e-3)
+        assert index.below(6).density(threshold) == (table[:6] > threshold).mean()
+
+
 def test_a_denser_wish_than_the_index_holds_gives_its_floor() -> None:
     index = build_index(model_with(0, 4), np.arange(5), 0.25, 2)
     assert KeepDensity(1.0).threshold(index) == 0.25

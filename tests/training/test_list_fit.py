@@ -84,6 +84,8 @@ def test_validation_targets_are_counted_in_the_end_where_they_are_training_inter
     assert model.lists.choice[0] > 0
     listed = model.lists.listed() - model.lists.first_code
     assert np.isin(listed, split.train.items).all() != more
+    # No training query uses those lists, but the index has them.
+    assert np.isin(model.lists.listed(), build_run_index(model, split.train_queries, changed().index).codes).all()
 
 
 def test_a_catalogue_too_large_for_ease_gets_counts(monkeypatch: pytest.MonkeyPatch) -> None:
