@@ -265,3 +265,37 @@ def test_two_browsers_do_not_disturb_each_other(studio_url: str, browser: Browse
     in_address(first.page, k="8", keep=KEPT.options[-1])
     assert shown_stop(first.page) == KEPT.options[-1]
     assert not first.problems + second.problems
+
+
+POINT = """number => {
+  const box = [...document.querySelectorAll(".sparcode-chart")].find((one) => one.layout?.uirevision === "All settings searched");
+  const trace = box?.data.findIndex((one) => one.customdata && one.name === "M = 1");
+  const point = box?.querySelectorAll(".scatterlayer .trace")[trace]?.querySelectorAll("path.point")[number];
+  if (!point) return null;
+  point.scrollIntoView({ block: "center" });
+  const { x, y, width, height } = point.getBoundingClientRect();
+  return [x + width / 2, y + height / 2];
+}"""
+
+
+@pytest.mark.browser
+def test_a_click_on_a_point_of_the_search_opens_its_setting(studio_url: str, browser: Browser) -> None:
+    page = explored(studio_url, browser, "k=8").page
+    page.get_by_role("button", name="Best under 2 MB").click()
+    expect(page.get_by_text("previews searched in")).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_function(POINT, arg=0, timeout=PATIENCE_MS)
+    at_rest(page)
+    opened = page.url
+    x, y = page.evaluate(POINT, 0)
+    # Plotly takes a click for one on the point that the mouse has been over.
+    page.mouse.move(x - 2, y)
+    page.mouse.move(x, y)
+    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("click to open", timeout=PATIENCE_MS)
+    said = page.locator(".hoverlayer .hovertext").text_content()
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_function("before => location.href !== before", arg=opened, timeout=PATIENCE_MS)
+    n_codebooks, size, n_nearest, kept = re.search(r"M = (\d+), K = (\d+), P = (\d+), ([\d.]+) % kept", said).groups()
+    expect(newest_run(page)).to_contain_text(f"{kept} % kept", timeout=PATIENCE_MS)
+    shown = Configuration(m=n_codebooks, k=size, p=n_nearest, keep=kept)
+    expect(newest_run(page)).to_contain_text(shown.label)
