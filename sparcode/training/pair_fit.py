@@ -1,7 +1,7 @@
 """Fits the pair features (`sparcode.model.pair_features`) of a SparCode model: exponents and shrinkage by what validation users like best.
 
-Targets are counted nowhere while they decide, so nothing has to be taken out of the counts. In a ready-made split, where test users are
-training users, a random part of everyone's training interactions decides, and is counted in the end; else the validation users decide.
+Validation users decide. Their targets are counted nowhere meanwhile, so nothing has to be taken out of the counts; in a ready-made split,
+where validation users are training users, they are counted in the end.
 """
 
 from __future__ import annotations
@@ -31,9 +31,6 @@ LENGTHS = (100, 200, 400, 800)
 USUAL_STEPS = 45
 # Choices are made on at most so many users.
 USERS = 6_000
-# Of a training history that decides, this share is held out: as much as test parts usually are.
-HELD_SHARE = 0.2
-LEAST_HISTORY = 3
 # Users scored at a time: 64 MiB of float32 for 40,000 items.
 _BLOCK = 400
 # Factors on f beside a network, times the ratio of their typical highest values, read off so many codes; 0 leaves the counts out.
@@ -46,7 +43,7 @@ def probe_fit(model: SparCodeModel, split: Split, config: RunConfig) -> float:
     if model.pairs is None or not split.protocol.shows_history:
         return 0.0
     started = time.perf_counter()
-    search = _Search(model, *_deciding(split, config.training.seed), split.protocol.default_k)
+    search = _Search(model, split, config.training.seed)
     search.recall(PairShape())
     counted = time.perf_counter()
     search.recall(PairShape(shrink=2 * PairShape().shrink))
@@ -61,7 +58,7 @@ def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop
     """
     if model.pairs is None or not split.protocol.shows_history:
         return
-    search = _Search(model, *_deciding(split, config.training.seed), split.protocol.default_k)
+    search = _Search(model, split, config.training.seed)
     shape = _searched(search.recall, should_stop)
     factor, weight = _beside_network(model, search, shape, config) if model.has_network else (1.0, 0.0)
     use = _use(model, with_targets(split))
@@ -75,8 +72,9 @@ def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop
 class _Search:
     """Recall of validation users by f alone, for every shape."""
 
-    def __init__(self, model: SparCodeModel, train: Histories, users: EvaluationSet, k: int) -> None:
-        self.users, self.k, self.use = users, k, _use(model, train)
+    def __init__(self, model: SparCodeModel, split: Split, seed: int) -> None:
+        self.users = some_users(split.validation, np.arange(len(split.validation.queries)), seed)
+        self.k, self.use = split.protocol.default_k, _use(model, split.train)
         codes, weights = model.encode(self.users.queries)
         # Of the codes that nobody asks for nothing is made.
         self.asked = np.intersect1d(codes[weights > 0], self.use.codes)
@@ -179,21 +177,6 @@ def _highest(values: csr_array) -> float:
     """Mean over rows of their highest value."""
     rows = np.flatnonzero(np.diff(values.indptr))
     return float(np.mean(np.maximum.reduceat(values.data, values.indptr[rows]))) if len(rows) else 0.0
-
-
-def _deciding(split: Split, seed: int) -> tuple[Histories, EvaluationSet]:
-    """What is counted while settings are chosen, and the users who choose them."""
-    users = split.validation
-    if split.protocol.name != FIXED_SPLIT.name:
-        return split.train, some_users(users, np.arange(len(users.queries)), seed)
-    everything, rng = with_targets(split), np.random.default_rng(seed)
-    n_held = np.maximum(np.rint(HELD_SHARE * everything.lengths), everything.lengths >= LEAST_HISTORY)
-    order = np.lexsort((rng.random(len(everything.items)), everything.rows))
-    held = np.zeros(len(order), bool)
-    held[order] = np.arange(len(order)) - everything.indptr[everything.rows] < n_held[everything.rows]
-    train = everything.select(~held)
-    decide = np.flatnonzero(n_held > 0)
-    return train, some_users(EvaluationSet(train, everything.select(held), np.arange(len(train)), split.protocol), decide, seed)
 
 
 def some_users(users: EvaluationSet, rows: np.ndarray, seed: int) -> EvaluationSet:
