@@ -9,7 +9,7 @@ from sparcode.data.split import EvaluationSet, Split
 from sparcode.metrics.evaluation import accuracy
 from sparcode.model.pair_features import PairShape
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.training.pair_fit import fit_pairs
+from sparcode.training.pair_fit import _Search, fit_pairs
 from sparcode.training.pipeline import build_run_index, preview, serve
 from sparcode.training.trainer import validation_recall
 from tests.model.test_pair_features import config_of
@@ -65,6 +65,14 @@ def test_validation_targets_are_counted_in_the_end_where_they_are_training_inter
         ),
     )
     assert (39 in fitted(split).pairs.items) == more
+
+
+@pytest.mark.parametrize("protocol", [FIXED_SPLIT, STRONG])
+def test_validation_users_decide_and_their_targets_are_counted_nowhere_meanwhile(protocol: EvaluationProtocol) -> None:
+    split = planted(protocol)
+    search = _Search(preview(fresh_backbone(I, CONFIG.model), split, CONFIG), split, seed=0)
+    np.testing.assert_array_equal(search.users.targets.items, split.validation.targets.items)
+    np.testing.assert_array_equal(search.use.holds.indptr, split.train.indptr)
 
 
 def test_validation_users_decide_between_network_counts_and_both() -> None:
