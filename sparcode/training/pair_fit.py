@@ -73,7 +73,7 @@ class _Search:
     """Recall of validation users by f alone, for every shape."""
 
     def __init__(self, model: SparCodeModel, split: Split, seed: int) -> None:
-        self.users = some_users(split.validation, np.arange(len(split.validation.queries)), seed)
+        self.users = some_users(split.validation, np.flatnonzero(split.validation.targets.lengths), seed)
         self.k, self.use = split.protocol.default_k, _use(model, split.train)
         codes, weights = model.encode(self.users.queries)
         # Of the codes that nobody asks for nothing is made.
