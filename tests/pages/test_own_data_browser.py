@@ -63,11 +63,12 @@ def test_an_upload_is_trained_explored_compared_and_opened_again_by_its_link_aft
 
         page.get_by_role("link", name="Compare").click()
         page.get_by_role("button", name="Measure on this machine").click(timeout=PATIENCE_MS)
-        expect(page.get_by_text("Run: my-ratings", exact=False).first).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_role("button", name="Measure again")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_role("combobox", name="Data or run")).to_have_value("Run: my-ratings")
         page.get_by_role("link", name="Scale").click()
         expect(page.get_by_role("button", name="Measure up to 100,000 items here")).to_be_enabled(timeout=PATIENCE_MS)
         page.get_by_role("link", name="Overview").click()
-        expect(page.get_by_text(f"{N_USERS * 12:,}")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_test_id("stMetricValue").get_by_text(f"{N_USERS * 12:,}")).to_be_visible(timeout=PATIENCE_MS)
         assert not visit.problems
 
     with running_studio(environment, module="tests.tiny_studio") as address:
