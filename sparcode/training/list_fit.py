@@ -32,7 +32,7 @@ PENALTIES: Final = (100.0, 300.0, 1000.0)
 # Exponents of an item's users in counts; the other numbers are as a search on a large catalogue found them.
 EXPONENTS: Final = (0.2, 0.5, 0.8)
 LENGTHS: Final = (10, 30, 100)
-# Times the ratio of what the heads and the lists give to a query's k-th item; 0 leaves the lists out.
+# Times the ratio of what the heads and the lists usually give (`_typical`); 0 leaves the lists out.
 FACTORS: Final = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 10.0)
 # Shorter lists are taken if their recall is at least this share of the best.
 NEARLY: Final = 0.997
@@ -117,7 +117,8 @@ def _candidates(model: SparCodeModel, train: Histories, users: EvaluationSet, sh
     some = users.queries.take(np.arange(min(_BLOCK, len(users.queries))))
     if len(some) == 0:
         return
-    heads = _typical(model.score(some), users.protocol.default_k)
+    # Where no item passes the heads' threshold, lists rank alone, and any factor ranks alike.
+    heads = _typical(model.score(some), users.protocol.default_k) or 1.0
     for shape in shapes(model):
         if should_stop():
             return
@@ -154,9 +155,15 @@ def _best(model: SparCodeModel, users: EvaluationSet, tried: list[_Tried], shoul
 
 
 def _typical(scores: np.ndarray, k: int) -> float:
-    """Mean over queries of the k-th highest score."""
-    k = min(k, scores.shape[1])
-    return float(np.mean(-np.partition(-scores, k - 1, axis=1)[:, k - 1]))
+    """Mean over queries of the k-th highest score; of the median of the scores above 0 where fewer than 2 k are, 0 where none is.
+
+    The k-th alone is next to nothing where about k items pass the threshold, and 0 where fewer do or the catalogue is no larger.
+    """
+    n = min(2 * k, scores.shape[1])
+    highest = -np.sort(np.partition(-scores, n - 1, axis=1)[:, :n], axis=1)
+    n_above = np.count_nonzero(highest > 0, axis=1)
+    rows = np.flatnonzero(n_above)
+    return float(np.mean(highest[rows, np.minimum(k - 1, n_above[rows] // 2)])) if len(rows) else 0.0
 
 
 def _scale(model: SparCodeModel, queries: Histories, values: csr_array) -> float:

@@ -10,8 +10,9 @@ from sparcode.data.split import Split
 from sparcode.metrics.evaluation import accuracy
 from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.exact import ExactRetriever
 from sparcode.training import list_fit
-from sparcode.training.list_fit import fit_lists, made, probe_lists, shortened
+from sparcode.training.list_fit import _typical, fit_lists, made, probe_lists, shortened
 from sparcode.training.pipeline import build_run_index, preview, serve
 from sparcode.training.trainer import validation_recall
 from tests.tiny import changed, fresh_backbone, tiny_backbone, tiny_split
@@ -21,8 +22,8 @@ STRONG_3 = EvaluationProtocol("strong", default_k=3)
 KINDS = ["counts", "ease"]
 
 
-def fitted(split: Split, kind: str) -> SparCodeModel:
-    config = changed({"item_lists": kind})
+def fitted(split: Split, kind: str, training: dict | None = None) -> SparCodeModel:
+    config = changed({"item_lists": kind}, training=training)
     model = preview(fresh_backbone(split.train.n_items, config.model), split, config)
     fit_lists(model, split, config)
     return model
@@ -38,6 +39,20 @@ def test_lists_find_what_belongs_together(kind: str) -> None:
     assert accuracy(without, split.test, 3)[0] < 0.3
     assert accuracy(retriever, split.test, 3)[0] > 0.9
     assert float(model.lists.choice[2]) in (list_fit.PENALTIES if kind == "ease" else list_fit.EXPONENTS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lists_are_found_where_hardly_any_item_passes_the_heads_threshold(kind: str) -> None:
+    model = fitted(planted(STRONG_3), kind, {"density": 1e-3})
+    assert accuracy(ExactRetriever(model), planted().test, 3)[0] > 0.7
+
+
+def test_usual_scores_are_above_zero_whatever_k_is() -> None:
+    scores = np.array([[0, 4, 3, 2, 1], [0, 0, 6, 0, 8], [0, 0, 0, 0, 0]], np.float32)
+    assert _typical(scores, 2) == np.mean([3, 6])
+    # Fewer than 2 k are above 0: their median.
+    assert _typical(scores, 50) == np.mean([2, 6])
+    assert _typical(scores[2:], 2) == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
