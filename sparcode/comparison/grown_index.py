@@ -61,15 +61,17 @@ class GrownIndex:
         self._thresholds: dict[tuple[int, float], float] = {}
 
     def thresholds(self, n_items: int, shares: Sequence[float]) -> list[float]:
-        """The threshold of each share, ascending, on a grown catalogue of that size, or of `SAMPLE_ITEMS` where that is smaller."""
-        n_sampled = min(n_items, SAMPLE_ITEMS)
-        missing = [share for share in shares if (n_sampled, share) not in self._thresholds]
+        """The threshold of each share, ascending, on a grown catalogue of that size; of `SAMPLE_ITEMS` random items where it is larger."""
+        # The first items alone may be the popular ones. Beyond the trained catalogue scores keep their distribution.
+        size = min(n_items, max(self._model.n_items, SAMPLE_ITEMS))
+        missing = [share for share in shares if (size, share) not in self._thresholds]
         if missing:
-            model, codes = grown(self._model, n_sampled, _SEED), self._sample(SAMPLE_CODES)
-            scores = np.concatenate([block for _, block in iter_score_blocks(model, codes, _BLOCK_CODES)]).ravel()
+            model, codes = grown(self._model, size, _SEED), self._sample(SAMPLE_CODES)
+            items = np.random.default_rng(_SEED).permutation(size)[:SAMPLE_ITEMS]
+            scores = np.concatenate([block[:, items] for _, block in iter_score_blocks(model, codes, _BLOCK_CODES)]).ravel()
             for share in missing:
-                self._thresholds[n_sampled, share] = cut_above(scores, round(share * scores.size))
-        return [self._thresholds[n_sampled, share] for share in shares]
+                self._thresholds[size, share] = cut_above(scores, round(share * scores.size))
+        return [self._thresholds[size, share] for share in shares]
 
     def at_shares(
         self, n_items: int, shares: Sequence[float], asked: Histories, k: int, check: Callable[[], None]

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import copy
 import math
 from functools import cache
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.retrieval_cases import measure_lists, timed_build
 from sparcode.baselines.cooccurrence import Cooccurrence, Exponents
+from sparcode.comparison import grown_index
 from sparcode.comparison.found_share import Codes, found_share, uncut_best
 from sparcode.comparison.grown_index import GrownIndex, whole_bytes
 from sparcode.comparison.grown_ways import GROWTH_SEED, WAYS, LeftOut, ServedModels, WayPlan
@@ -84,6 +87,16 @@ def test_the_index_of_some_lists_finds_what_the_whole_index_finds(postings: str)
                 wanted = np.sort(scores)[::-1][: (found[row] >= 0).sum()]
                 np.testing.assert_allclose(np.sort(scores[found[row][found[row] >= 0]])[::-1], wanted, rtol=1e-4)
             assert one.found == found_share(found, best)
+
+
+def test_thresholds_of_a_large_catalogue_are_of_random_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grown_index, "SAMPLE_ITEMS", 40)
+    model, codes = copy.deepcopy(models().sparcode), models().codes
+    # The first items are the popular ones.
+    with torch.no_grad():
+        model.backbone.interaction.items.bias[:20] += 10
+    (threshold,) = GrownIndex(model, codes, "float32", 1).thresholds(model.n_items, [0.2])
+    assert (model.score_codes(codes) > threshold).mean() == pytest.approx(0.2, abs=0.05)
 
 
 def test_the_share_found_is_that_of_the_benchmark() -> None:
