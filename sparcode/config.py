@@ -446,6 +446,15 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _residual_has_levels(self, info: ValidationInfo) -> RunConfig:
+        if info.context != _AS_WRITTEN and self.quantizer.kind == "residual" and self.quantizer.n_codebooks < 2:
+            raise ValueError(
+                f"kind='residual' needs n_codebooks of at least 2, its levels; got {self.quantizer.n_codebooks}, "
+                "which is the same as kind='product'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _idle_codewords_of_items_stay(self) -> RunConfig:
         # A rare item's codeword is idle in most batches, not dead: revival would take it from its item.
         if self.model.history_tokens and self.quantizer.revive_below and self.quantizer.kind != "items":

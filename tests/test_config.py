@@ -151,6 +151,14 @@ def test_only_a_product_quantizer_splits_tokens() -> None:
     assert RunConfig.model_validate({"model": model, "quantizer": quantizer}).quantizer.n_codebooks == 3
 
 
+def test_a_residual_quantizer_has_levels() -> None:
+    one_level = {"quantizer": {"kind": "residual"}}
+    with pytest.raises(ValidationError, match="kind='residual' needs n_codebooks of at least 2, its levels; got 1"):
+        RunConfig.model_validate(one_level)
+    # Runs that were kept before stay readable.
+    assert RunConfig.as_written(one_level).quantizer.n_codebooks == 1
+
+
 def test_defaults_follow_the_data() -> None:
     assert RunConfig.for_data(synthetic=False) == RunConfig()
     assert RunConfig.for_data(synthetic=True).training == TrainingConfig(**SYNTHETIC_TRAINING) != TrainingConfig()
