@@ -31,9 +31,27 @@ def run_command(main: Callable[..., None]) -> None:
     typer.run(main)
 
 
-def settings_of_all(path: Path | None, encoder: str = "mean") -> dict[str, dict[str, Any]]:
-    """Stage -> settings that a file as in benchmarks/settings has for all models with an encoder; nothing without a file."""
-    return {} if path is None else json.loads(path.read_text()).get(encoder, {}).get("all", {})
+# Stage -> settings.
+Stages = dict[str, dict[str, Any]]
+
+
+def settings_of(path: Path | None, encoder: str = "mean") -> tuple[Stages, Stages]:
+    """What a file as in benchmarks/settings has for all models with an encoder, and for two-tower on top; nothing without a file.
+
+    typer.BadParameter if it has nothing for this encoder.
+    """
+    if path is None:
+        return {}, {}
+    encoders = json.loads(path.read_text())
+    if encoder not in encoders:
+        raise typer.BadParameter(f"{path} has no settings for the encoder {encoder!r}; it has some for {', '.join(map(repr, encoders))}")
+    return encoders[encoder].get("all", {}), encoders[encoder].get("two_tower", {})
+
+
+def merged(*parts: Stages) -> Stages:
+    """All settings; of those named twice the last."""
+    stages = dict.fromkeys(stage for part in parts for stage in part)
+    return {stage: {name: value for part in parts for name, value in part.get(stage, {}).items()} for stage in stages}
 
 
 def set_threads(n_threads: int) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.command import Quick, Seeds, Settings, print_figures, run_command, settings_of_all
+from benchmarks.command import Quick, Seeds, Settings, Stages, merged, print_figures, run_command, settings_of
 from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, SPARCODE, TWO_TOWER
 from sparcode.comparison.run import ComparedRun, compare
 from sparcode.config import DEFAULT_K, SYNTHETIC_TOKEN_DIM, RunConfig, SyntheticConfig
@@ -40,13 +40,13 @@ def main(
     """Measure, print the tables and the ratios."""
     ratios = {}
     for share in shares or [SyntheticConfig().nonlinear_share, 0.0]:
-        recall = measure_share(share, 1 if quick else seeds, quick, settings_of_all(settings))
+        recall = measure_share(share, 1 if quick else seeds, quick, settings_of(settings))
         ratios[f"share_{share:g}"] = {name: recall[SPARCODE] / recall[peer] for name, peer in RATIOS.items()}
     print_figures(ratios)
 
 
-def measure_share(share: float, n_seeds: int, quick: bool, changed: dict[str, dict]) -> dict[str, float]:
-    """Mean recall of every model over the seeds, with some settings changed; prints the table of one nonlinear share."""
+def measure_share(share: float, n_seeds: int, quick: bool, tuned: tuple[Stages, Stages]) -> dict[str, float]:
+    """Mean recall of every model over the seeds; prints the table of one nonlinear share. `tuned` is as of `settings_of`."""
     sizes = {"n_users": 400, "n_items": 300} if quick else {}
     data_config = SyntheticConfig(nonlinear_share=share, **sizes)
     data, dimension = generate(data_config), SYNTHETIC_TOKEN_DIM
@@ -59,8 +59,11 @@ def measure_share(share: float, n_seeds: int, quick: bool, changed: dict[str, di
     for seed in range(n_seeds):
         started = time.perf_counter()
         budget = {"epochs": 8, "joint_epochs": 4} if quick else {}
-        values = changed | {"split": {"seed": seed}, "training": changed.get("training", {}) | {"seed": seed} | budget}
-        found.append(compare(data, RunConfig.for_data(synthetic=True, settings=RunConfig.model_validate(values))))
+        of_run = {"split": {"seed": seed}, "training": {"seed": seed} | budget}
+        config, of_two_tower = (
+            RunConfig.for_data(synthetic=True, settings=RunConfig.model_validate(merged(*parts, of_run))) for parts in (tuned[:1], tuned)
+        )
+        found.append(compare(data, config, two_tower_config=of_two_tower))
         shown = ", ".join(f"{row.name} {row.recall:.4f}" for row in found[-1].rows)
         print(f"seed {seed}: {shown} ({time.perf_counter() - started:.0f} s)", file=sys.stderr)
     print(f"\n| model | Recall@{DEFAULT_K} | NDCG@{DEFAULT_K} | Precision@{DEFAULT_K} |\n|---|---|---|---|")

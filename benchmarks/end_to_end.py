@@ -25,7 +25,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.command import Data, Keep, Quick, Rounds, Seed, Settings, print_figures, run_command, set_threads
+from benchmarks.command import Data, Keep, Quick, Rounds, Seed, Settings, print_figures, run_command, set_threads, settings_of
 from benchmarks.csr_search import CsrRetriever
 from benchmarks.pareto_plot import CSR, DIRECT, ServedPoint, fastest, latency, write_pareto
 from benchmarks.quality import QUICK, settings
@@ -136,8 +136,7 @@ def main(
         print_figures(figures[0])
         return
     source = generate(QUICK) if quick else load(data)
-    tuned = {} if settings_file is None else json.loads(settings_file.read_text()).get(encoder, {})
-    of_all, of_two_tower = (tuned.get(models, {}) for models in ("all", "two_tower"))
+    of_all, of_two_tower = settings_of(settings_file, encoder)
     extra = SMALL if quick else {}
     config = settings(source, encoder, None, seed, of_all, extra)
     two_tower_config = settings(source, encoder, None, seed, of_all, of_two_tower, extra)

@@ -19,7 +19,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks.command import Quick, Seeds, Settings, peak_memory_kib, print_figures, run_command, settings_of_all
+from benchmarks.command import Quick, Seeds, Settings, merged, peak_memory_kib, print_figures, run_command, settings_of
 from sparcode.commands.process import keep_freed_memory
 from sparcode.comparison.peers import COOCCURRENCE, MODELS, SPARCODE, TWO_TOWER
 from sparcode.comparison.run import ComparedRun, compare
@@ -47,10 +47,10 @@ def quick_files(folder: Path) -> tuple[Path, Path]:
     return files
 
 
-def measure(data: Interactions, split: Split, config: RunConfig) -> tuple[ComparedRun, float, float]:
+def measure(data: Interactions, split: Split, config: RunConfig, two_tower_config: RunConfig) -> tuple[ComparedRun, float, float]:
     """The comparison, its minutes, and the GiB that it took at most."""
     started = time.perf_counter()
-    kib, compared = peak_memory_kib(lambda: compare(data, config, K, split=split))
+    kib, compared = peak_memory_kib(lambda: compare(data, config, K, split=split, two_tower_config=two_tower_config))
     return compared, (time.perf_counter() - started) / 60, kib / 2**20
 
 
@@ -65,19 +65,20 @@ def main(
     keep_freed_memory()
     if not quick and (train is None or test is None):
         raise typer.BadParameter("--train and --test, or --quick")
+    tuned = settings_of(settings)
     found, minutes, peaks = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         files = quick_files(Path(folder)) if quick else (train, test)
         for seed in range(1 if quick else seeds):
-            changed = settings_of_all(settings)
-            values = changed | {"split": {"seed": seed, "protocol": FIXED_SPLIT.name}}
-            values["training"] = changed.get("training", {}) | {"seed": seed}
-            if quick:
-                values["training"] |= {"epochs": 3, "joint_epochs": 2}
-            base = RunConfig.for_data(False, RunConfig.model_validate(values), FIXED_SPLIT.name)
+            training = {"seed": seed} | ({"epochs": 3, "joint_epochs": 2} if quick else {})
+            of_run = {"split": {"seed": seed, "protocol": FIXED_SPLIT.name}, "training": training}
+            base, of_two_tower = (
+                RunConfig.for_data(False, RunConfig.model_validate(merged(*parts, of_run)), FIXED_SPLIT.name)
+                for parts in (tuned[:1], tuned)
+            )
             data, split = read_fixed_split(*files, base.split)
             config, reason = recommended(split, base, {}) if settings is None else (base, str(settings))
-            compared, took, peak = measure(data, split, config)
+            compared, took, peak = measure(data, split, config, config if settings is None else of_two_tower)
             found.append({row.name: row for row in compared.rows})
             minutes.append(took)
             peaks.append(peak)

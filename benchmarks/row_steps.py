@@ -72,7 +72,7 @@ def main(
     print(f"{n_items:,} items, {len(data):,} users, {size}, {machine_facts()}\n")
     print("| rows that a step moves | median s per epoch | loss, epoch by epoch |\n|---|---|---|")
     for steps in STEPS:
-        print(f"| {steps} | {np.median(seconds[steps]):.2f} | {', '.join(f'{loss:.3f}' for loss in losses[steps])} |")
+        print(f"| {steps} | {np.median(seconds[steps]):.3f} | {', '.join(f'{loss:.3f}' for loss in losses[steps])} |")
     ratio = float(np.median(seconds["all"]) / np.median(seconds["touched"]))
     print_figures({"epoch_speedup": ratio, **{f"loss_{steps}": losses[steps][-1] for steps in STEPS}})
 

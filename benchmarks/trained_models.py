@@ -20,11 +20,16 @@ from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split
 from sparcode.model.all_to_all import AllToAllModel
+from sparcode.model.item_lists import ListChoice
 from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
+from sparcode.training.list_fit import fit_lists, made, shortened
 from sparcode.training.pair_fit import fit_pairs
 from sparcode.training.pipeline import fine_tune, preview, train_backbone, train_two_tower
+
+# Raised when training or fits change their rules: what was kept by older ones is not read again.
+RULES = 2
 
 
 class TrainedModels(NamedTuple):
@@ -42,7 +47,7 @@ def trained_models(
     n_items, dropout = data.n_items, config.training.dropout
 
     def ready(name: str, empty: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
-        path = None if keep is None else keep / f"{data.content_hash()}-{name}.safetensors"
+        path = None if keep is None else keep / f"{data.content_hash()}-v{RULES}-{name}.safetensors"
         return _kept_or_trained(name, path, empty, train).eval()
 
     two_tower = ready(
@@ -71,8 +76,8 @@ class SplitModels(NamedTuple):
     sparcode
         As it is served.
     choosing
-        The same without the validation users' targets among its pair features' counts: settings of the search are chosen with it, for
-        `sparcode` knows what these users are asked for.
+        The same without the validation users' targets in its pair features or item lists: settings of the search are chosen with it,
+        for `sparcode` knows what these users are asked for.
     """
 
     two_tower: TwoTowerModel
@@ -85,16 +90,14 @@ def split_models(data: Interactions, split: Split, config: RunConfig, keep: Path
     n_items, dropout, kept_as = data.n_items, config.training.dropout, config.content_hash()
 
     def ready(name: str, empty: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
-        path = None if keep is None else keep / f"{data.content_hash()}-{name}-{kept_as}.safetensors"
+        path = None if keep is None else keep / f"{data.content_hash()}-v{RULES}-{name}-{kept_as}.safetensors"
         return _kept_or_trained(f"{name}-{kept_as}", path, empty, train).eval()
 
     def sparcode() -> SparCodeModel:
         started = AllToAllModel(n_items, config.model, dropout)
         without_network = not SparCodeModel(copy.deepcopy(started), config.quantizer).has_network
         backbone = started if without_network else train_backbone(split, config)[0]
-        model = _fine_tuned(backbone, split, config)
-        fit_pairs(model, split, config)
-        return model
+        return _fine_tuned(backbone, split, config)
 
     model = ready("sparcode", SparCodeModel(AllToAllModel(n_items, config.model, dropout), config.quantizer), sparcode)
     two_tower = ready("two-tower", TwoTowerModel(n_items, config.model, dropout), lambda: train_two_tower(split, config)[0])
@@ -102,7 +105,12 @@ def split_models(data: Interactions, split: Split, config: RunConfig, keep: Path
 
 
 def counted_without_targets(model: SparCodeModel, split: Split, config: RunConfig) -> SparCodeModel:
-    """A copy whose pair features count the training histories without the validation users' targets; the model itself if it has none."""
+    """A copy whose pair features or item lists are of the training histories without the validation users' targets.
+
+    The model itself if it has neither.
+    """
+    if model.lists is not None and len(model.lists.values):
+        return _listed_without_targets(copy.deepcopy(model), split)
     if model.pairs is None:
         return model
     model = copy.deepcopy(model)
@@ -113,9 +121,19 @@ def counted_without_targets(model: SparCodeModel, split: Split, config: RunConfi
     use = CodeUse.of_items(train) if model.has_item_codes else CodeUse.of_codes(*model.encode(train), train)
     values = use.values(shape)
     # The counts are in units of the model's own: their mean highest value is the same but for what is left out.
-    values.data *= np.float32(_mean_highest(pairs.indptr.numpy(), pairs.values.numpy()) / _mean_highest(values.indptr, values.data))
+    values.data *= np.float32(_mean_highest(pairs.arrays[0], pairs.arrays[2]) / _mean_highest(values.indptr, values.data))
     pairs.set(use.codes, values, shape, float(pairs.network_weight))
     model.set_density(split.train_queries, config.training.density, config.training.seed)
+    return model
+
+
+def _listed_without_targets(model: SparCodeModel, split: Split) -> SparCodeModel:
+    """The model with lists as they were chosen, made anew."""
+    lists = model.lists
+    alpha, per_code, shape = lists.choice.tolist()
+    choice = ListChoice(alpha, int(per_code), shape)
+    values = shortened(made(model, split.train, choice.shape), choice.per_code)
+    lists.set(values, choice, model.threshold, alpha / float(lists.weight))
     return model
 
 
@@ -128,6 +146,8 @@ def _mean_highest(indptr: np.ndarray, values: np.ndarray) -> float:
 def _fine_tuned(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
     model = preview(backbone, split, config)
     fine_tune(model, split, config)
+    fit_pairs(model, split, config)
+    fit_lists(model, split, config)
     return model
 
 

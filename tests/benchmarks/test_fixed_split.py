@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from benchmarks import fixed_split
-from benchmarks.command import settings_of_all
+from benchmarks.command import settings_of
 from sparcode.config import RunConfig, SyntheticConfig
 
 
@@ -31,22 +31,33 @@ def test_settings_of_a_file_take_the_place_of_recommended_ones(
 ) -> None:
     seen = []
 
-    def stop(data: object, split: object, config: RunConfig) -> None:
-        seen.append(config)
+    def stop(data: object, split: object, *configs: RunConfig) -> None:
+        seen.extend(configs)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fixed_split, "measure", stop)
-    (tmp_path / "settings.json").write_text('{"mean": {"all": {"model": {"item_lists": "ease"}, "training": {"batch_size": 64}}}}')
+    of_all = {"model": {"item_lists": "ease"}, "training": {"batch_size": 64}}
+    of_mean = {"all": of_all, "two_tower": {"model": {"token_dim": 32}}}
+    (tmp_path / "settings.json").write_text(json.dumps({"mean": of_mean}))
     with pytest.raises(KeyboardInterrupt):
         fixed_split.main(settings=tmp_path / "settings.json", quick=True)
     assert (seen[0].model.item_lists, seen[0].training.batch_size, seen[0].training.epochs) == ("ease", 64, 3)
     assert seen[0].split.protocol == "fixed-split"
+    # Two-tower has some of its own on top.
+    assert (seen[1].model.token_dim, seen[1].training) == (32, seen[0].training)
+
+
+def test_a_file_without_the_encoder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"gru": {"all": {}}}')
+    with pytest.raises(typer.BadParameter, match="no settings for the encoder 'mean'; it has some for 'gru'"):
+        settings_of(tmp_path / "settings.json")
+    assert settings_of(tmp_path / "settings.json", "gru") == ({}, {})
 
 
 @pytest.mark.parametrize("path", sorted(Path("benchmarks/settings").glob("*.json")), ids=lambda path: path.stem)
 def test_kept_settings_are_settings(path: Path) -> None:
     protocol = "fixed-split" if path.stem == "movielens1m-m1" else "strong"
-    found = settings_of_all(path)
+    found = settings_of(path, "mean")[0]
     config = RunConfig.for_data(False, RunConfig.model_validate(found), protocol)
     assert all(getattr(getattr(config, stage), name) == value for stage, fields in found.items() for name, value in fields.items())
 
