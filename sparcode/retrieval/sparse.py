@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,44 +12,13 @@ from sparcode.index.coded_model import CodedModel, merged_codes
 from sparcode.index.inverted_index import InvertedIndex, merged
 from sparcode.index.pruning import Cut
 from sparcode.retrieval.contract import Retrieved, check_k, empty_result
+from sparcode.retrieval.explanation import Contribution, Explanation, PostingList, QueryExplanation
 from sparcode.retrieval.filters import ItemFilter
 from sparcode.retrieval.list_store import ListStore, Unseen
 from sparcode.retrieval.searchers import BatchSearch, BlockSearcher, ListSearcher, Searcher
 
 # Queries encoded at a time: where their numbers of codes differ much, all rows are as wide as the longest.
 QUERY_BLOCK = 1024
-
-
-class Contribution(NamedTuple):
-    """What one list adds to an item's score.
-
-    Attributes
-    ----------
-    code, served_by
-        The query's code, and the code whose list was used: `code`, or the nearest stored code where `code` has no list.
-    weight, raw_score
-        w_t (the sum, where the query has the code more than once) and E(code, item); the latter is NaN where it is not stored.
-    contribution
-        ``weight * max(raw_score - threshold, 0)``, in float32.
-    """
-
-    code: int
-    served_by: int
-    weight: float
-    raw_score: float
-    contribution: float
-
-
-class Explanation(NamedTuple):
-    """Why an item has its score; the contributions, one per distinct code in order, add up to it in float32.
-
-    `score` is 0 if no list holds the item. `is_seen`: the item is in the query, so never returned.
-    """
-
-    item_id: int
-    score: float
-    is_seen: bool
-    contributions: tuple[Contribution, ...]
 
 
 class SparseRetriever:
@@ -204,16 +172,26 @@ class SparseRetriever:
 
     def explain(self, query: Histories, item: int) -> Explanation:
         """Split an item's score for a query of one row into its lists; ValueError if there is not exactly one row, or no such item."""
+        explained = self.explain_query(query, np.array([item]))
+        parts = zip(explained.lists, explained.raw_scores[0].tolist(), explained.contributions[0].tolist(), strict=True)
+        contributions = tuple(Contribution(one.code, one.served_by, float(one.weight), raw, added) for one, raw, added in parts)
+        return Explanation(item, float(explained.scores[0]), bool(np.any(query[0] == item)), contributions)
+
+    def explain_query(self, query: Histories, items: np.ndarray) -> QueryExplanation:
+        """The lists of a query of one row, and what each adds to the scores of (n,) items; the sums are those that `retrieve` gives.
+
+        ValueError if there is not exactly one row, or no such item.
+        """
         if len(query) != 1:
             raise ValueError(f"query must be one row; got {len(query)}")
-        if not 0 <= item < self._store.index.n_items:
-            raise ValueError(f"item must lie in [0, {self._store.index.n_items}); got {item}")
+        items, n_items = np.asarray(items, dtype=np.int64), self._store.index.n_items
+        if len(outside := items[(items < 0) | (items >= n_items)]):
+            raise ValueError(f"item must lie in [0, {n_items}); got {outside[0]}")
         codes, weights = merged_codes(*self._store.model.encode(query))
         stored = self._store.index
         lists, computed, _ = self._store.resolve(codes)
         parts = []
-        score, tau = np.float32(0), np.float32(self.threshold)
-        for code, weight, number in zip(codes[0], weights[0], lists[0].tolist(), strict=True):
+        for code, weight, number in zip(codes[0].tolist(), weights[0], lists[0].tolist(), strict=True):
             if weight == 0:  # fills up a short row
                 continue
             if number < stored.n_lists:
@@ -221,12 +199,8 @@ class SparseRetriever:
             else:
                 number -= stored.n_lists
                 searcher, served_by = self._extra_of(computed), computed.codes[number]
-            item_ids, scores = searcher.whole_list(number)
-            raw = np.append(scores[item_ids == item], np.float32(np.nan))[0]
-            added = weight * (raw - tau) if raw > tau else np.float32(0)
-            score += added
-            parts.append(Contribution(int(code), int(served_by), float(weight), float(raw), float(added)))
-        return Explanation(item, float(score), bool(np.any(query[0] == item)), tuple(parts))
+            parts.append(PostingList(code, int(served_by), weight, *searcher.whole_list(number)))
+        return QueryExplanation.of(self.threshold, tuple(parts), items)
 
     def size_bytes(self) -> dict[str, int]:
         """Bytes by part of what serving at the threshold needs (blocks: of all their arrays), computed lists included."""
