@@ -209,9 +209,9 @@ DATA: Final = Setting(
     (TRAIN,),
     "list",
     "Data set",
-    options=("studio", "small", "standard", "upload"),
-    start="studio",
-    about="studio: the data this studio was started with; small, standard: made-up data (a planted catalogue) of two sizes, any seed; "
+    options=("chosen above", "small", "standard", "upload"),
+    start="chosen above",
+    about="chosen above: what is chosen beside the title; small, standard: made-up data (a planted catalogue) of two sizes, any seed; "
     "upload: a file of your own.",
 )
 DATA_SEED: Final = Setting("t_data_seed", (TRAIN,), "number", "Seed of the data", "synthetic.seed")

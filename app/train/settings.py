@@ -60,7 +60,7 @@ def _data(studio: Studio) -> TrainingData | None:
     shelf, chosen = studio.from_scratch.shelf, widget(DATA)
     if chosen == "upload":
         data = uploaded_file(studio, "train")
-    elif chosen == "studio":
+    elif chosen == DATA.start:
         data = studio.own_data
     else:
         seed = widget(DATA_SEED)
