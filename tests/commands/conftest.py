@@ -14,7 +14,7 @@ from sparcode.cli import app
 TINY = (
     *("--synthetic-n-users", "120", "--synthetic-n-items", "80", "--synthetic-difficulty", "0.2"),
     *("--n-tokens", "3", "--token-dim", "8", "--hidden-dim", "16", "--interaction-dim", "5"),
-    *("--codebook-size", "6", "--n-nearest", "4", "--epochs", "3", "--joint-epochs", "2", "--batch-size", "32"),
+    *("--n-codebooks", "2", "--codebook-size", "6", "--n-nearest", "4", "--epochs", "3", "--joint-epochs", "2", "--batch-size", "32"),
 )
 TINY_DATA = TINY[:6]
 Command = Callable[..., Result]
