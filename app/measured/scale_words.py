@@ -45,9 +45,26 @@ def build_of(point: GrowthPoint) -> float:
 
 
 def headline(points: Sequence[GrowthPoint]) -> str:
-    """When SparCode answers sooner than exact two-tower if it is set as HNSW and IVF are: to find `ENOUGH` at the least effort."""
-    which = f"SparCode, set to find {found_text(ENOUGH)} of its own exact top {FOUND_K},"
-    return _answer(at_enough(points, ENOUGH), f"{which} answers sooner than exact two-tower", None, "")
+    """When SparCode answers sooner than exact two-tower if it is set as HNSW and IVF are: to find `ENOUGH` at the least effort.
+
+    Where no share finds enough at the largest size measured, the end says so.
+    """
+    which, fitted = f"SparCode, set to find {found_text(ENOUGH)} of its own exact top {FOUND_K},", at_enough(points, ENOUGH)
+    return " ".join(filter(None, (_answer(fitted, f"{which} answers sooner than exact two-tower", None, ""), _too_few(points, fitted))))
+
+
+def _too_few(points: Sequence[GrowthPoint], fitted: Sequence[GrowthPoint]) -> str:
+    """That no share finds enough at the largest size; empty where one does, or none is measured beside exact two-tower."""
+    exact = {point.n_items for point in points if point.name == FLAT}
+    ours = [point for point in points if point.name == SPARCODE and point.n_items in exact]
+    largest = max((point.n_items for point in ours), default=0)
+    if not ours or any(point.name == SPARCODE and point.n_items == largest for point in fitted):
+        return ""
+    most = max(point.found for point in ours if point.n_items == largest)
+    return (
+        f"At {largest:,} items no measured share of SparCode's scores finds {found_text(ENOUGH)} of its own exact top {FOUND_K}; "
+        f"the most found is {found_text(most)}."
+    )
 
 
 def answer(chosen: Sequence[GrowthPoint]) -> str:
@@ -106,9 +123,15 @@ def _beside(chosen: Sequence[GrowthPoint], name: str, words: str) -> str:
 def at_real_size(chosen: Sequence[GrowthPoint], n_items: int) -> str:
     """Whether brute force is the right answer on the real catalogue; empty before it is measured."""
     found = {point.name: point for point in chosen if point.n_items == n_items}
-    if not {SPARCODE, FLAT} <= found.keys():
+    if FLAT not in found:
         return ""
-    ours, exact = found[SPARCODE], found[FLAT]
+    exact = found[FLAT]
+    if SPARCODE not in found:
+        return (
+            f"At {n_items:,} items, the real size, brute force is the right answer: exact two-tower takes {time_text(exact.p50_ms)}, and "
+            f"no measured share of SparCode's scores finds {found_text(ENOUGH)} of its own best."
+        )
+    ours = found[SPARCODE]
     both = f"exact two-tower takes {time_text(exact.p50_ms)}, SparCode {_own_time(ours)}"
     both += f" and finds {found_text(ours.found)} of its own best"
     if exact.p50_ms <= ours.p50_ms * (1 + NOISE) or ours.found < ENOUGH:

@@ -92,14 +92,15 @@ def at_share(points: Sequence[GrowthPoint], share: float) -> list[GrowthPoint]:
 def at_enough(points: Sequence[GrowthPoint], enough: float) -> list[GrowthPoint]:
     """The points with SparCode's, at every size, at the fewest scores that find a share `enough` of the exact best.
 
-    As HNSW and IVF are set. Read off between measured shares as in `at_share`; where no share finds enough, the one that finds most.
+    As HNSW and IVF are set. Read off between measured shares as in `at_share`; a size at which no share finds enough has no point.
     """
     others = [point for point in points if point.name != SPARCODE]
     ours = [point for point in points if point.name == SPARCODE]
-    return [*(_enough([point for point in ours if point.n_items == size], enough) for size in sorted({p.n_items for p in ours})), *others]
+    found = (_enough([point for point in ours if point.n_items == size], enough) for size in sorted({point.n_items for point in ours}))
+    return [*(point for point in found if point is not None), *others]
 
 
-def _enough(points: Sequence[GrowthPoint], enough: float) -> GrowthPoint:
+def _enough(points: Sequence[GrowthPoint], enough: float) -> GrowthPoint | None:
     points = sorted(points, key=lambda point: point.share)
     if points[0].found >= enough:
         return points[0]
@@ -107,7 +108,7 @@ def _enough(points: Sequence[GrowthPoint], enough: float) -> GrowthPoint:
         if low.found < enough <= high.found:
             weight = (enough - low.found) / (high.found - low.found)
             return _between(points, low.share ** (1 - weight) * high.share**weight) or high
-    return max(points, key=lambda point: point.found)
+    return None
 
 
 def _between(points: Sequence[GrowthPoint], share: float) -> GrowthPoint | None:

@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from app.charts.growth import FITTED, with_fitted
 from app.measured.scale_words import answer, at_real_size, beside_rivals, found_text, headline, ratio_text, slope_text, time_of
 from sparcode.comparison.growth import GrowthPoint
+from sparcode.comparison.growth_lines import at_enough
 from sparcode.comparison.peers import FLAT, HNSW, IVF_FLAT, SPARCODE
 
 
@@ -38,6 +40,23 @@ def test_the_headline_is_of_the_fewest_scores_that_find_enough() -> None:
     assert headline([*rows, *POINTS[3:]]) == (
         "From about 12,000 items on SparCode, set to find 95% of its own exact top 100, answers sooner than exact two-tower: at "
         "1,000,000 items in 1/10 of its time (1 ms against 10 ms), with 3 times its memory."
+    )
+
+
+def test_a_size_at_which_no_share_finds_enough_is_not_called_so() -> None:
+    rows = [one._replace(share=share, p50_ms=one.p50_ms * factor, found=found) for one in POINTS[:3] for share, factor, found in CHOICES]
+    poor = [one._replace(found=min(one.found, 0.45)) if one.n_items == 1_000_000 else one for one in rows]
+    said = headline([*poor, *POINTS[3:]])
+    assert "SparCode, set to find 95% of its own exact top 100, answers sooner than exact two-tower: at 100,000 items" in said
+    assert said.endswith(
+        " At 1,000,000 items no measured share of SparCode's scores finds 95% of its own exact top 100; the most found is 45%."
+    )
+    never = [*(one._replace(found=min(one.found, 0.45)) for one in rows), *POINTS[3:]]
+    assert headline(never).startswith("At 1,000,000 items no measured share")
+    assert FITTED not in [one.name for one in with_fitted(POINTS, never)]
+    assert at_real_size(at_enough(never, 0.95), 1_000) == (
+        "At 1,000 items, the real size, brute force is the right answer: exact two-tower takes 0.01 ms, and no measured share of "
+        "SparCode's scores finds 95% of its own best."
     )
 
 
