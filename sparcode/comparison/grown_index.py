@@ -60,6 +60,11 @@ class GrownIndex:
         self._model, self._codes, self._postings, self._n_threads = model, codes, postings, n_threads
         self._thresholds: dict[tuple[int, float], float] = {}
 
+    def building_bytes(self, n_items: int, share: float, asked: Histories) -> int:
+        """Bytes of the lists that `at_shares` builds for queries: float32 first, whatever the layout."""
+        # Growing a catalogue changes no query's codes.
+        return whole_bytes(len(np.unique(self._model.encode(asked)[0])), n_items, share, "float32")
+
     def thresholds(self, n_items: int, shares: Sequence[float]) -> list[float]:
         """The threshold of each share, ascending, on a grown catalogue of that size; of `SAMPLE_ITEMS` random items where it is larger."""
         # The first items alone may be the popular ones. Beyond the trained catalogue scores keep their distribution.

@@ -17,7 +17,7 @@ from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, FLAT, HNSW, IVF_
 from sparcode.config import PostingsKind
 from sparcode.data.interactions import Histories
 from sparcode.model.all_to_all import AllToAllModel
-from sparcode.model.grown import draws, grown
+from sparcode.model.grown import draws, growing_bytes, grown
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.contract import Retrieved
@@ -150,10 +150,18 @@ class GrownWays:
 
     def _sparcode(self, n_items: int) -> Iterator[Built | LeftOut]:
         plan, n_lists = self._plan, len(self._models.codes)
-        fitting = [share for share in plan.shares if whole_bytes(n_lists, n_items, share, self._models.postings) <= plan.max_bytes]
-        for share in plan.shares[len(fitting) :]:
-            size = whole_bytes(n_lists, n_items, share, self._models.postings)
-            yield LeftOut(SPARCODE, n_items, share, self._too_large(f"{percent(share)} of its scores", size, share))
+        if left := self._cannot_grow(self._models.sparcode, (SPARCODE,), n_items):
+            yield from left
+            return
+        fitting = []
+        for share in plan.shares:
+            whole = whole_bytes(n_lists, n_items, share, self._models.postings)
+            building = self._index.building_bytes(n_items, share, self.asked)
+            if max(whole, building) <= plan.max_bytes:
+                fitting.append(share)
+            else:
+                what = f"{percent(share)} of its scores" if whole >= building else f"building {percent(share)} of the scores asked for"
+                yield LeftOut(SPARCODE, n_items, share, self._too_large(what, max(whole, building), share))
         if fitting:
             yield from map(self._at_share, self._index.at_shares(n_items, fitting, self.asked, plan.k, self._check))
 
@@ -169,10 +177,10 @@ class GrownWays:
 
     def _two_tower(self, n_items: int) -> Iterator[Built | LeftOut]:
         plan = self._plan
-        vectors = grown(self._models.two_tower, n_items, GROWTH_SEED).item_vectors()
-        if vectors.nbytes > plan.max_bytes:
-            yield from (LeftOut(name, n_items, math.nan, self._no_vectors(n_items, vectors)) for name in (FLAT, HNSW, IVF_FLAT))
+        if left := self._cannot_grow(self._models.two_tower, (FLAT, HNSW, IVF_FLAT), n_items):
+            yield from left
             return
+        vectors = grown(self._models.two_tower, n_items, GROWTH_SEED).item_vectors()
         asked = self._models.two_tower.query_vectors(self.asked)
         flat = _timed(lambda: build_faiss(vectors, FlatConfig()))
         exact = search_faiss(flat[0], asked, plan.k, None)
@@ -227,12 +235,21 @@ class GrownWays:
         call = Call(self._models.two_tower.query_vectors, lambda vectors, _: search_faiss(index, vectors, self._plan.k, None))
         return Built(name, setting, math.nan, found, sum(faiss_bytes(index).values()), seconds, call)
 
-    def _no_vectors(self, n_items: int, vectors: np.ndarray) -> str:
-        limit = self._plan.max_bytes
-        fits = n_items * limit // vectors.nbytes
-        return f"its vectors would take {_gigabytes(vectors.nbytes)}, more than the limit of {_gigabytes(limit)}; {fits:,} items would fit"
+    def _cannot_grow(self, model: SparCodeModel | TwoTowerModel | AllToAllModel, names: Sequence[str], n_items: int) -> list[LeftOut]:
+        """Why a model cannot be grown within the limit, for each way that it serves; empty if it can."""
+        size, limit = growing_bytes(model, n_items), self._plan.max_bytes
+        if size <= limit:
+            return []
+        reason = (
+            f"growing its item vectors would take {_gigabytes(size)}, more than the limit of {_gigabytes(limit)}; "
+            f"{n_items * limit // size:,} items would fit"
+        )
+        return [LeftOut(name, n_items, math.nan, reason) for name in names]
 
-    def _all_to_all(self, n_items: int) -> Iterator[Built]:
+    def _all_to_all(self, n_items: int) -> Iterator[Built | LeftOut]:
+        if left := self._cannot_grow(self._models.backbone, (ALL_TO_ALL,), n_items):
+            yield from left
+            return
         model = grown(self._models.backbone, n_items, GROWTH_SEED).eval()
         size = sum(value.nbytes for value in model.interaction.state_dict().values())
         yield self._scored(ALL_TO_ALL, model.score, size)

@@ -14,6 +14,8 @@ from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 
 SPREAD = 0.5
+# Item tables in memory at once while one is drawn: the part being made and its three operands.
+_COPIES = 4
 
 GrowingModel = TypeVar("GrowingModel", SparCodeModel, TwoTowerModel, AllToAllModel)
 
@@ -32,6 +34,12 @@ def draws(n_trained: int, n_items: int, seed: int) -> Draws:
         raise ValueError(f"a catalogue must have at least 1 item; got {n_items}")
     generator = torch.Generator().manual_seed(seed)
     return Draws(*(torch.randint(n_trained, (max(0, n_items - n_trained),), generator=generator) for _ in range(3)))
+
+
+def growing_bytes(model: SparCodeModel | TwoTowerModel | AllToAllModel, n_items: int) -> int:
+    """Bytes that `grown` takes at its peak, roughly: `_COPIES` float32 tables of vectors and biases."""
+    dim = (model.backbone if isinstance(model, SparCodeModel) else model).items.embedding.weight.shape[1]
+    return _COPIES * 4 * (dim + 1) * n_items
 
 
 def grown(model: GrowingModel, n_items: int, seed: int, spread: float = SPREAD) -> GrowingModel:

@@ -17,7 +17,7 @@ from sparcode.comparison.grown_ways import GROWTH_SEED, WAYS, LeftOut, ServedMod
 from sparcode.comparison.growth import GrowthMeasurement, GrowthPlan, GrowthPoint
 from sparcode.comparison.peers import COOCCURRENCE, FLAT, HNSW, IVF_FLAT, SPARCODE
 from sparcode.index.index_builder import build_index
-from sparcode.model.grown import grown
+from sparcode.model.grown import growing_bytes, grown
 from tests.fakes import raising
 from tests.tiny import tiny_backbone, tiny_model, tiny_parts, tiny_split
 
@@ -112,15 +112,35 @@ def test_the_share_found_is_that_of_the_benchmark() -> None:
 
 def test_what_would_not_fit_is_told_before_it_is_built_with_what_would() -> None:
     n_lists = len(models().codes)
-    limit = whole_bytes(n_lists, SIZE, 0.3, "float32")
-    left = [one for one in measured(max_bytes=limit) if isinstance(one, LeftOut)]
+    limit = whole_bytes(n_lists, SIZE, 0.6, "float32")
+    left = [one for one in measured(shares=(0.1, 0.9), max_bytes=limit) if isinstance(one, LeftOut)]
     (ours,) = [one for one in left if one.name == SPARCODE]
-    assert ours.share == 0.5
-    assert "50% of its scores would take" in ours.reason
+    assert ours.share == 0.9
+    assert "90% of its scores would take" in ours.reason
     fits = float(ours.reason.rpartition("; ")[2].partition("%")[0])
     assert whole_bytes(n_lists, SIZE, fits / 100, "float32") == pytest.approx(limit, rel=0.02)
-    everything = measured(max_bytes=1_000)
-    assert {one.name for one in everything if isinstance(one, LeftOut)} == {SPARCODE, FLAT, HNSW, IVF_FLAT, COOCCURRENCE}
+
+
+def test_a_catalogue_too_large_to_grow_is_not_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = growing_bytes(models().two_tower, SIZE) - 1
+    monkeypatch.setattr("sparcode.comparison.grown_index.grown", raising(AssertionError("grown")))
+    monkeypatch.setattr("sparcode.comparison.grown_ways.grown", raising(AssertionError("grown")))
+    left = measured(max_bytes=limit)
+    assert {one.name for one in left} == set(WAYS)
+    assert len(left) == len(WAYS)
+    assert all(one.reason.endswith(f"; {SIZE - 1} items would fit") for one in left if one.name != COOCCURRENCE)
+
+
+def test_lists_are_built_as_float32_whatever_the_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = GrowthMeasurement(models()._replace(postings="quantized"), PLAN)._ways
+    n_asked = len(np.unique(models().sparcode.encode(ways.asked)[0]))
+    building = whole_bytes(n_asked, SIZE, 0.9, "float32")
+    assert building > whole_bytes(len(models().codes), SIZE, 0.9, "quantized")
+    plan = WAY_PLAN._replace(shares=(0.1, 0.9), max_bytes=building - 1)
+    monkeypatch.setattr(ways, "_plan", plan)
+    (left,) = [one for one in ways.build(SIZE) if isinstance(one, LeftOut) and one.name == SPARCODE]
+    assert left.share == 0.9
+    assert left.reason.startswith("building 90% of the scores asked for would take")
 
 
 def test_a_graph_that_would_take_too_long_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
