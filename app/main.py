@@ -29,6 +29,7 @@ PAGES: Final = (
     PageRow("train.py", "Train", "train"),
     PageRow("compare.py", "Compare", "compare"),
     PageRow("scale.py", "Scale", "scale"),
+    PageRow("query.py", "Inside a query", "query"),
 )
 
 

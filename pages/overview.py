@@ -49,6 +49,7 @@ for file, label in (
     ("train.py", "**Train →** Watch a model learn from scratch, beside its baselines and earlier runs"),
     ("compare.py", "**Compare →** Measure SparCode beside two-tower search on this machine"),
     ("scale.py", "**Scale →** Grow the catalogue to a million items, and see from where on the index pays"),
+    ("query.py", "**Inside a query →** Follow one user from history to codes, lists and scores"),
 ):
     st.page_link(Path(__file__).with_name(file), label=label)
 _figures()

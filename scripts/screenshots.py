@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, StorageState
 from scripts.studio_in_browser import studio_in_browser
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PAGES: Final = {"overview": "", "explorer": "explorer", "train": "train", "compare": "compare", "scale": "scale"}
+PAGES: Final = {"overview": "", "explorer": "explorer", "train": "train", "compare": "compare", "scale": "scale", "query": "query"}
 WIDTHS: Final = (1280, 1920)
 LOOKS: Final = ("light", "dark")
 # The picture that the README shows, and what it is a copy of.

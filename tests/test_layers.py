@@ -15,7 +15,17 @@ ARROWS = house.arrows_of(IMPORTS)
 PAGE_IMPORTS = {"__future__", "app", "collections", "dataclasses", "pathlib", "streamlit", "typing"}
 UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 VAGUE_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
-WITH_STREAMLIT = {"app.components", "app.session", "app.overview", "app.explorer", "app.train", "app.compare", "app.scale", "app.main"}
+WITH_STREAMLIT = {
+    "app.components",
+    "app.session",
+    "app.overview",
+    "app.explorer",
+    "app.train",
+    "app.compare",
+    "app.scale",
+    "app.query",
+    "app.main",
+}
 
 
 def users_of(packages: set[str], *folders: str) -> set[str]:

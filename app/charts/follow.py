@@ -55,8 +55,28 @@ class SizeColumn(StrEnum):
     FOUND = "scale_found"
 
 
+class QueryColumn(StrEnum):
+    """Columns of the page Inside a query, an array for each stop: lengths of its lists, and what groups of lists add to its items."""
+
+    LENGTHS = "query_lengths"
+    # Titles.
+    LENGTHS_TITLE = "query_lengths_title"
+    PARTS_TITLE = "query_parts_title"
+    PART_0 = "query_part_0"
+    PART_1 = "query_part_1"
+    PART_2 = "query_part_2"
+    PART_3 = "query_part_3"
+    PART_4 = "query_part_4"
+    PART_5 = "query_part_5"
+
+    @classmethod
+    def of_part(cls, position: int) -> QueryColumn:
+        """What the group of lists at a position adds; ValueError if no column holds it."""
+        return cls(f"query_part_{position}")
+
+
 # A column, a constant number or empty text, or a list of them for a trace of several points.
-Source = Column | SizeColumn | float | list[Column | float | str]
+Source = Column | SizeColumn | QueryColumn | float | list[Column | float | str]
 
 
 def let_follow(figure: Figure, **sources: Source) -> None:
@@ -64,7 +84,7 @@ def let_follow(figure: Figure, **sources: Source) -> None:
     figure.layout.setdefault("meta", {"follow": []})["follow"].append({"trace": len(figure.data) - 1, **sources})
 
 
-def title_follows(figure: Figure, column: Column) -> None:
+def title_follows(figure: Figure, column: Column | QueryColumn) -> None:
     """Mark the figure's takeaway as one of a column; for a figure that has one."""
     figure.layout.setdefault("meta", {"follow": []})["title"] = column
 

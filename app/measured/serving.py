@@ -141,13 +141,31 @@ class ServingMeasurements:
 
         ComparisonStopped if the job was cancelled meanwhile; the next one trains it anew.
         """
-        model = config.model.model_copy(update={"n_tokens": 1, "interaction": "dot"})
-        key = f"{model.content_hash()} {config.training.content_hash()}"
-        known = self._two_towers.get(key)
-        if known is None and (known := self._recorded_two_tower(config)) is None:
+        known = self.known_two_tower(config)
+        if known is None:
             known = Models(self._split, config, on_epoch=on_epoch, should_stop=handle.should_stop).get("two-tower")
+            self._two_towers.put(_two_tower_hash(config), known)
+        return known
+
+    def known_two_tower(self, config: RunConfig) -> Trained | None:
+        """The two-tower model of a setting if it was recorded or trained before (and is kept still)."""
+        key = _two_tower_hash(config)
+        known = self._two_towers.get(key)
+        if known is None and (known := self._recorded_two_tower(config)) is not None:
             self._two_towers.put(key, known)
         return known
+
+    def start_two_tower(self, config: RunConfig, owner: str) -> JobSnapshot:
+        """Train a setting's two-tower model alone in the background, or join the training under way."""
+
+        def train(handle: JobHandle) -> None:
+            self.two_tower(config, handle, handle.publish)
+
+        return self._jobs.submit(two_tower_key(config), "training of two-tower", train, owner, LANE)
+
+    def two_tower_job(self, config: RunConfig) -> JobSnapshot | None:
+        """The last training that `start_two_tower` began; None if there is none (any more)."""
+        return self._jobs.get(two_tower_key(config))
 
     def _measure(self, config: RunConfig, handle: JobHandle) -> None:
         started = datetime.datetime.now().astimezone()
@@ -239,6 +257,16 @@ def points_of(job: JobSnapshot | None) -> list[Measurement]:
 def serving_key(config: RunConfig) -> str:
     """Key of the job that measures a setting."""
     return f"serving/{config.content_hash()}"
+
+
+def two_tower_key(config: RunConfig) -> str:
+    """Key of the job that trains a setting's two-tower model alone."""
+    return f"two-tower/{_two_tower_hash(config)}"
+
+
+def _two_tower_hash(config: RunConfig) -> str:
+    model = config.model.model_copy(update={"n_tokens": 1, "interaction": "dot"})
+    return f"{model.content_hash()} {config.training.content_hash()}"
 
 
 def _result_bytes(result: ServingResult) -> int:

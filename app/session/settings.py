@@ -15,6 +15,7 @@ from sparcode.config import RunConfig, SyntheticConfig
 EXPLORER: Final = "explorer"
 COMPARE: Final = "compare"
 SCALE: Final = "scale"
+QUERY: Final = "query"
 TRAIN: Final = "train"
 
 # First part of a setting's path -> its settings model.
@@ -164,7 +165,7 @@ class Setting:
 
 # M and K are the codes, the subject of every page: one value for all. Train has networks, T and seed of its own (t_...), because a
 # choice there would otherwise have another backbone trained as soon as the Explorer is opened, which offers only a few of them.
-_CODES: Final = (EXPLORER, COMPARE, SCALE)
+_CODES: Final = (EXPLORER, COMPARE, SCALE, QUERY)
 CODEBOOKS: Final = Setting(
     "m", (*_CODES, TRAIN), "slider", "Number of codebooks M", "quantizer.n_codebooks", "M", ("1", "2", "4"), text="M={}", width=2.8
 )
@@ -204,6 +205,34 @@ BUDGET: Final = Setting(
     step=0.5,
     number_format="%g",
 )
+WHOSE: Final = Setting(
+    "whose",
+    (QUERY,),
+    "own",
+    "Whose history",
+    options=("test user", "composed"),
+    start="test user",
+    about="test user: the history of a user whom no model was trained on, with the items held out; composed: a new user, of items that "
+    "you choose.",
+)
+USER: Final = Setting(
+    "user",
+    (QUERY,),
+    "number",
+    "Test user",
+    start=0,
+    about="The number of a test user, counted from 0.",
+    limits=(0, 2**31 - 1),
+)
+STEP: Final = Setting(
+    "step",
+    (QUERY,),
+    "own",
+    "Step",
+    options=("all", "history", "tokens", "lists", "scores", "top"),
+    start="all",
+    about="One stage of the path at a time, or all of them.",
+)
 DATA: Final = Setting(
     "t_data",
     (TRAIN,),
@@ -242,6 +271,9 @@ SETTINGS: Final = (
     Setting("seed", _CODES, "list", "Seed", "training.seed", "seed", tuple(str(seed) for seed in range(10)), text="seed {}", width=1.3),
     KEPT,
     BUDGET,
+    WHOSE,
+    USER,
+    STEP,
     Setting("t_update", (TRAIN,), "list", "Codewords by", "quantizer.codebook_update", text="codewords by {}"),
     Setting(
         "t_ema",

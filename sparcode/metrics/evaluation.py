@@ -129,6 +129,10 @@ class Explorer:
         short = int((found[:, -1] < 0).sum())
         return ExplorerPoint(tau, density, recall, ndcg, precision, self.index.size_bytes(tau), kept, lengths, short)
 
+    def retriever_at(self, tau: float) -> SparseRetriever:
+        """The index served at one threshold."""
+        return self._retriever.with_threshold(tau)
+
     def latency(self, tau: float, n_calls: int = 200, seed: int = 0) -> Latency:
         """Single-query retrieval at one threshold, encoding included."""
         return _timed(self._retriever.with_threshold(tau), self.evaluation.queries, self.k, n_calls, seed)
