@@ -13,6 +13,7 @@ from app.theme import series_style, text_colour
 TITLE = "Where tau cuts the strongest lists"
 # More points than a chart has pixels would be drawn on top of each other.
 MOST_POINTS = 200
+_DECADES = 50.0
 
 
 class QueryCut(NamedTuple):
@@ -70,7 +71,9 @@ def query_cuts_figure(data: QueryCutsData, dark: bool) -> Figure:
     highest = max(float(one.scores[0]) for one in drawn)
     figure.x.update(range=[0, 1.02 * last])
     if data.is_log:
-        figure.y.update(type="log", range=[float(np.log10(lowest)) - 0.05, float(np.log10(highest)) + 0.05], exponentformat="none")
+        # Only powers of ten are labelled where there are several.
+        ticks = {"dtick": 1} if highest > _DECADES * lowest else {}
+        figure.y.update(type="log", range=[float(np.log10(lowest)) - 0.05, float(np.log10(highest)) + 0.05], exponentformat="none", **ticks)
     else:
         room = 0.05 * (highest - lowest) or 1.0
         figure.y.update(range=[lowest - room, highest + room])

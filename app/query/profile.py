@@ -116,7 +116,7 @@ def _search(names: ItemNames, composed: list[int]) -> None:
                 # A widget of its own for the next search result, so that none is selected.
                 st.session_state[_MADE] = made + 1
 
-        st.pills("Click to add", found, format_func=lambda item: _label(names, item), key=key, on_change=picked)
+        st.pills("Click to add", found, format_func=lambda item: _label(names, item), key=key, on_change=picked, wrap=True)
     elif text:
         st.caption("No other item has all of these words.")
 
