@@ -40,10 +40,14 @@ FETCHING: Final = "fetching"
 
 
 class Place(NamedTuple):
-    """Where a studio for other data works: in the process of a studio, whose workers and trainings it shares, under a name of its own."""
+    """Where a studio for other data works: in the process of a studio, whose workers and trainings it shares, under a name of its own.
+
+    `private`: its data is one visitor's, shown to nobody else.
+    """
 
     name: str
     host: Studio
+    private: bool = False
 
 
 class Studio:
@@ -88,7 +92,9 @@ class Studio:
         else:
             self.viewers, self.from_scratch = place.host.viewers, place.host.from_scratch
             self.jobs = ScopedJobs(place.host.jobs, place.name)
-            self.own_data = training_data(f"{STUDIO}/{interactions.content_hash()}", interactions, self.split)
+            self.own_data = training_data(f"{STUDIO}/{interactions.content_hash()}", interactions, self.split)._replace(
+                private=place.private
+            )
         self.own_training: EarlierRun | None = self.recorded.training(config, self.own_data)
         share = 1.0 if place is None else BESIDE_SHARE
         self.backbones = Backbones(self.split, self.jobs, TRAINING, self.recorded.backbone)

@@ -8,8 +8,11 @@ import streamlit as st
 
 from app.session.address import plain_text
 from app.session.chosen_data import about_chosen_run, choices, choose_data, chosen_data, chosen_run, forget_missing, read_data, runs_folder
+from app.session.error_words import error_words
 
 _PICKER: Final = "data_picker"
+# Session state: why a run could not be deleted.
+_NOT_DELETED: Final = "run_not_deleted"
 _HELP: Final = (
     "What every page shows: a data set, a file of yours, or a run that was trained on the Train page and kept there. Nothing is fetched "
     "before you have seen its terms. The choice is part of the address, so that a link opens it."
@@ -28,6 +31,9 @@ def page_header(title: str) -> None:
                 _about()
     if missing:
         st.warning(missing)
+    if reason := st.session_state.pop(_NOT_DELETED, ""):
+        st.error("The run is not deleted.")
+        st.text(reason)
 
 
 def _picker() -> None:
@@ -61,7 +67,9 @@ def _about() -> None:
         st.markdown(f"**{name}**, kept on {about.day}  \nData: {plain_text(about.data)}{made_up}, {about.facts}")
     st.download_button("Export: a run folder as .zip", lambda: _exported(name), f"{name}.zip", "application/zip", on_click="ignore")
     st.caption("Settings, weights, index, and the histories of its users without their ids. `sparcode evaluate` and `retrieve` read it.")
-    st.button("Delete this run for everybody", on_click=_delete, args=(name,))
+    # A second step: it is everybody's, and cannot be had back.
+    is_sure = st.checkbox(f"Nobody needs **{name}** any more; deleted, it cannot be had back", key=f"delete-sure/{name}")
+    st.button("Delete this run for everybody", on_click=_delete, args=(name,), disabled=not is_sure)
 
 
 def _exported(name: str) -> bytes:
@@ -74,5 +82,10 @@ def _exported(name: str) -> bytes:
 def _delete(name: str) -> None:
     from app.session import loaders
 
-    loaders.opened().delete_run(name)
+    try:
+        loaders.opened().delete_run(name)
+    except (ValueError, OSError) as error:
+        # A callback draws above the title of the page.
+        st.session_state[_NOT_DELETED] = error_words(error, runs_folder())
+        return
     choose_data("")

@@ -232,7 +232,6 @@ def _save_run(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> 
         "Settings, weights, catalogue and index of the run above. Unpacked, it is a folder for the command line, which measures it anew at "
         "this or any other threshold:"
     )
-    source = f"{studio.interactions.name}.csv" if studio.run_name else loaders.data_source()
-    st.code(f"unzip {run.run_id}.zip\n{evaluate_command(run.run_id, point.tau, source)}", language="bash")
+    st.code(f"unzip {run.run_id}.zip\n{evaluate_command(run.run_id, point.tau, *loaders.chosen_source())}", language="bash")
     # A callable, so that the run is packed on demand.
     st.download_button("Save run", lambda: run_zip(run), f"{run.run_id}.zip", "application/zip", on_click="ignore")

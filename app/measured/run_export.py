@@ -64,11 +64,11 @@ def run_zip(run: Run) -> bytes:
     return packed.getvalue()
 
 
-def evaluate_command(run_id: str, threshold: float, source: str) -> str:
+def evaluate_command(run_id: str, threshold: float, source: str, flags: str = "") -> str:
     """The shell command that prints the figures of a saved run at a threshold.
 
     The threshold has all its digits, because a rounded one would cut elsewhere. Of a `source` path only the name is shown, since pages may
-    be public.
+    be public. `flags` go with it, as they are.
     """
     data = "" if source == "synthetic" else f" --data {shlex.quote(Path(source).name)}"
-    return f"sparcode evaluate {run_id} --threshold {threshold!r}{data}"
+    return f"sparcode evaluate {run_id} --threshold {threshold!r}{data}{flags and ' '}{flags}"

@@ -14,8 +14,10 @@ import streamlit as st
 from app.kept.runs import KeptRuns
 from app.recorded.runs import RecordedRuns
 from app.session.chosen_data import (
+    BUILT_IN,
     DATA_VARIABLE,
     SMALL,
+    STANDARD,
     UPLOAD,
     choices,
     choose_data,
@@ -41,6 +43,8 @@ RECORDED_VARIABLE: Final = "SPARCODE_RECORDED"
 RECORDED_FOLDER: Final = Path(__file__).resolve().parents[2] / "assets" / "recorded"
 # Indexes with tens of thousands of lists are built a third faster in larger blocks; the result is the same.
 BLOCK_CODES: Final = 256
+# In a command in place of data whose file is not known here.
+OWN_DATA: Final = "YOUR_DATA.csv"
 # What reading a published archive may take: MovieLens 10M has ten million ratings.
 ARCHIVE_BYTES: Final = 8 * 2**30
 ARCHIVE_SECONDS: Final = 900.0
@@ -93,7 +97,7 @@ def studio() -> Studio:
         # Outside the spinner: it may end the page.
         read = None if chosen_run() else _reader(chosen, studios)
         with st.spinner(f"Opening {label} ..."):
-            return studios.of_run(chosen_run()) if read is None else studios.of_data(*read)
+            return studios.of_run(chosen_run()) if read is None else studios.of_data(*read, private=chosen == UPLOAD)
     except (ValueError, OSError) as error:
         st.error(f"**{label}** cannot be opened.")
         st.text(f"{error!s:.1000}")
@@ -113,6 +117,16 @@ def _reader(chosen: str, studios: OpenedStudios) -> tuple[str, Callable[[], Inte
         return chosen, lambda: replace(reader.read_path(path, path.name).interactions, name=PUBLISHED[chosen].title)
     small = SyntheticConfig(n_users=SMALL_USERS, n_items=SMALL_ITEMS) if chosen == SMALL else SyntheticConfig()
     return chosen, lambda: load(small)
+
+
+def chosen_source() -> tuple[str, str]:
+    """What ``--data`` names for the data that this session shows, and flags beside it; a placeholder for data whose file is not known."""
+    chosen = chosen_data()
+    if chosen == UPLOAD or chosen_run():
+        return OWN_DATA, ""
+    if chosen == SMALL:
+        return BUILT_IN, f"--synthetic-n-users {SMALL_USERS} --synthetic-n-items {SMALL_ITEMS}"
+    return (BUILT_IN if chosen == STANDARD else chosen or data_source()), ""
 
 
 def upload_scope(owner: str, key: str) -> str:

@@ -27,7 +27,8 @@ _NEEDED: Final = ("user", "item")
 _REFUSED: Final = "upload_refused"
 _UPLOAD_HELP: Final = (
     "A MovieLens archive as published (.zip), or a table (.csv, .tsv, .parquet) with one row per interaction: columns such as user_id, "
-    f"item_id and, if there are times, timestamp. Up to {MAX_UPLOAD_MB} MB. It stays in this server's memory, for this browser only."
+    f"item_id and, if there are times, timestamp. Up to {MAX_UPLOAD_MB} MB. It stays in this server's memory, for this browser only, "
+    "unless you keep a run that was trained on it: the run has its histories and item titles, for everybody who uses this studio."
 )
 
 

@@ -37,12 +37,15 @@ class OpenedStudios:
 
         return self._get(_scope(name), opened)
 
-    def of_data(self, scope: str, read: Callable[[], Interactions]) -> Studio:
-        """The studio of other data, read if it is not open; `scope` is of this data alone. Errors as `read` raises them."""
+    def of_data(self, scope: str, read: Callable[[], Interactions], private: bool = False) -> Studio:
+        """The studio of other data, read if it is not open; `scope` is of this data alone, `private` as for `Place`.
+
+        Errors as `read` raises them.
+        """
 
         def opened(place: Place) -> Studio:
             data = read()
-            return Studio(data, self._config_of(data.synthetic), None, place)
+            return Studio(data, self._config_of(data.synthetic), None, place._replace(private=private))
 
         return self._get(scope, opened)
 

@@ -10,6 +10,7 @@ import streamlit as st
 from app.kept.runs import KeptRuns
 from app.session import loaders
 from app.session.chosen_data import choose_run
+from app.session.visitor import owner_id
 from app.training.plan import FinishedRun
 from app.training.session import TrainingView
 
@@ -24,29 +25,43 @@ _HELP: Final = (
 
 def keep_buttons(view: TrainingView, finished: FinishedRun | None) -> None:
     """Name field and buttons under the figures of a finished run; a click on any of them keeps it first."""
-    kept = loaders.opened().kept
+    opened = loaders.opened()
+    kept = opened.kept
     if not kept.can_keep:
         st.caption("This studio keeps no runs, so that this one cannot be opened on other pages.")
         return
-    # Another run of the browser, or of another process, has another job.
-    key = f"{view.job.key}/{view.plan.number}/{view.plan.config.content_hash()}"
+    # Another run of the browser, or of another process, has another id. Not the job's key: pages show keys, and it has the cookie.
+    key = f"{opened.first.from_scratch.run_id(owner_id())}/{view.plan.config.content_hash()}"
     name = st.session_state.setdefault(_KEPT, {}).get(key, "")
     if name and name not in kept.names:
         name = ""
     if not name and finished is None:
         st.caption("Weights and data of this run are not in memory any more, so that it cannot be kept; train it again.")
         return
+    may_keep = bool(name) or not view.plan.data.private or _published_by_tick(key)
     with st.container(horizontal=True, vertical_alignment="bottom", key="train-keep"):
         wanted = name or _name_field(kept, key, finished)
         for label, page in (("Explore this run", "index_explorer.py"), ("Compare", "compare.py"), ("Scale", "scale.py"), ("Keep it", "")):
             help_text = None if name else f"Keeps the run by its name{' and opens it there' if page else ''}. {_HELP}"
             clicked = st.button(
-                label, type="primary" if page == "index_explorer.py" else "secondary", help=help_text, disabled=bool(name) and not page
+                label,
+                type="primary" if page == "index_explorer.py" else "secondary",
+                help=help_text,
+                disabled=not may_keep or (bool(name) and not page),
             )
             if clicked and (name or _keep(kept, key, wanted, finished)):
                 _open(name or wanted, page)
     if name:
         st.caption(f"Kept as **{name}**; the picker at the top of every page opens it.")
+
+
+def _published_by_tick(key: str) -> bool:
+    """Whether the visitor agrees that a run of their own file is everybody's."""
+    st.warning(
+        "This run was trained on **your file**. Kept, it is no longer for your browser only: everybody who uses this studio can open, "
+        "export and delete it, with the histories of all users (without their ids) and the ids and titles of the items."
+    )
+    return st.checkbox("Let everybody who uses this studio have it", key=f"keep-public/{key}")
 
 
 def _name_field(kept: KeptRuns, key: str, finished: FinishedRun) -> str:

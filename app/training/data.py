@@ -52,6 +52,8 @@ class TrainingData(NamedTuple):
         Makes or fetches the data before it was split, for a run that is to be kept.
     table
         What an uploaded table looks like; None for other data.
+    private
+        Whether it is a visitor's own, shown to nobody else.
     """
 
     key: str
@@ -62,6 +64,7 @@ class TrainingData(NamedTuple):
     dropped: Mapping[str, int] = MappingProxyType({})
     interactions: Callable[[], Interactions] = _not_known
     table: TableLook | None = None
+    private: bool = False
 
 
 class _Upload(NamedTuple):
@@ -140,7 +143,7 @@ class DataShelf:
             return known
         found = self._reader.read(name, content, is_wanted, columns)
         interactions, split = found.interactions, found.split
-        data = TrainingData(key, found.name, False, found.facts, lambda: split, found.dropped, lambda: interactions, found.table)
+        data = TrainingData(key, found.name, False, found.facts, lambda: split, found.dropped, lambda: interactions, found.table, True)
         self._uploads.put(owner, _Upload(owner, data, _bytes_of(split) + interactions.histories.items.nbytes))
         self._watch()
         return data

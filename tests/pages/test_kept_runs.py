@@ -69,11 +69,37 @@ def test_a_run_is_kept_by_its_name_and_opened_from_its_link_with_the_same_figure
     assert app.query_params["data"] in ("run.mine", ["run.mine"])
     assert set(app.query_params) == {"data"}
     assert any("Run: **mine**" in text.value for text in app.caption)
-    before = {name: tile["value"] for name, tile in tiles(app).items() if name not in ("p50_ms", "p95_ms")}
+    before = {name: tile["value"] for name, tile in tiles(app).items() if name not in ("p50_ms", "p95_ms", "parts")}
     assert tiles(app)["recall"]["kind"] == "trained from scratch"
     loaders.close_studio()
     again = explored("mine")
-    assert {name: tile["value"] for name, tile in tiles(again).items() if name not in ("p50_ms", "p95_ms")} == before
+    assert {name: tile["value"] for name, tile in tiles(again).items() if name not in ("p50_ms", "p95_ms", "parts")} == before
+
+
+def test_a_run_of_a_visitors_own_file_is_kept_only_after_a_tick(tiny_table: Path) -> None:
+    app = overview(data="upload")
+    app.file_uploader[0].upload("mine.csv", tiny_table.read_bytes(), "text/csv").run()
+    app.switch_page("../pages/train.py")
+    for name, value in SMALL.items():
+        app.query_params[name] = value
+    app = click(app.run(), "Start training")
+    open_studio.ended(loaders.opened().first, loaders.opened().first.from_scratch.view(app.session_state["owner"]).job.key)
+    app.run()
+    assert any("trained on **your file**" in text.value for text in app.warning)
+    keeping = {button.label: button for button in app.button if button.label in ("Explore this run", "Compare", "Scale", "Keep it")}
+    assert [button.disabled for button in keeping.values()] == [True] * 4
+    (tick,) = [box for box in app.checkbox if str(box.key).startswith("keep-public/")]
+    app = tick.check().run()
+    click(app, "Keep it")
+    assert len(loaders.opened().kept.names) == 1
+
+
+def test_no_widget_is_named_by_the_owner_whose_cookie_scripts_must_not_see() -> None:
+    app = trained()
+    owner = app.session_state["owner"]
+    assert app.text_input[0].key.startswith("keep-name/")
+    widgets = [*app.text_input, *app.button, *app.selectbox, *app.checkbox, *app.number_input, *app.slider, *app.select_slider]
+    assert not [widget.key for widget in widgets if owner in str(widget.key) or owner in widget.id]
 
 
 def test_other_codes_of_a_kept_run_come_from_its_backbone() -> None:
@@ -128,10 +154,27 @@ def test_a_link_to_a_run_that_is_not_there_shows_the_studios_data_and_says_so() 
 
 def test_a_deleted_run_leaves_every_page() -> None:
     kept()
-    app = click(overview(data="run.mine"), "Delete this run for everybody")
+    app = overview(data="run.mine")
+    (delete,) = [button for button in app.button if button.label == "Delete this run for everybody"]
+    assert delete.disabled
+    app.checkbox(key="delete-sure/mine").check().run()
+    assert loaders.opened().kept.names == ("mine",)
+    app = click(app, "Delete this run for everybody")
     assert loaders.opened().kept.names == ()
     assert "Run: mine" not in picker(app).options
     assert not app.exception
+
+
+def test_a_run_that_cannot_be_deleted_says_why_without_the_servers_folders(tmp_path: Path) -> None:
+    kept()
+    app = overview(data="run.mine")
+    app.checkbox(key="delete-sure/mine").check().run()
+    (tmp_path / "runs" / "mine").rename(tmp_path / "elsewhere")
+    (tmp_path / "runs" / "mine").symlink_to(tmp_path / "elsewhere")
+    app = click(app, "Delete this run for everybody")
+    assert app.error[0].value == "The run is not deleted."
+    assert app.text[0].value.startswith("mine is a symbolic link to elsewhere")
+    assert picker(app).value == "run.mine"
 
 
 def test_a_damaged_run_says_so_and_the_way_back(tmp_path: Path) -> None:

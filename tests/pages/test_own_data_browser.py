@@ -53,6 +53,8 @@ def test_an_upload_is_trained_explored_compared_and_opened_again_by_its_link_aft
         name.fill("my-ratings")
         name.press("Enter")
         at_rest(page)
+        expect(page.get_by_role("button", name="Explore this run")).to_be_disabled()
+        page.get_by_text("Let everybody who uses this studio have it").click()
         page.get_by_role("button", name="Explore this run").click()
 
         expect(page.get_by_role("heading", name="Index Explorer")).to_be_visible(timeout=PATIENCE_MS)
