@@ -135,7 +135,8 @@ def _origin(rows: Sequence[Measurement], known: Comparison | None, studio: Studi
 
 def _reading(rows: Sequence[Measurement], known: Comparison | None, studio: Studio) -> None:
     recall = {row.name: row.recall for row in rows}
-    if {SPARCODE, TWO_TOWER, ALL_TO_ALL} <= recall.keys():
+    # Too little data may have no hit at all.
+    if {SPARCODE, TWO_TOWER, ALL_TO_ALL} <= recall.keys() and recall[ALL_TO_ALL] and recall[TWO_TOWER]:
         st.markdown(
             f"SparCode reaches **{recall[SPARCODE] / recall[ALL_TO_ALL]:.0%}** of the recall of the all-to-all model it stands for, "
             f"and **{recall[SPARCODE] / recall[TWO_TOWER]:.0%}** of two-tower's."

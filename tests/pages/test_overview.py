@@ -45,6 +45,9 @@ def test_the_comparison_runs_when_asked_and_shows_every_model() -> None:
     assert START not in labels(app)
     recall = {row.name: row.recall for row in comparison.rows}
     assert any(f"**{recall['SparCode (index)'] / recall['all-to-all']:.0%}**" in text.value for text in app.markdown)
+    # As on data with too few users.
+    studio().comparison = comparison._replace(rows=tuple(row._replace(recall=0.0) for row in comparison.rows))
+    assert not app.run().exception
 
 
 def test_a_comparison_wants_its_backbone_whatever_another_tab_did(monkeypatch: pytest.MonkeyPatch) -> None:
