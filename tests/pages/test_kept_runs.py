@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.measured.query_story import TOP
+from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
 from app.session import loaders
 from tests.app import open_studio
 from tests.fakes import PATIENCE
@@ -33,14 +36,18 @@ def kept(name: str = "mine") -> None:
 
 def explored(name: str, **address: str) -> AppTest:
     """The Explorer on a kept run, once nothing of it goes on."""
-    app = visited("index_explorer.py", data=f"run.{name}", **address)
+    return at_rest(visited("index_explorer.py", data=f"run.{name}", **address), "explorer_live")
+
+
+def at_rest(app: AppTest, live: str) -> AppTest:
+    """A page on a kept run, once it does not look again by itself."""
     for _ in range(50):
         opened = loaders.opened()
         for key in opened.first.at_work():
             opened.first.jobs.wait(key, lambda job: False, PATIENCE)
         app.run()
         assert not app.exception
-        if not app.session_state["explorer_live"]:
+        if not app.session_state[live]:
             return app
     raise AssertionError("the page does not come to rest")
 
@@ -114,7 +121,7 @@ def test_the_choice_goes_with_the_session_from_page_to_page() -> None:
     kept()
     app = overview(data="run.mine")
     assert "The run **mine**" in markdown(app)
-    for file in ("compare.py", "scale.py", "train.py", "index_explorer.py"):
+    for file in ("compare.py", "scale.py", "query.py", "train.py", "index_explorer.py"):
         app.switch_page(f"../pages/{file}").run()
         assert not app.exception
         assert picker(app).value == "run.mine"
@@ -122,6 +129,18 @@ def test_the_choice_goes_with_the_session_from_page_to_page() -> None:
     picker(app).set_value("").run()
     assert "data" not in app.query_params
     assert len(setting_keys(app.select_slider)) == 4
+
+
+def test_a_query_is_followed_through_the_kept_run() -> None:
+    kept()
+    app = at_rest(visited("query.py", data="run.mine"), "query_live")
+    assert "The 3 strongest of this query's" in markdown(app)
+    of_run = loaders.opened().of_run("mine")
+    measured, query = of_run.indexes.all()[-1], of_run.split.test.queries.take(np.array([0]))
+    stop = KEPT_PERCENTS.index(DEFAULT_PERCENT)
+    found = measured.explorer.retriever_at(float(measured.stops[stop])).retrieve(query, TOP).item_ids[0]
+    titles = [f"**item {of_run.interactions.item_ids[item]}**" for item in found.tolist()]
+    assert all(title in cell for title, cell in zip(titles, app.table[0].value["SparCode"], strict=True))
 
 
 def test_the_train_page_offers_the_data_of_the_kept_run_and_shows_how_it_was_trained() -> None:
