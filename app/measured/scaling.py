@@ -60,11 +60,13 @@ class ScaleResult(NamedTuple):
     n_lists
         Codes in use.
     kind
-        How the SparCode model came about.
+        What pages call the SparCode model; see `app.measured.measured_index.MeasuredIndex.called`.
     measured_at
         Local time, ISO 8601.
     recording
         When and where it was recorded; None: it was measured here.
+    version
+        Of the index, see `MeasuredIndex.version`; empty for a recorded one.
     """
 
     points: tuple[GrowthPoint, ...]
@@ -77,6 +79,7 @@ class ScaleResult(NamedTuple):
     machine: str
     measured_at: str
     recording: Recording | None = None
+    version: str = ""
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -138,6 +141,11 @@ class ScaleMeasurements:
         """The last finished measurement of a setting, else the recorded one."""
         return self._results.get(config.content_hash()) or self._recorded(config)
 
+    def widest(self, config: RunConfig) -> ScaleResult | None:
+        """The result of a setting that reaches the largest catalogue, measured here or recorded; of equals, the one measured here."""
+        both = [result for result in (self.result(config), self._recorded(config)) if result is not None]
+        return max(both, key=lambda result: result.sizes[-1], default=None)
+
     def _measure(self, config: RunConfig, sizes: tuple[int, ...], handle: JobHandle) -> None:
         started = datetime.datetime.now().astimezone()
         measured = best_measured(self._seen_indexes(), config)
@@ -161,10 +169,11 @@ class ScaleMeasurements:
             seconds=seconds,
             n_items=self._split.train.n_items,
             n_lists=measured.explorer.index.n_lists,
-            kind=measured.kind,
+            kind=measured.called,
             data_name=self._data_name,
             machine=machine_facts(),
             measured_at=started.isoformat(timespec="seconds"),
+            version=measured.version,
         )
         self._results.put(config.content_hash(), _with_earlier(result, self._results.get(config.content_hash())))
 
@@ -212,7 +221,7 @@ def _weight(n_items: int) -> float:
 
 
 def _with_earlier(result: ScaleResult, earlier: ScaleResult | None) -> ScaleResult:
-    if earlier is None or (earlier.kind, earlier.n_lists) != (result.kind, result.n_lists):
+    if earlier is None or (earlier.version, earlier.n_lists) != (result.version, result.n_lists):
         return result
     kept = {size: seconds for size, seconds in earlier.seconds.items() if size not in result.seconds}
     return result._replace(

@@ -19,7 +19,7 @@ HEIGHT: Final = 340
 
 def headline(studio: Studio) -> None:
     """The answer in words and the chart behind it; nothing before the page Scale has measured or a recording has it."""
-    result = studio.scaling.result(studio.config)
+    result = studio.scaling.widest(studio.config)
     if result is None:
         return
     chosen, said = at_enough(result.points, ENOUGH), headline_text(result.points)

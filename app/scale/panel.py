@@ -69,7 +69,7 @@ def _panel(studio: Studio) -> None:
     measured = best_measured(studio.indexes.all(), config)
     measuring = job is not None and job.active
     # A page with an answer says more than an empty one, also where it is of the studio's own setting.
-    result = own or studio.scaling.result(studio.config)
+    result = own or studio.scaling.widest(studio.config)
     points, left_out = found_so_far(job) if measuring else ((), ())
     fresh = bool(points)
     if result is not None and not fresh:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,6 @@ from app.measured import scaling as module
 from app.measured.scaling import LARGEST, ScaleProgress, ScaleResult, found_so_far, plan_for, scale_key, sizes_for
 from app.studio import Studio
 from sparcode.comparison.grown_ways import WAYS
-from sparcode.comparison.growth import GrowthPoint
 from tests.app.open_studio import ended, settled
 from tests.fakes import raising
 from tests.tiny import CONFIG, tiny_data
@@ -87,5 +87,22 @@ def test_before_the_index_is_there_a_measurement_says_so() -> None:
         opened.close()
 
 
-def test_a_point_holds_what_pages_show(studio: Studio) -> None:
-    assert set(GrowthPoint._fields) >= {"name", "setting", "n_items", "share", "found", "size_bytes", "build_seconds", "p50_ms"}
+def test_a_barely_tuned_model_is_called_a_preview_and_its_points_stay_apart(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = measured(studio, *SIZES)
+    tuned = dataclasses.replace(studio.indexes.best(CONFIG), kind="fine-tuned", cut_short=True, records=())
+    assert tuned.is_barely_tuned
+    monkeypatch.setattr(studio.scaling, "_seen_indexes", lambda: [tuned])
+    of_tuned = measured(studio, 80)
+    assert of_tuned.kind == "preview"
+    assert of_tuned.n_lists == first.n_lists
+    assert of_tuned.sizes == (80,)
+
+
+def test_a_small_measurement_here_does_not_hide_a_wider_recorded_one(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = measured(studio, *SIZES)
+    recorded = here._replace(seconds={80: 1.0, 10_000: 9.0})
+    monkeypatch.setattr(studio.scaling, "_recorded", lambda config: recorded)
+    assert studio.scaling.widest(CONFIG) is recorded
+    assert studio.scaling.result(CONFIG) is here
+    monkeypatch.setattr(studio.scaling, "_recorded", lambda config: here._replace())
+    assert studio.scaling.widest(CONFIG) is here
