@@ -24,9 +24,12 @@ ENOUGH: Final = WayPlan().enough
 _FOUND_ALL: Final = 1e-6
 # SparCode counts as sooner where it is so by more than this share: medians of a few dozen queries differ by as much from run to run.
 NOISE: Final = 0.1
+# Where both answer within so many milliseconds, a query's fixed costs are most of the time.
+NO_MATTER_MS: Final = 0.2
 _RIVALS: Final = {HNSW: "HNSW", IVF_FLAT: "IVF-Flat"}
-# Ratios nearer to 1 are called equal.
+# Ratios nearer to 1 are called equal, by this word.
 _EQUAL: Final = 0.05
+SAME: Final = "the same"
 
 
 def time_of(point: GrowthPoint) -> float:
@@ -86,7 +89,9 @@ def _answer(chosen: Sequence[GrowthPoint], sooner: str, enough: Crossing | None,
     times = f"{_own_time(point)} against {time_text(exact.at(largest))}"
     found = crossing(ours._replace(values=ours.values * (1 + NOISE)), exact)
     if found is None:
-        return f"Up to {largest:,.0f} items, exact two-tower answers no later than SparCode: at {largest:,.0f} SparCode takes {times}."
+        if ours.at(largest) <= exact.at(largest) * (1 + NOISE):
+            return f"At {largest:,.0f} items noise does not tell SparCode and exact two-tower apart: SparCode takes {times}."
+        return f"At {largest:,.0f} items exact two-tower answers sooner than SparCode: SparCode takes {times}."
     found = found if enough is None else max(found, enough)
     start = "At every size measured" if found.from_start else f"From {rounded(found.n_items)} items on"
     faster, memory = _times(ours.at(largest) / exact.at(largest), "time"), _times(_ratio(chosen, memory_of, largest), "memory")
@@ -136,7 +141,9 @@ def at_real_size(chosen: Sequence[GrowthPoint], n_items: int) -> str:
     both += f" and finds {found_text(ours.found)} of its own best"
     if exact.p50_ms <= ours.p50_ms * (1 + NOISE) or ours.found < ENOUGH:
         return f"At {n_items:,} items, the real size, brute force is the right answer: {both}."
-    return f"At {n_items:,} items, the real size, {both}: too little to matter, since a query's fixed costs are most of it."
+    if max(exact.p50_ms, ours.p50_ms) < NO_MATTER_MS:
+        return f"At {n_items:,} items, the real size, {both}: too little to matter, since a query's fixed costs are most of it."
+    return f"At {n_items:,} items, the real size, {both}: {ratio_text(ours.p50_ms / exact.p50_ms)} of the time."
 
 
 def slope_text(points: Sequence[GrowthPoint], name: str, value: Callable[[GrowthPoint], float]) -> str:
@@ -145,9 +152,13 @@ def slope_text(points: Sequence[GrowthPoint], name: str, value: Callable[[Growth
     return NONE if math.isnan(slope) else f"{slope:.2f}"
 
 
+def sign_of(point: GrowthPoint) -> str:
+    """What stands before the figures of a point between measured shares; empty for a measured one."""
+    return "≈ " if point.setting.startswith("≈") else ""
+
+
 def _own_time(point: GrowthPoint) -> str:
-    """SparCode's time, marked where it lies between measured shares."""
-    return ("≈ " if point.setting.startswith("≈") else "") + time_text(point.p50_ms)
+    return sign_of(point) + time_text(point.p50_ms)
 
 
 def rounded(n_items: float) -> str:
@@ -178,7 +189,7 @@ def _ratio(points: Sequence[GrowthPoint], value: Callable[[GrowthPoint], float],
 def ratio_text(ratio: float) -> str:
     """A ratio in words: ``1/12``, ``7.4 times``, or ``the same`` where it is near 1."""
     if abs(ratio - 1) <= _EQUAL:
-        return "the same"
+        return SAME
     if ratio > 1:
         return f"{ratio:.2g} times" if ratio < 99 else f"{ratio:,.0f} times"
     return f"1/{1 / ratio:.2g}" if ratio > 0.0101 else f"1/{1 / ratio:,.0f}"
@@ -187,6 +198,6 @@ def ratio_text(ratio: float) -> str:
 def _times(ratio: float, what: str) -> str:
     """A ratio of ours to theirs: ``1/12 of its time``, ``7.4 times its memory``."""
     words = ratio_text(ratio)
-    if words == "the same":
-        return f"the same {what}"
+    if words == SAME:
+        return f"{SAME} {what}"
     return f"{words} its {what}" if ratio > 1 else f"{words} of its {what}"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from app.charts.follow import SizeColumn
 from app.components.figure_tiles import Tile
 from app.measured.figures import Delta
-from app.measured.scale_words import found_text, ratio_text, time_text
+from app.measured.scale_words import SAME, found_text, ratio_text, sign_of, time_text
 from app.measured.threshold_stops import KEPT_PERCENTS, share_of
 from sparcode.comparison.found_share import FOUND_K
 from sparcode.comparison.growth import GrowthPoint
@@ -31,9 +31,9 @@ def tiles_at(points: Sequence[GrowthPoint], n_items: int) -> list[Tile]:
     """SparCode at a size, with the ratios to exact two-tower; `points` as from `at_share`."""
     found = at_size(points, n_items)
     ours, exact = found.get(SPARCODE), found.get(FLAT)
-    sign = "≈ " if ours is not None and ours.setting.startswith("≈") else ""
     if ours is None:
         return [Tile(name, label, "", "does not fit", "", _NONE) for name, label in _labels(n_items)]
+    sign = sign_of(ours)
     values = (
         (sign + time_text(ours.p50_ms), "" if exact is None else f"exact two-tower {time_text(exact.p50_ms)}"),
         (sign + readable_bytes(ours.size_bytes), "" if exact is None else f"exact two-tower {readable_bytes(exact.size_bytes)}"),
@@ -103,4 +103,5 @@ def _plain(value: float) -> float | None:
 
 
 def _delta(ratio: float) -> Delta:
-    return Delta(ratio_text(ratio), "better" if ratio < 1 else "worse")
+    words = ratio_text(ratio)
+    return Delta(words, "same" if words == SAME else "better" if ratio < 1 else "worse")

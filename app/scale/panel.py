@@ -18,7 +18,7 @@ from app.jobs.job import JobSnapshot, JobState, status_text
 from app.jobs.turns import page_turns
 from app.measured.measured_index import MeasuredIndex
 from app.measured.scale_words import ENOUGH, answer, at_real_size, beside_rivals, headline
-from app.measured.scaling import LARGEST, ScaleProgress, ScaleResult, found_so_far, sizes_for
+from app.measured.scaling import LADDER, LARGEST, ScaleProgress, ScaleResult, found_so_far, sizes_for
 from app.measured.serving import best_measured
 from app.measured.setting_jobs import View
 from app.measured.threshold_stops import share_of
@@ -39,8 +39,10 @@ from sparcode.comparison.growth_lines import at_enough, at_share
 from sparcode.comparison.peers import FLAT, SPARCODE
 
 POLL_SECONDS: Final = 1.0
-QUICK: Final = "Measure up to 100,000 items here"
 LARGE: Final = "Measure a million, too"
+# Real sizes below it are answered within a fraction of a millisecond by any way.
+_SMALL: Final = 10_000
+_WAIT: Final = "Trainings of all visitors wait until it has ended."
 _LIVE: Final = "scale_live"
 _SHOWN: Final = "scale_shown"
 
@@ -132,11 +134,17 @@ def _lower(sentence: str) -> str:
 
 def _question(n_items: int) -> str:
     """What a measurement would answer, where there is none yet."""
+    largest = sizes_for(n_items)[-1]
     return (
-        f"The real catalogue has {n_items:,} items, where anything is fast. From how many items on does SparCode's index pay, and what "
-        "does it cost? **Time**, **memory** and **share found** of every way to serve, on catalogues grown from this one, up to 100,000 "
-        "items in about 20 seconds."
+        f"The real catalogue has {n_items:,} items{', where anything is fast' if n_items < _SMALL else ''}. From how many items on does "
+        "SparCode's index pay, and what does it cost? **Time**, **memory** and **share found** of every way to serve, on catalogues grown "
+        f"from this one, up to {largest:,} items{' in about 20 seconds' if largest <= LADDER[-1] else ''}."
     )
+
+
+def quick_label(n_items: int) -> str:
+    """The button that measures a real catalogue and those of the ladder above it."""
+    return f"Measure up to {sizes_for(n_items)[-1]:,} items here"
 
 
 def _work(job: JobSnapshot | None, own: ScaleResult | None, measured: MeasuredIndex | None, view: View, studio: Studio) -> None:
@@ -157,7 +165,7 @@ def _work(job: JobSnapshot | None, own: ScaleResult | None, measured: MeasuredIn
     real = studio.split.train.n_items
     here = own if own is not None and own.recording is None else None
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(QUICK, type="secondary" if here else "primary", disabled=measured is None):
+        if st.button(quick_label(real), type="secondary" if here else "primary", disabled=measured is None):
             studio.scaling.start(view.config, owner_id(), sizes_for(real))
             st.rerun()
         if real < LARGEST and (here is None or LARGEST not in here.seconds):
@@ -171,10 +179,10 @@ def _work(job: JobSnapshot | None, own: ScaleResult | None, measured: MeasuredIn
 def _expected(result: ScaleResult | None, sizes: Sequence[int]) -> str:
     """How long a measurement would take, from the one before."""
     if result is None:
-        return "A million items take some minutes; after a first measurement this says how many."
+        return f"A million items take some minutes; after a first measurement this says how many. {_WAIT}"
     known = sum(result.seconds.get(size, result.expected_seconds(size)) for size in sizes)
     where = "" if result.recording is None else ", by the recorded run"
-    return f"A million takes about {max(1, round(known / 60))} min{where}; it can be cancelled."
+    return f"A million takes about {max(1, round(known / 60))} min{where}; it can be cancelled. {_WAIT}"
 
 
 def _progress(job: JobSnapshot, studio: Studio) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from app.measured.scale_words import NONE, slope_text, time_of
+from app.measured.scale_words import NONE, sign_of, slope_text, time_of
 from app.measured.scaling import ScaleResult
 from sparcode.comparison.grown_ways import LeftOut
 from sparcode.comparison.growth import GrowthPoint
@@ -21,15 +21,15 @@ def summary_table(points: Sequence[GrowthPoint]) -> pd.DataFrame:
     for name in dict.fromkeys(point.name for point in points):
         of_way = {point.n_items: point for point in points if point.name == name}
         last = of_way[max(of_way)]
-        times = {f"{size:,} items (ms)": f"{of_way[size].p50_ms:.3g}" if size in of_way else NONE for size in sizes}
-        build = NONE if math.isnan(last.build_seconds) else f"{last.build_seconds:,.3g}"
+        times = {f"{size:,} items (ms)": sign_of(of_way[size]) + f"{of_way[size].p50_ms:.3g}" if size in of_way else NONE for size in sizes}
+        build = NONE if math.isnan(last.build_seconds) else f"{sign_of(last)}{last.build_seconds:,.3g}"
         rows.append(
             {
                 "way to serve": name,
-                "finds": f"{last.found:.1%}",
+                "finds": f"{sign_of(last)}{last.found:.1%}",
                 **times,
                 "time grows as items^": slope_text(points, name, time_of),
-                "memory (MB)": f"{last.size_bytes / 1e6:,.1f}",
+                "memory (MB)": f"{sign_of(last)}{last.size_bytes / 1e6:,.1f}",
                 "build (s)": build,
                 "setting": last.setting or NONE,
                 "at": f"{last.n_items:,} items",

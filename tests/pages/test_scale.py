@@ -15,12 +15,13 @@ from app.measured import scaling as scaling_module
 from app.measured.scale_words import ENOUGH, answer, at_real_size, headline
 from app.measured.scaling import scale_key
 from app.measured.threshold_stops import KEPT_PERCENTS, share_of
-from app.scale.columns import scale_columns
-from app.scale.panel import LARGE, QUICK, shown_size
+from app.scale.columns import scale_columns, tiles_at
+from app.scale.panel import LARGE, quick_label, shown_size
 from app.scale.table import csv_of, left_out_lines, summary_table
 from sparcode.comparison.grown_ways import WAYS, LeftOut
+from sparcode.comparison.growth import GrowthPoint
 from sparcode.comparison.growth_lines import at_enough, at_share
-from sparcode.comparison.peers import COOCCURRENCE, HNSW, SPARCODE
+from sparcode.comparison.peers import COOCCURRENCE, FLAT, HNSW, SPARCODE
 from tests.app import open_studio
 from tests.fakes import PATIENCE, raising
 from tests.pages.opened_pages import (
@@ -41,6 +42,8 @@ from tests.pages.opened_pages import (
 )
 
 PAGE = "scale.py"
+# Of the small ladder.
+QUICK = "Measure up to 400 items here"
 TITLES = ["Time per query", "Memory", "Share found", "Build time"]
 
 
@@ -115,6 +118,23 @@ def test_the_threshold_moves_what_is_sent_ahead_of_a_drag() -> None:
     assert curve["stops"] == list(range(KEPT_PERCENTS.index("20"), len(KEPT_PERCENTS)))
 
 
+def test_the_button_names_the_largest_size_of_the_real_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling_module, "LADDER", (3_000, 100_000))
+    assert [quick_label(size) for size in (1_200, 500_000)] == ["Measure up to 100,000 items here", "Measure up to 500,000 items here"]
+
+
+def test_a_ratio_called_the_same_has_no_tone_and_figures_between_shares_are_marked() -> None:
+    ours = GrowthPoint(SPARCODE, "≈ 1% of scores", 400, 0.01, 0.96, 2_000_000, 1.0, 1.01, 0.1, 24)
+    exact = ours._replace(name=FLAT, setting="", share=float("nan"), size_bytes=1_000_000, p50_ms=1.0)
+    time, memory, _ = tiles_at([ours, exact], 400)
+    assert (time.delta, memory.delta) == (("the same", "same"), ("2 times", "worse"))
+    assert tiles_at([ours._replace(p50_ms=0.5), exact], 400)[0].delta == ("1/2", "better")
+    first, second = summary_table([ours, exact]).to_dict("records")
+    columns = ("finds", "400 items (ms)", "memory (MB)", "build (s)")
+    assert [first[column] for column in columns] == ["≈ 96.0%", "≈ 1.01", "≈ 2.0", "≈ 1"]
+    assert not any("≈" in second[column] for column in columns)
+
+
 def test_tiles_show_the_largest_size_that_every_share_fits() -> None:
     measured()
     points = list(studio().scaling.result(config_of(k="8")).points)
@@ -174,7 +194,10 @@ def test_a_million_is_offered_with_what_it_would_take() -> None:
     app = settled(opened(PAGE, k="8"))
     assert any("A million items take some minutes" in text.value for text in app.caption)
     app = measured()
-    assert any("A million takes about" in text.value and "min; it can be cancelled" in text.value for text in app.caption)
+    assert any(
+        "A million takes about" in text.value and "min; it can be cancelled. Trainings of all visitors wait" in text.value
+        for text in app.caption
+    )
 
 
 def test_a_setting_that_is_not_measured_shows_that_of_the_studio() -> None:
