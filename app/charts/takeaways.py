@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
+
+# Sizes nearer to each other would be called 1.0 times as large.
+_ALIKE: Final = 1.05
 
 
 def most_accurate(megabytes: np.ndarray, recall: np.ndarray) -> tuple[float, float] | None:
@@ -24,6 +28,8 @@ def size_takeaway(current: tuple[float, float], best: tuple[float, float] | None
     lost, change = most - recall, f"{size_of_best:.3g} → {size:.3g} MB"
     if lost <= 0 and size >= size_of_best:
         return f"The most it finds: recall {recall:.3f} at {size:.3g} MB"
+    if max(size, size_of_best) < _ALIKE * min(size, size_of_best):
+        return f"{max(0.0, lost):.3f} recall less than the most it finds, at about its size: {size:.3g} MB"
     if size < size_of_best:
         return f"{_times(size_of_best / size)} times smaller for {max(0.0, lost):.3f} recall: {change}"
     return f"{_times(size / size_of_best)} times larger, {lost:.3f} recall less: {change}"

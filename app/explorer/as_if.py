@@ -11,6 +11,7 @@ import streamlit as st
 from app.components.figure_tiles import Tile
 from app.measured.figures import NO_DELTA, figure_text
 from app.measured.scale_words import found_text
+from app.measured.scaling import ScaleResult, sizes_for
 from app.measured.threshold_stops import KEPT_PERCENTS, share_of
 from app.studio import Studio
 from sparcode.comparison.found_share import FOUND_K
@@ -21,20 +22,30 @@ from sparcode.config import RunConfig
 
 N_ITEMS: Final = 100_000
 LABEL: Final = f"As if the catalogue had {N_ITEMS:,} items"
-NOTE: Final = (
-    f"Latency and size are those of the catalogue grown to **{N_ITEMS:,} items**, between measured shares where marked ≈; every other "
-    "figure and all charts stay those of the real one."
-)
 _KEY: Final = "explorer_as_if"
 
 
-def large_points(config: RunConfig, studio: Studio) -> list[GrowthPoint]:
-    """SparCode's points at that size if the visitor wants them shown; draws the switch."""
+def large_points(config: RunConfig, studio: Studio) -> tuple[list[GrowthPoint], str]:
+    """SparCode's points at that size if the visitor wants them shown, and what they are of; draws the switch.
+
+    There is no switch for a catalogue that the page Scale does not measure at that size.
+    """
+    if N_ITEMS not in sizes_for(studio.split.train.n_items):
+        return [], ""
     result = studio.scaling.result(config)
     points = [] if result is None else [point for point in result.points if (point.name, point.n_items) == (SPARCODE, N_ITEMS)]
     help_text = "Of the measurement on the page Scale." if points else "Measure this setting on the page Scale first."
     wanted = st.toggle(LABEL, key=_KEY, disabled=not points, help=help_text)
-    return points if wanted else []
+    return (points, note(result)) if wanted and points else ([], "")
+
+
+def note(result: ScaleResult) -> str:
+    """What the figures at that size are of: the model measured may be another than the one looked at."""
+    where = "on this machine" if result.recording is None else result.recording.words
+    return (
+        f"Latency and size are those of the catalogue grown to **{N_ITEMS:,} items**, between measured shares where marked ≈, of the "
+        f"model **{result.kind}** when the page Scale measured it, {where}; every other figure and all charts stay those of the real one."
+    )
 
 
 def as_if_tiles(tiles: Sequence[Tile], points: Sequence[GrowthPoint], percent: str) -> list[Tile]:

@@ -12,7 +12,6 @@ from app.components.figure_tiles import figure_tiles
 from app.components.live_chart import charts_of
 from app.components.provenance import provenance, recorded_notes
 from app.components.threshold_slider import threshold_slider
-from app.explorer.as_if import NOTE as AS_IF_NOTE
 from app.explorer.as_if import as_if_columns, as_if_tiles, large_points
 from app.explorer.controls import controls, run_history
 from app.explorer.index_charts import code_charts, numbers, threshold_charts
@@ -77,12 +76,12 @@ def _panel(studio: Studio) -> None:
         ghost = against.run
         slider_place = st.container()
         controls(run_history(studio.scope), chosen, pinned())
-        large = large_points(config, studio)
+        large, as_if_note = large_points(config, studio)
         with slider_place:
             threshold_slider(chosen.keep, as_if_columns(_columns(view, ghost, studio), large), curve_note(view))
         with st.container():
             if large:
-                st.caption(AS_IF_NOTE)
+                st.caption(as_if_note)
         with st.container():
             search_status(studio, chosen, view.measured)
         with st.container():

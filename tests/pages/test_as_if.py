@@ -5,7 +5,7 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.explorer.as_if import LABEL, NOTE, as_if_columns, as_if_tiles
+from app.explorer.as_if import LABEL, as_if_columns, as_if_tiles, note
 from app.measured import scaling as scaling_module
 from app.measured.scaling import ScaleResult
 from app.measured.threshold_stops import KEPT_PERCENTS
@@ -17,13 +17,13 @@ POINTS = tuple(
     GrowthPoint(SPARCODE, "", 100_000, share, found, size, 1.0, p50_ms, 0.1, 24)
     for share, found, size, p50_ms in ((0.01, 0.96, 50_000_000, 0.2), (0.2, 0.999, 1_000_000_000, 2.0))
 )
+RESULT = ScaleResult(POINTS, (), {100_000: 1.0}, 80, 10, "preview", "tiny", "a machine", "2026-11-30T00:00:00+00:00")
 
 
 @pytest.fixture(autouse=True)
 def grown(tiny_app: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every setting is measured at 100,000 items."""
-    result = ScaleResult(POINTS, (), {100_000: 1.0}, 80, 10, "preview", "tiny", "a machine", "2026-11-30T00:00:00+00:00")
-    monkeypatch.setattr(scaling_module.ScaleMeasurements, "result", lambda self, config: result)
+    monkeypatch.setattr(scaling_module.ScaleMeasurements, "result", lambda self, config: RESULT)
 
 
 def switched(app: AppTest) -> AppTest:
@@ -34,10 +34,11 @@ def switched(app: AppTest) -> AppTest:
 def test_the_switch_shows_latency_and_size_of_the_grown_catalogue_and_back() -> None:
     app = settled(opened("index_explorer.py", k="8"))
     before = tiles(app)
-    assert NOTE not in [text.value for text in app.caption]
+    assert note(RESULT) not in [text.value for text in app.caption]
     app = switched(app)
     assert not app.exception
-    assert NOTE in [text.value for text in app.caption]
+    assert note(RESULT) in [text.value for text in app.caption]
+    assert "of the model **preview** when the page Scale measured it, on this machine" in note(RESULT)
     shown = tiles(app)
     assert shown["p50_ms"]["value"].startswith("2")
     assert shown["size_bytes"]["value"].startswith("1")
@@ -49,7 +50,13 @@ def test_the_switch_shows_latency_and_size_of_the_grown_catalogue_and_back() -> 
     assert tiles(app)["size_bytes"] == before["size_bytes"]
 
 
-def test_time_at_one_percent_is_less_than_at_twenty_and_moves_with_the_slider() -> None:
+def test_a_catalogue_that_is_not_grown_to_that_size_has_no_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling_module, "LADDER", (200, 400))
+    app = settled(opened("index_explorer.py", k="8"))
+    assert LABEL not in [toggle.label for toggle in app.toggle]
+
+
+def test_what_is_sent_ahead_of_a_drag_is_marked_between_shares_and_follows_the_slider() -> None:
     stops = [KEPT_PERCENTS.index(text) for text in ("50", "20", "4.06", "1.02")]
     curve = json.dumps({"stops": stops, "tiles": {"recall": {"value": ["1"] * 4}}})
     given = json.loads(as_if_columns(curve, POINTS))

@@ -12,6 +12,7 @@ def test_a_size_is_held_against_the_most_accurate_threshold() -> None:
     assert size_takeaway((0.1, 0.190), best) == "121 times smaller for 0.402 recall: 12.1 → 0.1 MB"
     assert size_takeaway(best, best) == "The most it finds: recall 0.592 at 12.1 MB"
     assert size_takeaway((30.0, 0.582), best) == "2.5 times larger, 0.010 recall less: 12.1 → 30 MB"
+    assert size_takeaway((12.1003, 0.492), best) == "0.100 recall less than the most it finds, at about its size: 12.1 MB"
     assert size_takeaway((4.6, 0.5), None) == size_takeaway((0.0, 0.0), best) == ""
     assert most_accurate(np.zeros(0), np.zeros(0)) is None
 

@@ -12,6 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from app.explorer.as_if import N_ITEMS
 from app.measured.measured_index import ModelFacts, measure
 from app.recorded.files import DESCRIPTION, MAX_RECORDED_BYTES, read_description, write_folder
 from app.recorded.runs import RECORD_AGAIN, RecordedRuns
@@ -19,6 +20,8 @@ from app.session import loaders
 from app.training.data import DataShelf
 from app.training.run import BACKBONE, JOINT, TWO_TOWER
 from scripts.record_runs import Recorder, with_earlier_scales, with_new_part
+from sparcode.comparison.growth_lines import at_share
+from sparcode.comparison.peers import SPARCODE
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
@@ -259,6 +262,14 @@ def test_shipped_runs_are_those_of_the_default_data_and_settings() -> None:
     assert recorded.serving(config) is not None, why
     assert recorded.training(config, own_data()) is not None, why
     assert recorded.notes == (), why
+
+
+def test_the_recorded_time_at_one_percent_is_at_most_half_of_that_at_twenty() -> None:
+    data, config = loaders.load("synthetic"), loaders.run_config(synthetic=True)
+    recorded = RecordedRuns.opened(loaders.RECORDED_FOLDER, data, config).scale(config)
+    points = [point for point in recorded.points if point.n_items == N_ITEMS]
+    times = {share: point.p50_ms for share in (0.01, 0.2) for point in at_share(points, share) if point.name == SPARCODE}
+    assert times[0.01] <= times[0.2] / 2
 
 
 def test_shipped_runs_are_small() -> None:
