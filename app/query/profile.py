@@ -12,8 +12,9 @@ from app.session.settings import USER, WHOSE
 from app.session.widgets import widget
 from app.studio import Studio
 
-# In the address: numbers of the composed profile's items.
+# In the address: numbers of the composed profile's items, and of those taken out of a history.
 ITEMS: Final = "items"
+WITHOUT: Final = "without"
 FOUND: Final = 12
 LONGEST: Final = 200
 _SEARCH: Final = "query_search"
@@ -56,8 +57,9 @@ def profile(studio: Studio, names: ItemNames) -> Profile:
     else:
         items, targets = test.queries[row].astype(np.int64), test.targets[row].astype(np.int64)
         features = None if test.queries.features is None else test.queries.features[[row]]
-    _write(composed if is_composed else [])
+    _write(ITEMS, composed if is_composed else [])
     kept = _kept(items, "composed" if row is None else f"user {row}", studio, names)
+    _write(WITHOUT, items[~np.isin(items, kept)].tolist())
     return Profile(items, kept, targets, features)
 
 
@@ -126,15 +128,20 @@ def _kept(items: np.ndarray, whose: str, studio: Studio, names: ItemNames) -> np
     if len(items) == 0:
         return items
     options = items.tolist()
+    # Another history has buttons of its own.
+    key = f"query-kept-{studio.scope}-{whose}-{hash(tuple(options))}"
+    # The same at every run, or the buttons would begin anew.
+    if (begin := f"{key}-start") not in st.session_state:
+        asked = _asked(WITHOUT, len(names))
+        st.session_state[begin] = [item for item in options if item not in asked]
     with st.container(height=150 if len(options) > 12 else "content", border=len(options) > 12):
         chosen = st.pills(
             f"History of {len(options)} items: click one to take it out, again to put it back",
             options,
             selection_mode="multi",
-            default=options,
+            default=st.session_state[begin],
             format_func=lambda item: _label(names, item),
-            # Another history has buttons of its own.
-            key=f"query-kept-{studio.scope}-{whose}-{hash(tuple(options))}",
+            key=key,
         )
     return items[np.isin(items, chosen)]
 
@@ -147,22 +154,28 @@ def _composed(studio: Studio) -> list[int]:
     """The composed profile of this session for this data; the first time from the address."""
     key = f"{_COMPOSED}{studio.scope}"
     if key not in st.session_state:
-        words = st.query_params.get(ITEMS, "").split(".") if not st.session_state.get(_READ) else []
-        numbers = [int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 10]
-        n_items = studio.interactions.n_items
-        st.session_state[key] = list(dict.fromkeys(number for number in numbers if number < n_items))[:LONGEST]
-        st.session_state[_READ] = True
+        st.session_state[key] = _asked(ITEMS, studio.interactions.n_items)
     return st.session_state[key]
 
 
-def _write(composed: list[int]) -> None:
-    text = ".".join(map(str, composed))
-    if st.query_params.get(ITEMS, "") == text:
+def _asked(name: str, n_items: int) -> list[int]:
+    """Items that the address asks for, each once, when the session opens the page for the first time; none later."""
+    read: set[str] = st.session_state.setdefault(_READ, set())
+    if name in read:
+        return []
+    read.add(name)
+    numbers = [int(word) for word in st.query_params.get(name, "").split(".") if word.isascii() and word.isdigit() and len(word) < 10]
+    return list(dict.fromkeys(number for number in numbers if number < n_items))[:LONGEST]
+
+
+def _write(name: str, items: list[int]) -> None:
+    text = ".".join(map(str, items))
+    if st.query_params.get(name, "") == text:
         return
     if text:
-        st.query_params[ITEMS] = text
+        st.query_params[name] = text
     else:
-        del st.query_params[ITEMS]
+        del st.query_params[name]
 
 
 def _plain_features(studio: Studio) -> np.ndarray | None:

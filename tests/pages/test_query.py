@@ -82,8 +82,18 @@ def test_taking_an_item_out_tells_what_changes_and_putting_it_back_undoes_it() -
     assert not app.exception
     assert app.markdown[2].value.startswith("**Without ")
     assert titles_in(app, "SparCode") == expected_top(items[3:], KEPT.options.index(KEPT.start))
+    assert app.query_params["without"] == ".".join(map(str, items[:3].tolist()))
     history(app).set_value(items.tolist()).run()
     assert app.markdown[0].value == before
+    assert "without" not in app.query_params
+
+
+def test_a_link_opens_a_history_without_what_was_taken_out() -> None:
+    items = studio().split.test.queries[1].tolist()
+    app = page(user="1", without=f"{items[0]}.{items[2]}.x")
+    assert history(app).value == [items[1], *items[3:]]
+    assert app.query_params["without"] == f"{items[0]}.{items[2]}"
+    assert "**Without " in app.markdown[2].value
 
 
 def test_another_user_has_another_history_and_one_beyond_the_last_is_told() -> None:
