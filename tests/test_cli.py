@@ -23,7 +23,7 @@ def test_every_setting_has_a_flag_with_its_bounds_and_default() -> None:
     for stage in (ModelConfig, QuantizerConfig, TrainingConfig):
         for name in set(stage.model_fields) - {"seed"}:
             assert f"--{name.replace('_', '-')} " in text
-    assert "(2 to 16384; default 128)" in text
+    assert f"(2 to 16384; default {QuantizerConfig().codebook_size})" in text
 
 
 def test_an_unknown_command_is_one_line() -> None:
