@@ -54,13 +54,13 @@ def archive_of(name: str, studio: Studio) -> Path:
 def uploaded_file(studio: Studio, place: str = "page") -> TrainingData | None:
     """The file of this browser, with the field to choose another one; None, and a word on it, where there is none or it cannot be used.
 
-    `place` tells the field from another one on the same page.
+    `place` tells the field, and its file, from another one of the same browser.
     """
     shelf = studio.from_scratch.shelf
     help_text, key = _UPLOAD_HELP, f"upload/{place}"
     file = st.file_uploader("Your file", type=list(UPLOAD_EXTENSIONS), max_upload_size=MAX_UPLOAD_MB, help=help_text, key=key)
     if file is None:
-        data = shelf.uploaded(owner_id())
+        data = shelf.uploaded(owner_id(), place)
         if data is None:
             st.info("Choose a file to go on with.")
         return data
@@ -72,7 +72,7 @@ def uploaded_file(studio: Studio, place: str = "page") -> TrainingData | None:
         # Not read again with every change of a setting.
         if refused is None:
             with st.spinner(f"Reading the file, at most {SECONDS:.0f} seconds ..."):
-                data = shelf.upload(owner_id(), file.name, file.getvalue(), waits, columns)
+                data = shelf.upload(owner_id(), file.name, file.getvalue(), waits, columns, place)
             if data.table is not None:
                 choose_columns(data.table, file.file_id)
             return data

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import pandas as pd
+
 from app.jobs.byte_cache import ByteCache
 from app.training.reader import TableLook, facts
 from app.training.reading import FileReader
@@ -54,6 +56,8 @@ class TrainingData(NamedTuple):
         What an uploaded table looks like; None for other data.
     private
         Whether it is a visitor's own, shown to nobody else.
+    n_bytes
+        Memory that it holds; 0 for data that is there anyway, or made on demand.
     """
 
     key: str
@@ -65,10 +69,12 @@ class TrainingData(NamedTuple):
     interactions: Callable[[], Interactions] = _not_known
     table: TableLook | None = None
     private: bool = False
+    n_bytes: int = 0
 
 
 class _Upload(NamedTuple):
     owner: str
+    place: str
     data: TrainingData
     n_bytes: int
 
@@ -83,7 +89,17 @@ def training_data(key: str, interactions: Interactions, split: Split) -> Trainin
         lambda: split,
         {**interactions.dropped, **split.dropped},
         lambda: interactions,
+        n_bytes=_bytes_of(split) + interactions_bytes(interactions),
     )
+
+
+def interactions_bytes(interactions: Interactions) -> int:
+    """Memory of histories, ids, titles and attributes."""
+    histories, users = interactions.histories, interactions.users
+    arrays = sum(array.nbytes for array in (histories.indptr, histories.items, histories.features) if array is not None)
+    ids = sum(pd.Series(each).memory_usage(index=False, deep=True) for each in (interactions.user_ids, interactions.item_ids))
+    tables = sum(int(table.memory_usage(deep=True).sum()) for table in (interactions.items, users) if table is not None)
+    return arrays + ids + tables
 
 
 class DataShelf:
@@ -102,7 +118,7 @@ class DataShelf:
     ) -> None:
         self._config, self._has_gone = config, has_gone
         self._reader = reader or FileReader(config)
-        self._own = training_data(STUDIO, interactions, split)
+        self._own = training_data(STUDIO, interactions, split)._replace(n_bytes=0)
         # Told whose file was dropped because its owner had left.
         self.on_dropped: list[Callable[[str], None]] = []
         self._splits: ByteCache[Split] = ByteCache(_SPLIT_BYTES, _bytes_of)
@@ -130,34 +146,47 @@ class DataShelf:
         content: bytes,
         is_wanted: Callable[[], bool] = lambda: True,
         columns: Mapping[str, str | None] = MappingProxyType({}),
+        place: str = "page",
     ) -> TrainingData:
         """Read an owner's file, in place of an earlier one; nobody else gets it. The extension of `name` gives the format.
 
-        Errors, `is_wanted` and `columns` as for `FileReader.read`.
+        `place` names the field it comes from: each field of an owner has a file of its own. Errors, `is_wanted` and `columns` as for
+        `FileReader.read`.
         """
         if len(content) > UPLOADS.file_bytes:
             raise ValueError(f"it has {len(content) / 2**20:.1f} MB; files of up to {MAX_UPLOAD_MB} MB are taken")
         key = f"upload/{hashlib.sha256(f'{name} {sorted(columns.items())} '.encode() + content).hexdigest()[:16]}"
-        known = self.uploaded(owner)
+        known = self.uploaded(owner, place)
         if known is not None and known.key == key:
             return known
         found = self._reader.read(name, content, is_wanted, columns)
         interactions, split = found.interactions, found.split
-        data = TrainingData(key, found.name, False, found.facts, lambda: split, found.dropped, lambda: interactions, found.table, True)
-        self._uploads.put(owner, _Upload(owner, data, _bytes_of(split) + interactions.histories.items.nbytes))
+        data = TrainingData(
+            key,
+            found.name,
+            False,
+            found.facts,
+            lambda: split,
+            found.dropped,
+            lambda: interactions,
+            found.table,
+            private=True,
+            n_bytes=_bytes_of(split) + interactions_bytes(interactions),
+        )
+        self._uploads.put((owner, place), _Upload(owner, place, data, data.n_bytes))
         self._watch()
         return data
 
-    def uploaded(self, owner: str) -> TrainingData | None:
-        """An owner's file; None if there is none, or it was dropped for newer ones of others or because the owner had left."""
-        upload = self._uploads.get(owner)
+    def uploaded(self, owner: str, place: str = "page") -> TrainingData | None:
+        """An owner's file of a field; None if there is none, or it was dropped for newer ones of others or because the owner had left."""
+        upload = self._uploads.get((owner, place))
         return None if upload is None else upload.data
 
     def drop_uploads(self) -> None:
         """Drop the files of owners who have left."""
         for upload in self._uploads.values():
             if self._has_gone(upload.owner):
-                self._uploads.discard(upload.owner)
+                self._uploads.discard((upload.owner, upload.place))
                 for told in self.on_dropped:
                     told(upload.owner)
 

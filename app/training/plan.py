@@ -59,6 +59,11 @@ class FinishedRun(NamedTuple):
 
     @property
     def n_bytes(self) -> int:
+        """Memory of models, index and data."""
+        return self.model_bytes + self.plan.data.n_bytes
+
+    @property
+    def model_bytes(self) -> int:
         """Memory of models and index."""
         index = self.models.index
         arrays = sum(array.nbytes for array in (index.codes, index.indptr, index.item_ids, index.scores))

@@ -72,6 +72,30 @@ def test_a_table_is_split_and_belongs_to_its_owner(shelf: DataShelf, tiny_table:
     assert shelf.upload("ann", "mine.csv", tiny_table.read_bytes()) is data
 
 
+def test_two_fields_of_an_owner_have_a_file_each_and_both_go_with_the_owner(tiny_table: Path) -> None:
+    gone: set[str] = set()
+    told: list[str] = []
+    shelf = made_shelf(gone.__contains__)
+    shelf.on_dropped.append(told.append)
+    first = shelf.upload("ann", "mine.csv", tiny_table.read_bytes())
+    second = shelf.upload("ann", "other.csv", tiny_table.read_bytes(), place="train")
+    assert shelf.uploaded("ann") is first
+    assert shelf.uploaded("ann", "train") is second
+    gone.add("ann")
+    shelf.drop_uploads()
+    assert shelf.uploaded("ann") is shelf.uploaded("ann", "train") is None
+    assert set(told) == {"ann"}
+
+
+def test_the_memory_of_a_file_counts_its_ids_and_titles(shelf: DataShelf) -> None:
+    rows = [f"{user},{item}" for user in range(20) for item in range(9)]
+    lines = [f"{row},{'t' * 1000}{row.partition(',')[2]}" for row in rows]
+    plain = shelf.upload("ann", "mine.csv", "\n".join(["user_id,item_id", *rows]).encode())
+    titled = shelf.upload("bob", "mine.csv", "\n".join(["user_id,item_id,title", *lines]).encode())
+    assert titled.private
+    assert titled.n_bytes > plain.n_bytes + 9 * 900
+
+
 def test_other_columns_are_another_reading_of_the_same_file(shelf: DataShelf) -> None:
     rows = [f"{user},{item},{9 - item}" for user in range(20) for item in range(9)]
     content = "\n".join(["user_id,item_id,other", *rows]).encode()
