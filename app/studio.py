@@ -133,6 +133,11 @@ class Studio:
         """The machine that figures are measured on, in words."""
         return machine_facts(None if self.backbone is None else device_of(self.backbone.model))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job of its own is queued or running."""
+        return self.jobs.has_active()
+
     def at_work(self) -> set[str]:
         """Keys of all running jobs; a paused training and the timing of queries do not count."""
         return {key for key in self.jobs.running() if not without_scope(key).startswith(f"{TIMING}/")} - self.from_scratch.paused()

@@ -156,6 +156,11 @@ class JobManager:
         with self._changed:
             return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING and not self._is_returning(job)}
 
+    def has_active(self, prefix: str = "") -> bool:
+        """Whether a job whose key begins so is queued or running."""
+        with self._changed:
+            return any(job.state in ACTIVE and job.key.startswith(prefix) for job in self._jobs.values())
+
     def keys_ahead(self, key: str) -> list[str]:
         """Keys of the jobs that a job waits for, the next one first; empty unless it is queued. Cancelled jobs do not count."""
         with self._changed:

@@ -45,6 +45,10 @@ class ScopedJobs:
         """Keys of all running jobs, of other scopes too."""
         return {key.removeprefix(self._prefix) for key in self._jobs.running()}
 
+    def has_active(self) -> bool:
+        """Whether a job of this scope is queued or running."""
+        return self._jobs.has_active(self._prefix)
+
     def cancel(self, key: str, owner: str) -> bool:
         """As for `JobManager`."""
         return self._jobs.cancel(self.key(key), owner)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from app.kept.listing import KEPT, KEPT_VERSION, LONGEST_NAME, KeptAbout, as_name, is_name, kept_names, read_about
 from app.kept.models import KeptModels, described_points
 from app.recorded.files import plain
+from app.training.data import interactions_bytes
 from app.training.plan import FinishedRun
 from sparcode.comparison.peers import SPARCODE
 from sparcode.comparison.run import data_facts
@@ -57,6 +58,14 @@ class KeptRuns:
         """The description of a run; None if there is none of this name, or it is damaged."""
         return None if self._folder is None or not is_name(name) else read_about(self._folder, name)
 
+    def stamp(self, name: str) -> str:
+        """Tells a run from another one that was kept by its name before or after; empty if there is none."""
+        try:
+            found = (self._place(name) / KEPT).stat()
+        except (OSError, ValueError):
+            return ""
+        return f"{found.st_size}-{found.st_mtime_ns}"
+
     def free_name(self, text: str) -> str:
         """A name for another run, made of any text, with a number where the plain one is taken."""
         wanted, taken = as_name(text), set(self.names)
@@ -77,7 +86,7 @@ class KeptRuns:
             raise ValueError(f"there is a run {name!r} already; choose another name")
         interactions = finished.plan.data.interactions()
         check_sources(interactions, finished.plan.config)
-        self._check_room(finished.n_bytes + interactions.histories.items.nbytes)
+        self._check_room(finished.model_bytes + interactions_bytes(interactions))
         sources = Sources(interactions, finished.models.backbone)
         about = _about(finished, interactions)
 

@@ -12,7 +12,7 @@ from app.studio import Place, Studio
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
 
-# Beside the first; the least recently used one is closed for another.
+# Beside the first; the least recently used one without work under way is closed for another.
 MOST_OPENED: Final = 4
 
 
@@ -29,18 +29,19 @@ class OpenedStudios:
         self._opening: dict[str, threading.Lock] = {}
 
     def of_run(self, name: str) -> Studio:
-        """The studio of a kept run, opened if need be; errors as for `KeptRuns.open`."""
+        """The studio of a kept run, opened if need be; errors as for `KeptRuns.open` and `of_data`."""
 
         def opened(place: Place) -> Studio:
             run = self.kept.open(name)
             return Studio(run.interactions, run.run.config, run.models, place)
 
-        return self._get(_scope(name), opened)
+        # Another run may have come under this name, also from another process.
+        return self._get(f"{_scope(name)}{self.kept.stamp(name)}", opened)
 
     def of_data(self, scope: str, read: Callable[[], Interactions], private: bool = False) -> Studio:
         """The studio of other data, read if it is not open; `scope` is of this data alone, `private` as for `Place`.
 
-        Errors as `read` raises them.
+        Errors as `read` raises them; ValueError if as many as may be are open and work goes on for all of them.
         """
 
         def opened(place: Place) -> Studio:
@@ -59,10 +60,7 @@ class OpenedStudios:
     def delete_run(self, name: str) -> None:
         """Remove a kept run and stop what goes on for it; errors as for `KeptRuns.delete`."""
         self.kept.delete(name)
-        with self._lock:
-            closed = self._opened.pop(_scope(name), None)
-        if closed is not None:
-            closed.close()
+        self.close_all_of(_scope(name))
 
     def close(self) -> None:
         """Stop all jobs of all studios."""
@@ -83,15 +81,31 @@ class OpenedStudios:
             with self._lock:
                 if scope in self._opened:
                     return self._opened[scope]
-            made = make(Place(scope, self.first))
+            try:
+                # Not read in vain.
+                self._make_room()
+                made = make(Place(scope, self.first))
+                self._make_room()
+            finally:
+                with self._lock:
+                    self._opening.pop(scope, None)
             with self._lock:
-                self._opened[scope] = made
-                self._opening.pop(scope, None)
-                closed = [self._opened.popitem(last=False)[1] for _ in range(len(self._opened) - MOST_OPENED)]
+                return self._opened.setdefault(scope, made)
+
+    def _make_room(self) -> None:
+        """Close the least recently used studios without work under way, so that there is room for one; ValueError if there are too few."""
+        with self._lock:
+            over = len(self._opened) + 1 - MOST_OPENED
+            idle = [scope for scope, studio in self._opened.items() if not studio.is_busy][: max(over, 0)]
+            if len(idle) < over:
+                raise ValueError(
+                    f"{len(self._opened)} other data sets or runs are open, the most there may be, and work goes on for each of them; "
+                    "try again once one is finished"
+                )
+            closed = [self._opened.pop(scope) for scope in idle]
         for studio in closed:
             studio.close()
-        return made
 
 
 def _scope(name: str) -> str:
-    return f"run.{name}"
+    return f"run.{name}."

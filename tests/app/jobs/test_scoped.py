@@ -34,6 +34,9 @@ def test_jobs_of_others_run_under_their_whole_keys_and_share_the_workers(jobs: J
     first.wait("key", lambda job: job.state is JobState.RUNNING, PATIENCE)
     assert second.submit("key", "behind", lambda handle: None, "bob", "one").ahead == ("label",)
     assert (first.running(), second.running(), jobs.running()) == ({"key"}, {first.key("key")}, {first.key("key")})
+    assert first.has_active()
+    assert second.has_active()
+    assert not ScopedJobs(jobs, "third").has_active()
     assert without_scope(first.key("key")) == without_scope("key") == "key"
     goes_on.set()
     assert second.wait("key", lambda job: False, PATIENCE).state is JobState.DONE

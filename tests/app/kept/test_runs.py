@@ -152,6 +152,16 @@ def test_an_export_is_the_folder_and_opens_where_it_is_unpacked(kept: KeptRuns, 
     assert KeptRuns(tmp_path / "elsewhere").open("mine").run.run_id == kept.open("mine").run.run_id
 
 
+def test_another_run_under_the_same_name_has_another_stamp(kept: KeptRuns, tmp_path: Path) -> None:
+    assert kept.stamp("mine") == kept.stamp("../x") == ""
+    kept.keep("mine", finished())
+    first = kept.stamp("mine")
+    assert first
+    kept.delete("mine")
+    kept.keep("mine", finished())
+    assert kept.stamp("mine") not in ("", first)
+
+
 def test_a_deleted_run_is_gone(kept: KeptRuns) -> None:
     kept.keep("mine", finished())
     kept.delete("mine")

@@ -17,7 +17,7 @@ class FakeStudio:
     """A studio that only knows where it is and whether it was closed."""
 
     def __init__(self, data: Interactions, config: RunConfig, recorded: object, place: object) -> None:
-        self.data, self.config, self.place, self.is_closed = data, config, place, False
+        self.data, self.config, self.place, self.is_closed, self.is_busy = data, config, place, False, False
 
     def close(self) -> None:
         self.is_closed = True
@@ -33,6 +33,9 @@ class Gone:
 
     def delete(self, name: str) -> None:
         self.deleted.append(name)
+
+    def stamp(self, name: str) -> str:
+        return "1"
 
 
 @pytest.fixture
@@ -90,11 +93,28 @@ def test_data_that_cannot_be_read_is_tried_again(studios: OpenedStudios) -> None
     for _ in range(2):
         with pytest.raises(ValueError, match="damaged"):
             studios.of_data("a", fail)
+    assert not studios._opening
     assert studios.of_data("a", tiny_data).data is tiny_data()
 
 
+def test_a_studio_with_work_under_way_is_not_closed_for_another(studios: OpenedStudios) -> None:
+    first, second = (studios.of_data(name, tiny_data) for name in ("a", "b"))
+    first.is_busy = True
+    third = studios.of_data("c", tiny_data)
+    assert (first.is_closed, second.is_closed) == (False, True)
+    third.is_busy = True
+    reads: list[str] = []
+    with pytest.raises(ValueError, match="2 other data sets or runs are open, the most there may be, and work goes on"):
+        studios.of_data("d", counted(reads, "d"))
+    assert reads == []
+    assert studios.of_data("a", tiny_data) is first
+    first.is_busy = False
+    studios.of_data("d", tiny_data)
+    assert first.is_closed
+
+
 def test_what_was_deleted_or_left_is_closed_and_the_end_closes_all(studios: OpenedStudios) -> None:
-    run = studios.of_data("run.mine", tiny_data)
+    run = studios.of_data("run.mine.1", tiny_data)
     studios.delete_run("mine")
     assert (studios.kept.deleted, run.is_closed) == (["mine"], True)
     mine, other = (studios.of_data(scope, tiny_data) for scope in ("upload.ann.1", "upload.bob.1"))
