@@ -18,8 +18,9 @@ from app.measured.threshold_stops import SCALE_MEASURED, share_of
 from app.models.backbones import Backbones
 from app.models.trained import Recording
 from sparcode.baselines.cooccurrence import Cooccurrence, Exponents
-from sparcode.comparison.grown_ways import LeftOut, ServedModels, WayPlan
+from sparcode.comparison.grown_ways import GRAPH_EXPONENT, LeftOut, ServedModels, WayPlan
 from sparcode.comparison.growth import GrowthMeasurement, GrowthPlan, GrowthPoint
+from sparcode.comparison.peers import HNSW
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.runs.machine import machine_facts
@@ -87,10 +88,14 @@ class ScaleResult(NamedTuple):
         return tuple(sorted(self.seconds))
 
     def expected_seconds(self, n_items: int) -> float:
-        """What a larger size would take, in proportion to the largest one measured; NaN where nothing is."""
+        """What a larger size would take: a graph by the largest one built, the rest in proportion to the largest size; NaN without any."""
         if not self.seconds:
             return math.nan
-        return self.seconds[self.sizes[-1]] * n_items / self.sizes[-1]
+        largest = self.sizes[-1]
+        graphs = {point.n_items: point.build_seconds for point in self.points if point.name == HNSW}
+        rest = (self.seconds[largest] - graphs.get(largest, 0.0)) * n_items / largest
+        built = max(graphs, default=n_items)
+        return rest + graphs.get(built, 0.0) * (n_items / built) ** GRAPH_EXPONENT
 
 
 def sizes_for(n_items: int) -> tuple[int, ...]:

@@ -32,7 +32,8 @@ N_PROBE: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # All grown catalogues of one model and size are the same.
 GROWTH_SEED: Final = 1
 # A graph's build time rises a little faster than its items; smaller graphs say nothing of larger ones.
-_GRAPH_EXPONENT, _LEAST_GRAPH = 1.15, 3_000
+GRAPH_EXPONENT: Final = 1.15
+_LEAST_GRAPH = 3_000
 
 
 class ServedModels(NamedTuple):
@@ -207,7 +208,7 @@ class GrownWays:
         """Expected from the last graph; 0 where none is known that was large enough."""
         if self._graph is None or self._graph[0] < _LEAST_GRAPH:
             return 0.0
-        return self._graph[1] * (n_items / self._graph[0]) ** _GRAPH_EXPONENT
+        return self._graph[1] * (n_items / self._graph[0]) ** GRAPH_EXPONENT
 
     def _set(
         self,
