@@ -224,7 +224,7 @@ def test_an_upload_that_cannot_be_used_says_why() -> None:
 def test_an_upload_that_cannot_be_used_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
 
-    def refuse(shelf: DataShelf, owner: str, name: str, content: bytes, is_wanted: Callable[[], bool], columns: object) -> TrainingData:
+    def refuse(shelf: DataShelf, owner: str, name: str, content: bytes, is_wanted: Callable[[], bool], *rest: object) -> TrainingData:
         read.append(name)
         assert is_wanted()
         raise ValueError("reading it takes more than 7 seconds, the most for one file")
