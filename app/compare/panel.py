@@ -14,7 +14,6 @@ from app.compare.points import points_table
 from app.components.live_chart import live_chart
 from app.components.provenance import kind_badge
 from app.jobs.job import JobSnapshot, JobState, epochs_of, status_text
-from app.jobs.turns import page_turns
 from app.measured.measured_index import MeasuredIndex
 from app.measured.rivals import rivals, so_what, takeaways
 from app.measured.serving import PLAN, Progress, ServingResult, best_measured, points_of
@@ -25,8 +24,9 @@ from app.session import loaders
 from app.session.address import read_address, write_address
 from app.session.chosen_data import base_settings, chosen_config, given_settings
 from app.session.configuration import label_of
+from app.session.live_panel import keep_live, live_panel, show_setting
 from app.session.settings import COMPARE
-from app.session.visitor import Shown, owner_id, poll_seconds, show_in_tab
+from app.session.visitor import owner_id
 from app.session.widgets import configuration
 from app.studio import Studio
 from sparcode.comparison.measuring import Measurement
@@ -46,8 +46,7 @@ def serving_comparison() -> None:
     # First, because a run that another one cuts short is the only one that knows of Back or Forward.
     read_address(COMPARE, base_settings())
     studio = loaders.studio()
-    poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
-    st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
+    live_panel(_panel, _LIVE, POLL_SECONDS, studio)
 
 
 def _panel(studio: Studio) -> None:
@@ -57,9 +56,7 @@ def _panel(studio: Studio) -> None:
         st.warning(text)
     config = chosen_config(configuration(studio.config), studio.config)
     write_address(COMPARE, base_settings(), given_settings())
-    shown = Shown(studio, config)
-    show_in_tab(shown, st.session_state.get(_SHOWN))
-    st.session_state[_SHOWN] = shown
+    show_setting(_SHOWN, studio, config)
     view, job, own = studio.setting_jobs.follow(config, owner_id()), studio.serving.job(config), studio.serving.result(config)
     measured = best_measured(studio.indexes.all(), config)
     # A page with an answer says more than an empty one, also where it is of the studio's own setting.
@@ -83,11 +80,7 @@ def _panel(studio: Studio) -> None:
         _charts(points, "The measurement is under way." if measuring else "")
         if points:
             points_table(points)
-    active = view.active or measuring
-    # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
-    if active != st.session_state.get(_LIVE, False):
-        st.session_state[_LIVE] = active
-        st.rerun()
+    keep_live(_LIVE, view.active or measuring)
 
 
 def _question(studio: Studio) -> str:

@@ -21,7 +21,6 @@ from app.explorer.status import curve_note, first_visit, is_training, plain_word
 from app.explorer.tiles import has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
 from app.jobs.job import epochs_of
-from app.jobs.turns import page_turns
 from app.measured.figures import figures_of
 from app.measured.measured_index import MeasuredIndex
 from app.measured.run_export import evaluate_command, run_of, run_zip
@@ -30,9 +29,10 @@ from app.session import loaders
 from app.session.address import read_address, write_address
 from app.session.chosen_data import base_settings, chosen_config, given_settings
 from app.session.configuration import Configuration
+from app.session.live_panel import keep_live, live_panel, show_setting
 from app.session.run_history import PinnedRun, pinned_run
 from app.session.settings import EXPLORER
-from app.session.visitor import Shown, owner_id, poll_seconds, show_in_tab
+from app.session.visitor import owner_id
 from app.session.widgets import configuration, pinned
 from app.studio import Studio
 from sparcode.comparison.growth import GrowthPoint
@@ -55,8 +55,7 @@ def explorer() -> None:
     read_address(EXPLORER, base_settings())
     studio = loaders.studio()
     recorded_notes(studio)
-    poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
-    st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
+    live_panel(_panel, _LIVE, POLL_SECONDS, studio)
 
 
 def _panel(studio: Studio) -> None:
@@ -101,11 +100,7 @@ def _panel(studio: Studio) -> None:
         with st.container():
             if note := equal_epochs_note(run_history(studio.scope).runs):
                 st.caption(note)
-    active = view.active or against.active or untimed or searching
-    # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
-    if active != st.session_state.get(_LIVE, False):
-        st.session_state[_LIVE] = active
-        st.rerun()
+    keep_live(_LIVE, view.active or against.active or untimed or searching)
 
 
 class _Against(NamedTuple):
@@ -118,9 +113,7 @@ class _Against(NamedTuple):
 
 def _leave_for(config: RunConfig, studio: Studio) -> None:
     held = pinned()
-    shown = Shown(studio, config)
-    show_in_tab(shown, st.session_state.get(_SHOWN), None if held is None else chosen_config(held, studio.config))
-    st.session_state[_SHOWN] = shown
+    show_setting(_SHOWN, studio, config, None if held is None else chosen_config(held, studio.config))
 
 
 def _against(view: View, studio: Studio) -> _Against:

@@ -12,11 +12,11 @@ import streamlit as st
 from app.components.data_profile import data_profile
 from app.components.provenance import data_name, kind_badge, recorded_notes
 from app.jobs.job import JobSnapshot, JobState, status_text
-from app.jobs.turns import page_turns
 from app.measured.comparison import Comparison, Step
 from app.models.backbones import backbone_key
+from app.session.live_panel import keep_live, live_panel
 from app.session.settings import settings_text
-from app.session.visitor import owner_id, poll_seconds, want_in_tab
+from app.session.visitor import owner_id, want_in_tab
 from app.studio import COMPARISON_KEY, Studio
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.peers import ALL_TO_ALL, MODELS, SERVED_BY, SPARCODE, TWO_TOWER, runnable
@@ -31,8 +31,7 @@ _LIVE: Final = "comparison_live"
 def comparison(studio: Studio) -> None:
     """The table, or the button that starts it; it reruns by itself while models are being trained."""
     recorded_notes(studio)
-    poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
-    st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
+    live_panel(_panel, _LIVE, POLL_SECONDS, studio)
 
 
 def table_of(rows: Sequence[Measurement]) -> pd.DataFrame:
@@ -71,9 +70,7 @@ def _panel(studio: Studio) -> None:
         _progress(job, studio)
     elif studio.comparison is None or studio.comparison.recording is not None:
         _start(job, studio)
-    if active != st.session_state.get(_LIVE, False):
-        st.session_state[_LIVE] = active
-        st.rerun()
+    keep_live(_LIVE, active)
 
 
 def _start(job: JobSnapshot | None, studio: Studio) -> None:

@@ -13,7 +13,6 @@ from app.components.live_chart import charts_of
 from app.components.provenance import data_line, kind_badge
 from app.components.threshold_slider import threshold_slider
 from app.jobs.job import epochs_of, status_text
-from app.jobs.turns import page_turns
 from app.measured.item_names import ItemNames
 from app.measured.measured_index import MeasuredIndex
 from app.measured.query_story import QueryStory, as_query, query_story
@@ -26,8 +25,9 @@ from app.query.tables import numbers, top_items
 from app.session import loaders
 from app.session.address import read_address, write_address
 from app.session.chosen_data import base_settings, chosen_config, given_settings
+from app.session.live_panel import keep_live, live_panel, show_setting
 from app.session.settings import KEPT, QUERY, STEP
-from app.session.visitor import Shown, owner_id, poll_seconds, show_in_tab
+from app.session.visitor import owner_id
 from app.session.widgets import configuration
 from app.studio import Studio
 from sparcode.comparison.peers import ALL_TO_ALL, TWO_TOWER
@@ -64,8 +64,7 @@ def query() -> None:
     # First, because a run that another one cuts short is the only one that knows of Back or Forward.
     read_address(QUERY, base_settings())
     studio = loaders.studio()
-    poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
-    st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
+    live_panel(_panel, _LIVE, POLL_SECONDS, studio)
 
 
 def _panel(studio: Studio) -> None:
@@ -79,9 +78,7 @@ def _panel(studio: Studio) -> None:
         picked = configuration(studio.config)
     config = chosen_config(picked, studio.config)
     write_address(QUERY, base_settings(), given_settings())
-    shown = Shown(studio, config)
-    show_in_tab(shown, st.session_state.get(_SHOWN))
-    st.session_state[_SHOWN] = shown
+    show_setting(_SHOWN, studio, config)
     view = studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS)
     training = studio.serving.two_tower_job(config)
     if view.measured is None:
@@ -91,11 +88,7 @@ def _panel(studio: Studio) -> None:
         answered.markdown("Search for items above and click some: the profile is answered at once, as a user whom no model has seen.")
     else:
         _path(view, chosen, picked.stop, names, answered, studio)
-    active = view.active or (training is not None and training.active)
-    # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
-    if active != st.session_state.get(_LIVE, False):
-        st.session_state[_LIVE] = active
-        st.rerun()
+    keep_live(_LIVE, view.active or (training is not None and training.active))
 
 
 def names_of(studio: Studio) -> ItemNames:

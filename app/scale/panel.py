@@ -15,7 +15,6 @@ from app.components.live_chart import charts_of
 from app.components.provenance import data_line, kind_badge
 from app.components.threshold_slider import threshold_slider
 from app.jobs.job import JobSnapshot, JobState, status_text
-from app.jobs.turns import page_turns
 from app.measured.measured_index import MeasuredIndex
 from app.measured.scale_words import ENOUGH, answer, at_real_size, beside_rivals, headline
 from app.measured.scaling import LADDER, LARGEST, ScaleProgress, ScaleResult, found_so_far, sizes_for
@@ -29,8 +28,9 @@ from app.session import loaders
 from app.session.address import read_address, write_address
 from app.session.chosen_data import base_settings, chosen_config, given_settings
 from app.session.configuration import label_of
+from app.session.live_panel import keep_live, live_panel, show_setting
 from app.session.settings import KEPT, SCALE
-from app.session.visitor import Shown, owner_id, poll_seconds, show_in_tab
+from app.session.visitor import owner_id
 from app.session.widgets import configuration
 from app.studio import Studio
 from sparcode.comparison.grown_ways import LeftOut
@@ -52,8 +52,7 @@ def scale() -> None:
     # First, because a run that another one cuts short is the only one that knows of Back or Forward.
     read_address(SCALE, base_settings())
     studio = loaders.studio()
-    poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
-    st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio)
+    live_panel(_panel, _LIVE, POLL_SECONDS, studio)
 
 
 def _panel(studio: Studio) -> None:
@@ -64,9 +63,7 @@ def _panel(studio: Studio) -> None:
             st.warning(text)
     config = chosen_config(configuration(studio.config), studio.config)
     write_address(SCALE, base_settings(), given_settings())
-    shown = Shown(studio, config)
-    show_in_tab(shown, st.session_state.get(_SHOWN))
-    st.session_state[_SHOWN] = shown
+    show_setting(_SHOWN, studio, config)
     view, job, own = studio.setting_jobs.follow(config, owner_id()), studio.scaling.job(config), studio.scaling.result(config)
     measured = best_measured(studio.indexes.all(), config)
     measuring = job is not None and job.active
@@ -86,11 +83,7 @@ def _panel(studio: Studio) -> None:
         with st.expander("All points, and how they are measured", on_change="rerun", key="scale-details") as folded:
             if folded.open:
                 details(result, points)
-    active = view.active or measuring
-    # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
-    if active != st.session_state.get(_LIVE, False):
-        st.session_state[_LIVE] = active
-        st.rerun()
+    keep_live(_LIVE, view.active or measuring)
 
 
 def _figures(points: Sequence[GrowthPoint], left_out: Sequence[LeftOut], answered: DeltaGenerator, studio: Studio) -> None:

@@ -9,11 +9,11 @@ import streamlit as st
 
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.job import JobState, status_text
-from app.jobs.turns import page_turns
 from app.session import loaders
 from app.session.address import plain_text, read_address, write_address
+from app.session.live_panel import keep_live, live_panel
 from app.session.settings import TRAIN, settings_text
-from app.session.visitor import owner_id, poll_seconds
+from app.session.visitor import owner_id
 from app.studio import Studio
 from app.train.charts import numbers, runs_table, training_charts
 from app.train.keeping import keep_buttons
@@ -55,8 +55,7 @@ def training() -> None:
         choice = training_settings(studio, defaults)
     write_address(TRAIN, defaults)
     with right:
-        poll = poll_seconds(POLL_SECONDS, studio) if st.session_state.get(_LIVE) else None
-        st.fragment(page_turns.in_turn(_panel), run_every=poll)(studio, choice)
+        live_panel(_panel, _LIVE, POLL_SECONDS, studio, choice)
 
 
 def _name_run(session: TrainingSession) -> None:
@@ -91,11 +90,7 @@ def _panel(studio: Studio, choice: Choice | None) -> None:
             training_charts(view, _shown_data(view, choice))
         _provenance(view, studio)
         _tables(view, session, owner)
-    active = view.job is not None and view.job.active
-    # The fragment's call sets the timer, so changing it needs a rerun of the whole page.
-    if active != st.session_state.get(_LIVE, False):
-        st.session_state[_LIVE] = active
-        st.rerun()
+    keep_live(_LIVE, view.job is not None and view.job.active)
 
 
 def _shown_data(view: TrainingView, choice: Choice | None) -> str:
