@@ -17,6 +17,7 @@ from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.exact import SparseDirectScorer
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.pipeline import build_run_index, preview, serve
+from tests.model.test_pair_features import assert_served
 from tests.tiny import changed, fresh_backbone, tiny_split
 
 I = 7
@@ -80,12 +81,7 @@ def test_one_index_serves_what_heads_and_lists_score(model: dict, quantizer: dic
     direct = SparseDirectScorer(made, made.threshold).score(queries)
     np.testing.assert_allclose(made.score(queries), np.maximum(direct, 0), rtol=1e-5, atol=1e-6)
     found = retriever.retrieve(queries, 10)
-    for row, (items, scores) in enumerate(zip(found.item_ids, found.scores, strict=True)):
-        kept = items[items >= 0]
-        direct[row, queries[row]] = -np.inf
-        assert len(kept) == min(10, np.isfinite(direct[row]).sum())
-        np.testing.assert_allclose(scores[: len(kept)], direct[row, kept], rtol=1e-5)
-        np.testing.assert_allclose(scores[: len(kept)], np.sort(direct[row])[::-1][: len(kept)], rtol=1e-5)
+    assert_served(found, direct, queries)
     explained = retriever.explain(queries.take([1]), int(found.item_ids[1, 0]))
     assert explained.score == pytest.approx(found.scores[1, 0], rel=1e-5)
     named = {part.code - made.lists.first_code for part in explained.contributions if part.code >= made.lists.first_code}

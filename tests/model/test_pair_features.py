@@ -13,6 +13,7 @@ from sparcode.model.item_codes import items_of
 from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.model.query_batch import query_blocks
 from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.retrieval.contract import Retrieved
 from sparcode.retrieval.exact import SparseDirectScorer
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.pair_fit import fit_pairs
@@ -110,6 +111,16 @@ def fitted(config: RunConfig) -> SparCodeModel:
     return made
 
 
+def assert_served(found: Retrieved, direct: np.ndarray, queries: Histories) -> None:
+    """The 10 best of (B, I) direct scores, -inf where no list holds an item, without what the queries hold."""
+    for row, (items, scores) in enumerate(zip(found.item_ids, found.scores, strict=True)):
+        kept = items[items >= 0]
+        direct[row, queries[row]] = -np.inf
+        assert len(kept) == min(10, np.isfinite(direct[row]).sum())
+        np.testing.assert_allclose(scores[: len(kept)], direct[row, kept], rtol=1e-5)
+        np.testing.assert_allclose(scores[: len(kept)], np.sort(direct[row])[::-1][: len(kept)], rtol=1e-5)
+
+
 @pytest.mark.parametrize("network_weight", [None, 0.0, 1.0])
 @pytest.mark.parametrize(("model", "quantizer"), SETTINGS)
 def test_the_index_serves_what_the_model_scores(model: dict, quantizer: dict, network_weight: float | None) -> None:
@@ -123,12 +134,7 @@ def test_the_index_serves_what_the_model_scores(model: dict, quantizer: dict, ne
     found = retriever.retrieve(queries, 10)
     direct = SparseDirectScorer(made, made.threshold).score(queries)
     np.testing.assert_allclose(made.score(queries), np.maximum(direct, 0), rtol=1e-5, atol=1e-7)
-    for row, (items, scores) in enumerate(zip(found.item_ids, found.scores, strict=True)):
-        kept = items[items >= 0]
-        direct[row, queries[row]] = -np.inf
-        assert len(kept) == min(10, np.isfinite(direct[row]).sum())
-        np.testing.assert_allclose(scores[: len(kept)], direct[row, kept], rtol=1e-5)
-        np.testing.assert_allclose(scores[: len(kept)], np.sort(direct[row])[::-1][: len(kept)], rtol=1e-5)
+    assert_served(found, direct, queries)
     explained = retriever.explain(queries.take([1]), int(found.item_ids[1, 0]))
     assert explained.score == pytest.approx(found.scores[1, 0], rel=1e-5)
 
