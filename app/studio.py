@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from app.jobs.scoped import ScopedJobs, without_scope
 from app.jobs.viewers import Viewers
 from app.measured.comparison import Comparison, Step, compare
 from app.measured.indexes import MeasuredIndexes
+from app.measured.item_names import ItemNames
 from app.measured.scaling import ScaleMeasurements
 from app.measured.serving import ServingMeasurements
 from app.measured.setting_grids import GRIDS, SettingGrids
@@ -122,6 +124,11 @@ class Studio:
         """The name of the kept run that it shows; empty for data without one."""
         recording = self.recorded.recording
         return "" if recording is None else recording.run
+
+    @cached_property
+    def item_names(self) -> ItemNames:
+        """The names of the catalogue's items."""
+        return ItemNames(self.interactions)
 
     @property
     def backbone(self) -> Backbone | None:

@@ -6,27 +6,19 @@ import streamlit as st
 
 from app.components.page_header import page_header
 
-FLOW = """
-%%{init: {"flowchart": {"padding": 10, "rankSpacing": 28, "wrappingWidth": 160}, "themeVariables": {"fontSize": "20px"}}}%%
-flowchart LR
-    history[User<br/>history] --> tokens[T tokens]
-    tokens --> codes[Codes]
-    codes --> network[Network:<br/>code × item]
-    network --> cut[Cut at<br/>threshold]
-    cut --> index[(Sparse<br/>index)]
-    index --> top[Add lists,<br/>top k]
-"""
-
 
 def _figures() -> None:
     # Loads the libraries of the models: what stands above is on the page by then.
     from app.overview.headline import headline
     from app.overview.panel import comparison, data_facts
+    from app.overview.story import story
     from app.session import loaders
 
     studio = loaders.studio()
     with picture:
         headline(studio)
+    with paths:
+        story(studio)
     st.header("How good is it?")
     comparison(studio)
     st.header("The data")
@@ -42,7 +34,8 @@ st.markdown(
     "finitely many, a network of any kind scores every pair of code and item ahead of time, scores below a **threshold** are dropped, "
     "and the rest is kept in a **sparse inverted index**. Serving a user means adding up a few posting lists."
 )
-st.mermaid_chart(FLOW, alt="From a user's history to tokens, codes, scores, the sparse index and the top items")
+st.header("One query, two paths")
+paths = st.container()
 # Streamlit looks relative paths up from the entry script's folder, which is not this one.
 for file, label in (
     ("index_explorer.py", "**Open the Index Explorer →** Move codebooks and threshold, watch recall, latency and size"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
-from weakref import WeakKeyDictionary
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -56,7 +55,6 @@ _SAID: Final = {
 }
 _LIVE: Final = "query_live"
 _SHOWN: Final = "query_shown"
-_names: Final[WeakKeyDictionary[Studio, ItemNames]] = WeakKeyDictionary()
 
 
 def query() -> None:
@@ -73,7 +71,7 @@ def _panel(studio: Studio) -> None:
     with st.container():
         for text in read_address(QUERY, base_settings()):
             st.warning(text)
-    chosen = profile(studio, names := names_of(studio))
+    chosen = profile(studio, names := studio.item_names)
     with st.expander("Model: codebooks, encoder, seed", expanded=False):
         picked = configuration(studio.config)
     config = chosen_config(picked, studio.config)
@@ -89,13 +87,6 @@ def _panel(studio: Studio) -> None:
     else:
         _path(view, chosen, picked.stop, names, answered, studio)
     keep_live(_LIVE, view.active or (training is not None and training.active))
-
-
-def names_of(studio: Studio) -> ItemNames:
-    """The names of a studio's items, made once."""
-    if studio not in _names:
-        _names[studio] = ItemNames(studio.interactions)
-    return _names[studio]
 
 
 def _waiting(view: View, answered: DeltaGenerator) -> None:

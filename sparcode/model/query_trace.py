@@ -27,6 +27,8 @@ class QueryTrace(NamedTuple):
         (N,) int64: the history item of a history token, `HEAD` for a token of a head. Heads come first.
     token_weights
         (N,) float32: 1 for heads, the gate of a history item.
+    vectors
+        (N, D) float32, the tokens; (N, 0) for a model whose codes are items.
     codes, codewords
         (N, P) int64, nearest first, and (N, P, M) int64, the codeword that each code has in every codebook.
     distances, shares
@@ -38,6 +40,7 @@ class QueryTrace(NamedTuple):
 
     items: np.ndarray
     token_weights: np.ndarray
+    vectors: np.ndarray
     codes: np.ndarray
     codewords: np.ndarray
     distances: np.ndarray
@@ -63,7 +66,7 @@ def trace_query(model: SparCodeModel, query: Histories) -> QueryTrace:
     lists = codes[is_list] - first_list, codes[is_list], weights[is_list]
     if model.has_item_codes:
         items, alone = codes[~is_list], np.ones((int((~is_list).sum()), 1), np.float32)
-        return QueryTrace(items, weights[~is_list], items[:, None], items[:, None, None], 0 * alone, alone, *lists)
+        return QueryTrace(items, weights[~is_list], alone[:, :0], items[:, None], items[:, None, None], 0 * alone, alone, *lists)
     return QueryTrace(*_tokens(model, query), *lists)
 
 
@@ -78,5 +81,5 @@ def _tokens(model: SparCodeModel, query: Histories) -> tuple[np.ndarray, ...]:
     distances = (vectors[:, None] - quantizer.vectors(codes)).square().sum(-1)
     latest = 0 if tokenizer.history is None else tokenizer.history.latest
     items = np.concatenate([np.full(tokenizer.n_tokens, HEAD), query[0][max(0, len(query[0]) - latest) :]]).astype(np.int64)
-    found = (tokens.weights.weights, codes, quantizer.decompose(codes), distances, shares)
+    found = (tokens.weights.weights, vectors, codes, quantizer.decompose(codes), distances, shares)
     return items, *(part.cpu().numpy() for part in found)

@@ -10,8 +10,9 @@ from app.jobs import viewers as viewers_module
 from app.jobs.job import JobState
 from app.models import backbones as backbones_module
 from app.studio import COMPARISON_KEY
+from tests.app import open_studio
 from tests.fakes import gated, raising
-from tests.pages.opened_pages import click, ended, figures, labels, opened, own_backbone, settled, studio, visited
+from tests.pages.opened_pages import click, ended, figures, labels, mounted, opened, own_backbone, settled, studio, visited
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 START = "Train and compare the models"
@@ -94,3 +95,23 @@ def test_a_failed_backbone_is_trained_again_with_the_comparison(monkeypatch: pyt
     monkeypatch.setattr(backbones_module, "train_backbone", trained)
     settled(compared(app)).run()
     assert len(app.table) == 1
+
+
+def paths(app: AppTest) -> list[dict[str, object]]:
+    """The stages of the story; empty where there is none."""
+    return next((given["stages"] for given in mounted(app) if "stages" in given), [])
+
+
+def test_a_query_of_the_run_is_followed_on_both_paths() -> None:
+    app = opened()
+    assert not paths(app)
+    assert any("once this run has a model" in text.value for text in app.caption)
+    assert open_studio.settled(studio(), studio().config).measured is not None
+    app = settled(visited("overview.py"))
+    assert not app.exception
+    first = paths(app)
+    n_items = len(studio().split.test.queries[0])
+    assert first[0]["sparcode"]["text"].startswith(f"The same {n_items} item")
+    assert "not trained" in first[1]["two_tower"]["text"]
+    app.session_state["story_user"] = 1
+    assert paths(app.run()) != first

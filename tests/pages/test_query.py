@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.measured.query_story import TOP, as_query
 from app.measured.query_words import LEGEND
-from app.query.panel import STEPS, TRAIN_TWO_TOWER, names_of
+from app.query.panel import STEPS, TRAIN_TWO_TOWER
 from app.session.settings import KEPT
 from sparcode.retrieval.exact import ExactRetriever
 from tests.pages.opened_pages import charts, click, config_of, labels, markdown, opened, setting_keys, settled, slider, studio, visited
@@ -41,7 +41,7 @@ def expected_top(items: np.ndarray, stop: int) -> list[str]:
     measured = studio().indexes.best(config_of(k="8"))
     query = as_query(items, studio().interactions.n_items)
     found = measured.explorer.retriever_at(float(measured.stops[stop])).retrieve(query, TOP).item_ids[0]
-    return [names_of(studio()).title(item) for item in found[found >= 0].tolist()]
+    return [studio().item_names.title(item) for item in found[found >= 0].tolist()]
 
 
 def titles_in(app: AppTest, column: str) -> list[str]:
@@ -63,13 +63,13 @@ def test_all_to_all_stands_beside_it_and_two_tower_once_it_is_trained() -> None:
     app = page()
     query = studio().split.test.queries.take(np.array([0]))
     found = ExactRetriever(studio().backbones.of(config_of(k="8")).model).retrieve(query, TOP).item_ids[0]
-    assert titles_in(app, "all-to-all") == [names_of(studio()).title(item) for item in found.tolist()]
+    assert titles_in(app, "all-to-all") == [studio().item_names.title(item) for item in found.tolist()]
     assert "two-tower" not in app.table[0].value
     app = settled(click(app, TRAIN_TWO_TOWER))
     assert TRAIN_TWO_TOWER not in labels(app)
     two_tower = studio().serving.known_two_tower(config_of(k="8")).model
     found = ExactRetriever(two_tower).retrieve(query, TOP).item_ids[0]
-    assert titles_in(app, "two-tower") == [names_of(studio()).title(item) for item in found.tolist()]
+    assert titles_in(app, "two-tower") == [studio().item_names.title(item) for item in found.tolist()]
     assert "with two-tower" in app.markdown[1].value
 
 
@@ -110,7 +110,7 @@ def test_another_user_has_another_history_and_one_beyond_the_last_is_told() -> N
 def test_a_profile_is_composed_by_searching_and_stands_in_the_address() -> None:
     app = page(whose="composed")
     assert "Which lists would serve" in app.markdown[0].value
-    title = names_of(studio()).titles[7]
+    title = studio().item_names.titles[7]
     app.text_input[0].set_value(title).run()
     found = [group for group in app.get("button_group") if str(group.key).startswith("query-found-")]
     found[0].set_value(7).run()
