@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.charts.threshold_columns import threshold_columns
 from app.components.figure_tiles import figure_tiles
+from app.components.first_visit import first_visit
 from app.components.live_chart import charts_of
 from app.components.provenance import provenance, recorded_notes
 from app.components.threshold_slider import threshold_slider
@@ -17,7 +18,7 @@ from app.explorer.controls import controls, run_history
 from app.explorer.index_charts import code_charts, numbers, threshold_charts
 from app.explorer.run_table import equal_epochs_note, run_table
 from app.explorer.search import front_chart, search_status, settle
-from app.explorer.status import curve_note, first_visit, is_training, plain_words, status
+from app.explorer.status import curve_note, is_training, plain_words, status
 from app.explorer.tiles import has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
 from app.jobs.job import epochs_of

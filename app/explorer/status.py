@@ -5,57 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components.provenance import kind_badge
-from app.explorer.trade_off_charts import training_chart
-from app.jobs.job import JobSnapshot, JobState, epochs_of, status_text
+from app.jobs.job import JobState, epochs_of, status_text
 from app.measured.setting_jobs import View
-from app.models.backbones import backbone_key
 from app.session.settings import KEPT
 from app.session.visitor import owner_id
 from app.session.widgets import set_threshold
 from app.studio import Studio
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.metrics.registry import METRICS
-
-
-def first_visit(view: View, studio: Studio) -> None:
-    """Before a setting has figures: the backbone's training, or why there is none."""
-    job, total, config = view.waiting, view.config.training.epochs, view.config
-    is_backbone = job is not None and job.key == backbone_key(config)
-    if job is None or (job.active and not is_backbone):
-        st.info("The first figures of this setting are being measured.")
-        return
-    if job.state in (JobState.FAILED, JobState.CANCELLED):
-        (st.error if job.state is JobState.FAILED else st.warning)(status_text(job, total))
-        st.markdown("Try again, or go on with other settings: everything above still works.")
-        if st.button("Try again"):
-            if is_backbone:
-                studio.backbones.retry(config, owner_id())
-            studio.jobs.forget(job.key)
-            st.rerun()
-        return
-    if is_backbone:
-        st.info(
-            "The backbone is being trained: the all-to-all model that every index with this encoder, interaction, T and seed starts from. "
-            "It is trained once; other M, K and P reuse it. " + status_text(job, total) + seconds_left(job, total)
-        )
-        if owner_id() not in job.owners:
-            st.markdown("You cancelled it. It goes on because another visitor wants it.")
-            if st.button("Join it again"):
-                studio.backbones.retry(config, owner_id())
-                st.rerun()
-        elif (studio.scope or job.key != backbone_key(studio.config)) and st.button("Cancel training"):
-            studio.backbones.cancel(config, owner_id())
-            st.rerun()
-        training_chart("Training the backbone", epochs_of(job))
-
-
-def seconds_left(job: JobSnapshot, total: int) -> str:
-    """The most time a training of at most `total` epochs may still take, in words, at the pace so far; empty before its first epoch."""
-    epochs = epochs_of(job)
-    if job.state is not JobState.RUNNING or not epochs or epochs[-1].epoch < 1:
-        return ""
-    left = job.seconds / epochs[-1].epoch * (total - epochs[-1].epoch)
-    return f" At this pace at most {left:.0f} s are left; it ends earlier if nothing gets better."
 
 
 def status(view: View, studio: Studio) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.components.first_visit import first_visit
 from app.components.live_chart import charts_of
 from app.components.provenance import data_line, kind_badge
 from app.components.threshold_slider import threshold_slider
@@ -80,23 +81,14 @@ def _panel(studio: Studio) -> None:
     view = studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS)
     training = studio.serving.two_tower_job(config)
     if view.measured is None:
-        _waiting(view, answered)
+        answered.markdown("#### The model of this setting is being prepared")
+        first_visit(view, studio)
     elif len(chosen.kept) == 0:
         answered.markdown("#### Which lists would serve a user of your own?")
         answered.markdown("Search for items above and click some: the profile is answered at once, as a user whom no model has seen.")
     else:
         _path(view, chosen, picked.stop, names, answered, studio)
     keep_live(_LIVE, view.active or (training is not None and training.active))
-
-
-def _waiting(view: View, answered: DeltaGenerator) -> None:
-    answered.markdown("#### The model of this setting is being prepared")
-    job = view.waiting
-    if job is None or job.active:
-        done = "" if job is None or not epochs_of(job) else f" Epoch {epochs_of(job)[-1].epoch}."
-        st.info("The first visit to a setting trains its backbone and builds its index." + done)
-    else:
-        st.error(status_text(job))
 
 
 def _path(view: View, chosen: Profile, stop: int, names: ItemNames, answered: DeltaGenerator, studio: Studio) -> None:

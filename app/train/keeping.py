@@ -23,6 +23,15 @@ _HELP: Final = (
 )
 
 
+_OPENS: Final = (
+    ("Explore this run", "index_explorer.py"),
+    ("Inside a query", "query.py"),
+    ("Compare", "compare.py"),
+    ("Scale", "scale.py"),
+    ("Keep it", ""),
+)
+
+
 def keep_buttons(view: TrainingView, finished: FinishedRun | None) -> None:
     """Name field and buttons under the figures of a finished run; a click on any of them keeps it first."""
     opened = loaders.opened()
@@ -41,7 +50,7 @@ def keep_buttons(view: TrainingView, finished: FinishedRun | None) -> None:
     may_keep = bool(name) or not view.plan.data.private or _published_by_tick(key)
     with st.container(horizontal=True, vertical_alignment="bottom", key="train-keep"):
         wanted = name or _name_field(kept, key, finished)
-        for label, page in (("Explore this run", "index_explorer.py"), ("Compare", "compare.py"), ("Scale", "scale.py"), ("Keep it", "")):
+        for label, page in _OPENS:
             help_text = None if name else f"Keeps the run by its name{' and opens it there' if page else ''}. {_HELP}"
             clicked = st.button(
                 label,

@@ -93,8 +93,12 @@ def test_a_run_of_a_visitors_own_file_is_kept_only_after_a_tick(tiny_table: Path
     open_studio.ended(loaders.opened().first, loaders.opened().first.from_scratch.view(app.session_state["owner"]).job.key)
     app.run()
     assert any("trained on **your file**" in text.value for text in app.warning)
-    keeping = {button.label: button for button in app.button if button.label in ("Explore this run", "Compare", "Scale", "Keep it")}
-    assert [button.disabled for button in keeping.values()] == [True] * 4
+    keeping = {
+        button.label: button
+        for button in app.button
+        if button.label in ("Explore this run", "Inside a query", "Compare", "Scale", "Keep it")
+    }
+    assert [button.disabled for button in keeping.values()] == [True] * 5
     (tick,) = [box for box in app.checkbox if str(box.key).startswith("keep-public/")]
     app = tick.check().run()
     click(app, "Keep it")

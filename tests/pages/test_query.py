@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from app.measured.query_story import TOP, as_query
 from app.measured.query_words import LEGEND
+from app.models import backbones as backbones_module
 from app.query.panel import STEPS, TRAIN_TWO_TOWER
 from app.session.settings import KEPT
 from sparcode.retrieval.exact import ExactRetriever
+from tests.fakes import gated
 from tests.pages.opened_pages import charts, click, config_of, labels, markdown, opened, setting_keys, settled, slider, studio, visited
 
 PAGE = "query.py"
@@ -188,3 +191,14 @@ def test_the_numbers_behind_the_charts_are_shown_on_request() -> None:
 def test_an_address_that_asks_for_the_impossible_is_answered() -> None:
     app = visited(PAGE, step="9")
     assert "asks for step = 9" in app.warning[0].value
+
+
+def test_a_backbone_being_trained_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_gate = threading.Event()
+    monkeypatch.setattr(backbones_module, "train_backbone", gated(backbones_module.train_backbone, opened_gate))
+    app = visited(PAGE, encoder="gru", k="8")
+    assert "prepared" in app.markdown[0].value
+    app = click(app, "Cancel training")
+    opened_gate.set()
+    assert "Try again" in labels(app.run())
+    assert not app.exception
