@@ -56,7 +56,7 @@ def measure(data: Interactions, config: RunConfig, two_tower_config: RunConfig) 
         "recall": {row.name: row.recall for row in comparison.rows},
         "ndcg": {row.name: row.ndcg for row in comparison.rows},
         "density": comparison.density,
-        "direct_recall": comparison.direct_recall,
+        "direct_recall": comparison.check.direct,
         "seconds": time.perf_counter() - started,
     }
 

@@ -19,6 +19,7 @@ from sparcode.data.split import Split
 
 if TYPE_CHECKING:
     from sparcode.index.pruning import Cut
+    from sparcode.metrics.evaluation import DirectCheck
     from sparcode.runs.store import Run
 
 
@@ -35,11 +36,10 @@ def evaluate(
 ) -> None:
     """Measure a run's accuracy, latency and size again, on the data it was trained with."""
     # These take seconds to import; bad usage is answered before.
-    from sparcode.comparison.table import without_nan
+    from sparcode.comparison.table import check_record, without_nan
     from sparcode.device import choose_device
-    from sparcode.metrics.evaluation import accuracy
+    from sparcode.metrics.evaluation import direct_check
     from sparcode.metrics.evaluation import evaluate as measure
-    from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
     from sparcode.runs.store import load_run
     from sparcode.training.pipeline import serve
 
@@ -54,7 +54,7 @@ def evaluate(
     retriever = serve(loaded.model, loaded.index, serving.index_config(loaded), cut)
     result = measure(retriever, users, k)
     # Direct scoring knows no lists, so nothing to hold against lists that were cut at a number of scores.
-    direct = None if cut.per_list else accuracy(ExactRetriever(SparseDirectScorer(loaded.model, cut.threshold)), users, k)[0]
+    check = None if cut.per_list else direct_check(retriever, loaded.model, cut.threshold, users, k)
     record = {
         "run_id": loaded.run_id,
         "data": vars(loaded.data),
@@ -63,9 +63,9 @@ def evaluate(
         "unseen_codes": retriever.unseen_codes,
         **result._asdict(),
         "latency": result.latency._asdict(),
-        "check": {"recall_through_index": result.recall, "recall_by_direct_scoring": direct},
+        "check": None if check is None else check_record(check),
     }
-    say(json.dumps(without_nan(record), allow_nan=False) if as_json else evaluation_text(loaded, record))
+    say(json.dumps(without_nan(record), allow_nan=False) if as_json else evaluation_text(loaded, record, check))
 
 
 def index_record(run: Run, serving: ServingFlags, cut: Cut, parts: Split) -> dict[str, Any]:
@@ -116,14 +116,14 @@ def matching_data(run: Run, folder: Path, source: DataSource, quiet: bool) -> tu
     return data, split
 
 
-def evaluation_text(run: Run, record: dict) -> str:
+def evaluation_text(run: Run, record: dict, check: DirectCheck | None) -> str:
     """The figures as a table, and below it what they were measured on."""
     from sparcode.comparison.peers import SPARCODE
     from sparcode.comparison.table import check_line, data_line, readable_bytes, text_table
     from sparcode.device import device_of
     from sparcode.runs.machine import machine_facts
 
-    k, latency, check = record["k"], record["latency"], record["check"]
+    k, latency = record["k"], record["latency"]
     size_bytes = sum(record["size_bytes"].values())
     header = ("model", f"Recall@{k}", f"NDCG@{k}", f"Precision@{k}", "p50 latency", "p95 latency", "index size")
     row = (
@@ -139,7 +139,7 @@ def evaluation_text(run: Run, record: dict) -> str:
         f"Measured on {record['n_queries']:,} {record['split']} users",
         index_line(record),
         usage_line(record),
-        *([] if record["per_list"] else [check_line(k, check["recall_through_index"], check["recall_by_direct_scoring"])]),
+        *([] if check is None else [check_line(k, check, record["n_queries"])]),
         f"Machine: {machine_facts(device_of(run.model))}",
     ]
     return "\n".join(lines)

@@ -15,15 +15,13 @@ from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split, split_users
 from sparcode.device import Device, choose_device
-from sparcode.metrics.evaluation import accuracy
-from sparcode.model.sparcode_model import SparCodeModel
+from sparcode.metrics.evaluation import DirectCheck, direct_check
 from sparcode.retrieval.contract import check_k
-from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.runs.machine import machine_facts
 from sparcode.runs.store import DataFacts, Run
 from sparcode.training.checkpoint import Checkpoint
 from sparcode.training.epoch_record import never_stop
-from sparcode.training.pipeline import OnEpoch, ShouldStop, check_side_features, ignore_record
+from sparcode.training.pipeline import OnEpoch, ShouldStop, check_side_features, ignore_record, serve
 
 
 class ComparedRun(NamedTuple):
@@ -35,8 +33,8 @@ class ComparedRun(NamedTuple):
         One row per model of the roster, SparCode first; name -> reason of those without a row.
     cut_short
         A sentence for every training that the time limit ended.
-    direct_recall
-        SparCode's recall at k by direct scoring, without the index; equals that of its row, except for quantized postings.
+    check
+        SparCode's recall at k beside direct scoring without the index.
     threshold, density
         tau, and the share of (stored code, item) scores above it.
     codes_in_use, unseen_codes
@@ -53,7 +51,7 @@ class ComparedRun(NamedTuple):
     left_out: Mapping[str, str]
     cut_short: tuple[str, ...]
     k: int
-    direct_recall: float
+    check: DirectCheck
     threshold: float
     density: float
     codes_in_use: int
@@ -116,7 +114,7 @@ def compare(
         left_out=left_out,
         cut_short=tuple(models.cut_short),
         k=k,
-        direct_recall=direct_recall(model, split, k),
+        check=direct_check(serve(model, index, config.index), model, threshold, split.test, k),
         threshold=threshold,
         density=index.below(model.first_list_code).density(threshold),
         codes_in_use=len(model.without_lists(index.codes)),
@@ -127,11 +125,6 @@ def compare(
         dropped={**data.dropped, **split.dropped},
         run=Run(config, data_facts(data), model, index, item_ids, data.items, records, results, machine_facts(chosen), seen),
     )
-
-
-def direct_recall(model: SparCodeModel, split: Split, k: int) -> float:
-    """Mean recall at k on the test users by scoring every item with the thresholded model, without the index."""
-    return accuracy(ExactRetriever(SparseDirectScorer(model, model.threshold)), split.test, k)[0]
 
 
 def data_facts(data: Interactions) -> DataFacts:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sparcode.comparison.peers import SPARCODE
 from sparcode.comparison.run import ComparedRun
 from sparcode.data.evaluation_protocol import PROTOCOLS
+from sparcode.metrics.evaluation import DirectCheck
 from sparcode.runs.store import DataFacts
 
 DECIMALS = 4
@@ -44,9 +44,16 @@ def data_line(facts: DataFacts, dropped: Mapping[str, int] | None = None) -> str
     return f"Data: {facts.name}: {', '.join(parts)}"
 
 
-def check_line(k: int, recall: float, direct_recall: float) -> str:
-    """SparCode's recall through the index beside that of direct scoring."""
-    return f"SparCode Recall@{k} through the index {recall:.{DECIMALS}f}, by direct scoring {direct_recall:.{DECIMALS}f}"
+def check_line(k: int, check: DirectCheck, n_queries: int) -> str:
+    """SparCode's recall through the index beside that of direct scoring, of the first of `n_queries` where not all were scored."""
+    which = "" if check.n_queries == n_queries else f" ({check.n_queries:,} of {n_queries:,} users)"
+    through, direct = (f"{recall:.{DECIMALS}f}" for recall in check[1:])
+    return f"SparCode Recall@{k} through the index {through}, by direct scoring {direct}{which}"
+
+
+def check_record(check: DirectCheck) -> dict[str, Any]:
+    """The same as exact values."""
+    return {"n_queries": check.n_queries, "recall_through_index": check.through_index, "recall_by_direct_scoring": check.direct}
 
 
 def comparison_text(comparison: ComparedRun) -> str:
@@ -66,7 +73,6 @@ def comparison_text(comparison: ComparedRun) -> str:
     computed = f" ({comparison.unseen_codes:,} more met in the test)" if comparison.unseen_codes else ""
     lists = run.model.lists
     beside = "" if lists is None else f", {len(lists.listed()):,} lists of items beside them"
-    recall = {row.name: row.recall for row in comparison.rows}[SPARCODE]
     lines = [
         text_table(header, rows),
         "",
@@ -75,7 +81,7 @@ def comparison_text(comparison: ComparedRun) -> str:
         f"(seed {config.split.seed}); all figures on the test users",
         f"Index: {comparison.density:.1%} of scores kept (threshold {comparison.threshold:.4g}), "
         f"{comparison.codes_in_use:,} codes in use{computed}{beside}",
-        check_line(k, recall, comparison.direct_recall),
+        check_line(k, comparison.check, comparison.n_test),
         *(sentence[0].upper() + sentence[1:] for sentence in comparison.cut_short),
         *(f"{name} is left out: {reason}" for name, reason in comparison.left_out.items()),
         *([note.format(k=k)] if (note := PROTOCOLS[config.split.protocol].note) else []),
@@ -88,7 +94,6 @@ def comparison_text(comparison: ComparedRun) -> str:
 def comparison_record(comparison: ComparedRun) -> dict[str, Any]:
     """The table and its notes as exact plain values, for JSON."""
     run = comparison.run
-    recall = {row.name: row.recall for row in comparison.rows}[SPARCODE]
     record = {
         "run_id": run.run_id,
         "data": {**vars(run.data), "dropped": dict(comparison.dropped)},
@@ -101,7 +106,7 @@ def comparison_record(comparison: ComparedRun) -> dict[str, Any]:
         "density": comparison.density,
         "codes_in_use": comparison.codes_in_use,
         "unseen_codes": comparison.unseen_codes,
-        "check": {"recall_through_index": recall, "recall_by_direct_scoring": comparison.direct_recall},
+        "check": check_record(comparison.check),
         "config": run.config.model_dump(mode="json"),
         "machine": run.machine,
     }

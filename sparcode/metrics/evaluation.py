@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +18,11 @@ from sparcode.metrics.cost import Latency, measure_latency
 from sparcode.metrics.latency_parts import LatencyParts, measure_parts
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.contract import Retriever
+from sparcode.retrieval.exact import ExactRetriever, SparseDirectScorer
 from sparcode.retrieval.list_store import Unseen
 from sparcode.retrieval.sparse import SparseRetriever
+
+CHECKED_PAIRS: Final = 20_000_000
 
 
 class Evaluation(NamedTuple):
@@ -84,6 +87,29 @@ def accuracy(retriever: Retriever, evaluation: EvaluationSet, k: int) -> tuple[f
     """Mean recall, NDCG and precision at k of a retriever over an evaluation set."""
     found = retriever.retrieve(evaluation.queries, k).item_ids
     return accuracy_by_query(found, evaluation.targets, k, evaluation.protocol).means()
+
+
+class DirectCheck(NamedTuple):
+    """Mean recall at k of the first `n_queries` queries, through the index and by scoring every item without it."""
+
+    n_queries: int
+    through_index: float
+    direct: float
+
+
+def direct_check(retriever: Retriever, model: SparCodeModel, threshold: float, evaluation: EvaluationSet, k: int) -> DirectCheck:
+    """Compare a retriever of an index with `SparseDirectScorer`; equal, except for quantized postings.
+
+    On large catalogues direct scoring takes longer than all other measurements together, so `CHECKED_PAIRS` (query, item) pairs at most are
+    scored, of the first queries.
+    """
+    n_queries = min(len(evaluation.queries), max(1, CHECKED_PAIRS // model.n_items))
+    first = np.arange(n_queries)
+    some = evaluation._replace(
+        queries=evaluation.queries.take(first), targets=evaluation.targets.take(first), users=evaluation.users[:n_queries]
+    )
+    direct = ExactRetriever(SparseDirectScorer(model, threshold))
+    return DirectCheck(n_queries, *(accuracy(one, some, k)[0] for one in (retriever, direct)))
 
 
 def evaluate(retriever: Retriever, evaluation: EvaluationSet, k: int = DEFAULT_K, n_timed: int = 200, seed: int = 0) -> Evaluation:

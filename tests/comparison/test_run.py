@@ -9,11 +9,12 @@ import pytest
 from sparcode.baselines.ease import EASE
 from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, POPULARITY, SPARCODE, TWO_TOWER
 from sparcode.comparison.run import ComparedRun, compare
-from sparcode.comparison.table import comparison_record, comparison_text, readable_bytes, text_table, without_nan
+from sparcode.comparison.table import check_line, comparison_record, comparison_text, readable_bytes, text_table, without_nan
 from sparcode.comparison.training import ComparisonStopped, Models, Step
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import Cut, as_served
-from sparcode.metrics.evaluation import accuracy
+from sparcode.metrics import evaluation
+from sparcode.metrics.evaluation import accuracy, direct_check
 from sparcode.model.pair_features import PairShape
 from sparcode.retrieval.exact import ExactRetriever
 from sparcode.retrieval.sparse import SparseRetriever
@@ -50,7 +51,21 @@ def test_the_rows_are_measured_on_the_test_users(comparison: ComparedRun) -> Non
     ease = ExactRetriever(EASE().fit(tiny_split().train))
     assert accuracy(ease, test, K) == (rows[EASE_NAME].recall, rows[EASE_NAME].ndcg, rows[EASE_NAME].precision)
     served = SparseRetriever(run.model, run.index, comparison.threshold)
-    assert accuracy(served, test, K)[0] == rows[SPARCODE].recall == comparison.direct_recall
+    assert accuracy(served, test, K)[0] == rows[SPARCODE].recall == comparison.check.direct
+
+
+def test_on_large_catalogues_some_users_are_checked(comparison: ComparedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, test = comparison.run, tiny_split().test
+    assert comparison.check.n_queries == len(test.queries)
+    assert "users)" not in check_line(K, comparison.check, len(test.queries))
+    monkeypatch.setattr(evaluation, "CHECKED_PAIRS", 3 * run.model.n_items + 1)
+    served = SparseRetriever(run.model, run.index, comparison.threshold)
+    check = direct_check(served, run.model, comparison.threshold, test, K)
+    found = served.retrieve(test.queries, K).item_ids[:3]
+    by_user = [np.isin(ids, test.targets[row]).sum() / len(test.targets[row]) for row, ids in enumerate(found)]
+    assert check.n_queries == 3
+    assert check.through_index == check.direct == pytest.approx(np.mean(by_user))
+    assert check_line(K, check, len(test.queries)).endswith("(3 of 12 users)")
 
 
 def test_the_facts_beside_the_table_are_those_of_split_and_index(comparison: ComparedRun) -> None:
@@ -193,4 +208,4 @@ def test_the_settings_decide_how_the_index_is_served(postings: str) -> None:
     assert made.rows[0].size_bytes >= sum(blocks.size_bytes().values())
     assert isinstance(made.run.index, InvertedIndex)
     if postings == "blocked":
-        assert made.rows[0].recall == made.direct_recall
+        assert made.rows[0].recall == made.check.direct

@@ -402,7 +402,7 @@ def test_every_kind_of_model_comes_back(settings: dict, tmp_path: Path) -> None:
     comparison = compare(tiny_data(), config, k=5)
     loaded, queries = load_run(save_run(comparison.run, tmp_path / "run")), tiny_split().test.queries
     assert loaded.config == comparison.run.config
-    assert comparison.direct_recall == comparison.rows[0].recall
+    assert comparison.check.direct == comparison.rows[0].recall
     assert (loaded.model.backbone.interaction.items.features is not None) == (config.model.side_features == "items")
     np.testing.assert_array_equal(loaded.model.encode(queries)[0], comparison.run.model.encode(queries)[0])
     np.testing.assert_array_equal(loaded.model.score(queries), comparison.run.model.score(queries))
