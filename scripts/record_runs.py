@@ -4,7 +4,8 @@ Trains with the studio's own settings and seed: the all-to-all backbone, SparCod
 comparison of models, its index beside other ways to serve, and one training from scratch. Needed after every change of the default data, of
 default settings, or of training. `--only servings` records the index beside other ways to serve anew and leaves the rest;
 `--only scales` does so for growing catalogues of up to a million items, which takes longer than all else: a whole recording keeps them as
-long as the settings are the same.
+long as the settings are the same. `--only figures` records the figures of every encoder with every interaction network, one after the
+other, each written as soon as it is there; `--pairs gru/mlp sasrec/dot` only some of them. A whole recording keeps these, too.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ from app.session import loaders
 from app.session.configuration import Configuration
 from app.training.control import TrainingControl
 from app.training.run import EpochPoint, train_from_scratch, train_two_tower_baseline
+from scripts.record_figures import PAIRS, pair_configs, record_figures
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.training import Models, Trained
 from sparcode.config import DEFAULT_K, RunConfig
@@ -214,7 +216,10 @@ def main() -> None:
     """Record everything, replacing earlier records."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=loaders.RECORDED_FOLDER, help="folder for the recorded runs")
-    parser.add_argument("--only", choices=["servings", "scales"], help="record this part anew, and leave the others as they are")
+    parser.add_argument("--only", choices=["servings", "scales", "figures"], help="record this part anew, and leave the others as they are")
+    parser.add_argument(
+        "--pairs", nargs="+", choices=PAIRS, default=PAIRS, metavar="ENCODER/INTERACTION", help="with --only figures: these alone"
+    )
     asked = parser.parse_args()
     out: Path = asked.out
     # As in the studio's jobs, so that times can be compared.
@@ -222,19 +227,24 @@ def main() -> None:
     data = load("synthetic")
     config = loaders.run_config(data.synthetic)
     out.parent.mkdir(parents=True, exist_ok=True)
+    size = record_figures(data, config, out, asked.pairs) if asked.only == "figures" else _record_to(out, data, config, asked.only)
+    for file in sorted(out.iterdir()):
+        print(f"{file.stat().st_size:>10,} bytes  {file.name}")
+    print(f"{size:>10,} bytes  in all, in {out}")
+
+
+def _record_to(out: Path, data: Interactions, config: RunConfig, only: str | None) -> int:
+    """Record everything, or one part anew, to a folder; returns the bytes written."""
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-new-", dir=out.parent) as temporary:
         files = Path(temporary) / "files"
         files.mkdir()
         recorder = Recorder(data, config, files)
-        if asked.only:
-            described = with_new_part(recorder, out, asked.only)
+        if only:
+            described = with_new_part(recorder, out, only)
         else:
             others = [Configuration(m=str(n_books), k=str(size)).run_config(config) for n_books, size in CODEBOOKS]
-            described = with_earlier_scales(record(recorder, others), recorder, out)
-        size = write_folder(described, files, out)
-    for file in sorted(out.iterdir()):
-        print(f"{file.stat().st_size:>10,} bytes  {file.name}")
-    print(f"{size:>10,} bytes  in all, in {out}")
+            described = with_earlier_parts(record(recorder, others), recorder, out)
+        return write_folder(described, files, out)
 
 
 def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
@@ -284,10 +294,10 @@ def with_new_part(recorder: Recorder, folder: Path, part: str, sizes: Sequence[i
     return read_description(folder).model_copy(update={"two_towers": [of_two_tower], "scales": [scale]})
 
 
-def with_earlier_scales(described: Description, recorder: Recorder, folder: Path) -> Description:
-    """The description with the measurements on growing catalogues of an earlier recording, which take long, where they are of its settings.
+def with_earlier_parts(described: Description, recorder: Recorder, folder: Path) -> Description:
+    """The description with what takes long of an earlier recording, where it is of the same settings.
 
-    `--only scales` makes them anew.
+    These are the measurements on growing catalogues and the figures of every encoder and interaction; `--only` makes them anew.
     """
     if not (folder / DESCRIPTION).is_file():
         return described
@@ -297,7 +307,9 @@ def with_earlier_scales(described: Description, recorder: Recorder, folder: Path
     two_towers = earlier.two_towers if scales else []
     for entry in two_towers:
         shutil.copy(folder / entry.weights.name, recorder.folder)
-    return described.model_copy(update={"scales": scales, "two_towers": two_towers})
+    wanted = {address(earlier.data_hash, other, ALL_STAGES) for other in pair_configs(recorder.config).values()}
+    figures = [entry for entry in earlier.figures if entry.address in wanted and earlier.data_hash == described.data_hash]
+    return described.model_copy(update={"scales": scales, "two_towers": two_towers, "figures": figures})
 
 
 @contextmanager

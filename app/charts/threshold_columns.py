@@ -19,21 +19,21 @@ from app.charts.takeaways import accuracy_takeaway, memory_takeaway, most_accura
 from app.measured.curve import Curve, TimedLatency
 from app.measured.figures import Delta, Figures, delta, figure_text
 from app.measured.measured_index import MeasuredIndex
+from app.measured.recorded_figures import RecordedFigures
 from sparcode.index.inverted_index import size_of_parts
 
+Source = MeasuredIndex | RecordedFigures
 # Enough digits for a point on a screen; the figures on release are exact.
 _DIGITS: Final = 6
 _UNKNOWN: Final = Delta(figure_text("recall", None), "same")
 # What was drawn last of an index, and what it depended on beside the index: most visitors see the same.
-_drawn: Final[WeakKeyDictionary[MeasuredIndex, tuple[object, str]]] = WeakKeyDictionary()
+_drawn: Final[WeakKeyDictionary[Source, tuple[object, str]]] = WeakKeyDictionary()
 MOVING_TILES: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms", "p95_ms", "parts")
 ABOUT: Final = "≈ "
 
 
-def threshold_columns(
-    measured: MeasuredIndex, pinned: Figures | None, preview: MeasuredIndex | None = None, ceiling: float | None = None
-) -> str:
-    """All columns and texts as JSON, cached until something of them changes; the curve may be partly measured.
+def threshold_columns(measured: Source, pinned: Figures | None, preview: MeasuredIndex | None = None, ceiling: float | None = None) -> str:
+    """All columns and texts as JSON, cached until something of them changes; the curve may be partly measured, or recorded.
 
     Deltas are relative to the figures of `pinned`, else to those of `preview` at the same stop: an ellipsis where it
     is not measured there, which the server does on release. `ceiling` is the recall without codes, None if it is unknown.
@@ -50,7 +50,7 @@ def threshold_columns(
 
 
 def _threshold_columns(
-    measured: MeasuredIndex,
+    measured: Source,
     timed: Mapping[int, TimedLatency],
     pinned: Figures | None,
     preview: MeasuredIndex | None,
@@ -82,7 +82,7 @@ def _threshold_columns(
         {
             "version": measured.version,
             "stops": curve.stops.tolist(),
-            "columns": _columns(measured, known) | _titles(measured.curve, measured.explorer.index.n_lists, ceiling),
+            "columns": _columns(measured, known) | _titles(measured.curve, measured.n_lists, ceiling),
             "tiles": tiles,
             "captions": [
                 f"τ = {tau:.4g} keeps {figure_text('density', share)} of all scores"
@@ -139,9 +139,9 @@ def _interpolated(
     ]
 
 
-def _columns(measured: MeasuredIndex, known: list[TimedLatency | None]) -> Mapping[Column, Any]:
+def _columns(measured: Source, known: list[TimedLatency | None]) -> Mapping[Column, Any]:
     curve: Curve = measured.curve
-    n_lists = measured.explorer.index.n_lists
+    n_lists = measured.n_lists
     parts = [size_of_parts(n_lists, postings) for postings in curve.postings.tolist()]
     return {
         Column.TAU: _rounded(curve.tau),
@@ -178,9 +178,7 @@ def _rounded(values: np.ndarray) -> list[float | None]:
     return [float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None for value in np.asarray(values, dtype=np.float64).tolist()]
 
 
-def _deltas(
-    name: str, measured: MeasuredIndex, values: list[float | None], pinned: Figures | None, preview: MeasuredIndex | None
-) -> list[Delta]:
+def _deltas(name: str, measured: Source, values: list[float | None], pinned: Figures | None, preview: MeasuredIndex | None) -> list[Delta]:
     # As on the tiles, latencies are compared with those of a pinned run only.
     if pinned is not None or preview is None or name in ("p50_ms", "p95_ms"):
         before = None if pinned is None else getattr(pinned, name)

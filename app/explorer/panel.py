@@ -19,8 +19,9 @@ from app.explorer.index_charts import code_charts, numbers, threshold_charts
 from app.explorer.run_table import equal_epochs_note, run_table
 from app.explorer.search import front_chart, search_status, settle
 from app.explorer.status import curve_note, is_training, plain_words, status
-from app.explorer.tiles import has_preview, index_tiles, latency_tiles
+from app.explorer.tiles import TILE_COLUMNS, has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
+from app.explorer.until_measured import BEFORE, estimate, recorded_beside, recorded_columns, recorded_of, until_measured
 from app.jobs.job import epochs_of
 from app.measured.figures import figures_of
 from app.measured.measured_index import MeasuredIndex
@@ -42,12 +43,8 @@ from sparcode.metrics.evaluation import ExplorerPoint
 
 POLL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 1.0
-# Widths of the tiles of the index, and of those of the latency.
-TILE_COLUMNS: Final = (3, 2)
 _LIVE: Final = "explorer_live"
 _SHOWN: Final = "explorer_shown"
-# The last choice that had figures.
-_BEFORE: Final = "explorer_before"
 
 
 def explorer() -> None:
@@ -72,13 +69,15 @@ def _panel(studio: Studio) -> None:
         config = chosen_config(chosen, studio.config)
         _leave_for(config, studio)
         view = studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS)
+        recorded = recorded_of(view, studio)
         against = _against(view, studio)
         ghost = against.run
         slider_place = st.container()
         controls(run_history(studio.scope), chosen, pinned())
         large, as_if_note = large_points(config, studio)
         with slider_place:
-            threshold_slider(chosen.keep, as_if_columns(_columns(view, ghost, studio), large), curve_note(view))
+            shown = _columns(view, ghost, studio) if recorded is None else recorded_columns(recorded, studio)
+            threshold_slider(chosen.keep, as_if_columns(shown, large), curve_note(view, recorded))
         with st.container():
             if large:
                 st.caption(as_if_note)
@@ -89,11 +88,11 @@ def _panel(studio: Studio) -> None:
                 st.caption(against.note)
         untimed = False
         if view.measured is None:
-            first_visit(view, studio)
-            _figures_before(studio)
+            epochs = first_visit(view, studio, estimate(recorded), draws=False)
+            until_measured(recorded, chosen, studio, epochs)
         else:
             untimed = _figures(view, studio, chosen, ghost, large)
-            st.session_state[_BEFORE] = chosen
+            st.session_state[BEFORE] = chosen
         with st.container():
             front_chart(studio, chosen)
         st.subheader("Runs looked at")
@@ -187,6 +186,9 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
     if measured.complete:
         run_history(studio.scope).record(chosen, figures_of(measured, stop))
     provenance(measured, studio)
+    with st.container():
+        if beside := recorded_beside(measured, stop, studio):
+            st.caption(beside)
     if measured.complete:
         with st.expander("Save this run: a folder for the command line", on_change="rerun", key="explorer-save") as saving:
             if saving.open:
@@ -195,26 +197,6 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         if table.open:
             numbers(measured, point, records)
     return measured.complete and timed is None
-
-
-def _figures_before(studio: Studio) -> None:
-    """The figures of the setting before, greyed, while the one chosen has none."""
-    before: Configuration | None = st.session_state.get(_BEFORE)
-    measured = None if before is None else studio.indexes.best(chosen_config(before, studio.config))
-    if measured is None:
-        return
-    point = measured.point(before.stop)
-    st.caption(f"In grey the setting before: **{before.label}, {before.keep} % kept**, until this one has figures of its own.")
-    with st.container(key="explorer-before"):
-        first, last = st.columns(TILE_COLUMNS, gap="small")
-        with first:
-            figure_tiles(index_tiles(measured, point, before.stop, None, None), "tiles-index-before", measured.version)
-        with last:
-            figure_tiles(latency_tiles(measured, measured.latencies().get(before.stop), None), "tiles-latency-before", measured.version)
-        with st.grid(3, min_column_width=380):
-            accuracy_chart(measured, point, studio, None)
-            size_chart(measured, point, studio, None)
-            latency_chart(measured, before.stop, studio, None)
 
 
 def _save_run(measured: MeasuredIndex, point: ExplorerPoint, studio: Studio) -> None:

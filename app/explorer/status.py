@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.components.provenance import kind_badge
 from app.jobs.job import JobState, epochs_of, status_text
+from app.measured.recorded_figures import RecordedFigures
 from app.measured.setting_jobs import View
 from app.session.settings import KEPT
 from app.session.visitor import owner_id
@@ -48,10 +49,10 @@ def plain_words(view: View, point: ExplorerPoint) -> None:
         st.warning("All queries share one code, so everyone gets the same items. More codewords K or codebooks M tell them apart.")
 
 
-def curve_note(view: View) -> str:
-    """How much of the threshold's curve is measured, in words."""
+def curve_note(view: View, recorded: RecordedFigures | None = None) -> str:
+    """How much of the threshold's curve is measured, in words; `recorded` figures may stand in for it."""
     if view.measured is None:
-        return "no figures yet"
+        return "no figures yet" if recorded is None else f"{len(recorded.curve.stops)} recorded thresholds"
     measured, total = len(view.measured.curve.stops), len(view.measured.stops)
     density = METRICS["density"].label.lower()
     return f"all {total} thresholds measured" if measured == total else f"{measured} of {total} thresholds ({density}) measured so far"

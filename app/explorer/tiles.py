@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from app.charts.threshold_columns import parts_text, precision_text, timing_text
 from app.components.figure_tiles import Tile
 from app.measured.curve import TimedLatency
 from app.measured.figures import NO_DELTA, Delta, Figures, delta, figure_text, figures_of
 from app.measured.measured_index import MeasuredIndex
+from app.measured.recorded_figures import KIND, RecordedFigures
 from app.session.run_history import PinnedRun
 from sparcode.metrics.evaluation import ExplorerPoint
 
+# Widths of the tiles of the index, and of those of the latency.
+TILE_COLUMNS: Final = (3, 2)
 PARTS_LABEL: Final = "Encode + codes + lists + top-k"
 
 
@@ -67,6 +71,33 @@ def latency_tiles(measured: MeasuredIndex, timed: TimedLatency | None, pinned: P
     return [*tiles, parts]
 
 
+def recorded_tiles(recorded: RecordedFigures, columns: Mapping[str, Any], stop: int) -> list[Tile]:
+    """The same tiles of recorded figures, those of the latency last.
+
+    `columns` are what the slider shows at every stop, as `app.charts.threshold_columns` gives them: a latency that was not timed at a stop
+    is interpolated there.
+    """
+    usage, size, row = recorded.usage, recorded.config.quantizer.codebook_size, recorded.row(stop)
+    books = " / ".join(f"{value:.0f}" for value in usage.perplexity)
+    texts = {name: {part: values[row] for part, values in tile.items()} for name, tile in columns["tiles"].items()}
+
+    def moving(name: str, label: str, caption: str) -> Tile:
+        told = {"caption": caption, "delta": "", "tone": "same"} | texts[name]
+        return Tile(name, label, KIND, told["value"], told["caption"], Delta(told["delta"], told["tone"]))
+
+    return [
+        moving("recall", f"Recall@{recorded.k}", f"{recorded.n_queries:,} test users"),
+        moving("ndcg", f"NDCG@{recorded.k}", ""),
+        moving("size_bytes", "Index size", f"{usage.n_lists:,} lists"),
+        moving("postings", "Scores kept", ""),
+        Tile("codes_in_use", "Codes in use", KIND, f"{usage.codes_in_use:,}", f"of {_count_text(usage.possible_codes)} possible"),
+        Tile("perplexity", "Perplexity", KIND, figure_text("perplexity", float(usage.perplexity.mean())), f"of {size}: {books}"),
+        moving("p50_ms", "Latency, median", "1 thread"),
+        moving("p95_ms", "Latency, p95", ""),
+        moving("parts", PARTS_LABEL, "ms, medians; top-k with look-up"),
+    ]
+
+
 def has_preview(measured: MeasuredIndex, preview: MeasuredIndex | None) -> bool:
     """Whether there is a preview to compare a fine-tuned model's figures with."""
     return preview is not None and preview is not measured and preview.complete
@@ -74,7 +105,10 @@ def has_preview(measured: MeasuredIndex, preview: MeasuredIndex | None) -> bool:
 
 def possible_codes(measured: MeasuredIndex) -> str:
     """K**M in digits, rounded if it is long."""
-    count = measured.usage.possible_codes
+    return _count_text(measured.usage.possible_codes)
+
+
+def _count_text(count: int) -> str:
     return f"{count:,}" if count < 10**9 else f"{count:.1e}"
 
 

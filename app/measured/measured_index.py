@@ -146,6 +146,11 @@ class MeasuredIndex:
         index = self.explorer.index
         return sum(array.nbytes for array in (index.codes, index.indptr, index.item_ids, index.scores))
 
+    @property
+    def n_lists(self) -> int:
+        """Lists of its index."""
+        return self.explorer.index.n_lists
+
     def point(self, stop: int) -> ExplorerPoint:
         """Figures at one stop, a position in `KEPT_PERCENTS`; recent ones are cached."""
         known = self._points.get(stop)

@@ -121,6 +121,34 @@ class ScaleEntry(Entry):
     facts: ScaleFacts
 
 
+class FiguresFacts(_Part):
+    """What recorded figures depend on; see `app.measured.recorded_figures.RecordedFigures`."""
+
+    k: int = Field(ge=1)
+    n_queries: int = Field(ge=1)
+    n_epochs: int = Field(ge=0)
+    backbone_epochs: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    backbone_seconds: float = Field(ge=0)
+    backbone_recall: float
+    machine: str
+    day: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
+
+
+class FiguresEntry(Entry):
+    """The figures of one setting at every threshold, without its model.
+
+    `backbone` is the address of the model behind it; `curve` has the columns of `app.measured.curve.Curve` but the lengths; `latencies` are
+    pairs of a stop and its latency.
+    """
+
+    backbone: str
+    curve: dict[str, list[float | None]]
+    usage: dict[str, Any]
+    latencies: list[tuple[int, dict[str, Any]]]
+    facts: FiguresFacts
+
+
 class TrainingEntry(Entry):
     """A training from scratch; see `app.training.plan.EarlierRun`. `usage` holds one frame per epoch with codes."""
 
@@ -145,6 +173,7 @@ class Description(_Part):
     servings: list[ServingEntry] = []
     two_towers: list[TwoTowerEntry] = []
     scales: list[ScaleEntry] = []
+    figures: list[FiguresEntry] = []
 
 
 def address(data_hash: str, config: RunConfig, sections: Sequence[str]) -> str:

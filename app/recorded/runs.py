@@ -11,9 +11,11 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from app.measured.comparison import Comparison
+from app.measured.recorded_figures import RecordedFigures
 from app.measured.scaling import ScaleResult
 from app.measured.serving import ServingResult
 from app.models.trained import Backbone, Recording, Tuned
+from app.recorded.figures import read_figures
 from app.recorded.files import (
     ALL_STAGES,
     BACKBONE_STAGES,
@@ -78,6 +80,7 @@ class RecordedRuns:
         self._folder, self._description, self._n_items = folder, description, data.n_items
         self._data_hash = "" if description is None else description.data_hash
         self._dropped: set[str] = set()
+        self._figures: dict[str, RecordedFigures] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -136,6 +139,23 @@ class RecordedRuns:
         """The recorded measurement of a setting on growing catalogues, with the times of the recording's machine."""
         return self._found("scales", config, ALL_STAGES, _scale)
 
+    def figures(self, config: RunConfig) -> RecordedFigures | None:
+        """The recorded figures of a setting, else those of other M, K and P on the same backbone; their `config` tells which."""
+        if self._description is None:
+            return None
+        backbone = address(self._data_hash, config, BACKBONE_STAGES)
+        entries = [entry for entry in self._description.figures if entry.backbone == backbone and entry.address not in self._dropped]
+        if not entries:
+            return None
+        entry = self._entry(entries, config, ALL_STAGES) or entries[0]
+        if entry.address not in self._figures:
+            # Read once: a page asks for it with every look.
+            found = self._read(entry, lambda given: read_figures(given, config))
+            if found is None:
+                return None
+            self._figures[entry.address] = found
+        return self._figures[entry.address]
+
     def training(self, config: RunConfig, data: TrainingData) -> EarlierRun | None:
         """The recorded training from scratch of a setting on the studio's data."""
         return self._found("trainings", config, ALL_STAGES, lambda entry: self._training(entry, config, data))
@@ -144,8 +164,9 @@ class RecordedRuns:
         if self._description is None:
             return None
         entry = self._entry(getattr(self._description, kind), config, sections)
-        if entry is None:
-            return None
+        return None if entry is None else self._read(entry, read)
+
+    def _read(self, entry: _Found, read: Callable[[_Found], _Read]) -> _Read | None:
         try:
             return read(entry)
         except (ValueError, ValidationError, KeyError, TypeError) as error:

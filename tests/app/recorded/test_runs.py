@@ -19,7 +19,7 @@ from app.recorded.runs import RECORD_AGAIN, RecordedRuns
 from app.session import loaders
 from app.training.data import DataShelf
 from app.training.run import BACKBONE, JOINT, TWO_TOWER
-from scripts.record_runs import Recorder, with_earlier_scales, with_new_part
+from scripts.record_runs import Recorder, with_earlier_parts, with_new_part
 from sparcode.comparison.growth_lines import at_share
 from sparcode.comparison.peers import SPARCODE
 from sparcode.metrics.evaluation import accuracy
@@ -135,10 +135,10 @@ def test_growing_catalogues_are_recorded_with_their_two_tower_and_kept_by_a_whol
     assert trained.epochs > 0
     assert trained.model.score(tiny_split().test.queries).shape == (12, 80)
     assert recorded.notes == ()
-    kept = with_earlier_scales(before, Recorder(tiny_data(), CONFIG, later), new)
+    kept = with_earlier_parts(before, Recorder(tiny_data(), CONFIG, later), new)
     assert (kept.scales, kept.two_towers) == (after.scales, after.two_towers)
     assert [file.name for file in later.iterdir()] == [entry.weights.name for entry in after.two_towers]
-    assert with_earlier_scales(before, Recorder(tiny_data(), OTHER, later), new).scales == []
+    assert with_earlier_parts(before, Recorder(tiny_data(), OTHER, later), new).scales == []
     (new / after.two_towers[0].weights.name).write_bytes(b"damaged")
     assert opened(new).two_tower(CONFIG) is None
 
