@@ -11,12 +11,15 @@ import pandas as pd
 import streamlit as st
 
 from app.jobs.job import JobHandle, JobSnapshot, JobState
+from app.session.address import plain_text
+from app.session.error_words import error_words
 from app.session.visitor import connection, owner_id, want_in_tab
 from app.studio import FETCHING, Studio
 from app.training.data import MAX_UPLOAD_MB, UPLOAD_EXTENSIONS, TrainingData
+from app.training.data_folder import FOLDER_VARIABLE, data_folder, named_file
 from app.training.reader import TableLook
-from app.training.reading import SECONDS
 from sparcode.data.fetching import cache_folder, cached_archive, download
+from sparcode.data.limits import FOLDER_FILES
 from sparcode.data.published import Published, published
 
 POLL_SECONDS: Final = 0.5
@@ -52,42 +55,72 @@ def archive_of(name: str, studio: Studio) -> Path:
 
 
 def uploaded_file(studio: Studio, place: str = "page") -> TrainingData | None:
-    """The file of this browser, with the field to choose another one; None, and a word on it, where there is none or it cannot be used.
+    """The file of this browser, with the fields to choose another one; None, and a word on it, where there is none or it cannot be used.
 
-    `place` tells the field, and its file, from another one of the same browser.
+    `place` tells the fields, and their file, from others of the same browser.
     """
     shelf = studio.from_scratch.shelf
     help_text, key = _UPLOAD_HELP, f"upload/{place}"
     file = st.file_uploader("Your file", type=list(UPLOAD_EXTENSIONS), max_upload_size=MAX_UPLOAD_MB, help=help_text, key=key)
-    if file is None:
-        data = shelf.uploaded(owner_id(), place)
-        if data is None:
-            st.info("Choose a file to go on with.")
-        return data
+    folder = data_folder()
+    path = "" if folder is None else _path_field(folder, place, disabled=file is not None)
+    if file is not None:
+        return _read(file.file_id, lambda waits, columns: shelf.upload(owner_id(), file.name, file.getvalue(), waits, columns, place))
+    if path.strip():
+        try:
+            named = named_file(folder, path)
+        except ValueError as error:
+            _refusal(str(error))
+            return None
+        return _read(named.stamp, lambda waits, columns: shelf.from_folder(owner_id(), named, waits, columns, place))
+    data = shelf.uploaded(owner_id(), place)
+    if data is None:
+        st.info("Choose a file to go on with.")
+    return data
+
+
+def _path_field(folder: Path, place: str, disabled: bool) -> str:
+    """The field for a file on this machine, whose folder the studio was started with."""
+    return st.text_input(
+        f"or a file on this machine, in {plain_text(folder.name)}/",
+        placeholder="ratings.csv",
+        key=f"path/{place}",
+        disabled=disabled,
+        help=f"A path from that folder on, which the studio was started with ({FOLDER_VARIABLE}): nothing is sent, so the file may be "
+        f"larger, up to {FOLDER_FILES.file_bytes // 2**20} MB. The same kinds as for an upload.",
+    )
+
+
+def _read(file_id: str, read: Callable[[Callable[[], bool], dict[str, str | None]], TrainingData]) -> TrainingData | None:
+    """What is in a file, with its columns to choose; None, and the reason, where it cannot be used so."""
     # What was chosen for this file, and the reason why it was refused so.
-    columns = st.session_state.get(_COLUMNS, {}).get(file.file_id, {})
-    attempt = (file.file_id, tuple(sorted(columns.items())))
+    columns = st.session_state.get(_COLUMNS, {}).get(file_id, {})
+    attempt = (file_id, tuple(sorted(columns.items())))
     refused, waits = st.session_state.get(_REFUSED, {}).get(attempt), _waits()
     try:
         # Not read again with every change of a setting.
         if refused is None:
-            with st.spinner(f"Reading the file, at most {SECONDS:.0f} seconds ..."):
-                data = shelf.upload(owner_id(), file.name, file.getvalue(), waits, columns, place)
+            with st.spinner("Reading the file ..."):
+                data = read(waits, columns)
             if data.table is not None:
-                choose_columns(data.table, file.file_id)
+                choose_columns(data.table, file_id)
             return data
     except (ValueError, OSError) as error:
-        refused = (f"{error!s:.1000}", getattr(error, "table", None))
+        refused = (error_words(error), getattr(error, "table", None))
         # A tab that is connected again reads anew.
         if waits():
             st.session_state[_REFUSED] = {attempt: refused}
-    st.error("This file cannot be used.")
-    # File and column names are untrusted text.
-    st.text(refused[0])
+    _refusal(refused[0])
     if refused[1] is not None:
-        choose_columns(refused[1], file.file_id, is_open=True)
+        choose_columns(refused[1], file_id, is_open=True)
     st.caption("A table needs a header line that tells users from items, with names such as user_id, item_id and timestamp.")
     return None
+
+
+def _refusal(reason: str) -> None:
+    st.error("This file cannot be used.")
+    # File and column names are untrusted text.
+    st.text(reason)
 
 
 def choose_columns(table: TableLook, file_id: str, is_open: bool = False) -> None:

@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 import pandas as pd
 
 from app.jobs.byte_cache import ByteCache
-from app.training.reader import TableLook, facts
+from app.training.data_folder import NamedFile
+from app.training.reader import ReadFile, TableLook, facts
 from app.training.reading import FileReader
 from sparcode.config import SplitConfig, SyntheticConfig
 from sparcode.data.interactions import Interactions
-from sparcode.data.limits import UPLOADS
+from sparcode.data.limits import FOLDER_FILES, UPLOADS
 from sparcode.data.loading import FILE_EXTENSIONS, load
 from sparcode.data.split import Split, split_users
 
@@ -27,6 +28,9 @@ SMALL_ITEMS: Final = 400
 STUDIO: Final = "studio"
 _SPLIT_BYTES: Final = 256 * 2**20
 _UPLOADS_BYTES: Final = 256 * 2**20
+# What reading a file of the folder may take; see `FOLDER_FILES`.
+_FOLDER_BYTES: Final = 4 * 2**30
+_FOLDER_SECONDS: Final = 300.0
 # Between two checks of whether the owners of uploads are still there.
 _LOOK_SECONDS: Final = 15.0
 
@@ -105,7 +109,8 @@ def interactions_bytes(interactions: Interactions) -> int:
 class DataShelf:
     """Data sets by name, cached while they fit: the studio's data, and others split by `config`. Safe to share between threads.
 
-    `has_gone` tells whether an owner has closed the studio; then its upload is dropped. `reader` reads uploads; by default a `FileReader`.
+    `has_gone` tells whether an owner has closed the studio; then its upload is dropped. `reader` reads all files; by default a `FileReader`
+    for uploads, and one that takes larger files from the folder of this machine.
     """
 
     def __init__(
@@ -118,6 +123,7 @@ class DataShelf:
     ) -> None:
         self._config, self._has_gone = config, has_gone
         self._reader = reader or FileReader(config)
+        self._folder_reader = reader or FileReader(config, FOLDER_FILES, _FOLDER_BYTES, _FOLDER_SECONDS)
         self._own = training_data(STUDIO, interactions, split)._replace(n_bytes=0)
         # Told whose file was dropped because its owner had left.
         self.on_dropped: list[Callable[[str], None]] = []
@@ -156,10 +162,29 @@ class DataShelf:
         if len(content) > UPLOADS.file_bytes:
             raise ValueError(f"it has {len(content) / 2**20:.1f} MB; files of up to {MAX_UPLOAD_MB} MB are taken")
         key = f"upload/{hashlib.sha256(f'{name} {sorted(columns.items())} '.encode() + content).hexdigest()[:16]}"
+        return self._kept(owner, place, key, lambda: self._reader.read(name, content, is_wanted, columns))
+
+    def from_folder(
+        self,
+        owner: str,
+        file: NamedFile,
+        is_wanted: Callable[[], bool] = lambda: True,
+        columns: Mapping[str, str | None] = MappingProxyType({}),
+        place: str = "page",
+    ) -> TrainingData:
+        """The same for a file on this machine, see `app.training.data_folder`; read anew only after it has changed."""
+        if file.n_bytes > FOLDER_FILES.file_bytes:
+            most = FOLDER_FILES.file_bytes // 2**20
+            raise ValueError(f"it has {file.n_bytes / 2**20:.1f} MB; files of up to {most} MB are read")
+        key = f"folder/{hashlib.sha256(f'{file.stamp} {sorted(columns.items())}'.encode()).hexdigest()[:16]}"
+        return self._kept(owner, place, key, lambda: self._folder_reader.read_path(file.path, file.path.name, is_wanted, columns))
+
+    def _kept(self, owner: str, place: str, key: str, read: Callable[[], ReadFile]) -> TrainingData:
+        """The data of this key if the field holds it already, else read and put there."""
         known = self.uploaded(owner, place)
         if known is not None and known.key == key:
             return known
-        found = self._reader.read(name, content, is_wanted, columns)
+        found = read()
         interactions, split = found.interactions, found.split
         data = TrainingData(
             key,
@@ -194,6 +219,7 @@ class DataShelf:
         """End all reading."""
         self._closed.set()
         self._reader.close()
+        self._folder_reader.close()
 
     def _watch(self) -> None:
         with self._lock:

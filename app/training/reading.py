@@ -67,9 +67,16 @@ class FileReader:
         request = Request(name, self._config, self._limits, self._memory_bytes, self._seconds, columns=dict(columns))
         return self._in_turn(request, content, is_wanted)
 
-    def read_path(self, path: Path, name: str, is_wanted: Callable[[], bool] = lambda: True) -> ReadFile:
+    def read_path(
+        self,
+        path: Path,
+        name: str,
+        is_wanted: Callable[[], bool] = lambda: True,
+        columns: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> ReadFile:
         """The same for a file of the studio's own."""
-        return self._in_turn(Request(name, self._config, self._limits, self._memory_bytes, self._seconds, str(path)), b"", is_wanted)
+        request = Request(name, self._config, self._limits, self._memory_bytes, self._seconds, str(path), dict(columns))
+        return self._in_turn(request, b"", is_wanted)
 
     def close(self) -> None:
         """End all reading."""

@@ -56,6 +56,9 @@ OWN_FILES = Limits(file_bytes=2**30, unpacked_bytes=4 * 2**30, rows=2**31 - 1, c
 # Files of strangers, sent to a studio that serves others at the same time.
 UPLOADS = Limits(file_bytes=40 * 2**20, unpacked_bytes=128 * 2**20, rows=5_000_000, columns=1_000, cell_bytes=64 * 2**10)
 
+# Files that whoever runs a studio has put into a folder for its visitors; MovieLens 10M is one of them.
+FOLDER_FILES = Limits(file_bytes=512 * 2**20, unpacked_bytes=2**30, rows=12_000_000, columns=1_000, cell_bytes=64 * 2**10)
+
 
 @contextmanager
 def as_value_error(problem: str) -> Iterator[None]:

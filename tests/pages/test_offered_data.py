@@ -9,6 +9,7 @@ from app.session import loaders
 from app.session.chosen_data import DATA_SETS
 from app.session.offered_data import Fetched, progress_text
 from app.studio import FETCHING
+from app.training.data_folder import FOLDER_VARIABLE
 from sparcode.data.fetching import MIRROR_VARIABLE, cache_folder, cached_archive
 from sparcode.data.published import GOODBOOKS_TERMS, MOVIELENS_TERMS, PUBLISHED
 from tests.data.test_fetching import Server, server
@@ -111,6 +112,39 @@ def test_the_columns_of_a_file_can_be_chosen(tiny_table: Path) -> None:
         next(box for box in app.selectbox if box.label == label).set_value(column).run()
     assert not app.error
     assert figures(app)["Users"] == "120"
+
+
+def test_a_file_on_this_machine_is_offered_only_with_a_folder_and_read_like_an_upload(
+    tiny_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [field.label for field in overview(data="upload").text_input] == []
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "mine.csv").write_bytes(tiny_table.read_bytes())
+    (folder / "odd.csv").write_bytes(tiny_table.read_bytes().replace(b"user_id,item_id", b"who,what"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    app = overview(data="upload")
+    (field,) = app.text_input
+    assert field.label == "or a file on this machine, in films/"
+    app = field.set_value("mine.csv").run()
+    assert not app.exception
+    assert figures(app)["Users"] == "120"
+    assert [box.label for box in app.selectbox][1:] == ["Users", "Items", "Times", "Titles of items"]
+    for text, says in (
+        ("other.csv", "there is no file other.csv"),
+        ("../mine.csv", "only files in the folder films"),
+        (".", "films is a folder"),
+    ):
+        app = app.text_input[0].set_value(text).run()
+        assert "cannot be used" in app.error[0].value
+        assert says in app.text[0].value
+    app = app.text_input[0].set_value("odd.csv").run()
+    assert "cannot tell which column" in app.text[0].value
+    for label, column in (("Users", "who"), ("Items", "what")):
+        next(box for box in app.selectbox if box.label == label).set_value(column).run()
+    assert figures(app)["Users"] == "120"
+    app.file_uploader[0].upload("mine.csv", tiny_table.read_bytes(), "text/csv").run()
+    assert app.text_input[0].disabled
 
 
 def test_progress_is_told_in_megabytes_with_and_without_a_total() -> None:

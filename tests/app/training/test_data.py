@@ -14,6 +14,7 @@ import pytest
 
 from app.training import data as training_data
 from app.training.data import DataShelf
+from app.training.data_folder import NamedFile, named_file
 from app.training.reader import ReadFile, Request, TableLook, UnusableFile, read_file
 from app.training.reading import MEMORY_BYTES, SECONDS
 from sparcode.config import SyntheticConfig
@@ -29,6 +30,9 @@ class ReadHere:
 
     def read(self, name: str, content: bytes, is_wanted: Callable[[], bool], columns: Mapping[str, str | None]) -> ReadFile:
         return read_file(content, Request(name, CONFIG.split, UPLOADS, MEMORY_BYTES, SECONDS, columns=dict(columns)))
+
+    def read_path(self, path: Path, name: str, is_wanted: Callable[[], bool], columns: Mapping[str, str | None]) -> ReadFile:
+        return self.read(name, path.read_bytes(), is_wanted, columns)
 
     def close(self) -> None:
         self.is_closed = True
@@ -171,6 +175,22 @@ def test_a_closed_shelf_reads_no_more(tiny_table: Path) -> None:
     assert shelf._reader.is_closed
     watcher.join(PATIENCE)
     assert not watcher.is_alive()
+
+
+def test_a_file_of_this_machine_is_read_anew_once_it_has_changed(shelf: DataShelf, tiny_table: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(tiny_table.read_bytes())
+    data = shelf.from_folder("ann", named_file(tmp_path, "mine.csv"))
+    assert data.facts == shelf.upload("bob", "mine.csv", tiny_table.read_bytes()).facts
+    assert (data.name, data.private, data.table.columns) == ("mine", True, ("user_id", "item_id"))
+    assert shelf.from_folder("ann", named_file(tmp_path, "mine.csv")) is data
+    assert shelf.uploaded("ann") is data
+    other = shelf.from_folder("ann", named_file(tmp_path, "mine.csv"), columns={"user": "item_id", "item": "user_id"})
+    assert other.facts.startswith("80 users, 1")
+    path.write_bytes(tiny_table.read_bytes() + b"\nu0,i0")
+    assert shelf.from_folder("ann", named_file(tmp_path, "mine.csv")).key != data.key
+    with pytest.raises(ValueError, match=r"it has 600\.0 MB; files of up to 512 MB are read"):
+        shelf.from_folder("ann", NamedFile(path, "", 600 * 2**20))
 
 
 def archive(**files: str) -> bytes:
