@@ -13,6 +13,7 @@ from app.jobs.manager import JobManager
 from app.jobs.scoped import ScopedJobs, without_scope
 from app.jobs.viewers import Viewers
 from app.measured.comparison import Comparison, Step, compare
+from app.measured.front_tuning import FRONT, FrontTuning
 from app.measured.indexes import MeasuredIndexes
 from app.measured.item_names import ItemNames
 from app.measured.scaling import ScaleMeasurements
@@ -68,9 +69,9 @@ class Studio:
     ----------
     scope
         Tells its jobs from those of other data; empty for the first studio of the process.
-    serving, scaling, from_scratch, grids
-        The measurements on the Compare and the Scale page, the trainings on the Train page, which all studios of a process share, and the
-        Explorer's searches of all settings.
+    serving, scaling, from_scratch, grids, front
+        The measurements on the Compare and the Scale page, the trainings on the Train page, which all studios of a process share, the
+        Explorer's searches of all settings, and the fine-tuning of what they found.
     own_data, own_training
         Its data as a choice for a training, and the training of its own settings that was recorded or kept.
     comparison
@@ -87,7 +88,7 @@ class Studio:
         if place is None:
             self.viewers = Viewers()
             # One training at a time, with one core each, leaves a core for the pages.
-            lanes = {TRAINING: 1, PREVIEWS: 1, GRIDS: 1, FROM_SCRATCH: 1, TIMING: 1, FETCHING: 1}
+            lanes = {TRAINING: 1, PREVIEWS: 1, GRIDS: 1, FRONT: 1, FROM_SCRATCH: 1, TIMING: 1, FETCHING: 1}
             self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
             self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split, self.viewers.has_gone)
             self.own_data = self.from_scratch.shelf.own()
@@ -104,6 +105,7 @@ class Studio:
         self.indexes = MeasuredIndexes(self.split, self.backbones, int(share * INDEXES_BYTES))
         self.setting_jobs = SettingJobs(self.jobs, self.backbones, self.tuned, self.indexes, self.at_work)
         self.grids = SettingGrids(self.split, self.jobs, self.backbones)
+        self.front = FrontTuning(self.split, self.jobs, self.tuned, self.indexes, self.at_work)
         self.serving = ServingMeasurements(
             self.split,
             interactions.name,

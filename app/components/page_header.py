@@ -7,6 +7,7 @@ from typing import Final
 import streamlit as st
 
 from app.session.address import plain_text
+from app.session.background import let_go
 from app.session.chosen_data import about_chosen_run, choices, choose_data, chosen_data, chosen_run, forget_missing, read_data, runs_folder
 from app.session.error_words import error_words
 
@@ -21,6 +22,7 @@ _HELP: Final = (
 
 def page_header(title: str) -> None:
     """Draw the title of a page and the picker beside it; loads nothing heavy, so that the title is there at once."""
+    let_go(title)
     missing = read_data(title)
     with st.container(horizontal=True, vertical_alignment="center", key="page-header"):
         st.title(title, width="content")

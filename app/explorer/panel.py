@@ -15,9 +15,10 @@ from app.components.provenance import provenance, recorded_notes
 from app.components.threshold_slider import threshold_slider
 from app.explorer.as_if import as_if_columns, as_if_tiles, large_points
 from app.explorer.controls import controls, run_history
+from app.explorer.front import front_chart
 from app.explorer.index_charts import code_charts, numbers, threshold_charts
 from app.explorer.run_table import equal_epochs_note, run_table
-from app.explorer.search import front_chart, search_status, settle
+from app.explorer.search import front_of, opened, search_status, settle
 from app.explorer.status import curve_note, is_training, plain_words, status
 from app.explorer.tiles import TILE_COLUMNS, has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
@@ -35,7 +36,7 @@ from app.session.live_panel import keep_live, live_panel, show_setting
 from app.session.run_history import PinnedRun, pinned_run
 from app.session.settings import EXPLORER
 from app.session.visitor import owner_id
-from app.session.widgets import configuration, pinned
+from app.session.widgets import configuration, go_to, pinned
 from app.studio import Studio
 from sparcode.comparison.growth import GrowthPoint
 from sparcode.config import RunConfig
@@ -94,7 +95,7 @@ def _panel(studio: Studio) -> None:
             untimed = _figures(view, studio, chosen, ghost, large)
             st.session_state[BEFORE] = chosen
         with st.container():
-            front_chart(studio, chosen)
+            front_chart(front_of(studio, chosen), lambda point: go_to(opened(chosen, point)))
         st.subheader("Runs looked at")
         run_table(run_history(studio.scope), pinned())
         with st.container():

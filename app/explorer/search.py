@@ -1,40 +1,45 @@
-"""The search of all settings: asked for at a click, its progress and answer, and the chart of everything it found."""
+"""The search of all settings: asked for at a click, its progress and answer, and the fine-tuning of what it found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
-import pandas as pd
 import streamlit as st
 
-from app.charts.setting_front import setting_front_data, setting_front_figure
-from app.components.live_chart import live_chart
-from app.jobs.job import JobState, status_text
+from app.explorer.front import Front, setting_text
+from app.jobs.job import JobSnapshot, JobState, status_text
+from app.measured.front_tuning import front_key, front_settings
+from app.measured.front_tuning import progress_of as front_progress
 from app.measured.measured_index import MeasuredIndex
-from app.measured.setting_grids import GRID, SearchedGrid, grid_key, progress_of
+from app.measured.setting_grids import SearchedGrid, grid_key, progress_of
+from app.session.background import hold, let_go
 from app.session.chosen_data import SEARCH, chosen_config
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
 from app.session.visitor import owner_id, want_in_tab
 from app.session.widgets import chosen_now, go_to, set_threshold
 from app.studio import Studio
-from sparcode.comparison.pareto import pareto_front
 from sparcode.comparison.setting_grid import GridPoint, best_under, smallest_within
-from sparcode.config import DEFAULT_K
+from sparcode.config import RunConfig
 
 NEAR_BEST: Final = 0.99
-HEIGHT: Final = 420
+PAGE: Final = "Index Explorer"
 
 
 class Asked(NamedTuple):
-    """A search that this visitor asked for: the budget (None: the smallest near the best), at which setting, and the answer once `over`."""
+    """A search that this visitor asked for: the budget (None: the smallest near the best), at which setting, and the answer once `over`.
+
+    The fine-tuning of its front ends when it is `stopped`.
+    """
 
     megabytes: float | None
     at: Configuration
     answer: GridPoint | None = None
     started: bool = False
     over: bool = False
+    stopped: bool = False
 
     @property
     def what(self) -> str:
@@ -44,25 +49,28 @@ class Asked(NamedTuple):
 
 def ask(megabytes: float | None, chosen: Configuration) -> None:
     """Ask for the best setting of at most so many megabytes, or (None) for the smallest one near the best; call from a callback."""
+    let_go()
     st.session_state[SEARCH] = Asked(megabytes, chosen)
 
 
 def settle(studio: Studio) -> bool:
-    """Go on with the search asked for, and open its answer once it is there; call before the widgets. Returns whether it is under way.
+    """Go on with the search asked for, open its answer once it is there, and have its front fine-tuned; call before the widgets.
 
-    The answer is not opened by itself if the visitor has moved on to another setting meanwhile.
+    Returns whether any of it is under way. The answer is not opened by itself if the visitor has moved on to another setting meanwhile.
     """
     asked: Asked | None = st.session_state.get(SEARCH)
-    if asked is None or asked.over:
+    if asked is None:
         return False
     config = chosen_config(asked.at, studio.config)
+    if asked.over:
+        return _tunes_front(asked, config, studio)
     found = studio.grids.found(config)
     if found is not None:
         answer = answer_of(found.points, asked.megabytes)
-        st.session_state[SEARCH] = asked._replace(answer=answer, over=True)
+        st.session_state[SEARCH] = asked = asked._replace(answer=answer, over=True)
         if answer is not None and chosen_now() == asked.at:
             go_to(opened(asked.at, answer))
-        return False
+        return _tunes_front(asked, config, studio)
     job = studio.grids.job(config)
     if job is None or not asked.started:
         # Also after one that was cancelled or failed.
@@ -70,6 +78,20 @@ def settle(studio: Studio) -> bool:
         st.session_state[SEARCH] = asked._replace(started=True)
     want_in_tab(grid_key(config), studio)
     return job.active
+
+
+def front_of(studio: Studio, chosen: Configuration) -> Front | None:
+    """What the search found over the M, K and P of the setting looked at, and what of its front is fine-tuned; None before a search."""
+    asked: Asked | None = st.session_state.get(SEARCH)
+    config = chosen_config(chosen, studio.config)
+    found = studio.grids.found(config)
+    if asked is None or found is None:
+        return None
+    settings = _settings(asked, found)
+    tuned = studio.front.found(config, settings)
+    answer = answer_of(found.points, asked.megabytes)
+    points = [point for each in tuned.values() for point in each]
+    return Front(found, settings, tuned, asked.megabytes, (answer_of(points, asked.megabytes) if points else None) or answer)
 
 
 def answer_of(points: Sequence[GridPoint], megabytes: float | None) -> GridPoint | None:
@@ -83,15 +105,15 @@ def opened(chosen: Configuration, point: GridPoint) -> Configuration:
 
 
 def search_status(studio: Studio, chosen: Configuration, measured: MeasuredIndex | None) -> None:
-    """One line on the search asked for: its progress, or its answer."""
+    """One line on the search asked for: its progress, or its answer; and one on the fine-tuning of its front."""
     asked: Asked | None = st.session_state.get(SEARCH)
     if asked is None:
         return
     config = chosen_config(asked.at, studio.config)
-    job = studio.grids.job(config)
+    job, front = studio.grids.job(config), front_of(studio, asked.at)
     with st.container(horizontal=True, vertical_alignment="center", key="explorer-search"):
         if asked.over:
-            _answer(asked, studio.grids.found(config), chosen, measured)
+            _answer(asked, front, chosen, measured)
         elif job is not None and job.active:
             step = progress_of(job)
             st.progress(
@@ -101,21 +123,45 @@ def search_status(studio: Studio, chosen: Configuration, measured: MeasuredIndex
         elif job is not None:
             (st.error if job.state is JobState.FAILED else st.info)(status_text(job))
             st.button("Search again", on_click=studio.jobs.forget, args=(job.key,))
+    if asked.over and front is not None and config.training.joint_epochs:
+        with st.container(horizontal=True, vertical_alignment="center", key="explorer-front"):
+            _front_status(asked, front, studio.front.job(config), studio)
 
 
-def _answer(asked: Asked, found: SearchedGrid | None, chosen: Configuration, measured: MeasuredIndex | None) -> None:
-    if asked.answer is None:
-        st.markdown(f"**{asked.what}: nothing fits.** The smallest index found takes {_smallest(found)}.")
+def _answer(asked: Asked, front: Front | None, chosen: Configuration, measured: MeasuredIndex | None) -> None:
+    answer = asked.answer if front is None else front.answer
+    if answer is None:
+        st.markdown(f"**{asked.what}: nothing fits.** The smallest index found takes {_smallest(front)}.")
         return
-    answer, target = asked.answer, opened(chosen, asked.answer)
-    searched = "" if found is None else f" ({len(found.points):,} previews searched in {found.seconds:.0f} s)"
-    st.markdown(
-        f"**{asked.what}: {setting_text(answer)}**{searched}: validation recall {answer.recall:.3f} at {answer.size_bytes / 1e6:.2f} MB."
-    )
+    searched = "" if front is None else f" ({len(front.found.points):,} previews searched in {front.found.seconds:.0f} s)"
+    figures = f"validation recall {answer.recall:.3f} at {answer.size_bytes / 1e6:.2f} MB"
+    if front is not None and front.is_tuned(answer):
+        before = "" if asked.answer is None else f"; of the previews it was {setting_text(asked.answer)} with {asked.answer.recall:.3f}"
+        searched, figures = "", f"{figures}, fine-tuned{before}"
+    st.markdown(f"**{asked.what}: {setting_text(answer)}**{searched}: {figures}.")
+    target = opened(asked.at, answer)
     if target[:-1] != chosen[:-1]:
         st.button("Open it", on_click=go_to, args=(target,))
     elif measured is not None and measured.finished and asked.megabytes is not None:
         _back_under(asked.megabytes, chosen, measured)
+
+
+def _front_status(asked: Asked, front: Front, job: JobSnapshot | None, studio: Studio) -> None:
+    done = f"**{len(front.tuned)} of {len(front.settings)}** settings of the front are fine-tuned"
+    config = chosen_config(asked.at, studio.config)
+    if job is not None and job.active and owner_id() in job.owners:
+        now = front_progress(job)
+        told = "" if now is None else f"; now M = {now.codes[0]}, K = {now.codes[1]}, P = {now.codes[2]}: "
+        if now is not None:
+            told += "waits while something else is trained or measured" if now.waits else f"epoch {now.n_epochs}"
+        st.markdown(f"{done}{told}.")
+        st.button("Stop fine-tuning the front", on_click=_stop, args=(studio, config))
+    elif front.is_whole:
+        st.markdown(f"{done}, all epochs each: the answer above is theirs.")
+    else:
+        failed = job is not None and job.state is JobState.FAILED
+        st.markdown(f"{done}. {status_text(job)}" if failed else f"{done}; the rest is not going on.")
+        st.button("Go on with the front", on_click=_go_on, args=(studio, config))
 
 
 def _back_under(megabytes: float, chosen: Configuration, measured: MeasuredIndex) -> None:
@@ -128,75 +174,47 @@ def _back_under(megabytes: float, chosen: Configuration, measured: MeasuredIndex
         )
 
 
-def setting_text(point: GridPoint) -> str:
-    """A point's setting in words."""
-    kept = KEPT.options[point.place]
-    return f"M = {point.n_codebooks}, K = {point.codebook_size}, P = {point.n_nearest}, {kept} % kept"
+def _tunes_front(asked: Asked, config: RunConfig, studio: Studio) -> bool:
+    """Start or join the fine-tuning of the front, unless it was stopped or failed; returns whether it is under way.
+
+    It ends when the visitor goes to another backbone, whose settings have a front of their own.
+    """
+    found = studio.grids.found(config)
+    if found is None or not config.training.joint_epochs:
+        return False
+    if grid_key(chosen_config(chosen_now(), studio.config)) != grid_key(config):
+        let_go()
+        return False
+    settings, job = _settings(asked, found), studio.front.job(config)
+    if asked.stopped or len(studio.front.found(config, settings)) == len(settings) or (job is not None and job.state is JobState.FAILED):
+        return False
+    if job is None or not job.active or owner_id() not in job.owners:
+        job = studio.front.start(config, settings, owner_id())
+    hold(PAGE, studio.jobs.key(job.key), partial(studio.jobs.cancel, job.key, owner_id()))
+    want_in_tab(job.key, studio)
+    return job.active
 
 
-def front_chart(studio: Studio, chosen: Configuration) -> None:
-    """Everything the search found, and its front as a table; both open a setting. Nothing before a search."""
-    asked: Asked | None = st.session_state.get(SEARCH)
-    found = studio.grids.found(chosen_config(chosen, studio.config))
-    if asked is None or found is None:
-        return
-    answer = answer_of(found.points, asked.megabytes)
-    st.subheader("All settings searched", anchor=False)
-    texts = [setting_text(point) for point in found.points]
-    title, n_settings = takeaway(found.points, answer), GRID.n_settings - found.left_out
-
-    def pick(number: int) -> None:
-        go_to(opened(chosen, found.points[number]))
-
-    data = setting_front_data(title, found.points, texts, answer, asked.megabytes)
-    live_chart(setting_front_figure, data, "chart-front", f"{title}. Recall against size of {len(texts)} settings.", HEIGHT, pick)
-    st.caption(
-        f"Previews: k-means on the trained backbone, nothing fine-tuned, so all settings are compared alike; {n_settings} of "
-        f"{GRID.n_settings} settings of M, K and P ({found.left_out} have more than {GRID.max_codes:,} codes) at "
-        f"{len(found.points) // max(1, n_settings)} thresholds. Recall is of validation users, which choose; the figures above are of test "
-        "users. Click a point, or pick a row, to open its setting."
-    )
-    _front_table(found.points, chosen)
+def _settings(asked: Asked, found: SearchedGrid) -> list[tuple[int, int, int]]:
+    """The settings of the front, in the order of their fine-tuning."""
+    budget = None if asked.megabytes is None else 1e6 * asked.megabytes
+    return front_settings(found.points, answer_of(found.points, asked.megabytes), budget)
 
 
-def takeaway(points: Sequence[GridPoint], answer: GridPoint | None) -> str:
-    """The answer beside the best of all points, in numbers."""
-    best = max(points, key=lambda point: (point.recall, -point.size_bytes))
-    size, most = (0.0 if point is None else point.size_bytes / 1e6 for point in (answer, best))
-    if answer is None:
-        return f"Best of all: recall {best.recall:.3f} at {most:.3g} MB"
-    if answer == best:
-        return f"The best of all fits: recall {best.recall:.3f} at {size:.3g} MB"
-    ratio = f"{most / size:,.0f}" if most >= 10 * size else f"{most / size:.1f}"
-    return f"{ratio} times smaller for {best.recall - answer.recall:.3f} recall: {most:.3g} → {size:.3g} MB"
-
-
-def _front_table(points: Sequence[GridPoint], chosen: Configuration) -> None:
-    front = pareto_front(points, lambda point: point.size_bytes)
-    table = pd.DataFrame(
-        {
-            "M": [point.n_codebooks for point in front],
-            "K": [point.codebook_size for point in front],
-            "P": [point.n_nearest for point in front],
-            "scores kept (%)": [KEPT.options[point.place] for point in front],
-            "index size (MB)": [point.size_bytes / 1e6 for point in front],
-            f"Recall@{DEFAULT_K}, validation": [point.recall for point in front],
-        }
-    )
-
-    def picked() -> None:
-        rows = st.session_state["front-table"].selection.rows
-        if rows:
-            go_to(opened(chosen, front[rows[0]]))
-
-    with st.expander(f"The {len(front)} settings of the front as a table"):
-        st.dataframe(table, hide_index=True, key="front-table", on_select=picked, selection_mode="single-row", alt="Settings of the front")
-
-
-def _smallest(found: SearchedGrid | None) -> str:
-    return "more" if found is None or not found.points else f"{min(point.size_bytes for point in found.points) / 1e6:.3g} MB"
+def _smallest(front: Front | None) -> str:
+    return "more" if front is None or not front.found.points else f"{min(point.size_bytes for point in front.found.points) / 1e6:.3g} MB"
 
 
 def _cancel(studio: Studio, key: str) -> None:
     studio.jobs.cancel(key, owner_id())
     st.session_state[SEARCH] = None
+
+
+def _stop(studio: Studio, config: RunConfig) -> None:
+    studio.jobs.cancel(front_key(config), owner_id())
+    st.session_state[SEARCH] = st.session_state[SEARCH]._replace(stopped=True)
+
+
+def _go_on(studio: Studio, config: RunConfig) -> None:
+    studio.jobs.forget(front_key(config))
+    st.session_state[SEARCH] = st.session_state[SEARCH]._replace(stopped=False)

@@ -70,17 +70,22 @@ class JobCancelled(Exception):
 
 
 class JobHandle:
-    """What the work of a job uses: `publish` one immutable record, ask whether it `should_stop`, and wait `aside`, out of others' way."""
+    """What the work of a job uses: `publish` one immutable record, ask whether it `should_stop`, and wait `aside`, out of others' way.
+
+    `rests` says whether the job waits for others to end, in its lane: it then does not count as running.
+    """
 
     def __init__(
         self,
         publish: Callable[[Any], None],
         should_stop: Callable[[], bool],
         aside: Callable[[], AbstractContextManager[None]] = nullcontext,
+        rests: Callable[[bool], None] = lambda rests: None,
     ) -> None:
         self.publish = publish
         self.should_stop = should_stop
         self.aside = aside
+        self.rests = rests
 
     def check(self) -> None:
         """Raise JobCancelled if the job was cancelled."""

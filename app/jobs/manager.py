@@ -43,6 +43,7 @@ class _Job:
     ended: float | None = None
     next_look: float = 0.0
     deserted: bool = False
+    rests: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -152,9 +153,10 @@ class JobManager:
             return self._snapshot(job)
 
     def running(self) -> set[str]:
-        """Keys of all running jobs."""
+        """Keys of all running jobs, but those that rest."""
         with self._changed:
-            return {job.key for job in self._jobs.values() if job.state is JobState.RUNNING and not self._is_returning(job)}
+            running = [job for job in self._jobs.values() if job.state is JobState.RUNNING and not job.rests]
+            return {job.key for job in running if not self._is_returning(job)}
 
     def has_active(self, prefix: str = "") -> bool:
         """Whether a job whose key begins so is queued or running."""
@@ -337,11 +339,15 @@ class JobManager:
                 job.version += 1
                 self._changed.notify_all()
 
+        def rest(rests: bool) -> None:
+            with self._changed:
+                job.rests = rests
+
         result, error, state = None, "", JobState.DONE
         try:
             if self._should_stop(job):
                 raise JobCancelled
-            result = job.work(JobHandle(publish, lambda: self._should_stop(job), lambda: self._aside(job)))
+            result = job.work(JobHandle(publish, lambda: self._should_stop(job), lambda: self._aside(job), rest))
         except Exception as problem:
             # Libraries raise exceptions of their own when work is asked to stop.
             if not job.cancelled.is_set():

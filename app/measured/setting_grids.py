@@ -71,10 +71,10 @@ class SettingGrids:
         backbone = self._backbones.train(config, handle).model
         points: list[GridPoint] = []
         left_out = 0
-        settings = grid_points(backbone, self._split, config, GRID, _thresholds, handle.check)
+        settings = grid_points(backbone, self._split, config, GRID, searched_thresholds, handle.check)
         for done, found in enumerate(settings, start=1):
             left_out += not found
-            points += [point._replace(place=PLACES[point.place]) for point in found]
+            points += placed(found)
             handle.publish(GridProgress(done, GRID.n_settings))
         return SearchedGrid(tuple(points), left_out, time.perf_counter() - started)
 
@@ -85,10 +85,16 @@ def grid_key(config: RunConfig) -> str:
     return f"grid/{config.model_copy(update={'quantizer': quantizer}).content_hash()}"
 
 
+def placed(points: Sequence[GridPoint]) -> list[GridPoint]:
+    """Points at `searched_thresholds`, with positions in `KEPT_PERCENTS`."""
+    return [point._replace(place=PLACES[point.place]) for point in points]
+
+
 def progress_of(job: JobSnapshot) -> GridProgress:
     """How far a search has come."""
     return next((record for record in reversed(job.records) if isinstance(record, GridProgress)), GridProgress(0, GRID.n_settings))
 
 
-def _thresholds(index: InvertedIndex) -> Sequence[float]:
+def searched_thresholds(index: InvertedIndex) -> Sequence[float]:
+    """The thresholds of `PLACES` in an index, ascending."""
     return threshold_stops(index, index.floor)[list(PLACES)].tolist()

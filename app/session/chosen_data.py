@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.kept.listing import KeptAbout, kept_names, read_about
 from app.session.address import PINNED, plain_text, went_back_or_forward
+from app.session.background import let_go
 from app.session.configuration import CHOSEN, CODES, DEFAULTS, Configuration
 from app.session.settings import Setting
 from sparcode.config import RunConfig
@@ -97,6 +98,7 @@ def choose_data(wanted: str) -> None:
     """Show something else on every page from now on, one of `choices`; call before widgets."""
     if st.session_state.get(DATA, "") == wanted:
         return
+    let_go()
     st.session_state[DATA] = wanted
     st.session_state[PINNED] = st.session_state[SEARCH] = None
     # In place of what was chosen for other data. Not left to the next page, which may have other defaults.

@@ -47,6 +47,11 @@ class GridPoint(NamedTuple):
     recall: float
     size_bytes: int
 
+    @property
+    def codes(self) -> tuple[int, int, int]:
+        """M, K and P."""
+        return self.n_codebooks, self.codebook_size, self.n_nearest
+
 
 Thresholds = Callable[[InvertedIndex], Sequence[float]]
 
@@ -122,7 +127,17 @@ def _setting(
     model = _model(fitted.backbone, config, (books.n_codebooks, books.codebook_size, n_nearest))
     # Codebooks do not depend on P.
     model.quantizer.load_state_dict(fitted.quantizer.state_dict())
-    codes = model.distinct_codes(split.train_queries)
+    return model_points(model, split, config, thresholds, check, max_codes)
+
+
+def model_points(
+    model: SparCodeModel, split: Split, config: RunConfig, thresholds: Thresholds, check: Callable[[], None], max_codes: int = MAX_CODES
+) -> tuple[GridPoint, ...] | None:
+    """The points of one model, a preview or a fine-tuned one, at its thresholds; None if training users need too many codes.
+
+    Parameters as for `grid_points`; M, K and P are the model's own.
+    """
+    books, codes = model.quantizer.config, model.distinct_codes(split.train_queries)
     if len(codes) > max_codes:
         return None
     floor = floor_for_density(model, codes, config.index.floor_density, config.index.block_codes)
@@ -136,5 +151,5 @@ def _setting(
         found = retriever.with_threshold(float(threshold)).retrieve_codes(*encoded, evaluation.queries, DEFAULT_K).item_ids
         recall = float(np.nanmean(accuracy_by_query(found, evaluation.targets, DEFAULT_K, evaluation.protocol).recall))
         size = sum(index.size_bytes(float(threshold)).values())
-        points.append(GridPoint(books.n_codebooks, books.codebook_size, n_nearest, place, recall, size))
+        points.append(GridPoint(books.n_codebooks, books.codebook_size, books.n_nearest, place, recall, size))
     return tuple(points)
