@@ -69,8 +69,8 @@ def until_measured(recorded: RecordedFigures | None, chosen: Configuration, stud
     st.caption(f"In grey the setting before: **{before.label}, {before.keep} % kept**, until this one has figures of its own.")
     with st.container(key="explorer-before"):
         _two_rows(
-            index_tiles(measured, point, before.stop, None, None),
-            latency_tiles(measured, measured.latencies().get(before.stop), None),
+            _still(index_tiles(measured, point, before.stop, None, None)),
+            _still(latency_tiles(measured, measured.latencies().get(before.stop), None)),
             "before",
             measured.version,
         )
@@ -161,6 +161,11 @@ def _two_rows(first: list[Tile], last: list[Tile], key: str, version: str) -> No
         figure_tiles(first, f"tiles-index-{key}", version)
     with right:
         figure_tiles(last, f"tiles-latency-{key}", version)
+
+
+def _still(tiles: list[Tile]) -> list[Tile]:
+    """Tiles that do not follow the threshold, which moves the recorded ones."""
+    return [tile._replace(name=f"before-{tile.name}") for tile in tiles]
 
 
 def _measured_before(studio: Studio) -> MeasuredIndex | None:

@@ -10,22 +10,24 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.explorer import panel, search
-from app.jobs.job import JobState
+from app.jobs.job import JobSnapshot, JobState
+from app.measured import front_tuning, setting_grids
 from app.measured import indexes as indexes_module
 from app.measured import measured_index as measured_index_module
-from app.measured import setting_grids
+from app.measured.front_tuning import front_key, front_settings
 from app.measured.setting_grids import grid_key
 from app.measured.setting_jobs import measuring_key, tuning_key
 from app.models import backbones as backbones_module
 from app.models import tuned as tuned_module
 from app.models.backbones import backbone_key
+from app.session import loaders
 from app.session.address import PINNED
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
 from sparcode.comparison.setting_grid import Grid
 from sparcode.metrics.registry import METRICS
 from tests.app.open_studio import tuned_in_part, tuned_too_late
-from tests.fakes import gated, raising
+from tests.fakes import PATIENCE, gated, raising
 from tests.pages.opened_pages import (
     MOVING,
     chart_places,
@@ -426,6 +428,13 @@ def searched(app: AppTest, label: str) -> AppTest:
     return settled(app.run())
 
 
+@pytest.fixture
+def front_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search is all there is: its front is not fine-tuned."""
+    monkeypatch.setattr(search, "_tunes_front", lambda asked, config, studio: False)
+
+
+@pytest.mark.usefixtures("front_stays")
 def test_a_search_of_all_settings_opens_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setting_grids, "GRID", Grid((1, 2), (8, 16), (1, 4)))
     app = searched(settled(opened(PAGE, k="8", mb="0.01")), "Best under 0.01 MB")
@@ -445,6 +454,99 @@ def test_a_search_of_all_settings_opens_its_answer(monkeypatch: pytest.MonkeyPat
     assert f"Smallest within 1 % of the best: M = {smallest.n_codebooks}, K = {smallest.codebook_size}" in markdown(app)
 
 
+def at_front(app: AppTest) -> JobSnapshot:
+    """The fine-tuning of the front, once it is over."""
+    return ended(front_key(config_of(k="8")))
+
+
+def test_the_front_of_a_search_is_fine_tuned_and_the_answer_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setting_grids, "GRID", Grid((1, 2), (8, 16), (1, 4)))
+    gate = held(monkeypatch, front_tuning, "model_points")
+    app = settled(opened(PAGE, k="8", mb="0.02"))
+    click(app, "Best under 0.02 MB")
+    ended(grid_key(config_of(k="8")))
+    app.run()
+    points = studio().grids.found(config_of(k="8")).points
+    first = max((point for point in points if point.size_bytes <= 20_000), key=lambda point: (point.recall, -point.size_bytes))
+    settings = front_settings(points, first, 20_000)
+    assert f"**0 of {len(settings)}** settings of the front are fine-tuned" in markdown(app)
+    assert "Stop fine-tuning the front" in labels(app)
+    assert f"validation recall {first.recall:.3f} at" in markdown(app)
+    gate.set()
+    assert at_front(app).state is JobState.DONE
+    settled(app)
+    tuned = studio().front.found(config_of(k="8"), settings)
+    answer = max(
+        (p for each in tuned.values() for p in each if p.size_bytes <= 20_000), key=lambda point: (point.recall, -point.size_bytes)
+    )
+    said_now = markdown(app)
+    assert f"**{len(settings)} of {len(settings)}** settings of the front are fine-tuned" in said_now
+    assert f"**Best under 0.02 MB: M = {answer.n_codebooks}, K = {answer.codebook_size}, P = {answer.n_nearest}, " in said_now
+    assert f"validation recall {answer.recall:.3f} at {answer.size_bytes / 1e6:.2f} MB, fine-tuned; of the previews it was" in said_now
+    figure = charts(app)["All settings searched"]
+    traces = {trace["name"]: trace for trace in figure["data"]}
+    assert len(traces["fine-tuned"]["text"]) == sum(map(len, tuned.values()))
+    n_previews = sum(point.codes not in tuned for point in points)
+    assert sum(len(traces[name]["text"]) for name in traces if name.startswith("M = ")) == n_previews
+    # What is opened is the model that was trained for the front, all epochs of it.
+    if "Open it" in labels(app):
+        click(app, "Open it")
+        settled(app)
+    shown = studio().indexes.best(config_of(m=str(answer.n_codebooks), k=str(answer.codebook_size), p=str(answer.n_nearest)))
+    assert not shown.cut_short
+    assert "Stop fine-tuning the front" not in labels(app)
+
+
+def test_the_fine_tuning_of_a_front_stops_at_a_click_and_goes_on_at_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setting_grids, "GRID", Grid((1, 2), (8, 16), (1, 4)))
+    gate = held(monkeypatch, front_tuning, "model_points")
+    app = settled(opened(PAGE, k="8", mb="0.02"))
+    click(app, "Best under 0.02 MB")
+    ended(grid_key(config_of(k="8")))
+    app.run()
+    click(app, "Stop fine-tuning the front")
+    gate.set()
+    assert at_front(app).state is JobState.CANCELLED
+    settled(app)
+    assert "the rest is not going on" in markdown(app)
+    click(app, "Go on with the front")
+    assert at_front(app).state is JobState.DONE
+    assert "Go on with the front" not in labels(settled(app))
+
+
+@pytest.mark.parametrize("leave", ["page", "data", "search", "encoder"])
+def test_the_fine_tuning_of_a_front_ends_when_its_visitor_does_something_else(monkeypatch: pytest.MonkeyPatch, leave: str) -> None:
+    monkeypatch.setattr(setting_grids, "GRID", Grid((1,), (8, 16), (1,)))
+    gate = held(monkeypatch, front_tuning, "model_points")
+    app = settled(opened(PAGE, k="8", mb="0.02"))
+    click(app, "Best under 0.02 MB")
+    ended(grid_key(config_of(k="8")))
+    app.run()
+    front = front_key(config_of(k="8"))
+    assert studio().jobs.get(front).active
+    first = studio()
+    if leave == "page":
+        app.switch_page("../pages/overview.py").run()
+    elif leave == "data":
+        monkeypatch.setattr(loaders, "SMALL_USERS", 70)
+        monkeypatch.setattr(loaders, "SMALL_ITEMS", 60)
+        app.selectbox[0].set_value("small").run()
+    elif leave == "search":
+        click(app, "Smallest within 1 % of the best")
+    else:
+        control(app.selectbox, "encoder").set_value("gru").run()
+    gate.set()
+    job = first.jobs.wait(front, lambda snapshot: False, PATIENCE)
+    if leave == "search":
+        # Another order of settings; what is known stays.
+        assert job.state in (JobState.CANCELLED, JobState.DONE)
+        settled(app)
+        assert "Smallest within 1 % of the best" in markdown(app)
+    else:
+        assert job.state is JobState.CANCELLED
+
+
+@pytest.mark.usefixtures("front_stays")
 def test_the_answer_of_a_search_waits_for_a_visitor_who_has_moved_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setting_grids, "GRID", Grid((1,), (8, 16), (1, 4)))
     gate = threading.Event()

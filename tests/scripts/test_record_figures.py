@@ -21,6 +21,8 @@ from tests.tiny import CONFIG, changed, tiny_data, tiny_split
 from tests.tiny_recording import OTHER, opened, tiny_recording
 
 GRU = changed(model={"encoder": "gru"})
+# Of the default data.
+SHIPPED = {"mean/dot"}
 PLACES = (0, 40, KEPT_PERCENTS.index("1.02"), len(KEPT_PERCENTS) - 1)
 
 
@@ -127,13 +129,12 @@ def test_a_whole_recording_keeps_figures_of_its_own_settings(tmp_path: Path) -> 
     assert with_earlier_parts(empty, Recorder(tiny_data(), CONFIG, tmp_path), folder).figures == [entry_of(GRU)]
 
 
-def test_shipped_figures_are_of_every_pair_and_small() -> None:
+def test_shipped_figures_are_small_and_found_for_the_default_data_and_settings() -> None:
     folder = loaders.RECORDED_FOLDER
-    described = read_description(folder)
-    entries = [entry.model_dump_json() for entry in described.figures]
-    assert len(entries) == len(PAIRS)
+    entries = [entry.model_dump_json() for entry in read_description(folder).figures]
     assert max(map(len, entries)) < 16_000
     data, config = loaders.load("synthetic"), loaders.run_config(synthetic=True)
     recorded = loaders.RecordedRuns.opened(folder, data, config)
-    for other in pair_configs(config).values():
-        assert recorded.figures(other).config == other
+    found = {pair for pair, other in pair_configs(config).items() if getattr(recorded.figures(other), "config", None) == other}
+    assert len(found) == len(entries)
+    assert found >= SHIPPED
