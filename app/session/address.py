@@ -53,13 +53,13 @@ def write_address(page: str, base: RunConfig, given: Collection[Setting] = ()) -
 
     Settings that are `given`, because a kept run is shown, are left out.
     """
-    known = {setting.key for setting in settings_of(page)} | {PINNED}
+    known = {setting.in_address for setting in settings_of(page)} | {PINNED}
     reported = {key: st.query_params.get_all(key) for key in st.query_params}
     wanted = {key: values for key, values in reported.items() if key not in known}
     for setting in settings_of(page):
         value = st.session_state[setting.key]
         if setting not in given and setting.is_allowed(value) and value != setting.default(base):
-            wanted[setting.key] = [setting.write(value)]
+            wanted[setting.in_address] = [setting.write(value)]
     if page in KEPT.pages and st.session_state[PINNED] is not None:
         wanted[PINNED] = [st.session_state[PINNED].text]
     # The browser may report an address older than the last one written, which is then still on its way.
@@ -76,7 +76,7 @@ def forget_refused() -> None:
 def _read(page: str, base: RunConfig, moved: bool) -> list[str]:
     refused = []
     for setting in settings_of(page):
-        values = st.query_params.get_all(setting.key)
+        values = st.query_params.get_all(setting.in_address)
         if moved:
             st.session_state[setting.key] = setting.default(base)
         if not values:
@@ -87,9 +87,10 @@ def _read(page: str, base: RunConfig, moved: bool) -> list[str]:
         except ValueError:
             default = setting.default(base)
             st.session_state[setting.key] = default
+            asked = plain_text(" and ".join(values)).strip() or "nothing"
             refused.append(
-                f"The address asks for {setting.key} = {plain_text(' and '.join(values)).strip() or 'nothing'}, which is not possible for "
-                f"{setting.label}; {setting.write(default)} is used. Allowed: {setting.allowed}."
+                f"The address asks for {setting.in_address} = {asked}, which is not possible for {setting.label}; "
+                f"{setting.write(default)} is used. Allowed: {setting.allowed}."
             )
     if page in KEPT.pages:
         pins = st.query_params.get_all(PINNED)

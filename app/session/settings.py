@@ -17,6 +17,7 @@ COMPARE: Final = "compare"
 SCALE: Final = "scale"
 QUERY: Final = "query"
 TRAIN: Final = "train"
+LESSONS: Final = "lessons"
 
 # First part of a setting's path -> its settings model.
 _SECTIONS: Final = {
@@ -32,7 +33,7 @@ class Setting:
     Attributes
     ----------
     key
-        Name in the session, the address and pins.
+        Name in the session, in pins, and in the address unless it has another one there.
     pages
         Where it is offered. A key that two pages share is one value on both.
     control
@@ -55,6 +56,8 @@ class Setting:
         Share of the Explorer's row of controls.
     folded
         Whether it stands in the collapsed part of the Train page.
+    parameter
+        Name in the address, where another page's setting has the same one; empty for the key.
     """
 
     key: str
@@ -73,6 +76,12 @@ class Setting:
     number_format: str = "%d"
     width: float = 2
     folded: bool = False
+    parameter: str = ""
+
+    @property
+    def in_address(self) -> str:
+        """Its name in the address."""
+        return self.parameter or self.key
 
     @property
     def in_run(self) -> bool:
@@ -153,7 +162,7 @@ class Setting:
         else:
             value = text if self.choices else (int if self.number_format == "%d" else float)(text)
         if not self.is_allowed(value):
-            raise ValueError(f"{self.key} {text} is not possible")
+            raise ValueError(f"{self.in_address} {text} is not possible")
         return value
 
     def write(self, value: Any) -> str:
@@ -233,6 +242,25 @@ STEP: Final = Setting(
     start="all",
     about="One stage of the path at a time, or all of them.",
 )
+LESSON: Final = Setting(
+    "lesson",
+    (LESSONS,),
+    "own",
+    "Lesson",
+    options=tuple(str(number) for number in range(1, 11)),
+    start="1",
+    about="Ten guided experiments, one for each question about the method.",
+)
+LESSON_STEP: Final = Setting(
+    "lesson_step",
+    (LESSONS,),
+    "own",
+    "Step",
+    options=("1", "2", "3", "4", "5"),
+    start="1",
+    about="Goal, prediction, result, explanation, and what to try next. Result and what follows open once a prediction is made.",
+    parameter="step",
+)
 DATA: Final = Setting(
     "t_data",
     (TRAIN,),
@@ -274,6 +302,8 @@ SETTINGS: Final = (
     WHOSE,
     USER,
     STEP,
+    LESSON,
+    LESSON_STEP,
     Setting("t_update", (TRAIN,), "list", "Codewords by", "quantizer.codebook_update", text="codewords by {}"),
     Setting(
         "t_ema",
