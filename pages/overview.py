@@ -43,6 +43,7 @@ for file, label in (
     ("compare.py", "**Compare →** Measure SparCode beside two-tower search on this machine"),
     ("scale.py", "**Scale →** Grow the catalogue to a million items, and see from where on the index pays"),
     ("query.py", "**Inside a query →** Follow one user from history to codes, lists and scores"),
+    ("lessons.py", "**Lessons →** Ten questions about the method: predict, measure, and read what the figures say"),
 ):
     st.page_link(Path(__file__).with_name(file), label=label)
 _figures()

@@ -24,6 +24,7 @@ WITH_STREAMLIT = {
     "app.compare",
     "app.scale",
     "app.query",
+    "app.lessons",
     "app.main",
 }
 

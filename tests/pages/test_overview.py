@@ -32,7 +32,7 @@ def test_the_page_says_what_the_data_is_and_links_to_the_other_pages() -> None:
     shown = figures(app)
     assert (shown["Users"], shown["Items"], shown["Interactions"]) == ("120", "80", f"{data.n_interactions:,}")
     assert any("96 train the models, 12 choose between epochs, and 12 are kept" in text.value for text in app.markdown)
-    assert [link.proto.page for link in app.get("page_link")] == ["explorer", "train", "compare", "scale", "query"]
+    assert [link.proto.page for link in app.get("page_link")] == ["explorer", "train", "compare", "scale", "query", "lessons"]
     assert not app.table
 
 
