@@ -14,7 +14,7 @@ HEADLESS := true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help app test soak versions lint lint-python lint-web house lock audit clean
+.PHONY: help app test soak versions lint lint-python lint-web house docs lock audit clean
 
 help:
 	@echo "make app    start the studio on port $(PORT) (PORT=... for another)"
@@ -23,6 +23,7 @@ help:
 	@echo "make versions  run them on each Python found, and with the oldest packages allowed"
 	@echo "make lint   check style and formatting (of JavaScript and CSS where npm is installed)"
 	@echo "make house  print import circles, rooms and lines (SINCE=REV for the lines before)"
+	@echo "make docs   write the pages of docs/ that are made from the code"
 	@echo "make lock   pin all packages anew after a change of requirements.txt"
 	@echo "make audit  ask PyPI for known weaknesses of the pinned packages"
 	@echo "make clean  remove the environment and all caches"
@@ -64,6 +65,9 @@ $(NODE_STAMP): package.json package-lock.json
 
 house: $(STAMP)
 	@$(VENV)/bin/python -m scripts.house $(if $(SINCE),--since $(SINCE))
+
+docs: $(STAMP)
+	@$(VENV)/bin/python -m scripts.docs
 
 # The comment at the top of the file stays.
 lock: $(STAMP)

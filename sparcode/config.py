@@ -109,11 +109,13 @@ class ModelConfig(Config):
     """Network shapes shared by SparCode, two-tower and all-to-all."""
 
     encoder: Literal["mean", "gru", "sasrec"] = Field(
-        "mean", description="Query encoder: mean (pooled history, then a DNN), gru (GRU4Rec) or sasrec (causal self-attention)."
+        "mean",
+        description="Network that reads a query: mean (pooled history, then a DNN), gru (GRU4Rec) or sasrec (causal self-attention). The "
+        "last two know the order, and take longer.",
     )
     interaction: Literal["dot", "mlp", "cross", "attention"] = Field(
         "mlp",
-        description="Interaction network that scores a (token, item) pair: dot (product), mlp (DNN), cross (DCN-v2) or attention.",
+        description="Network that scores a (token, item) pair: dot (product), mlp (DNN), cross (DCN-v2) or attention.",
     )
     score: Literal["dot", "cosine"] = Field(
         "dot",
@@ -121,11 +123,19 @@ class ModelConfig(Config):
         "their inner product, or cosine, over a temperature that is learnt.",
     )
     temperature: float = Field(0.1, gt=0, le=10, description="First temperature of the cosine; smaller ones spread the scores further.")
-    n_tokens: int = Field(4, ge=1, le=16, description="T: tokens per query.")
-    history_tokens: int = Field(
-        0, ge=0, le=1000, description="Latest history items that are tokens of their own, beside the T heads; 0: only the heads."
+    n_tokens: int = Field(
+        4, ge=1, le=16, description="How many tokens, vectors, describe one user (T). More can cover more tastes and cost time."
     )
-    token_dim: int = Field(64, ge=4, le=512, description=f"D: dimensions of a token; {SYNTHETIC_TOKEN_DIM} on synthetic data.")
+    history_tokens: int = Field(
+        0, ge=0, le=1000, description="Latest history items that are tokens of their own, beside the heads; 0: only the heads."
+    )
+    token_dim: int = Field(
+        64,
+        ge=4,
+        le=512,
+        description=f"Dimensions of a token (D); {SYNTHETIC_TOKEN_DIM} on synthetic data. More can hold finer tastes, and cost memory and "
+        "time to train.",
+    )
     hidden_dim: int = Field(256, ge=8, le=2048, description="Width of the query encoder.")
     max_history: int = Field(100, ge=1, le=2000, description="Latest items that gru and sasrec read; mean reads them all.")
     attention_blocks: int = Field(2, ge=1, le=8, description="Attention blocks of sasrec.")
@@ -133,12 +143,13 @@ class ModelConfig(Config):
     interaction_dim: int = Field(8, ge=1, le=512, description="Width of the interaction network: hidden units, rank or head size.")
     interaction_layers: int = Field(1, ge=1, le=8, description="Hidden layers of the mlp interaction.")
     side_features: Literal["none", "items", "users", "both"] = Field(
-        "none", description="Side features the networks see: of items (genres), of users, or both; the data must have them."
+        "none",
+        description="What the networks see beside histories: features of items (genres), of users, or both; the data must have them.",
     )
     pair_features: Literal["none", "counts"] = Field(
         "none",
-        description="What SparCode's E knows of a (code, item) pair beside the network: none, the paper's form; or counts, how often the "
-        "training queries that fall on the code hold the item, normalised and weighted as validation users like it best.",
+        description="What SparCode's score knows of a (code, item) pair beside the network: none, the paper's form; or counts, how often "
+        "the training queries that fall on the code hold the item, normalised and weighted as validation users like it best.",
     )
     item_lists: Literal["none", "counts", "ease"] = Field(
         "none",
@@ -167,16 +178,39 @@ class QuantizerConfig(Config):
         description="product: a token is cut into sub-vectors, one codeword each; residual: a sum of codewords, each level takes what the "
         "levels before it left over; items: no heads, every item of a history is a code.",
     )
-    n_codebooks: int = Field(1, ge=1, le=8, description="M: codebooks, one per sub-vector of a token, or levels of a residual quantizer.")
-    codebook_size: int = Field(256, ge=2, le=16384, description="K: codewords per codebook.")
+    n_codebooks: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description="Into how many parts a token is cut, each with a codebook of its own (M); or levels of a residual quantizer. "
+        "More tell users apart more finely, and make many more lists.",
+    )
+    codebook_size: int = Field(
+        256,
+        ge=2,
+        le=16384,
+        description="How many codewords a codebook has (K), the patterns that a part of a token is sorted into. More tell users "
+        "apart more finely, and make the index larger.",
+    )
     n_nearest: int = Field(
-        8, ge=1, le=128, description="Nearest codes a token is sent to, with softmax weights; 1 is the paper's hard assignment."
+        8,
+        ge=1,
+        le=128,
+        description="To how many of its nearest codes a token is sent, with softmax weights (P); 1 is the paper's hard assignment. "
+        "More find more and take longer.",
     )
     codebook_update: Literal["gradient", "ema"] = Field(
         "gradient", description="How codewords learn: by the loss's gradient, or by the moving average of the tokens they stand for."
     )
-    ema_decay: float = Field(0.95, ge=0.5, lt=1, description="Decay of the moving averages of codeword usage and position.")
-    commitment_weight: float = Field(0.0, ge=0, le=10, description="beta: weight of the commitment loss.")
+    ema_decay: float = Field(
+        0.95,
+        ge=0.5,
+        lt=1,
+        description="Decay of the moving averages of codeword usage and position. Nearer to 1 they follow the tokens more slowly.",
+    )
+    commitment_weight: float = Field(
+        0.0, ge=0, le=10, description="Weight of the commitment loss (beta). More keeps tokens nearer to their codewords."
+    )
     revive_below: float = Field(
         0.05, ge=0, le=1, description="A codeword used less than this share of the average is re-seeded from the batch; 0 switches it off."
     )
@@ -270,7 +304,12 @@ class TrainingConfig(Config):
         "decay.",
     )
     density: float = Field(0.2, gt=0, le=1, description="Share of (code, item) scores above the threshold; sets tau.")
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, batches and negatives.")
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of initial weights, batches and negatives. Another seed shows how much of a difference is chance.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import runpy
 import shlex
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
 QUICK = changed(training={"epochs": 1, "joint_epochs": 1})
 TEXT = "\n".join(DOCUMENTS.values())
-FOLDERS = "app|assets|benchmarks|docs|pages|scripts|sparcode|tests"
+FOLDERS = "app|assets|benchmarks|docs|examples|pages|scripts|sparcode|tests"
 TOP_FILES = r"streamlit_app\.py|\w+\.(?:toml|txt)|\.ci/run|Makefile"
 
 
@@ -101,6 +102,34 @@ def test_the_files_a_document_names_are_there(document: str) -> None:
     named = {ROOT / name for name in re.findall(rf"`((?:{FOLDERS})/[\w./-]*|{TOP_FILES})`", text)}
     named |= {ROOT / Path(document).parent / name for name in re.findall(r"\]\(((?!https?:)[^)#]+)", text)}
     assert not [str(path) for path in named if not path.exists()]
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/api/*.md")))])
+def test_the_code_a_document_names_is_there(document: str) -> None:
+    named = set(re.findall(r"\b(?:sparcode|app)(?:\.[A-Za-z_]\w*)+", (ROOT / document).read_text(encoding="utf-8")))
+    assert not [name for name in sorted(named) if not is_there(name)]
+    assert document != "docs/method.md" or len(named) > 50
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module, or something in one."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        module = ".".join(parts[:length])
+        if find_spec_of(module):
+            found = importlib.import_module(module)
+            for part in parts[length:]:
+                found = getattr(found, part, None) or getattr(found, "__annotations__", {}).get(part)
+            return found is not None
+    return False
+
+
+def find_spec_of(module: str) -> bool:
+    """Whether there is a module of this name; its packages are imported, it is not."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent is no package
+        return False
 
 
 def test_every_document_is_reached_from_the_readme() -> None:

@@ -11,6 +11,7 @@ from app.measured.serving import ServingResult
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.pareto import pareto_front
 from sparcode.config import DEFAULT_K
+from sparcode.glossary import about_label
 
 _NUMBER = "%.3f"
 # Pixels; nothing is cut off on the narrowest supported screen.
@@ -21,9 +22,9 @@ def points_table(points: Sequence[Measurement]) -> None:
     """Every point, sortable by any column; it holds the data of both charts."""
     table = table_of(points)
     columns = {
-        name: st.column_config.NumberColumn(width=width, format=_NUMBER)
+        name: st.column_config.NumberColumn(width=width, format=_NUMBER, help=about_label(name) or None)
         if table[name].dtype.kind == "f"
-        else st.column_config.TextColumn(width=width)
+        else st.column_config.TextColumn(width=width, help=about_label(name) or None)
         for name, width in zip(table.columns, _WIDTHS, strict=False)
     }
     st.dataframe(table, hide_index=True, height="content", column_config=columns, alt="Every measured setting with its figures")

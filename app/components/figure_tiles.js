@@ -2,17 +2,37 @@ import { DRAWN, shown, TILES } from "./page.js";
 
 const PARTS = ["label", "value", "delta", "kind", "caption"];
 
-// A group of figures; those that depend on the threshold follow the slider.
+let groups = 0;
+
+// A group of figures; those that depend on the threshold follow the slider. What a figure is stands in one box below the group, as wide as
+// the group, so that it is cut off nowhere.
 class Tiles {
   constructor(box) {
     this.box = box;
+    this.tip = document.createElement("div");
+    this.tip.className = "tip";
+    this.tip.hidden = true;
+    this.tip.setAttribute("role", "tooltip");
+    groups += 1;
+    this.tip.id = `sparcode-tip-${groups}`;
+    this.escape = (event) => {
+      if (event.key === "Escape") this.#hide();
+    };
   }
 
   take(data) {
     this.data = data;
     const names = data.tiles.map((tile) => tile.name);
-    for (const card of [...this.box.children]) if (!names.includes(card.dataset.tile)) card.remove();
+    const gone = [...this.box.children].filter((child) => child !== this.tip && !names.includes(child.dataset.tile));
+    if (gone.length) this.#hide();
+    for (const card of gone) card.remove();
     this.redraw();
+    // Last, and not moved while it is read.
+    if (this.box.lastChild !== this.tip) this.box.appendChild(this.tip);
+  }
+
+  leave() {
+    this.#hide();
   }
 
   // Put the figures back that the server sent.
@@ -40,7 +60,29 @@ class Tiles {
     card.dataset.tile = tile.name;
     card.setAttribute("role", "group");
     for (const name of PARTS) card.appendChild(document.createElement("div")).className = name;
+    if (tile.tip) this.#explain(card, tile.tip);
     return this.box.appendChild(card);
+  }
+
+  #hide() {
+    this.tip.hidden = true;
+    document.removeEventListener("keydown", this.escape);
+  }
+
+  #explain(card, text) {
+    card.tabIndex = 0;
+    const show = () => {
+      this.tip.textContent = text;
+      this.tip.hidden = false;
+      card.setAttribute("aria-describedby", this.tip.id);
+      document.addEventListener("keydown", this.escape);
+    };
+    const hide = () => {
+      this.#hide();
+      card.removeAttribute("aria-describedby");
+    };
+    for (const name of ["pointerenter", "focus"]) card.addEventListener(name, show);
+    for (const name of ["pointerleave", "blur"]) card.addEventListener(name, hide);
   }
 }
 

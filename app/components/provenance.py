@@ -10,14 +10,9 @@ from app.measured.measured_index import Kind, MeasuredIndex
 from app.models.trained import Recording
 from app.session.address import plain_text
 from app.studio import Studio
+from sparcode.glossary import about
 
 _COLOURS: Final = {"preview": "orange", "fine-tuned": "green", "trained from scratch": "blue", "recorded": "violet"}
-_MEANINGS: Final = {
-    "preview": "codebooks by k-means on the trained backbone, nothing trained for them yet",
-    "fine-tuned": "encoder, codebooks and network trained together, from the preview on",
-    "trained from scratch": "the paper's own procedure",
-    "recorded": "trained before the studio was started, maybe on another machine, and stored with it",
-}
 
 
 def recorded_notes(studio: Studio) -> None:
@@ -28,7 +23,7 @@ def recorded_notes(studio: Studio) -> None:
 
 def kind_badge(kind: Kind, recording: Recording | None = None) -> None:
     """The kind of the figures below as a coloured word; its help gives day and machine of a recording."""
-    meaning = _MEANINGS[kind] if recording is None else f"trained {recording.words}, and {_where(recording)}"
+    meaning = about(kind) if recording is None else f"trained {recording.words}, and {_where(recording)}"
     st.badge(kind.upper(), color=_COLOURS[kind], help=meaning)
 
 
@@ -53,7 +48,9 @@ def data_line(studio: Studio) -> str:
 def provenance(measured: MeasuredIndex, studio: Studio) -> None:
     """One line under the figures of a measured index."""
     seconds = f"first figures after {measured.seconds:.1f} s" if measured.is_preview else f"trained in {measured.seconds:.0f} s"
-    meaning, computed = _MEANINGS[measured.kind], ""
+    # Within a sentence.
+    meaning = about(measured.kind).rstrip(".")
+    meaning, computed = meaning[0].lower() + meaning[1:], ""
     if measured.is_barely_tuned:
         meaning = f"fine-tuned for {measured.n_epochs} epochs only; from {measured.least_epochs} on it is called fine-tuned"
     if measured.recording is not None:

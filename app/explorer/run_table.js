@@ -17,6 +17,7 @@ class RunTable {
     data.head.forEach((name, at) => {
       const made = cell(head, "th", name);
       made.scope = "col";
+      made.title = data.tips[at];
       if (at === 1) made.className = "words";
     });
     const body = table.appendChild(document.createElement("tbody"));

@@ -14,6 +14,7 @@ from app.session.configuration import Configuration
 from app.session.run_history import Run, RunHistory
 from app.session.widgets import go_to, pin
 from sparcode.config import DEFAULT_K
+from sparcode.glossary import about_label
 
 _KEY: Final = "run-table"
 _COLUMNS: Final = ("recall", "ndcg", "size_bytes", "postings", "p50_ms")
@@ -32,7 +33,7 @@ def run_table(history: RunHistory, pinned: Configuration | None) -> None:
     head = ["run", "settings, and what changed", "model", f"Recall@{DEFAULT_K}", f"NDCG@{DEFAULT_K}", "size", "scores", "median", "", ""]
     answer = _mount(
         key=_KEY,
-        data={"head": head, "runs": table_rows(history, pinned)},
+        data={"head": head, "tips": [about_label(name) for name in head], "runs": table_rows(history, pinned)},
         width="stretch",
         height="content",
         on_go_change=lambda: _answer(history, "go"),

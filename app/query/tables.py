@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app.components.column_tips import column_tips
 from app.measured.item_names import ItemNames, for_markdown
 from app.measured.query_story import TOP, QueryStory
 from app.measured.query_words import LEGEND, list_name, marks
@@ -45,16 +46,18 @@ def numbers(story: QueryStory, names: ItemNames) -> None:
         for row in range(len(trace.items))
         for rank in range(trace.codes.shape[1])
     ]
-    tokens.dataframe(pd.DataFrame(rows), hide_index=True, alt="Every token with its nearest codes")
+    of_tokens = pd.DataFrame(rows)
+    tokens.dataframe(of_tokens, hide_index=True, column_config=column_tips(of_tokens), alt="Every token with its nearest codes")
     labels = [list_name(story, one, names) for one in explained.lists]
-    table = {
+    of_lists = {
         "list": labels,
         "weight": explained.weights,
         "items above tau": explained.lengths,
         "items stored": [len(one.item_ids) for one in explained.lists],
         "adds to the top items": explained.contributions.sum(0),
     }
-    lists.dataframe(pd.DataFrame(table), hide_index=True, alt="Every posting list of the query")
+    table = pd.DataFrame(of_lists)
+    lists.dataframe(table, hide_index=True, column_config=column_tips(table), alt="Every posting list of the query")
     items = [f"{rank}. {names.title(item)}" for rank, item in enumerate(story.top.tolist(), start=1)]
     # Two lists may have one name.
     contributions = pd.DataFrame(explained.contributions, index=items, columns=pd.Index(_distinct(labels)))

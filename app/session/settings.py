@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
 from sparcode.config import RunConfig, SyntheticConfig
+from sparcode.glossary import about
 
 EXPLORER: Final = "explorer"
 COMPARE: Final = "compare"
@@ -200,8 +201,7 @@ KEPT: Final = Setting(
     symbol="kept %",
     options=KEPT_PERCENTS,
     start=DEFAULT_PERCENT,
-    about="Only scores above the threshold tau stay in the index. Each stop is the tau of this index that keeps that share of all scores. "
-    "To the right the threshold rises: fewer scores, a smaller and faster index, in the end lower recall.",
+    about=about("threshold"),
 )
 BUDGET: Final = Setting(
     "mb",

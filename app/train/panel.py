@@ -7,6 +7,7 @@ from typing import Final
 
 import streamlit as st
 
+from app.components.column_tips import column_tips
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.job import JobState, status_text
 from app.session import loaders
@@ -23,12 +24,13 @@ from app.training.run import JOINT, RunResult
 from app.training.session import TrainingSession, TrainingView
 from app.training.time_left import TimeLeft
 from sparcode.config import DEFAULT_K
+from sparcode.glossary import about
 from sparcode.metrics.registry import METRICS
 
 POLL_SECONDS: Final = 0.5
 _LIVE: Final = "train_live"
 _RUN: Final = "run"
-_CODES_HELP: Final = "Distinct codes of up to 1,024 training queries, after the last epoch."
+_CODES_HELP: Final = f"{about('codes_in_use')} Counted over up to 1,024 training queries, after the last epoch."
 _EMPTY: Final = """
 **Nothing has been trained in this browser yet.** A run goes through the paper's own procedure, epoch by epoch:
 
@@ -208,15 +210,20 @@ def _figures(view: TrainingView, result: RunResult) -> None:
     last = next((point for point in reversed(view.points) if point.stage == JOINT), None)
     recall, of_all_to_all = METRICS["recall"].text, f"{_ratio(result.recall, result.all_to_all)} of all-to-all"
     cards = [
-        (f"Recall@{DEFAULT_K}", recall(result.recall), f"{of_all_to_all} ({recall(result.all_to_all)})", None),
-        ("Index size", METRICS["size_bytes"].text(result.size_bytes), f"{METRICS['density'].text(result.density)} of scores", None),
+        (f"Recall@{DEFAULT_K}", recall(result.recall), f"{of_all_to_all} ({recall(result.all_to_all)})", about("recall")),
+        (
+            "Index size",
+            METRICS["size_bytes"].text(result.size_bytes),
+            f"{METRICS['density'].text(result.density)} of scores",
+            about("size_bytes"),
+        ),
     ]
     if last is not None:
         cards.append(
             ("Codes in use", f"{last.codes_in_use:,}", f"{METRICS['dead_share'].text(last.dead_share)} codewords dead", _CODES_HELP)
         )
     if not math.isnan(result.two_tower):
-        cards.append((f"Two-tower Recall@{DEFAULT_K}", recall(result.two_tower), "scores every item", None))
+        cards.append((f"Two-tower Recall@{DEFAULT_K}", recall(result.two_tower), "scores every item", about("two_tower")))
     with st.grid(4, min_column_width=170):
         for label, value, note, text in cards:
             st.metric(label, value, note, delta_color="off", delta_arrow="off", border=True, help=text)
@@ -244,10 +251,12 @@ def _provenance(view: TrainingView, studio: Studio) -> None:
 def _tables(view: TrainingView, session: TrainingSession, owner: str) -> None:
     with st.expander("Show data: every epoch", on_change="rerun", key="train-numbers") as table:
         if table.open:
-            st.dataframe(numbers(view.points), hide_index=True, alt="Figures of every epoch")
+            every = numbers(view.points)
+            st.dataframe(every, hide_index=True, column_config=column_tips(every), alt="Figures of every epoch")
     if view.earlier:
         st.subheader("Earlier runs")
-        st.dataframe(runs_table(view.earlier), hide_index=True, alt="Settings and test figures of earlier runs")
+        runs = runs_table(view.earlier)
+        st.dataframe(runs, hide_index=True, column_config=column_tips(runs), alt="Settings and test figures of earlier runs")
         st.caption("Kind: trained from scratch. Test users of each run's own data; only runs on the same data stand behind the curves.")
         if any(run.plan.recording is None for run in view.earlier):
             st.button("Forget earlier runs", on_click=session.forget_earlier, args=(owner,))

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from scripts.studio_in_browser import running_studio
+from sparcode.glossary import about
 from tests.pages.browser_pages import FITS, PATIENCE_MS, Visit, explored, measured, threshold
 
 OUTLINE = "node => { const { outlineStyle, outlineWidth } = getComputedStyle(node); return [outlineStyle, parseFloat(outlineWidth)]; }"
@@ -83,3 +84,27 @@ def test_the_focus_shows_in_the_navigation_and_forced_colours_leave_tracks_to_sl
     assert style == "solid"
     assert width >= 1
     assert "gradient" in threshold(page).evaluate("input => getComputedStyle(input).backgroundImage")
+
+
+@pytest.mark.browser
+def test_a_tile_says_what_its_figure_is_to_a_keyboard_and_to_a_pointer(visit: Visit) -> None:
+    page = visit.page
+    tips, tile = page.locator(".sparcode-tiles > .tip:not([hidden])"), page.locator("[data-tile=perplexity]")
+    expect(tips).to_have_count(0)
+    tile.focus()
+    expect(tips).to_have_text(about("perplexity"))
+    expect(tile).to_have_attribute("aria-describedby", tips.get_attribute("id"))
+    page.keyboard.press("Escape")
+    expect(tips).to_have_count(0)
+    page.locator("[data-tile=recall]").hover()
+    expect(tips).to_have_text(about("recall"))
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.locator("[data-tile=recall]").hover()
+        box = tips.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert page.evaluate(FITS)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.mouse.move(0, 0)
+    expect(tips).to_have_count(0)
