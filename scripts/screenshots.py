@@ -1,20 +1,20 @@
 """Pictures of every page for `docs/screenshots/`, taken from a studio started for it: `python -m scripts.screenshots`.
 
-Needs the `dev` extra and a Chromium on the PATH. Takes about four minutes, most of them for training.
+Needs the `dev` extra and a Chromium on the PATH. Takes about five minutes, most of them for training; `--only tour` takes one.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import shutil
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-from playwright.sync_api import Browser, Page, StorageState
+from playwright.sync_api import Browser, StorageState
 
+from scripts.page_pictures import PATIENCE_MS, at_rest, reduced
 from scripts.studio_in_browser import studio_in_browser
+from scripts.tour_pictures import take_tour
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGES: Final = {
@@ -30,16 +30,6 @@ WIDTHS: Final = (1280, 1920)
 LOOKS: Final = ("light", "dark")
 # The picture that the README shows, and what it is a copy of.
 README_PICTURE: Final = ("explorer", "explorer-1280-light")
-PATIENCE_MS: Final = 300_000
-COLOURS: Final = 128
-
-
-def at_rest(page: Page) -> None:
-    """Wait until the script has ended and every chart is drawn."""
-    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=PATIENCE_MS)
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')", timeout=PATIENCE_MS)
-    page.wait_for_function("() => !document.querySelector('.sparcode-chart:not([data-drawn])')", timeout=PATIENCE_MS)
-    page.evaluate("() => document.fonts.ready.then(() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))))")
 
 
 def train_everything(browser: Browser, address: str) -> None:
@@ -104,20 +94,25 @@ def picture(browser: Browser, url: str, width: int, look: str, cookies: StorageS
     return taken
 
 
-def reduced(png: bytes) -> bytes:
-    """The picture with few colours: a quarter of the bytes, no visible difference."""
-    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
-    return out.getvalue()
-
-
 def main() -> None:
-    """Take every picture."""
+    """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots", help="folder for the pictures")
-    out = parser.parse_args().out
+    parser.add_argument(
+        "--only", choices=("pages", "tour"), help="whole pages of models trained for it, or the tour's screens of recorded runs"
+    )
+    given = parser.parse_args()
+    out = given.out
     out.mkdir(parents=True, exist_ok=True)
+    if given.only != "pages":
+        with studio_in_browser() as (address, browser):
+            take_tour(browser, address, out)
+    if given.only != "tour":
+        take_pages(out)
+
+
+def take_pages(out: Path) -> None:
+    """Every page from top to bottom, in every width and look, of models trained for it."""
     with studio_in_browser(recorded=False) as (address, browser):
         train_everything(browser, address)
         cookies = train_from_scratch(browser, address)

@@ -1,0 +1,70 @@
+"""The screens of `docs/tour.md`: what a visitor sees, window by window, of the built-in data's recorded runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from playwright.sync_api import Browser, Page
+
+from scripts.page_pictures import PATIENCE_MS, at_rest, reduced
+
+
+def _as_it_opens(page: Page) -> None:
+    """Nothing is done on the page."""
+
+
+def _two_paths(page: Page) -> None:
+    page.get_by_role("heading", name="One query, two paths").evaluate("heading => heading.scrollIntoView()")
+    page.get_by_text("4 Search").click()
+
+
+def _large_catalogue(page: Page) -> None:
+    page.get_by_text("As if the catalogue had 100,000 items").click()
+
+
+def _first_chart(page: Page) -> None:
+    page.locator(".sparcode-chart").first.evaluate("chart => chart.scrollIntoView({ block: 'center' })")
+
+
+class Screen(NamedTuple):
+    """One picture: its name after `tour-`, the page's address, a text to wait for, what is done then, window and look."""
+
+    name: str
+    path: str
+    waits_for: str
+    act: Callable[[Page], None] = _as_it_opens
+    width: int = 1280
+    height: int = 800
+    look: str = "light"
+
+
+SCREENS: Final = (
+    Screen("overview", "", "How good is it?"),
+    Screen("paths", "", "How good is it?", _two_paths),
+    Screen("explorer", "explorer", "Measured on this machine"),
+    Screen("threshold", "explorer?keep=3.16", "Measured on this machine", _large_catalogue),
+    Screen("scale", "scale?keep=1.02", "All points, and how they are measured", _first_chart),
+    Screen("compare", "compare", "Each beside SparCode"),
+    Screen("query", "query", "Everything above is computed"),
+    Screen("lists", "query?step=lists", "Everything above is computed", _first_chart),
+    Screen("train", "train", "Trained and measured"),
+    Screen("phone", "", "How good is it?", width=390, height=844, look="dark"),
+)
+
+
+def take_tour(browser: Browser, address: str, out: Path) -> None:
+    """Write every screen to `out`, and print its size."""
+    for screen in SCREENS:
+        context = browser.new_context(viewport={"width": screen.width, "height": screen.height}, color_scheme=screen.look)
+        page = context.new_page()
+        page.goto(f"{address}/{screen.path}", timeout=PATIENCE_MS)
+        page.get_by_text(screen.waits_for).first.wait_for(state="attached", timeout=PATIENCE_MS)
+        at_rest(page)
+        screen.act(page)
+        at_rest(page)
+        file = out / f"tour-{screen.name}.png"
+        file.write_bytes(reduced(page.screenshot()))
+        context.close()
+        print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB", flush=True)
