@@ -31,6 +31,7 @@ PAGES: Final = (
     PageRow("scale.py", "Scale", "scale"),
     PageRow("query.py", "Inside a query", "query"),
     PageRow("lessons.py", "Lessons", "lessons"),
+    PageRow("report.py", "Report", "report"),
 )
 
 
@@ -42,12 +43,20 @@ def _page(row: PageRow) -> st.Page:
     return st.Page(path, title=row.title, icon="", default=True)
 
 
+# Not imported at the top, because the path has to be set first.
+presenting = importlib.import_module("app.session.presenting")
+presents = presenting.presents()
 # On top, so that charts get the whole width.
-chosen = st.navigation([_page(row) for row in PAGES], position="top")
+chosen = st.navigation([_page(row) for row in PAGES], position="hidden" if presents else "top")
 st.set_page_config(page_title=f"{chosen.title} · SparCode Studio", page_icon=ROOT / "assets" / "icon.png", layout="wide")
 st.logo(ROOT / "assets" / "logo.svg", icon_image=ROOT / "assets" / "icon.png", size="large")
 st.html(ROOT / "app" / "style.css")
-# Not imported at the top, because the path has to be set first.
 importlib.import_module("app.components.page_history").page_history()
-chosen.run()
+with st.container():
+    if refused := presenting.refused_to_present():
+        st.warning(refused)
+if presents:
+    importlib.import_module("app.present.panel").presentation(chosen.title, chosen.url_path == "report")
+else:
+    chosen.run()
 importlib.import_module("app.components.theme_watch").theme_watch()

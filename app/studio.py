@@ -38,8 +38,9 @@ MODELS_BYTES: Final = 128 * 2**20
 # Of a studio beside the one of the built-in data, of which there may be several.
 BESIDE_SHARE: Final = 0.25
 COMPARISON_KEY: Final = "comparison"
-# The lane of downloads.
+# The lanes of downloads, and of the files that a report is exported as.
 FETCHING: Final = "fetching"
+EXPORTS: Final = "exports"
 
 
 class Place(NamedTuple):
@@ -88,7 +89,7 @@ class Studio:
         if place is None:
             self.viewers = Viewers()
             # One training at a time, with one core each, leaves a core for the pages.
-            lanes = {TRAINING: 1, PREVIEWS: 1, GRIDS: 1, FRONT: 1, FROM_SCRATCH: 1, TIMING: 1, FETCHING: 1}
+            lanes = {TRAINING: 1, PREVIEWS: 1, GRIDS: 1, FRONT: 1, FROM_SCRATCH: 1, TIMING: 1, FETCHING: 1, EXPORTS: 1}
             self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
             self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split, self.viewers.has_gone)
             self.own_data = self.from_scratch.shelf.own()

@@ -16,7 +16,8 @@ def at_rest(page: Page) -> None:
     """Wait until the script has ended and every chart is drawn."""
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=PATIENCE_MS)
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')", timeout=PATIENCE_MS)
-    page.wait_for_function("() => !document.querySelector('.sparcode-chart:not([data-drawn])')", timeout=PATIENCE_MS)
+    for chart in (".sparcode-chart", ".sparcode-view-chart"):
+        page.wait_for_function(f"() => !document.querySelector('{chart}:not([data-drawn])')", timeout=PATIENCE_MS)
     page.evaluate("() => document.fonts.ready.then(() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))))")
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from itertools import product
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, StorageState
+from playwright.sync_api import Browser, Page, StorageState
 
 from scripts.page_pictures import PATIENCE_MS, at_rest, reduced
 from scripts.studio_in_browser import studio_in_browser
@@ -26,6 +27,8 @@ PAGES: Final = {
     "query": "query",
     "lessons": "lessons?lesson=3&step=4",
 }
+# Of the visitor who trained from scratch, in whose report there are some entries then.
+REPORT: Final = {"report": "report", "present": "explorer?present=1"}
 WIDTHS: Final = (1280, 1920)
 LOOKS: Final = ("light", "dark")
 # The picture that the README shows, and what it is a copy of.
@@ -52,6 +55,20 @@ def train_everything(browser: Browser, address: str) -> None:
     page.close()
 
 
+def fill_report(browser: Browser, address: str, cookies: StorageState) -> None:
+    """Add figures, charts and a table to the report of a visitor, and have the pictures drawn."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, storage_state=cookies)
+    page = context.new_page()
+    for path, number in (("explorer", 1), ("compare", 2)):
+        page.goto(f"{address}/{path}")
+        at_rest(page)
+        page.get_by_role("button", name="Add to report").first.click(timeout=PATIENCE_MS)
+        page.get_by_text(f"has {number} entr").wait_for(timeout=PATIENCE_MS)
+    page.goto(f"{address}/report")
+    page.get_by_role("button", name="Slides (.pptx)").click(timeout=PATIENCE_MS, trial=True)
+    context.close()
+
+
 def train_from_scratch(browser: Browser, address: str) -> StorageState:
     """Two runs on the page Train, so that the second has a ghost; returns the cookies of their owner's browser."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
@@ -75,15 +92,15 @@ def answer_lesson(page: Page) -> None:
         run.click()
 
 
-def picture(browser: Browser, url: str, width: int, look: str, cookies: StorageState) -> bytes:
-    """A page from top to bottom, as PNG."""
+def picture(browser: Browser, url: str, width: int, look: str, cookies: StorageState, last: str = "Measured on this machine") -> bytes:
+    """A page from top to bottom, as PNG; `last` is a text that comes with its figures."""
     context = browser.new_context(viewport={"width": width, "height": width * 9 // 16}, color_scheme=look, storage_state=cookies)
     page = context.new_page()
     page.goto(url)
     if "/lessons" in url:
         answer_lesson(page)
     # The caption under the figures or the table is what comes last.
-    page.get_by_text("Measured on this machine").wait_for(timeout=PATIENCE_MS)
+    page.get_by_text(last).first.wait_for(timeout=PATIENCE_MS)
     at_rest(page)
     # The page scrolls inside a container of its own, so the window is made as high as its content.
     height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
@@ -116,12 +133,13 @@ def take_pages(out: Path) -> None:
     with studio_in_browser(recorded=False) as (address, browser):
         train_everything(browser, address)
         cookies = train_from_scratch(browser, address)
-        for name, path in PAGES.items():
-            for width in WIDTHS:
-                for look in LOOKS:
-                    file = out / f"{name}-{width}-{look}.png"
-                    file.write_bytes(reduced(picture(browser, f"{address}/{path}", width, look, cookies)))
-                    print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")
+        fill_report(browser, address, cookies)
+        for name, path in (PAGES | REPORT).items():
+            last = {"report": "Export what you want to keep", "present": "Measured on"}.get(name, "Measured on this machine")
+            for width, look in product(WIDTHS, LOOKS):
+                file = out / f"{name}-{width}-{look}.png"
+                file.write_bytes(reduced(picture(browser, f"{address}/{path}", width, look, cookies, last)))
+                print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")
     copy, original = README_PICTURE
     shutil.copyfile(out / f"{original}.png", out / f"{copy}.png")
 

@@ -25,6 +25,8 @@ WITH_STREAMLIT = {
     "app.scale",
     "app.query",
     "app.lessons",
+    "app.report_page",
+    "app.present",
     "app.main",
 }
 

@@ -8,6 +8,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
+from app.components.data_table import data_table
 from app.measured.rivals import Rival, Standing
 from sparcode.comparison.peers import SERVED_BY
 from sparcode.config import DEFAULT_K
@@ -22,7 +23,8 @@ def matrix(rows: Sequence[Rival]) -> None:
     """The matrix, by falling recall; nothing without rows."""
     if not rows:
         return
-    st.table(matrix_of(rows), hide_index=True, border="horizontal", alt="Every way to serve beside SparCode, by falling recall")
+    said = "Every way to serve beside SparCode, by falling recall"
+    data_table(matrix_of(rows), said, "compare-matrix", plain=True, hide_index=True, border="horizontal")
     st.caption(
         "Each beside SparCode (bold), at its least effort within 1% of its own best recall. ▲ better, ▼ worse; ≈ the same: recall within "
         "two standard errors of the same users' differences, time within the quartiles between rounds, memory within 5%."

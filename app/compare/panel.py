@@ -25,6 +25,7 @@ from app.session.address import read_address, write_address
 from app.session.chosen_data import base_settings, chosen_config, given_settings
 from app.session.configuration import label_of
 from app.session.live_panel import keep_live, live_panel, show_setting
+from app.session.report import FiguresOf, figures_are_of
 from app.session.settings import COMPARE
 from app.session.visitor import owner_id
 from app.session.widgets import configuration
@@ -68,6 +69,7 @@ def _panel(studio: Studio) -> None:
     else:
         _start(job, own, measured, view, studio)
     points = points_of(job) if measuring else ()
+    figures_are_of(_source(None if points else result, config, studio))
     rows = rivals(result.points if result is not None and not points else points)
     with answered:
         st.markdown(so_what(rows, studio.split.train.n_items) or _question(studio))
@@ -81,6 +83,13 @@ def _panel(studio: Studio) -> None:
         if points:
             points_table(points)
     keep_live(_LIVE, view.active or measuring)
+
+
+def _source(result: ServingResult | None, config: RunConfig, studio: Studio) -> FiguresOf:
+    """What the figures are of: a finished measurement, else the one under way."""
+    if result is None:
+        return FiguresOf("Compare", studio, config)
+    return FiguresOf("Compare", studio, result.config, result.kind, result.recording)
 
 
 def _question(studio: Studio) -> str:

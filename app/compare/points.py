@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from app.components.data_table import data_table
 from app.measured.serving import ServingResult
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.pareto import pareto_front
@@ -27,7 +28,8 @@ def points_table(points: Sequence[Measurement]) -> None:
         else st.column_config.TextColumn(width=width, help=about_label(name) or None)
         for name, width in zip(table.columns, _WIDTHS, strict=False)
     }
-    st.dataframe(table, hide_index=True, height="content", column_config=columns, alt="Every measured setting with its figures")
+    options = {"hide_index": True, "height": "content", "column_config": columns}
+    data_table(table, "Every measured setting with its figures", "compare-points", **options)
 
 
 def table_of(points: Sequence[Measurement]) -> pd.DataFrame:

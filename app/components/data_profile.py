@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.charts.history_lengths import history_lengths_data, history_lengths_figure
+from app.components.data_table import data_table
 from app.components.live_chart import live_chart
 from sparcode.data.profile import Profile
 
@@ -17,7 +18,8 @@ def data_profile(profile: Profile, key: str) -> None:
     lengths = history_lengths_data(profile.edges, profile.counts, profile.median)
     with st.grid(2, min_column_width=340):
         live_chart(history_lengths_figure, lengths, key, f"Histogram of the lengths of histories. {lengths.title}.", HEIGHT)
-        st.dataframe(profile_table(profile), hide_index=True, alt="Figures of the data, and what was left out")
+        with st.container():
+            data_table(profile_table(profile), "Figures of the data, and what was left out", f"{key}-table", hide_index=True)
 
 
 def profile_table(profile: Profile) -> pd.DataFrame:

@@ -96,7 +96,11 @@ function write(card, texts) {
   card.querySelector(".delta").dataset.tone = texts.tone;
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
+  const add = parentElement.querySelector(".sparcode-add");
+  add.hidden = !data.adds;
+  add.setAttribute("aria-label", `Add to report: ${data.tiles.map((tile) => tile.label).join(", ")}`);
+  add.onclick = () => setTriggerValue("add", true);
   return shown(
     parentElement.querySelector(TILES),
     (box) => new Tiles(box),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import streamlit as st
 
 from app.components.bundle import script, style
 from app.measured.figures import NO_DELTA, Delta
+from app.report.entry import Tile as ReportTile
+from app.report.entry import tiles_entry
+from app.session.report import add_to_report, shown_figures
 from sparcode.glossary import TERMS, about_label
 
 
@@ -27,14 +30,34 @@ class Tile(NamedTuple):
     delta: Delta = NO_DELTA
 
 
-_mount = st.components.v2.component(
-    "sparcode_figure_tiles", html='<div class="sparcode-tiles"></div>', css=style(__file__), js=script(__file__), isolate_styles=False
-)
+_HTML: Final = '<div class="sparcode-tiles"></div><button type="button" class="sparcode-add" hidden>Add to report</button>'
+_mount = st.components.v2.component("sparcode_figure_tiles", html=_HTML, css=style(__file__), js=script(__file__), isolate_styles=False)
 
 
 def figure_tiles(tiles: Sequence[Tile], key: str, version: str) -> None:
-    """Draw the tiles, or update those of the same `key`, which is unique on the page; `version` is as in `charts_of` for charts."""
-    plain = [{**tile._asdict(), "delta": tile.delta.text, "tone": tile.delta.tone} for tile in tiles]
+    """Draw the tiles, or update those of the same `key`, which is unique on the page; `version` is as in `charts_of` for charts.
+
+    A button below adds them to the visitor's report.
+    """
+    plain, figures = [{**tile._asdict(), "delta": tile.delta.text, "tone": tile.delta.tone} for tile in tiles], shown_figures()
     for tile in plain:
         tile["tip"] = TERMS[tile["name"]].meaning if tile["name"] in TERMS else about_label(tile["label"])
-    _mount(key=key, data={"tiles": plain, "version": version}, width="stretch", height="content")
+
+    def add() -> None:
+        add_to_report(lambda source, day: tiles_entry([_reported(tile) for tile in tiles], source, day), figures)
+
+    _mount(key=key, data={"tiles": plain, "version": version, "adds": True}, width="stretch", height="content", on_add_change=add)
+
+
+def tile_cards(tiles: Sequence[ReportTile], key: str) -> None:
+    """The tiles of a report's entry, which do not move."""
+    plain = [{**Tile(f"tile-{at}", *tile)._asdict(), "delta": "", "tone": "same", "tip": ""} for at, tile in enumerate(map(_shown, tiles))]
+    _mount(key=key, data={"tiles": plain, "version": "", "adds": False}, width="stretch", height="content")
+
+
+def _reported(tile: Tile) -> ReportTile:
+    return ReportTile(tile.label, tile.value, tile.caption, tile.kind)
+
+
+def _shown(tile: ReportTile) -> tuple[str, str, str, str]:
+    return tile.label, tile.kind, tile.value, tile.caption

@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from app.components.present_link import present_link
 from app.session.address import plain_text
 from app.session.background import let_go
 from app.session.chosen_data import about_chosen_run, choices, choose_data, chosen_data, chosen_run, forget_missing, read_data, runs_folder
@@ -31,6 +32,7 @@ def page_header(title: str) -> None:
         if chosen_run():
             with st.popover("This run", help="What it is; export it, delete it"):
                 _about()
+        present_link()
     if missing:
         st.warning(missing)
     if reason := st.session_state.pop(_NOT_DELETED, ""):

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.charts.setting_front import setting_front_data, setting_front_figure
-from app.components.column_tips import column_tips
+from app.components.data_table import data_table
 from app.components.live_chart import live_chart
 from app.measured.front_tuning import Codes
 from app.measured.setting_grids import GRID, SearchedGrid
@@ -138,15 +138,8 @@ def _table(front: Front, pick: Callable[[GridPoint], None]) -> None:
             pick(rows[chosen[0]])
 
     with st.expander(f"The {len(rows)} points of the previews' front as a table"):
-        st.dataframe(
-            table,
-            hide_index=True,
-            column_config=column_tips(table),
-            key="front-table",
-            on_select=picked,
-            selection_mode="single-row",
-            alt="Points of the front",
-        )
+        options = {"hide_index": True, "on_select": picked, "selection_mode": "single-row"}
+        data_table(table, "Points of the front", "front-table", **options)
 
 
 def _at_same_place(point: GridPoint, front: Front) -> GridPoint | None:

@@ -12,7 +12,7 @@ from app.charts.codes_stored import codes_stored_data, codes_stored_figure
 from app.charts.list_lengths import list_lengths_data, list_lengths_figure
 from app.charts.memory_parts import memory_parts_data, memory_parts_figure
 from app.charts.score_cut import score_cut_data, score_cut_figure
-from app.components.column_tips import column_tips
+from app.components.data_table import data_table
 from app.components.live_chart import live_chart
 from app.measured.measured_index import MeasuredIndex
 from app.session.run_history import PinnedRun
@@ -72,7 +72,6 @@ def numbers(measured: MeasuredIndex, point: ExplorerPoint, records: Sequence[Epo
     curve, timed = measured.curve, measured.latencies()
     known = [timed.get(stop) for stop in curve.stops.tolist()]
     tabs = st.tabs(["Thresholds", "Scores", "Codewords", "Lists", "Memory", "Training"])
-    thresholds, scores, codewords = tabs[:3]
     table = pd.DataFrame(
         {
             "threshold tau": curve.tau,
@@ -87,28 +86,21 @@ def numbers(measured: MeasuredIndex, point: ExplorerPoint, records: Sequence[Epo
             "timed": ["" if one is None else "beside jobs" if one.busy else "alone" for one in known],
         }
     )
-    thresholds.dataframe(
-        table, hide_index=True, column_config=column_tips(table), alt="Measured figures at every threshold; latency where it was timed"
-    )
     bins = {"from": measured.scores.edges[:-1], "to": measured.scores.edges[1:], "scores": measured.scores.counts}
-    scores.dataframe(pd.DataFrame(bins), hide_index=True, alt="Stored scores by value")
-    counts = measured.usage.counts
-    uses = pd.DataFrame({f"codebook {book + 1}": row for book, row in enumerate(counts)}).rename_axis("codeword")
-    codewords.dataframe(uses, column_config=column_tips(uses), alt="How often training queries use each codeword")
-    lists, memory, training = tabs[3:]
+    uses = pd.DataFrame({f"codebook {book + 1}": row for book, row in enumerate(measured.usage.counts)}).rename_axis("codeword")
     lengths = pd.DataFrame({"code": measured.explorer.index.codes, "items in its list": point.list_lengths})
-    lists.dataframe(lengths, hide_index=True, alt="Length of every posting list at this threshold")
     usage, parts = measured.usage, point.size_bytes if measured.complete else {}
-    memory.dataframe(
-        pd.DataFrame({"part": [part.replace("_", " ") for part in parts], "MB": [size / 1e6 for size in parts.values()]}),
-        hide_index=True,
-        alt="Memory of the index by part at this threshold",
-    )
-    memory.caption(f"{usage.possible_codes:,} codes are possible, {usage.codes_in_use:,} are in use, {usage.n_lists:,} have a list.")
+    memory = pd.DataFrame({"part": [part.replace("_", " ") for part in parts], "MB": [size / 1e6 for size in parts.values()]})
     epochs = pd.DataFrame([record._asdict() for record in records], columns=EpochRecord._fields).drop(columns="stopped")
-    training.dataframe(
-        epochs,
-        hide_index=True,
-        column_config=column_tips(epochs),
-        alt="Loss, recall and use of codes after every epoch of fine-tuning",
+    tables = (
+        ("Measured figures at every threshold; latency where it was timed", table),
+        ("Stored scores by value", pd.DataFrame(bins)),
+        ("How often training queries use each codeword", uses),
+        ("Length of every posting list at this threshold", lengths),
+        ("Memory of the index by part at this threshold", memory),
+        ("Loss, recall and use of codes after every epoch of fine-tuning", epochs),
     )
+    for number, (tab, (said, shown)) in enumerate(zip(tabs, tables, strict=True)):
+        with tab:
+            data_table(shown, said, f"explorer-numbers-{number}", hide_index=shown is not uses)
+    tabs[4].caption(f"{usage.possible_codes:,} codes are possible, {usage.codes_in_use:,} are in use, {usage.n_lists:,} have a list.")

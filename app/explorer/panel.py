@@ -33,6 +33,7 @@ from app.session.address import read_address, write_address
 from app.session.chosen_data import base_settings, chosen_config, given_settings
 from app.session.configuration import Configuration
 from app.session.live_panel import keep_live, live_panel, show_setting
+from app.session.report import FiguresOf, figures_are_of
 from app.session.run_history import PinnedRun, pinned_run
 from app.session.settings import EXPLORER
 from app.session.visitor import owner_id
@@ -42,6 +43,7 @@ from sparcode.comparison.growth import GrowthPoint
 from sparcode.config import RunConfig
 from sparcode.metrics.evaluation import ExplorerPoint
 
+PAGE: Final = "Index Explorer"
 POLL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 1.0
 _LIVE: Final = "explorer_live"
@@ -95,6 +97,7 @@ def _panel(studio: Studio) -> None:
             untimed = _figures(view, studio, chosen, ghost, large)
             st.session_state[BEFORE] = chosen
         with st.container():
+            figures_are_of(FiguresOf(PAGE, studio, config, "previews and fine-tuned points of a search"))
             front_chart(front_of(studio, chosen), lambda point: go_to(opened(chosen, point)))
         st.subheader("Runs looked at")
         run_table(run_history(studio.scope), pinned())
@@ -160,6 +163,7 @@ def _columns(view: View, ghost: PinnedRun | None, studio: Studio) -> str:
 def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None, large: Sequence[GrowthPoint]) -> bool:
     """Draw all figures, size and latency of a larger catalogue's points if given; returns whether the latency is still to be timed."""
     measured, stop = view.measured, chosen.stop
+    figures_are_of(FiguresOf(PAGE, studio, measured.config, measured.called))
     point, version = measured.point(stop), f"{measured.version} {chosen.keep}"
     status(view, studio)
     with st.container():

@@ -25,6 +25,7 @@ from app.measured.recorded_figures import KIND, RecordedFigures
 from app.measured.setting_jobs import View
 from app.session.chosen_data import chosen_config
 from app.session.configuration import Configuration, label_of
+from app.session.report import FiguresOf, figures_are_of
 from app.studio import Studio
 from sparcode.config import RunConfig
 from sparcode.training.epoch_record import EpochRecord
@@ -65,6 +66,7 @@ def until_measured(recorded: RecordedFigures | None, chosen: Configuration, stud
     measured = _measured_before(studio)
     if measured is None:
         return
+    figures_are_of(FiguresOf("Index Explorer", studio, measured.config, measured.called))
     point = measured.point(before.stop)
     st.caption(f"In grey the setting before: **{before.label}, {before.keep} % kept**, until this one has figures of its own.")
     with st.container(key="explorer-before"):
@@ -95,6 +97,7 @@ def recorded_beside(measured: MeasuredIndex, stop: int, studio: Studio) -> str:
 
 
 def _recorded(recorded: RecordedFigures, chosen: Configuration, studio: Studio, epochs: Sequence[EpochRecord] | None) -> None:
+    figures_are_of(FiguresOf("Index Explorer", studio, recorded.config, KIND, recorded.recording))
     version = f"{recorded.version} {chosen.keep}"
     with st.container(horizontal=True, vertical_alignment="center"):
         kind_badge(KIND, recorded.recording)

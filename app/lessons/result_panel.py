@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from app.components.data_table import data_table
 from app.components.live_chart import charts_of
 from app.components.provenance import data_line, kind_badge
 from app.jobs.job import JobSnapshot, JobState, epochs_of, status_text
@@ -14,6 +15,7 @@ from app.lessons.chosen import set_control
 from app.lessons.lesson import Lesson
 from app.lessons.results import LessonResult, LessonResults, lesson_key
 from app.lessons.shown import charts, table
+from app.session.report import FiguresOf, figures_are_of
 from app.session.visitor import owner_id, want_in_tab
 from app.studio import Studio
 
@@ -33,11 +35,14 @@ def result_stage(lesson: Lesson, value: str, studio: Studio, results: LessonResu
         _work(lesson, value, result, studio, results)
     if result is None:
         return
+    said = f"{lesson.control.label}: {lesson.control.options[value]}"
+    figures_are_of(FiguresOf(f"Lesson {lesson.number}", studio, called=said, recording=result.recording))
     with charts_of(f"{lesson.number} {value} {result.measured_at}"):
         charts(lesson, result.rows, lesson.read(result.rows)[0].headline)
     with st.expander("All figures", on_change="rerun", key=f"lesson-figures-{lesson.number}") as folded:
         if folded.open:
-            st.table(table(lesson, result.rows), hide_index=True, border="horizontal", alt="All figures of this lesson")
+            rows, key = table(lesson, result.rows), f"lesson-{lesson.number}"
+            data_table(rows, "All figures of this lesson", key, plain=True, hide_index=True, border="horizontal")
     _origin(result, studio)
 
 

@@ -11,6 +11,7 @@ from app.components.live_chart import live_chart
 from app.components.provenance import data_name, kind_badge
 from app.measured.scale_words import ENOUGH, at_real_size, beside_rivals
 from app.measured.scale_words import headline as headline_text
+from app.session.report import FiguresOf, figures_are_of
 from app.studio import Studio
 from sparcode.comparison.growth_lines import at_enough
 
@@ -27,6 +28,7 @@ def headline(studio: Studio) -> None:
     beside = " ".join(filter(None, (at_real_size(chosen, result.n_items), beside_rivals(chosen))))
     if beside:
         st.markdown(beside)
+    figures_are_of(FiguresOf("Overview", studio, studio.config, result.kind, result.recording))
     data = time_data(chosen, result.n_items)
     live_chart(growth_figure, data, "overview-scale", f"{data.title} over catalogue size. {said}", HEIGHT)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -10,11 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from app.components.data_profile import data_profile
+from app.components.data_table import data_table
 from app.components.provenance import data_name, kind_badge, recorded_notes
 from app.jobs.job import JobSnapshot, JobState, status_text
 from app.measured.comparison import Comparison, Step
 from app.models.backbones import backbone_key
 from app.session.live_panel import keep_live, live_panel
+from app.session.report import FiguresOf, figures_are_of
 from app.session.settings import settings_text
 from app.session.visitor import owner_id, want_in_tab
 from app.studio import COMPARISON_KEY, Studio
@@ -64,7 +66,9 @@ def _panel(studio: Studio) -> None:
     rows = known.rows if known else _rows_of(job)
     if rows:
         _kind(known)
-        st.table(table_of(rows), hide_index=True, border="horizontal", alt="Figures of SparCode and its peers")
+        figures_are_of(FiguresOf("Overview", studio, studio.config, recording=known.recording if known else None))
+        said = "Figures of SparCode and its peers"
+        data_table(table_of(rows), said, "overview-peers", plain=True, hide_index=True, border="horizontal")
         _reading(rows, known, studio)
     if active:
         _progress(job, studio)
@@ -153,6 +157,7 @@ def _reading(rows: Sequence[Measurement], known: Comparison | None, studio: Stud
 def data_facts(studio: Studio) -> None:
     """Sizes of the data set and its split, its profile, and whether it is synthetic."""
     data, split = studio.interactions, studio.split
+    figures_are_of(FiguresOf("Overview", studio))
     if studio.run_name:
         _kept(studio)
     if data.synthetic:

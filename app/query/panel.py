@@ -26,6 +26,7 @@ from app.session import loaders
 from app.session.address import read_address, write_address
 from app.session.chosen_data import base_settings, chosen_config, given_settings
 from app.session.live_panel import keep_live, live_panel, show_setting
+from app.session.report import FiguresOf, figures_are_of
 from app.session.settings import KEPT, QUERY, STEP
 from app.session.visitor import owner_id
 from app.session.widgets import configuration
@@ -99,6 +100,7 @@ def _path(view: View, chosen: Profile, stop: int, names: ItemNames, answered: De
         return query_story(measured, stop, as_query(items, n_items, chosen.features), chosen.targets, rivals)
 
     story = story_of(chosen.kept)
+    figures_are_of(FiguresOf("Inside a query", studio, measured.config, measured.called))
     with answered:
         st.markdown(f"#### {answer(story)}")
         st.markdown(second_line(story) or " ")

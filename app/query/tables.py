@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.components.column_tips import column_tips
+from app.components.data_table import data_table
 from app.measured.item_names import ItemNames, for_markdown
 from app.measured.query_story import TOP, QueryStory
 from app.measured.query_words import LEGEND, list_name, marks
@@ -19,7 +19,8 @@ def top_items(story: QueryStory, names: ItemNames) -> None:
     for title, (found, rival) in columns.items():
         cells = [_cell(story, item, rival, names) for item in found.tolist()]
         table[title] = cells + [""] * (TOP - len(cells))
-    st.table(table, hide_index=True, border="horizontal", alt="Top items of every model, best first, with hits, agreements and differences")
+    said = "Top items of every model, best first, with hits, agreements and differences"
+    data_table(table, said, "query-top", plain=True, hide_index=True, border="horizontal")
     st.caption(LEGEND)
 
 
@@ -46,8 +47,8 @@ def numbers(story: QueryStory, names: ItemNames) -> None:
         for row in range(len(trace.items))
         for rank in range(trace.codes.shape[1])
     ]
-    of_tokens = pd.DataFrame(rows)
-    tokens.dataframe(of_tokens, hide_index=True, column_config=column_tips(of_tokens), alt="Every token with its nearest codes")
+    with tokens:
+        data_table(pd.DataFrame(rows), "Every token with its nearest codes", "query-tokens-table", hide_index=True)
     labels = [list_name(story, one, names) for one in explained.lists]
     of_lists = {
         "list": labels,
@@ -56,13 +57,14 @@ def numbers(story: QueryStory, names: ItemNames) -> None:
         "items stored": [len(one.item_ids) for one in explained.lists],
         "adds to the top items": explained.contributions.sum(0),
     }
-    table = pd.DataFrame(of_lists)
-    lists.dataframe(table, hide_index=True, column_config=column_tips(table), alt="Every posting list of the query")
+    with lists:
+        data_table(pd.DataFrame(of_lists), "Every posting list of the query", "query-lists-table", hide_index=True)
     items = [f"{rank}. {names.title(item)}" for rank, item in enumerate(story.top.tolist(), start=1)]
     # Two lists may have one name.
     contributions = pd.DataFrame(explained.contributions, index=items, columns=pd.Index(_distinct(labels)))
     contributions.insert(0, "score", explained.scores)
-    added.dataframe(contributions, alt="What every list adds to every top item")
+    with added:
+        data_table(contributions, "What every list adds to every top item", "query-added-table")
 
 
 def _distinct(labels: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.charts.growth import with_fitted
+from app.components.data_table import data_table
 from app.components.figure_tiles import figure_tiles
 from app.components.live_chart import charts_of
 from app.components.provenance import data_line, kind_badge
@@ -29,6 +30,7 @@ from app.session.address import read_address, write_address
 from app.session.chosen_data import base_settings, chosen_config, given_settings
 from app.session.configuration import label_of
 from app.session.live_panel import keep_live, live_panel, show_setting
+from app.session.report import FiguresOf, figures_are_of
 from app.session.settings import KEPT, SCALE
 from app.session.visitor import owner_id
 from app.session.widgets import configuration
@@ -37,6 +39,7 @@ from sparcode.comparison.grown_ways import LeftOut
 from sparcode.comparison.growth import GrowthPoint
 from sparcode.comparison.growth_lines import at_enough, at_share
 from sparcode.comparison.peers import FLAT, SPARCODE
+from sparcode.config import RunConfig
 
 POLL_SECONDS: Final = 1.0
 LARGE: Final = "Measure a million, too"
@@ -73,6 +76,7 @@ def _panel(studio: Studio) -> None:
     fresh = bool(points)
     if result is not None and not fresh:
         points, left_out = result.points, result.left_out
+    figures_are_of(_source(None if fresh else result, config, own is None, studio))
     with st.container():
         _work(job, own, measured, view, studio)
     with st.container():
@@ -84,6 +88,13 @@ def _panel(studio: Studio) -> None:
             if folded.open:
                 details(result, points)
     keep_live(_LIVE, view.active or measuring)
+
+
+def _source(result: ScaleResult | None, config: RunConfig, is_other: bool, studio: Studio) -> FiguresOf:
+    """What the figures are of: a finished measurement, of the studio's own settings where this one has none, else the one under way."""
+    if result is None:
+        return FiguresOf("Scale", studio, config)
+    return FiguresOf("Scale", studio, studio.config if is_other else config, result.kind, result.recording)
 
 
 def _figures(points: Sequence[GrowthPoint], left_out: Sequence[LeftOut], answered: DeltaGenerator, studio: Studio) -> None:
@@ -107,7 +118,8 @@ def _figures(points: Sequence[GrowthPoint], left_out: Sequence[LeftOut], answere
     with charts_of(shown):
         growth_charts(both, points, real, said)
     if chosen:
-        st.table(summary_table(both), hide_index=True, border="horizontal", alt="Every way to serve on every catalogue size")
+        said = "Every way to serve on every catalogue size"
+        data_table(summary_table(both), said, "scale-summary", plain=True, hide_index=True, border="horizontal")
     lines = left_out_lines(left_out)
     if lines:
         st.markdown("Left out before it starts:\n" + "\n".join(f"- {line}" for line in lines))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from app.components.column_tips import column_tips
+from app.components.data_table import data_table
 from app.measured.scale_words import NONE, sign_of, slope_text, time_of
 from app.measured.scaling import ScaleResult
 from sparcode.comparison.grown_ways import LeftOut
@@ -60,7 +60,7 @@ def details(result: ScaleResult, points: Sequence[GrowthPoint]) -> None:
     """The table of all points, the download, and how it was measured."""
     columns = {"p50_ms": "median (ms)", "encode_ms": "of it encoding (ms)", "build_seconds": "build (s)", "n_items": "items"}
     every = pd.DataFrame([point._asdict() for point in result.points]).rename(columns=columns)
-    st.dataframe(every, hide_index=True, height=320, column_config=column_tips(every), alt="Every measured point with its figures")
+    data_table(every, "Every measured point with its figures", "scale-points", hide_index=True, height=320)
     st.download_button("Download as CSV", csv_of(result), file_name="scale.csv", mime="text/csv", on_click="ignore")
     timed = sorted({point.n_timed for point in result.points})
     st.caption(

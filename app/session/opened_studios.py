@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from app.kept.runs import KeptRuns
+from app.report.store import Reports
 from app.studio import Place, Studio
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Interactions
@@ -17,13 +18,14 @@ MOST_OPENED: Final = 4
 
 
 class OpenedStudios:
-    """The first studio, the runs that are kept, and the studios opened beside it. Safe to share between threads.
+    """The first studio, the runs that are kept, the visitors' reports, and the studios opened beside it. Safe to share between threads.
 
     `config_of` gives the settings for synthetic or other data.
     """
 
     def __init__(self, first: Studio, kept: KeptRuns, config_of: Callable[[bool], RunConfig]) -> None:
         self.first, self.kept, self._config_of = first, kept, config_of
+        self.reports = Reports()
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, Studio] = OrderedDict()
         self._opening: dict[str, threading.Lock] = {}
@@ -49,6 +51,11 @@ class OpenedStudios:
             return Studio(data, self._config_of(data.synthetic), None, place._replace(private=private))
 
         return self._get(scope, opened)
+
+    def at_hand(self, prefix: str) -> Studio | None:
+        """The studio used last of those that are open and whose scope begins so; None if there is none. Opens nothing."""
+        with self._lock:
+            return next((studio for scope, studio in reversed(self._opened.items()) if scope.startswith(prefix)), None)
 
     def close_all_of(self, prefix: str) -> None:
         """Close the studios whose scope begins so."""

@@ -7,12 +7,13 @@ from typing import Final
 
 import streamlit as st
 
-from app.components.column_tips import column_tips
+from app.components.data_table import data_table
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.job import JobState, status_text
 from app.session import loaders
 from app.session.address import plain_text, read_address, write_address
 from app.session.live_panel import keep_live, live_panel
+from app.session.report import FiguresOf, figures_are_of
 from app.session.settings import TRAIN, settings_text
 from app.session.visitor import owner_id
 from app.studio import Studio
@@ -76,6 +77,7 @@ def _panel(studio: Studio, choice: Choice | None) -> None:
     session, owner = studio.from_scratch, owner_id()
     view = session.view(owner, studio.own_training)
     # Charts are kept only while the number of elements above them stays the same.
+    figures_are_of(_source(view, studio))
     head, cards, charts = st.container(), st.container(), st.container()
     with head:
         _status(view)
@@ -93,6 +95,15 @@ def _panel(studio: Studio, choice: Choice | None) -> None:
         _provenance(view, studio)
         _tables(view, session, owner)
     keep_live(_LIVE, view.job is not None and view.job.active)
+
+
+def _source(view: TrainingView, studio: Studio) -> FiguresOf:
+    """What the charts are of: a run, whose data may be other than what is chosen beside the title."""
+    if view.plan is None:
+        return FiguresOf("Train", studio)
+    data = view.plan.data
+    other = "" if data.key == studio.own_data.key else f"{plain_text(data.name)}: {data.facts}"
+    return FiguresOf("Train", studio, view.plan.config, "trained from scratch", view.plan.recording, other)
 
 
 def _shown_data(view: TrainingView, choice: Choice | None) -> str:
@@ -251,12 +262,10 @@ def _provenance(view: TrainingView, studio: Studio) -> None:
 def _tables(view: TrainingView, session: TrainingSession, owner: str) -> None:
     with st.expander("Show data: every epoch", on_change="rerun", key="train-numbers") as table:
         if table.open:
-            every = numbers(view.points)
-            st.dataframe(every, hide_index=True, column_config=column_tips(every), alt="Figures of every epoch")
+            data_table(numbers(view.points), "Figures of every epoch", "train-epochs", hide_index=True)
     if view.earlier:
         st.subheader("Earlier runs")
-        runs = runs_table(view.earlier)
-        st.dataframe(runs, hide_index=True, column_config=column_tips(runs), alt="Settings and test figures of earlier runs")
+        data_table(runs_table(view.earlier), "Settings and test figures of earlier runs", "train-runs", hide_index=True)
         st.caption("Kind: trained from scratch. Test users of each run's own data; only runs on the same data stand behind the curves.")
         if any(run.plan.recording is None for run in view.earlier):
             st.button("Forget earlier runs", on_click=session.forget_earlier, args=(owner,))
