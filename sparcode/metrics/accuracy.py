@@ -33,3 +33,9 @@ def accuracy_by_query(item_ids: np.ndarray, targets: Histories, k: int, protocol
         precision = precision * k / np.clip(targets.lengths, 1, k)
     found = Accuracy(recall, ndcg, precision)
     return Accuracy(*map(np.nan_to_num, found)) if protocol.counts_users_without_targets else found
+
+
+def recall_by_query(item_ids: np.ndarray, targets: Histories, k: int, protocol: EvaluationProtocol = STRONG) -> np.ndarray:
+    """The recall of `accuracy_by_query` alone, (B,) float64: a third of the work."""
+    recall = recall_at_k(item_ids, targets, k)
+    return np.nan_to_num(recall) if protocol.counts_users_without_targets else recall
