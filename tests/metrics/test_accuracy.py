@@ -6,7 +6,7 @@ import pytest
 from sparcode.config import SplitConfig
 from sparcode.data.evaluation_protocol import COLD_START, PROTOCOLS, STRONG
 from sparcode.data.interactions import Histories
-from sparcode.metrics.accuracy import accuracy_by_query
+from sparcode.metrics.accuracy import accuracy_by_query, recall_by_query
 
 # Hits at places 1 and 3 of two targets; no target; one target missed.
 TARGETS = Histories.from_lists([[0, 2], [], [4]], 60)
@@ -25,6 +25,11 @@ def test_cold_start_counts_as_its_authors_do() -> None:
     found = accuracy_by_query(RANKED, TARGETS, 50, COLD_START)
     np.testing.assert_allclose(found, [[1, 0, 0], [NDCG, 0, 0], [1, 0, 0]], rtol=1e-12)
     assert found.means() == pytest.approx((1 / 3, NDCG / 3, 1 / 3))
+
+
+@pytest.mark.parametrize("protocol", [STRONG, COLD_START])
+def test_the_recall_alone_is_that_of_all_figures(protocol: object) -> None:
+    np.testing.assert_array_equal(recall_by_query(RANKED, TARGETS, 50, protocol), accuracy_by_query(RANKED, TARGETS, 50, protocol).recall)
 
 
 def test_every_protocol_of_the_settings_is_known() -> None:

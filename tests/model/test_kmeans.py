@@ -13,6 +13,12 @@ def test_distances_are_those_between_all_pairs() -> None:
     torch.testing.assert_close(squared_distances(POINTS, POINTS[:5]), torch.cdist(POINTS, POINTS[:5]).square(), atol=1e-5, rtol=1e-4)
 
 
+def test_the_nearest_centre_is_the_first_of_equals() -> None:
+    centres = torch.cat([POINTS[:4], POINTS[:4], POINTS[2:9]])
+    distances = squared_distances(POINTS, centres).tolist()
+    assert nearest_centres(POINTS, centres).tolist() == [row.index(min(row)) for row in distances]
+
+
 def test_sums_are_those_of_a_loop() -> None:
     assigned = torch.arange(30) % 7 % 5
     counts, sums = assignment_sums(POINTS, assigned, 6)
