@@ -43,6 +43,7 @@ class ThresholdSlider {
     this.input.max = String(data.percents.length - 1);
     this.input.setAttribute("aria-label", data.label);
     this.input.title = data.help;
+    this.input.setAttribute("aria-description", data.help);
     this.root.querySelector("label").textContent = data.label;
     const ends = this.root.querySelectorAll(".ends span");
     ends[0].textContent = "◂ more scores, larger index";
