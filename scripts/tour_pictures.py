@@ -28,6 +28,10 @@ def _first_chart(page: Page) -> None:
     page.locator(".sparcode-chart").first.evaluate("chart => chart.scrollIntoView({ block: 'center' })")
 
 
+def _answered(page: Page) -> None:
+    page.get_by_role("button", name="Commit to this prediction").click(timeout=PATIENCE_MS)
+
+
 class Screen(NamedTuple):
     """One picture: its name after `tour-`, the page's address, a text to wait for, what is done then, window and look."""
 
@@ -49,6 +53,7 @@ SCREENS: Final = (
     Screen("compare", "compare", "Each beside SparCode"),
     Screen("query", "query", "Everything above is computed"),
     Screen("lists", "query?step=lists", "Everything above is computed", _first_chart),
+    Screen("lesson", "lessons?lesson=3&step=4", "Commit to this prediction", _answered),
     Screen("train", "train", "Trained and measured"),
     Screen("phone", "", "How good is it?", width=390, height=844, look="dark"),
 )
