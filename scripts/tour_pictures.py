@@ -32,6 +32,15 @@ def _answered(page: Page) -> None:
     page.get_by_role("button", name="Commit to this prediction").click(timeout=PATIENCE_MS)
 
 
+def _reported(page: Page) -> None:
+    """Add two things to the report, then open it."""
+    page.get_by_role("button", name="Add to report").first.click(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Add to report").nth(1).click(timeout=PATIENCE_MS)
+    at_rest(page)
+    page.goto(page.url.partition("/explorer")[0] + "/report")
+    page.get_by_text("Export what you want to keep").first.wait_for(timeout=PATIENCE_MS)
+
+
 class Screen(NamedTuple):
     """One picture: its name after `tour-`, the page's address, a text to wait for, what is done then, window and look."""
 
@@ -54,6 +63,8 @@ SCREENS: Final = (
     Screen("query", "query", "Everything above is computed"),
     Screen("lists", "query?step=lists", "Everything above is computed", _first_chart),
     Screen("lesson", "lessons?lesson=3&step=4", "Commit to this prediction", _answered),
+    Screen("report", "explorer", "Measured on this machine", _reported),
+    Screen("present", "explorer?present=1", "Measured on", height=720),
     Screen("train", "train", "Trained and measured"),
     Screen("phone", "", "How good is it?", width=390, height=844, look="dark"),
 )
