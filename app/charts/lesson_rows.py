@@ -63,12 +63,13 @@ def _add_line(figure: Figure, series: LessonSeries, place: int, look: dict[str, 
 
 
 def _add_bars(figure: Figure, series: LessonSeries, place: int, look: dict[str, Any]) -> None:
-    pattern = {"shape": ("", "/", "x", ".")[place % 4]}
+    # Over the colour, so that labels stay legible.
+    pattern = {"shape": ("", "/", "x", ".")[place % 4], "fillmode": "overlay", "size": 10, "fgopacity": 0.35}
     figure.add_bar(
         x=list(series.x),
         y=series.y,
         name=series.name,
-        text=[_short(value) for value in series.y.tolist()],
+        text=[_label(value) for value in series.y.tolist()],
         marker={"color": look["line"]["color"], "pattern": pattern},
         hovertemplate="%{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
     )
@@ -80,6 +81,11 @@ def _round_ticks(values: np.ndarray) -> list[float]:
     low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
     steps = (1, 2, 5) if high - low <= 2 else (1,)
     return [float(step * 10.0**power) for power in np.arange(low, high + 1) for step in steps]
+
+
+def _label(value: float) -> str:
+    """As `_short`, with the zeros of measured digits."""
+    return _short(value) if value == round(value) or abs(value) >= 100 else f"{value:#.3g}"
 
 
 def _short(value: float) -> str:

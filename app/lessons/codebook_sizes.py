@@ -77,6 +77,12 @@ def best_of(rows: Rows) -> str:
     return words(max(rows, key=lambda row: row["recall"]))
 
 
+def _trained(row: Row) -> str:
+    if row["epochs"] == 0:
+        return "Codebooks are those of k-means: nothing was trained for them yet."
+    return f"All had {row['epochs']:.0f} joint epochs; settings with many codes may need more to show all they can do."
+
+
 def read(rows: Rows) -> tuple[Reading, ...]:
     """Whether more codes find more, whether the gain flattens as the index grows, and one large codebook against two small ones."""
     one = line(rows, ONE)
@@ -93,8 +99,7 @@ def read(rows: Rows) -> tuple[Reading, ...]:
             f"Recall@{DEFAULT_K} goes from {first['recall']:.4f} with {first['possible']:.0f} possible codes to {largest['recall']:.4f} "
             f"with {largest['possible']:,.0f}: {gain_text(largest['gain'], largest['error'])}; the best is M x K = {words(best)} with "
             f"{best['recall']:.4f}.",
-            f"± is one standard error of the difference user by user, and more than {ERRORS:g} count. All had {first['epochs']:.0f} joint "
-            "epochs; settings with many codes need more to show all they can do.",
+            f"± is one standard error of the difference user by user, and more than {ERRORS:g} count. {_trained(first)}",
         ),
         Reading(
             "The gain flattens while the index grows on.",

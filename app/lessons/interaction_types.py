@@ -59,6 +59,16 @@ def best_of(rows: Rows) -> str:
     return max(rows, key=lambda row: row["recall"]).name
 
 
+def _most(dot: Row, best: Row) -> str:
+    """The dot product beside the best of the others."""
+    gain = gain_text(best["gain"], best["error"])
+    if best["recall"] > dot["recall"]:
+        return (
+            f"{WORDS[best.name]} finds most: Recall@{DEFAULT_K} {best['recall']:.4f} against a dot product's {dot['recall']:.4f}, {gain}."
+        )
+    return f"The dot product finds most: Recall@{DEFAULT_K} {dot['recall']:.4f}; next is {WORDS[best.name]}, {best['recall']:.4f}, {gain}."
+
+
 def read(rows: Rows) -> tuple[Reading, ...]:
     """Whether a network beats the dot product, whether queries cost alike, and what training costs."""
     others = [row for row in rows if row.name != DOT]
@@ -70,8 +80,7 @@ def read(rows: Rows) -> tuple[Reading, ...]:
         Reading(
             "A more expressive interaction finds more.",
             outcome(best["gain"], best["error"]) > 0,
-            f"{WORDS[best_of(rows)]} finds most: Recall@{DEFAULT_K} {named(rows, best_of(rows))['recall']:.4f}, a dot product "
-            f"{dot['recall']:.4f}.",
+            _most(dot, best),
             f"Against the dot product, user by user after {dot['epochs']:.0f} epochs each: {each}. ± is one standard error, and more than "
             f"{ERRORS:g} count.",
         ),

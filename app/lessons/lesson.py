@@ -40,10 +40,12 @@ class Picture(NamedTuple):
         With the unit.
     x, x_title
         Of lines.
-    scale
-        Factor on the values, such as 100 for percent.
+    scale, x_scale
+        Factors on the values of both axes, such as 100 for percent.
     log_x, log_y
         Whether an axis is logarithmic.
+    rows
+        Names of the rows that are drawn; empty for all.
     """
 
     title: str
@@ -55,6 +57,8 @@ class Picture(NamedTuple):
     scale: float = 1.0
     log_x: bool = False
     log_y: bool = False
+    x_scale: float = 1.0
+    rows: tuple[str, ...] = ()
 
 
 class Column(NamedTuple):

@@ -146,8 +146,9 @@ LESSON: Final = Lesson(
             "stacked",
             {"encode_ms": "encode the history", "search_ms": "search and take the best"},
             "ms per query",
-            log_y=False,
+            rows=(FLAT, SPARCODE),
         ),
+        Picture("Operations of a query", "bars", {"work": "operations"}, "multiplications or additions", rows=(FLAT, SPARCODE)),
         Picture("Rank of the scores", "bars", {"rank": "rank"}, "rank"),
     ),
     columns={

@@ -25,9 +25,9 @@ def charts(lesson: Lesson, rows: Rows, takeaway: str) -> None:
 
 
 def picture_data(picture: Picture, rows: Rows) -> LessonRowsData:
-    """A picture's data; rows without one of its figures are left out."""
+    """A picture's data; rows without one of its figures, or not asked for, are left out."""
     wanted = {*picture.figures, *([picture.x] if picture.x else [])}
-    drawn = [row for row in rows if wanted <= row.values.keys()]
+    drawn = [row for row in rows if wanted <= row.values.keys() and (not picture.rows or row.name in picture.rows)]
     if picture.kind == "lines":
         series = tuple(_line(picture, line(drawn, name), figure, name) for name in _names(drawn) for figure in picture.figures)
     else:
@@ -45,7 +45,7 @@ def table(lesson: Lesson, rows: Rows) -> pd.DataFrame:
 
 def _line(picture: Picture, rows: list[Row], figure: str, name: str) -> LessonSeries:
     words = name if len(picture.figures) == 1 else picture.figures[figure]
-    return LessonSeries(words, _values(rows, picture.x, 1.0), _values(rows, figure, picture.scale))
+    return LessonSeries(words, _values(rows, picture.x, picture.x_scale), _values(rows, figure, picture.scale))
 
 
 def _names(rows: Rows) -> list[str]:

@@ -102,7 +102,16 @@ LESSON: Final = Lesson(
     measured="Both start from the same network and have the same epochs; only the threshold in training differs. Each has one index, cut "
     "at the same shares of its scores.",
     pictures=(
-        Picture("Recall by share of scores kept", "lines", {"recall": "recall"}, f"Recall@{DEFAULT_K}", "kept", "scores kept", log_x=True),
+        Picture(
+            "Recall by share of scores kept",
+            "lines",
+            {"recall": "recall"},
+            f"Recall@{DEFAULT_K}",
+            "kept",
+            "% of scores kept",
+            log_x=True,
+            x_scale=100,
+        ),
         Picture("Size by threshold", "lines", {"bytes": "size"}, "MB", "tau", "threshold τ", 1e-6, log_y=True),
     ),
     columns={

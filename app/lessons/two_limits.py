@@ -150,7 +150,7 @@ LESSON: Final = Lesson(
     f"models are served on a catalogue of {GROWN} times the items: two-tower by HNSW (with faiss's graph of 32 links), SparCode by its "
     "index; each is held against scoring every item by the same model.",
     pictures=(
-        Picture("Recall by what is planted", "lines", {"recall": "recall"}, f"Recall@{DEFAULT_K}", "planted", "planted share", log_y=False),
+        Picture("Recall by what is planted", "lines", {"recall": "recall"}, f"Recall@{DEFAULT_K}", "planted", "% planted", x_scale=100),
         Picture("Share found of the model's own best items", "bars", {"found": "share found"}, "% found", scale=100),
     ),
     columns={

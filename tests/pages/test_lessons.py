@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.jobs.job import JobState
+from app.jobs.job import JobHandle, JobState
+from app.lessons.bench import Bench
 from app.lessons.lesson import Lesson
 from app.lessons.lessons import LESSONS, lesson_of
 from app.lessons.panel import STEPS, results_of
 from app.lessons.prediction import Choice
+from app.lessons.recorded import address, entry_of, write_lessons
 from app.lessons.result_panel import FAILS, HOLDS, RUN
-from app.lessons.results import lesson_key
+from app.lessons.results import lesson_key, run
+from app.session import loaders
 from app.session.settings import LESSON, LESSON_STEP
-from tests.pages.opened_pages import charts, click, ended, labels, markdown, opened, studio, visited
+from tests.fakes import PATIENCE
+from tests.pages.opened_pages import charts, click, ended, labels, markdown, opened, own_backbone, studio, visited
 
 PAGE = "lessons.py"
 COMMIT = "Commit to this prediction"
@@ -106,6 +113,80 @@ def test_an_experiment_runs_and_its_answer_quotes_what_was_measured() -> None:
     ]
     held, said = lesson.prediction.judged(lesson.prediction.lowest, rows)
     assert (app.success if held else app.warning)[0].value == said
+
+
+def test_goal_and_question_of_every_lesson_are_shown_without_a_figure() -> None:
+    app = page()
+    for lesson in LESSONS:
+        app.session_state[LESSON.key], app.session_state[LESSON_STEP.key] = str(lesson.number), "1"
+        app.run()
+        assert app.markdown[0].value == f"#### {lesson.goal}"
+        assert lesson.question in markdown(app)
+        assert lesson.measured in markdown(app)
+        app.button(key="lesson-next").click().run()
+        assert not app.exception
+        asked = app.radio if isinstance(lesson.prediction, Choice) else app.number_input
+        assert asked[0].label.startswith(lesson.prediction.question)
+        assert not charts(app)
+        assert RUN not in labels(app)
+
+
+def test_a_recorded_result_is_there_at_once_and_named_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lesson, data, config = lesson_of(QUICK), studio().interactions, studio().config
+    where = address(data.content_hash(), config, lesson, lesson.control.default)
+    ended(own_backbone())
+    result = run(lesson, lesson.control.default, studio(), JobHandle(lambda record: None, lambda: False))
+    recorded = result._replace(machine="another machine", measured_at="2026-01-02T03:04:05+00:00", seed=7)
+    write_lessons([entry_of(recorded, where, lesson, lesson.control.default)], tmp_path / "lessons.json")
+    monkeypatch.setenv(loaders.RECORDED_VARIABLE, str(tmp_path / "recorded"))
+    app = predict(page(lesson=str(QUICK), step="2"), lesson)
+    assert app.markdown[0].value == f"#### {lesson.read(recorded.rows)[0].headline}"
+    assert "RECORDED" in _badges(app)
+    assert any("Recorded on 2 January 2026 (another machine), seed 7" in text.value for text in app.caption)
+    assert studio().jobs.get(lesson_key(lesson, lesson.control.default)) is None
+    # Measured here it takes the place of the recorded one.
+    app = measured(app, lesson)
+    assert "MEASURED HERE" in _badges(app)
+    assert "RECORDED" not in _badges(app)
+
+
+def test_a_run_under_way_says_what_it_does_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    lesson, begun = lesson_of(QUICK), threading.Event()
+    app = predict(page(lesson=str(QUICK), step="2"), lesson)
+    tell = Bench.tell
+
+    def told_slowly(bench: Bench, step: str) -> None:
+        tell(bench, step)
+        begun.set()
+        while not bench.should_stop():
+            threading.Event().wait(0.01)
+
+    monkeypatch.setattr(Bench, "tell", told_slowly)
+    click(app, RUN)
+    assert begun.wait(PATIENCE)
+    app.run()
+    assert "Getting the network ready" in markdown(app)
+    assert app.session_state["lessons_live"]
+    app.button(key="lesson-cancel").click().run()
+    ended(lesson_key(lesson, lesson.control.default))
+    app.run()
+    assert "was cancelled. Nothing of it is kept." in app.info[0].value
+    assert RUN in labels(app)
+    assert not charts(app)
+
+
+def test_an_experiment_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    lesson = lesson_of(QUICK)
+
+    def broken(bench: Bench, step: str) -> None:
+        raise ValueError("these codebooks do not fit")
+
+    monkeypatch.setattr(Bench, "tell", broken)
+    app = click(predict(page(lesson=str(QUICK), step="2"), lesson), RUN)
+    assert ended(lesson_key(lesson, lesson.control.default)).state is JobState.FAILED
+    app.run()
+    assert "these codebooks do not fit" in app.error[0].value
+    assert RUN in labels(app)
 
 
 def test_another_value_of_the_control_is_in_the_address_and_has_its_own_result() -> None:

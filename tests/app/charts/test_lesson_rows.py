@@ -42,7 +42,7 @@ def test_lines_differ_by_more_than_colour_and_are_labelled_where_measured() -> N
 def test_bars_are_stacked_labelled_and_differ_by_pattern() -> None:
     figure = lesson_rows_figure(BARS, dark=True)
     assert figure.layout["barmode"] == "stack"
-    assert [bar["text"] for bar in figure.data] == [["0.1", "0.2"], ["0.3", "1,234"]]
+    assert [bar["text"] for bar in figure.data] == [["0.100", "0.200"], ["0.300", "1,234"]]
     assert figure.data[0]["marker"]["pattern"] != figure.data[1]["marker"]["pattern"]
     assert figure.y["rangemode"] == "tozero"
 

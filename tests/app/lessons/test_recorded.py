@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.lessons.lessons import lesson_of
+from app.lessons.lessons import LESSONS, lesson_of
 from app.lessons.reading import Row
 from app.lessons.recorded import address, entry_of, found_in, read_lessons, result_of, write_lessons
 from app.lessons.results import LessonResult
+from app.session import loaders
 from scripts.record_lessons import FILE
+from sparcode.data.loading import load
 from tests.tiny import CONFIG, changed
 
 LESSON = lesson_of(10)
@@ -61,6 +63,20 @@ def test_a_file_stays_small(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"recorded lessons take .* bytes; at most 500,000"):
         write_lessons([entry], tmp_path / "lessons.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_every_lesson_of_the_default_data_is_recorded_at_every_value_of_its_control() -> None:
+    data = load("synthetic")
+    config, data_hash = loaders.run_config(data.synthetic), data.content_hash()
+    recorded = found_in(FILE)
+    missing = [
+        (lesson.number, value)
+        for lesson in LESSONS
+        for value in lesson.control.options
+        if address(data_hash, config, lesson, value) not in recorded
+    ]
+    assert not missing, "record again: python -m scripts.record_lessons --missing"
+    assert len(recorded) == sum(len(lesson.control.options) for lesson in LESSONS)
 
 
 @pytest.mark.parametrize("entry", read_lessons(FILE).results, ids=lambda entry: f"{entry.lesson}-{entry.value}")
