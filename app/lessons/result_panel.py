@@ -36,7 +36,7 @@ def result_stage(lesson: Lesson, value: str, studio: Studio, results: LessonResu
     if result is None:
         return
     said = f"{lesson.control.label}: {lesson.control.options[value]}"
-    figures_are_of(FiguresOf(f"Lesson {lesson.number}", studio, called=said, recording=result.recording))
+    figures_are_of(FiguresOf(f"Lesson {lesson.number}", studio, studio.config, said, result.recording))
     with charts_of(f"{lesson.number} {value} {result.measured_at}"):
         charts(lesson, result.rows, lesson.read(result.rows)[0].headline)
     with st.expander("All figures", on_change="rerun", key=f"lesson-figures-{lesson.number}") as folded:
