@@ -128,8 +128,8 @@ LESSON: Final = Lesson(
         "recall": Column(f"Recall@{DEFAULT_K}", ".4f"),
         "gain": Column("over the dot product", "+.4f"),
         "error": Column("its standard error", ".4f"),
-        "seconds": Column("training (s)", ",.1f"),
-        "ms": Column("ms per query", ".3f"),
+        "seconds": Column("training (s)", ".4g"),
+        "ms": Column("ms per query", ".4g"),
         "bytes": Column("index (kB)", ",.1f", 1e-3),
     },
     ways_on=(

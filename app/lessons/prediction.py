@@ -67,7 +67,7 @@ class Number(NamedTuple):
         """As for `Choice`."""
         right = self.answer(rows)
         off = abs(float(guess) - right)
-        said = f"You predicted **{float(guess):g} {self.unit}**, measured are **{right:.1f} {self.unit}**"
+        said = f"You predicted **{float(guess):g} {self.unit}**, the measurement gives **{right:.1f} {self.unit}**"
         if off <= self.near:
             return True, f"Your prediction holds: {said[0].lower()}{said[1:]}, at most {self.near:g} apart."
         return False, f"{said}: {off:.1f} apart, more than the {self.near:g} that count as near."

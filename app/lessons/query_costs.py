@@ -108,8 +108,8 @@ def read(rows: Rows) -> tuple[Reading, ...]:
         Reading(
             "What causes it: two-tower multiplies with every item, SparCode adds up what its lists hold.",
             ours["work"] < flat["work"],
-            f"Two-tower makes {flat['work']:,.0f} multiplications for a query, SparCode {ours['work']:,.0f} additions: "
-            f"{times_text(less)} less.",
+            f"Two-tower makes {flat['work']:,.0f} multiplications for a query, {times_text(less)} as many as the {ours['work']:,.0f} "
+            "additions of SparCode.",
         ),
         Reading(
             "Modelling: a dot product's scores have a rank of at most D + 1; SparCode's have more.",
@@ -153,9 +153,9 @@ LESSON: Final = Lesson(
     ),
     columns={
         "items": Column("items", ",.0f"),
-        "encode_ms": Column("encode (ms)", ".3f"),
-        "search_ms": Column("search (ms)", ".3f"),
-        "ms": Column("in all (ms)", ".3f"),
+        "encode_ms": Column("encode (ms)", ".4g"),
+        "search_ms": Column("search (ms)", ".4g"),
+        "ms": Column("in all (ms)", ".4g"),
         "work": Column("operations per query", ",.0f"),
         "rank": Column("rank of the scores", ".0f"),
         "most": Column("D + 1", ".0f"),

@@ -136,7 +136,7 @@ LESSON: Final = Lesson(
         "recall": Column(f"Recall@{DEFAULT_K}, test", ".4f"),
         "validation": Column("validation", ".4f"),
         "bytes": Column("kB", ",.1f", 1e-3),
-        "ms": Column("ms per query", ".3f"),
+        "ms": Column("ms per query", ".4g"),
     },
     ways_on=(
         WayOn("Set this cut in the Explorer", "index_explorer.py", {"keep": "4.9"}),

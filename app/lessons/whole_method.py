@@ -113,7 +113,7 @@ LESSON: Final = Lesson(
     ),
     columns={
         "recall": Column(f"Recall@{DEFAULT_K}", ".4f"),
-        "ms": Column("ms per query", ".3f"),
+        "ms": Column("ms per query", ".4g"),
         "bytes": Column("kB to search", ",.1f", 1e-3),
         "same": Column("users with the network's own top items", ".1%"),
     },

@@ -17,10 +17,10 @@ def test_a_choice_is_held_against_the_figures() -> None:
 def test_a_number_may_be_a_little_off() -> None:
     held, said = NUMBER.judged(35, ROWS)
     assert held
-    assert said == "Your prediction holds: you predicted **35 %**, measured are **31.0 %**, at most 5 apart."
+    assert said == "Your prediction holds: you predicted **35 %**, the measurement gives **31.0 %**, at most 5 apart."
     held, said = NUMBER.judged(37.5, ROWS)
     assert not held
-    assert said == "You predicted **37.5 %**, measured are **31.0 %**: 6.5 apart, more than the 5 that count as near."
+    assert said == "You predicted **37.5 %**, the measurement gives **31.0 %**: 6.5 apart, more than the 5 that count as near."
 
 
 def test_only_answers_of_the_question_are_allowed() -> None:
