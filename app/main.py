@@ -30,6 +30,7 @@ PAGES: Final = (
     PageRow("compare.py", "Compare", "compare"),
     PageRow("scale.py", "Scale", "scale"),
     PageRow("query.py", "Inside a query", "query"),
+    PageRow("space.py", "Code space", "space"),
     PageRow("lessons.py", "Lessons", "lessons"),
     PageRow("report.py", "Report", "report"),
 )

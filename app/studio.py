@@ -12,6 +12,7 @@ from app.jobs.job import JobHandle, JobSnapshot
 from app.jobs.manager import JobManager
 from app.jobs.scoped import ScopedJobs, without_scope
 from app.jobs.viewers import Viewers
+from app.measured.code_spaces import MAPPING, SPACES, CodeSpaces
 from app.measured.comparison import Comparison, Step, compare
 from app.measured.front_tuning import FRONT, FrontTuning
 from app.measured.indexes import MeasuredIndexes
@@ -28,10 +29,12 @@ from app.training.data import STUDIO, training_data
 from app.training.plan import EarlierRun
 from app.training.session import FROM_SCRATCH, TrainingSession
 from sparcode.config import RunConfig
+from sparcode.data.fetching import cache_folder
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import split_users
 from sparcode.device import device_of
 from sparcode.runs.machine import machine_facts
+from sparcode.space.plane_store import PlaneStore
 
 INDEXES_BYTES: Final = 640 * 2**20
 MODELS_BYTES: Final = 128 * 2**20
@@ -73,6 +76,8 @@ class Studio:
     serving, scaling, from_scratch, grids, front
         The measurements on the Compare and the Scale page, the trainings on the Train page, which all studios of a process share, the
         Explorer's searches of all settings, and the fine-tuning of what they found.
+    spaces
+        Use of codes and their layouts, for the page Code space.
     own_data, own_training
         Its data as a choice for a training, and the training of its own settings that was recorded or kept.
     comparison
@@ -89,7 +94,18 @@ class Studio:
         if place is None:
             self.viewers = Viewers()
             # One training at a time, with one core each, leaves a core for the pages.
-            lanes = {TRAINING: 1, PREVIEWS: 1, GRIDS: 1, FRONT: 1, FROM_SCRATCH: 1, TIMING: 1, FETCHING: 1, EXPORTS: 1}
+            lanes = {
+                TRAINING: 1,
+                PREVIEWS: 1,
+                GRIDS: 1,
+                FRONT: 1,
+                FROM_SCRATCH: 1,
+                TIMING: 1,
+                FETCHING: 1,
+                EXPORTS: 1,
+                SPACES: 1,
+                MAPPING: 1,
+            }
             self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
             self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split, self.viewers.has_gone)
             self.own_data = self.from_scratch.shelf.own()
@@ -107,6 +123,7 @@ class Studio:
         self.setting_jobs = SettingJobs(self.jobs, self.backbones, self.tuned, self.indexes, self.at_work)
         self.grids = SettingGrids(self.split, self.jobs, self.backbones)
         self.front = FrontTuning(self.split, self.jobs, self.tuned, self.indexes, self.at_work)
+        self.spaces = CodeSpaces(self.split, self.jobs, PlaneStore(cache_folder() / "planes"))
         self.serving = ServingMeasurements(
             self.split,
             interactions.name,

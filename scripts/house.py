@@ -19,10 +19,12 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 # Lowest first: a room imports the rooms before it. Rooms joined by a bar are neighbours and do not import each other.
-SPARCODE: Final = "device|config_message config glossary data baselines model index retrieval metrics training runs comparison commands cli"
+SPARCODE: Final = (
+    "device|config_message config glossary data baselines model index retrieval metrics space training runs comparison commands cli"
+)
 APP: Final = (
     "server jobs models training measured recorded kept theme|studio charts report session components "
-    "overview|explorer|train|compare|scale|query|lessons|report_page|present"
+    "overview|explorer|train|compare|scale|query|lessons|space|report_page|present"
 )
 ABOVE: Final = "pages app.main streamlit_app scripts benchmarks examples tests"
 ORDER: Final = tuple(

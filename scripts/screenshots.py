@@ -26,6 +26,7 @@ PAGES: Final = {
     "scale": "scale",
     "query": "query",
     "lessons": "lessons?lesson=3&step=4",
+    "space": "space",
 }
 # Of the visitor who trained from scratch, in whose report there are some entries then.
 REPORT: Final = {"report": "report", "present": "explorer?present=1"}

@@ -103,6 +103,8 @@ def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     monkeypatch.setenv(chosen_data.DATA_VARIABLE, str(tiny_table))
     monkeypatch.setenv(chosen_data.RUNS_VARIABLE, str(tmp_path / "runs"))
+    # Layouts are kept in the user's cache.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(loaders, "run_config", tiny_studio_settings)
     loaders.close_studio()
     yield

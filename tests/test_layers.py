@@ -25,6 +25,7 @@ WITH_STREAMLIT = {
     "app.scale",
     "app.query",
     "app.lessons",
+    "app.space",
     "app.report_page",
     "app.present",
     "app.main",

@@ -17,6 +17,7 @@ EXPLORER: Final = "explorer"
 COMPARE: Final = "compare"
 SCALE: Final = "scale"
 QUERY: Final = "query"
+SPACE: Final = "space"
 TRAIN: Final = "train"
 LESSONS: Final = "lessons"
 
@@ -175,7 +176,9 @@ class Setting:
 
 # M and K are the codes, the subject of every page: one value for all. Train has networks, T and seed of its own (t_...), because a
 # choice there would otherwise have another backbone trained as soon as the Explorer is opened, which offers only a few of them.
-_CODES: Final = (EXPLORER, COMPARE, SCALE, QUERY)
+_CODES: Final = (EXPLORER, COMPARE, SCALE, QUERY, SPACE)
+# Where the threshold can be moved.
+_CUT: Final = (EXPLORER, COMPARE, SCALE, QUERY)
 CODEBOOKS: Final = Setting(
     "m", (*_CODES, TRAIN), "slider", "Number of codebooks M", "quantizer.n_codebooks", "M", ("1", "2", "4"), text="M={}", width=2.8
 )
@@ -195,7 +198,7 @@ NEAREST_CODES: Final = Setting(
 )
 KEPT: Final = Setting(
     "keep",
-    _CODES,
+    _CUT,
     "own",
     "Sparsity threshold τ: % of scores kept",
     symbol="kept %",
@@ -261,6 +264,36 @@ LESSON_STEP: Final = Setting(
     about="Goal, prediction, result, explanation, and what to try next. Result and what follows open once a prediction is made.",
     parameter="step",
 )
+VIEW: Final = Setting(
+    "view",
+    (SPACE,),
+    "own",
+    "Codes",
+    options=("whole", "1", "2", "3", "4"),
+    start="whole",
+    about="With several codebooks each quantizes a part of its own of every token, a space of its own. whole: whole codes, one codeword of "
+    "each codebook, in the space of whole tokens; a number: the codewords of that codebook, in the space of its part.",
+)
+LAYOUT: Final = Setting(
+    "layout",
+    (SPACE,),
+    "own",
+    "Layout",
+    options=("umap", "pca"),
+    start="umap",
+    about="umap: neighbours stay neighbours, distances between groups say little. pca: the two directions of most variance: distances are "
+    "true, but groups may lie on each other; at once, and shown until UMAP is there.",
+)
+POINTS: Final = Setting(
+    "points",
+    (SPACE,),
+    "own",
+    "Points",
+    options=("2000", "5000", "20000", "50000"),
+    start="5000",
+    about="Codes, items and tokens drawn at most. Of more, the most used codes are drawn, and items and tokens by a seeded sample; UMAP of "
+    "20,000 takes minutes. Counts and tables are always of all users and items.",
+)
 DATA: Final = Setting(
     "t_data",
     (TRAIN,),
@@ -304,6 +337,9 @@ SETTINGS: Final = (
     STEP,
     LESSON,
     LESSON_STEP,
+    VIEW,
+    LAYOUT,
+    POINTS,
     Setting("t_update", (TRAIN,), "list", "Codewords by", "quantizer.codebook_update", text="codewords by {}"),
     Setting(
         "t_ema",

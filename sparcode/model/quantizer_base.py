@@ -92,6 +92,10 @@ class Quantizer(nn.Module, ABC):
     def _part(self, tokens: Tensor, before: Tensor) -> Tensor:
         """What codebook m quantizes of (N, D) tokens, given their (N, m) codewords of the codebooks before it."""
 
+    def part(self, tokens: Tensor, codes: Tensor, book: int) -> Tensor:
+        """What codebook `book` quantizes of (N, D) tokens that take these (N,) int64 codes: (N, D / M), or (N, D) for residual ones."""
+        return self._part(tokens, self.decompose(codes)[:, :book])
+
     def _indices(self, tokens: Tensor) -> Tensor:
         """(N, M) codewords of the nearest codes."""
         return self.decompose(self.nearest_codes(tokens)[:, 0])

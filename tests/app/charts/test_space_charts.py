@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.charts.code_bars import MOST_BARS, CodeBarsData, code_bars_figure, shown_bars
+from app.charts.code_pairs import CodePairsData, code_pairs_figure
+from app.charts.codes_together import CodesTogetherData, codes_together_figure, together_lift
+from app.charts.genre_lift import MOST_GENRES, GenreLiftData, genre_lift_figure, shown_lifts
+from sparcode.space.lift import Labels, Lift
+from tests.app.charts.checked import checked
+
+BARS = CodeBarsData(
+    units=np.array([7, 2, 4]),
+    names=("7", "2", "4"),
+    ranks=np.array([1, 2, 3]),
+    token_shares=np.array([0.6, 0.3, 0.1]),
+    user_shares=np.array([0.5, 0.4, 0.0]),
+    selected=np.array([False, True, False]),
+    even=1 / 3,
+    n_units=3,
+)
+LIFTS = [Lift("Noir", 8, 10, 10, 100, 4.0, 9.0), Lift("War", 1, 10, 10, 100, 0.2, 3.0), Lift("Kids", 0, 10, 60, 100, 0.0, 0.6)]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_bars_name_and_mark_what_is_selected(dark: bool) -> None:
+    figure = checked(code_bars_figure(BARS, dark))
+    plain, selected, marks = figure.data
+    assert list(plain.customdata) == [7, 4]
+    assert list(selected.customdata) == [2]
+    assert selected.x.tolist() == [2]
+    assert selected.marker.pattern.shape != plain.marker.pattern.shape
+    assert selected.marker.color != plain.marker.color
+    assert list(marks.text) == ["2"]
+    assert list(marks.customdata) == [2]
+    assert figure.layout.title.text == "The most used code takes 1.8 times its even share"
+
+
+def test_the_most_used_and_every_selected_code_get_a_bar() -> None:
+    order = np.arange(1000)[::-1]
+    assert shown_bars(order, np.array([3, 999])).tolist() == [*range(MOST_BARS), 996]
+    assert shown_bars(order[:5], np.zeros(0)).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_pairs_tell_how_many_tokens_take_them_and_what_a_click_selects(dark: bool) -> None:
+    tokens = np.array([[0.0, 10.0], [1000.0, 0.0]])
+    data = CodePairsData(tokens, np.array([[0, 1], [2, 3]]), np.array([[1, 0]]))
+    figure = checked(code_pairs_figure(data, dark))
+    cells, marks = figure.data
+    np.testing.assert_allclose(cells.z, [[np.nan, 1], [3, np.nan]])
+    assert [list(row) for row in cells.customdata] == [[0, 1], [2, 3]]
+    assert (list(marks.x), list(marks.y)) == ([0], [1])
+    assert figure.layout.title.text == "2 of 4 pairs are in use"
+
+
+@pytest.mark.parametrize(("book", "axis"), [(0, "x"), (1, "y")])
+def test_a_codeword_is_framed_in_its_own_direction(book: int, axis: str) -> None:
+    data = CodePairsData(np.ones((3, 3)), np.zeros((3, 3), np.int64), np.zeros((0, 2), np.int64), (2,), book)
+    (shape,) = checked(code_pairs_figure(data, False)).layout.shapes
+    assert (getattr(shape, f"{axis}0"), getattr(shape, f"{axis}1")) == (1.5, 2.5)
+
+
+def test_lift_of_pairs_is_counted_against_independence() -> None:
+    rng = np.random.default_rng(0)
+    has = rng.random((200, 3)) < [0.5, 0.3, 0.6]
+    has[:, 1] |= has[:, 0]
+    both = (has.T.astype(int) @ has.astype(int)).astype(np.int64)
+    lift = together_lift(both, 200)
+    for one in range(3):
+        for other in range(3):
+            # All are frequent enough for a number.
+            expected = np.nan if one == other else (has[:, one] & has[:, other]).mean() / (has[:, one].mean() * has[:, other].mean())
+            np.testing.assert_allclose(lift[one, other], expected)
+    assert lift[0, 1] == np.nanmax(lift)
+
+
+def test_pairs_of_few_users_have_no_number() -> None:
+    both = np.array([[10, 2, 0], [2, 10, 9], [0, 9, 900]])
+    lift = together_lift(both, 1000)
+    np.testing.assert_allclose(lift[0], [np.nan, np.nan, 0])
+    assert lift[1, 2] == pytest.approx(1)
+    data = CodesTogetherData(np.array([4, 9]), ("4", "9"), both[:2, :2], 1000, (True, False))
+    figure = checked(codes_together_figure(data, False))
+    assert [list(row) for row in figure.data[0].text] == [["", "–"], ["–", ""]]
+    assert figure.layout.title.text == "No pair of these codes has 5 users"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_pair_has_its_number_beside_its_colour(dark: bool) -> None:
+    data = CodesTogetherData(np.array([4, 9]), ("4", "9"), np.array([[50, 30], [30, 40]]), 100, (True, False))
+    figure = checked(codes_together_figure(data, dark))
+    (cells,) = figure.data
+    assert [list(row) for row in cells.text] == [["", "1.5"], ["1.5", ""]]
+    assert list(cells.x) == ["▸ 4", "9"]
+    assert [list(row) for row in cells.customdata] == [[4, 9], [4, 9]]
+    assert figure.layout.title.text == "Codes 4 and 9 stand together 1.5 times as often as by chance"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_genres_show_lift_interval_and_count(dark: bool) -> None:
+    figure = checked(genre_lift_figure(GenreLiftData(("Noir", "War", "Kids"), tuple(LIFTS)), dark))
+    over, under, unclear = figure.data
+    assert [trace.name for trace in figure.data] == ["over-represented", "under-represented", "unclear: may be 1"]
+    assert over.y == ("Noir · 8 of 10",)
+    assert over.x[0] == pytest.approx(8)
+    assert (over.x[0] + over.error_x.array[0], over.x[0] - over.error_x.arrayminus[0]) == (9, 4)
+    assert under.x[0] - under.error_x.arrayminus[0] > 0
+    assert len({over.marker.symbol, under.marker.symbol, unclear.marker.symbol}) == 3
+    assert figure.layout.title.text == "Noir is 8.0 times as frequent as in the catalogue (4.0 to 9.0)"
+
+
+def test_of_many_genres_both_ends_are_shown() -> None:
+    texts = [f"G{item % 40:02d}" for item in range(4000)]
+    lifts = Labels(texts).lifts(np.arange(0, 4000, 13))
+    shown = shown_lifts(lifts)
+    assert len(shown) == MOST_GENRES
+    assert shown[0] == lifts[0]
+    assert shown_lifts(LIFTS) == LIFTS
+
+
+def test_charts_say_so_where_there_is_nothing() -> None:
+    nothing, none = np.zeros(0), np.zeros(0, np.int64)
+    figures = [
+        code_bars_figure(CodeBarsData(none, (), none, nothing, nothing, none.astype(bool), 1.0, 0), False),
+        code_pairs_figure(CodePairsData(np.zeros((2, 2)), np.zeros((2, 2), np.int64), np.zeros((0, 2), np.int64)), False),
+        codes_together_figure(CodesTogetherData(np.array([1]), ("1",), np.array([[5]]), 9, (True,)), False),
+        genre_lift_figure(GenreLiftData((), (), "This data has no genres"), False),
+    ]
+    assert [len(checked(figure).layout.annotations) for figure in figures] == [1, 1, 1, 1]
