@@ -9,7 +9,9 @@ from PIL import Image
 from playwright.sync_api import Page
 
 PATIENCE_MS: Final = 300_000
-COLOURS: Final = 128
+# A picture that still has too many bytes gets the next number of colours.
+COLOURS: Final = (256, 128, 64)
+MOST_BYTES: Final = 150_000
 
 
 def at_rest(page: Page) -> None:
@@ -23,7 +25,11 @@ def at_rest(page: Page) -> None:
 
 def reduced(png: bytes) -> bytes:
     """The picture with few colours: a quarter of the bytes, no visible difference."""
-    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    for colours in COLOURS:
+        out = io.BytesIO()
+        # By coverage of the colours there are, or small markers would take the colour of others.
+        image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        if out.tell() <= MOST_BYTES:
+            break
     return out.getvalue()

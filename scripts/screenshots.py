@@ -6,7 +6,6 @@ Needs the `dev` extra and a Chromium on the PATH. Takes about five minutes, most
 from __future__ import annotations
 
 import argparse
-import shutil
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -32,8 +31,6 @@ PAGES: Final = {
 REPORT: Final = {"report": "report", "present": "explorer?present=1"}
 WIDTHS: Final = (1280, 1920)
 LOOKS: Final = ("light", "dark")
-# The picture that the README shows, and what it is a copy of.
-README_PICTURE: Final = ("explorer", "explorer-1280-light")
 
 
 def train_everything(browser: Browser, address: str) -> None:
@@ -141,8 +138,6 @@ def take_pages(out: Path) -> None:
                 file = out / f"{name}-{width}-{look}.png"
                 file.write_bytes(reduced(picture(browser, f"{address}/{path}", width, look, cookies, last)))
                 print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")
-    copy, original = README_PICTURE
-    shutil.copyfile(out / f"{original}.png", out / f"{copy}.png")
 
 
 if __name__ == "__main__":

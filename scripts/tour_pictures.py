@@ -56,7 +56,8 @@ class Screen(NamedTuple):
 SCREENS: Final = (
     Screen("overview", "", "How good is it?"),
     Screen("paths", "", "How good is it?", _two_paths),
-    Screen("explorer", "explorer", "Measured on this machine"),
+    # High enough for a row of charts, since the README shows it, too.
+    Screen("explorer", "explorer", "Measured on this machine", height=1100),
     Screen("threshold", "explorer?keep=3.16", "Measured on this machine", _large_catalogue),
     Screen("scale", "scale?keep=1.02", "All points, and how they are measured", _first_chart),
     Screen("compare", "compare", "Each beside SparCode"),
