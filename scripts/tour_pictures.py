@@ -30,6 +30,7 @@ def _first_chart(page: Page) -> None:
 
 def _answered(page: Page) -> None:
     page.get_by_role("button", name="Commit to this prediction").click(timeout=PATIENCE_MS)
+    page.get_by_text("You predicted").first.wait_for(timeout=PATIENCE_MS)
 
 
 def _reported(page: Page) -> None:
@@ -61,7 +62,7 @@ SCREENS: Final = (
     Screen("threshold", "explorer?keep=3.16", "Measured on this machine", _large_catalogue),
     Screen("scale", "scale?keep=1.02", "All points, and how they are measured", _first_chart),
     Screen("compare", "compare", "Each beside SparCode"),
-    Screen("space", "space", "Measured on this machine", _first_chart),
+    Screen("space", "space", "Measured on this machine", height=1250),
     Screen("query", "query", "Everything above is computed"),
     Screen("lists", "query?step=lists", "Everything above is computed", _first_chart),
     Screen("lesson", "lessons?lesson=3&step=4", "Commit to this prediction", _answered),
