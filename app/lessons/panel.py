@@ -30,6 +30,8 @@ STEPS: Final = {"1": "1 Goal", "2": "2 Predict", "3": "3 Result", "4": "4 Explan
 RESULT: Final = "3"
 RECORDED_FILE: Final = "lessons.json"
 _LIVE: Final = "lessons_live"
+# In the session: that a prediction was committed to without an answer.
+_UNANSWERED: Final = "lesson_unanswered"
 _results: Final[WeakKeyDictionary[Studio, LessonResults]] = WeakKeyDictionary()
 
 
@@ -175,7 +177,9 @@ def _predict(lesson: Lesson, studio: Studio, asked: str) -> None:
     key, prediction = f"lesson-guess-{lesson.number}", lesson.prediction
 
     def committed() -> None:
-        if (made := st.session_state.get(key)) is not None:
+        made = st.session_state.get(key)
+        st.session_state[_UNANSWERED] = made is None
+        if made is not None:
             commit(lesson, studio, made)
             _show(max(asked, RESULT))
 
@@ -186,6 +190,8 @@ def _predict(lesson: Lesson, studio: Studio, asked: str) -> None:
             bounds = (float(prediction.lowest), float(prediction.highest), float(prediction.start), float(prediction.step))
             st.number_input(f"{prediction.question} ({prediction.unit})", *bounds, format="%g", key=key)
         st.form_submit_button("Commit to this prediction", type="primary", on_click=committed)
+    if st.session_state.pop(_UNANSWERED, False):
+        st.warning("Choose an answer first.")
     st.caption("Answer, then commit: the result stays hidden until then.")
 
 

@@ -87,7 +87,9 @@ def test_a_result_stays_hidden_until_a_prediction_is_made(step: str) -> None:
 
 def test_a_choice_that_is_not_made_is_not_committed_to() -> None:
     app = page(lesson="4", step="2")
+    assert not app.warning
     click(app, COMMIT)
+    assert app.warning[0].value == "Choose an answer first."
     assert app.query_params["step"] == "2"
     assert COMMIT in labels(app)
 
