@@ -3,7 +3,7 @@
     python -m benchmarks.space_selection
 
 The data is planted, 6,000 users and 3,000 items, or the one given; the model is trained for one epoch, since times do not depend on what it
-has learnt. A selection is a click on a bar; it ends when the map and every chart are drawn anew. Also the time to the first map in the warm
+has learnt. A selection is a click on a bar; it ends with the last drawing of map and charts. Also the time to the first map in the warm
 studio. Prints a table; the last line holds the figures as JSON.
 """
 
@@ -30,20 +30,27 @@ VIEW: Final = {"width": 1280, "height": 900}
 N_SELECTIONS, QUICK_SELECTIONS = 40, 8
 PLANTED: Final = SyntheticConfig(n_users=6000, n_items=3000)
 ADDRESS: Final = "space?points=20000&layout=pca"
+# A chart whose figure is the same is not drawn anew, so the end is the last drawing before the page is at rest.
 SELECT: Final = """async (place) => {
   const map = document.querySelector('.sparcode-map');
   const charts = [...document.querySelectorAll('.sparcode-chart')];
   const nodes = [map, ...charts];
-  const before = nodes.map((node) => node.dataset.drawn);
+  const app = document.querySelector('[data-testid=stApp]');
+  const drawn = () => nodes.map((node) => node.dataset.drawn).join();
   const bars = charts.find((one) => one.data?.[0]?.type === 'bar');
-  const units = bars.data[0].customdata;
+  const units = [...bars._fullData[0].customdata];
+  const [first, before] = [map.dataset.drawn, drawn()];
   const start = performance.now();
   bars.emit('plotly_click', { points: [{ customdata: Number(units[place % units.length]) }] });
-  while (nodes.some((node, at) => node.dataset.drawn === before[at])) {
-    if (performance.now() - start > 20000) throw new Error('a chart was not drawn anew');
+  let [last, end] = [before, start];
+  while (true) {
     await new Promise(requestAnimationFrame);
+    const now = performance.now();
+    if (drawn() !== last) [last, end] = [drawn(), now];
+    if (map.dataset.drawn !== first && app.dataset.testScriptState === 'notRunning' && now - end > 400) break;
+    if (now - start > 30000) throw new Error('the selection was not drawn');
   }
-  return performance.now() - start;
+  return end - start;
 }"""
 N_POINTS: Final = "() => document.querySelector('.sparcode-map .legend').textContent"
 

@@ -106,7 +106,7 @@ class PointMap {
   // Which points are of the selection: its codes and the tokens that take them; of items those that are ranked first.
   #light() {
     const { n, units, kinds } = this.cloud;
-    const lit = new Float32Array(n);
+    const lit = new Uint8Array(n);
     for (let at = 0; at < n; at++) if (kinds[at] !== 1 && this.on.has(units[at])) lit[at] = 1;
     for (const [place] of this.marked.items) lit[place] = 1;
     for (const [place] of this.marked.found) lit[place] = 1;

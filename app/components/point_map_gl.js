@@ -1,43 +1,39 @@
 // Points drawn by WebGL: diamonds, triangles and discs, those that are lit in a colour of their own and on top.
 const VERTEX = `
 attribute vec2 place;
-attribute float kind;
-attribute float lit;
 uniform vec4 frame;
 uniform vec2 size;
-uniform float pass;
-uniform vec3 sizes;
-varying float vKind;
+uniform float across;
 void main() {
   vec2 pixel = frame.xy + place * frame.z;
-  vec2 clip = vec2(2.0 * pixel.x / size.x - 1.0, 1.0 - 2.0 * pixel.y / size.y);
-  bool drawn = abs(kind - mod(pass, 3.0)) < 0.5 && abs(lit - step(2.5, pass)) < 0.5;
-  gl_Position = vec4(drawn ? clip : vec2(4.0), 0.0, 1.0);
-  float own = kind < 0.5 ? sizes.x : kind < 1.5 ? sizes.y : sizes.z;
-  gl_PointSize = own * frame.w * (lit > 0.5 ? 1.35 : 1.0);
-  vKind = kind;
+  gl_Position = vec4(2.0 * pixel.x / size.x - 1.0, 1.0 - 2.0 * pixel.y / size.y, 0.0, 1.0);
+  gl_PointSize = across * frame.w;
 }`;
 const FRAGMENT = `
 precision mediump float;
 uniform vec4 colour;
-varying float vKind;
+uniform float kind;
 void main() {
   vec2 at = 2.0 * gl_PointCoord - 1.0;
   float triangle = max(at.y, 2.0 * abs(at.x) - at.y);
-  float far = vKind < 0.5 ? abs(at.x) + abs(at.y) : vKind < 1.5 ? triangle : length(at);
+  float far = kind < 0.5 ? abs(at.x) + abs(at.y) : kind < 1.5 ? triangle : length(at);
   if (far > 1.0) discard;
   gl_FragColor = vec4(colour.rgb * colour.a, colour.a);
 }`;
 const COLOURS = ["code", "item", "token"];
-// CSS pixels across: codes, items, tokens.
+// Tokens first, codes on top.
+const ORDER = [2, 1, 0];
+// CSS pixels across: codes, items, tokens; lit points are larger.
 const SIZES = [11, 8, 4];
+const LARGER = 1.35;
 // How strong each is; fainter where something is selected.
 const STRONG = [1, 0.75, 0.5];
 const FAINT = [0.7, 0.3, 0.18];
+const LIT = 0.95;
 
 // What draws on a canvas; one that draws nothing where the browser has no WebGL, and says so.
 export function drawer(canvas) {
-  const gl = canvas.getContext("webgl", { antialias: true, premultipliedAlpha: true });
+  const gl = canvas.getContext("webgl", { antialias: false, premultipliedAlpha: true });
   return gl ? new Drawer(gl) : new NoDrawer(canvas);
 }
 
@@ -45,60 +41,62 @@ class Drawer {
   constructor(gl) {
     this.gl = gl;
     this.program = link(gl);
-    this.buffers = Object.fromEntries(["place", "kind", "lit"].map((name) => [name, gl.createBuffer()]));
-    this.n = 0;
+    this.at = Object.fromEntries(
+      ["frame", "size", "across", "colour", "kind"].map((name) => [name, gl.getUniformLocation(this.program, name)]),
+    );
+    [this.places, this.plain, this.lit] = [gl.createBuffer(), gl.createBuffer(), gl.createBuffer()];
+    gl.useProgram(this.program);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    const place = gl.getAttribLocation(this.program, "place");
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.places);
+    gl.enableVertexAttribArray(place);
+    gl.vertexAttribPointer(place, 2, gl.FLOAT, false, 0, 0);
   }
 
-  // Places change with the cloud, what is lit with every selection.
+  // Places change with the cloud, which points are lit with every selection. There are fewer than 65,536 points.
   load(cloud, lit) {
+    const { gl } = this;
     if (this.version !== cloud.version) {
       this.version = cloud.version;
-      this.n = cloud.n;
       const places = new Float32Array(2 * cloud.n);
       for (let at = 0; at < cloud.n; at++) [places[2 * at], places[2 * at + 1]] = [cloud.x[at], cloud.y[at]];
-      this.#fill("place", places);
-      this.#fill("kind", Float32Array.from(cloud.kinds));
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.places);
+      gl.bufferData(gl.ARRAY_BUFFER, places, gl.STATIC_DRAW);
     }
-    this.#fill("lit", lit);
+    const groups = { plain: [[], [], []], lit: [[], [], []] };
+    for (let at = 0; at < cloud.n; at++) groups[lit[at] ? "lit" : "plain"][cloud.kinds[at]].push(at);
+    for (const [name, kinds] of Object.entries(groups)) {
+      gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this[name]);
+      gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, new Uint16Array(ORDER.flatMap((kind) => kinds[kind])), gl.DYNAMIC_DRAW);
+    }
+    this.counts = Object.fromEntries(Object.entries(groups).map(([name, kinds]) => [name, kinds.map((points) => points.length)]));
   }
 
   draw({ width, height, scale, left, top }, ratio, colours, isSelected) {
-    const { gl, program } = this;
-    const uniform = (name) => gl.getUniformLocation(program, name);
+    const { gl, at } = this;
     gl.viewport(0, 0, gl.canvas.width, gl.canvas.height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    gl.useProgram(program);
-    this.#attribute("place", 2);
-    this.#attribute("kind", 1);
-    this.#attribute("lit", 1);
-    gl.uniform4f(uniform("frame"), left, top, scale, ratio);
-    gl.uniform2f(uniform("size"), width, height);
-    gl.uniform3f(uniform("sizes"), ...SIZES);
-    // Tokens first, codes last; then what is lit, in the same order.
-    for (const pass of [2, 1, 0, 5, 4, 3]) {
-      const kind = pass % 3;
-      const strength = pass > 2 ? 0.95 : (isSelected ? FAINT : STRONG)[kind];
-      gl.uniform1f(uniform("pass"), pass);
-      gl.uniform4f(uniform("colour"), ...rgb(pass > 2 ? colours.on : colours[COLOURS[kind]]), strength);
-      gl.drawArrays(gl.POINTS, 0, this.n);
+    gl.uniform4f(at.frame, left, top, scale, ratio);
+    gl.uniform2f(at.size, width, height);
+    this.#group("plain", (kind) => [...rgb(colours[COLOURS[kind]]), (isSelected ? FAINT : STRONG)[kind]], 1);
+    this.#group("lit", () => [...rgb(colours.on), LIT], LARGER);
+  }
+
+  #group(name, colourOf, larger) {
+    const { gl, at } = this;
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this[name]);
+    let from = 0;
+    for (const kind of ORDER) {
+      const count = this.counts[name][kind];
+      gl.uniform1f(at.kind, kind);
+      gl.uniform1f(at.across, SIZES[kind] * larger);
+      gl.uniform4f(at.colour, ...colourOf(kind));
+      // Two bytes each.
+      if (count) gl.drawElements(gl.POINTS, count, gl.UNSIGNED_SHORT, 2 * from);
+      from += count;
     }
-  }
-
-  #fill(name, values) {
-    const { gl } = this;
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[name]);
-    gl.bufferData(gl.ARRAY_BUFFER, values, gl.DYNAMIC_DRAW);
-  }
-
-  #attribute(name, width) {
-    const { gl } = this;
-    const at = gl.getAttribLocation(this.program, name);
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[name]);
-    gl.enableVertexAttribArray(at);
-    gl.vertexAttribPointer(at, width, gl.FLOAT, false, 0, 0);
   }
 
   // Browsers allow few contexts at a time.
