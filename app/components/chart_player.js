@@ -1,3 +1,4 @@
+import { letAdd } from "./add_button.js";
 import { Chart } from "./chart.js";
 import { CHARTS, shown } from "./page.js";
 
@@ -65,10 +66,13 @@ class Player {
   }
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   return shown(
     parentElement.querySelector(".sparcode-player"),
     (root) => new Player(root),
-    (player) => player.take(data),
+    (player) => {
+      player.take(data);
+      letAdd(parentElement, data.name, player.last >= 0 ? () => setTriggerValue("add", player.at) : null);
+    },
   );
 }

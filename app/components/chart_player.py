@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import streamlit as st
 
 from app.charts.frame import Figure
+from app.components import add_button
 from app.components.bundle import script, style
-from app.components.live_chart import HEIGHT, Data
+from app.components.live_chart import HEIGHT, Data, entry_of
+from app.report.entry import Entry, Source
 from app.server.plotly_asset import PLOTLY_URL
+from app.session.report import add_to_report, shown_figures
 
 FRAME_MS: Final = 350
 
@@ -26,7 +30,13 @@ _HTML: Final = """
   </div>
 </div>
 """
-_mount = st.components.v2.component("sparcode_chart_player", html=_HTML, css=style(__file__), js=script(__file__), isolate_styles=False)
+_mount = st.components.v2.component(
+    "sparcode_chart_player",
+    html=_HTML + add_button.HTML,
+    css=add_button.STYLE + style(__file__),
+    js=script(__file__),
+    isolate_styles=False,
+)
 
 
 def chart_player(
@@ -52,7 +62,35 @@ def chart_player(
     height
         Of the figure, in pixels.
     """
-    figure = make(data, st.context.theme.type == "dark").to_json()
+    figure, of = make(data, st.context.theme.type == "dark"), shown_figures()
     steps = json.dumps([{"label": label, "use": np.round(use.astype(np.float64), 3).tolist()} for label, use in frames])
-    content = {"figure": figure, "frames": steps, "alt": alt, "height": height, "url": PLOTLY_URL, "frame_ms": FRAME_MS}
-    _mount(key=key, data=content, width="stretch", height="content")
+    content = {
+        "figure": figure.to_json(),
+        "name": figure.layout["uirevision"],
+        "frames": steps,
+        "alt": alt,
+        "height": height,
+        "url": PLOTLY_URL,
+        "frame_ms": FRAME_MS,
+    }
+
+    def added() -> None:
+        at = getattr(st.session_state.get(key), "add", None)
+        if isinstance(at, int) and 0 <= at < len(frames):
+            add_to_report(lambda source, day: frame_entry(make, data, frames[at], source, day), of)
+
+    _mount(key=key, data=content, width="stretch", height="content", on_add_change=added)
+
+
+def frame_entry(make: Callable[[Data, bool], Figure], data: Data, frame: tuple[str, np.ndarray], source: Source, day: str) -> Entry:
+    """One frame of the chart as an entry of a report, its label after the chart's name."""
+    label, use = frame
+
+    def stopped(data: Data, dark: bool) -> Figure:
+        figure = make(data, dark)
+        for trace, heights in zip(figure.data, use, strict=False):
+            trace["y"] = heights
+        return figure
+
+    entry = entry_of(stopped, data, source, day)
+    return replace(entry, name=f"{entry.name or entry.title}: {label}")

@@ -32,22 +32,27 @@ def data_table(table: pd.DataFrame, alt: str, key: str, plain: bool = False, **o
         As for `st.table` or `st.dataframe`, whose columns explain themselves by `column_tips` unless told otherwise; an index that is
         not hidden becomes the first column of the entry.
     """
-    figures = shown_figures()
     if plain:
         st.table(table, alt=alt, **options)
     else:
         st.dataframe(table, alt=alt, key=key, **{"column_config": column_tips(table), **options})
+    add_table_button(table, alt, key, plain, is_indexed=not options.get("hide_index"))
+
+
+def add_table_button(table: pd.DataFrame, title: str, key: str, plain: bool = False, is_indexed: bool = False) -> None:
+    """A button that adds a table to the report under a title; `key` and `plain` as for `data_table`, `is_indexed`: its index is shown."""
+    figures = shown_figures()
 
     def make(source: Source, day: str) -> Entry:
-        shown = table if options.get("hide_index") else table.reset_index()
+        shown = table.reset_index() if is_indexed else table
         rows = [[_text(cell) if plain else cell for cell in row] for row in shown.itertuples(index=False, name=None)]
-        return table_entry(alt, [str(name) for name in shown.columns], rows, source, day)
+        return table_entry(title, [str(name) for name in shown.columns], rows, source, day)
 
     st.button(
         "Add to report",
         key=f"add-{key}",
         type="tertiary",
-        help=f"This table: {alt}",
+        help=f"This table: {title}",
         on_click=lambda: add_to_report(make, figures),
         disabled=table.empty,
     )

@@ -1,3 +1,4 @@
+import { letAdd } from "./add_button.js";
 import { DRAWN, shown, TILES } from "./page.js";
 
 const PARTS = ["label", "value", "delta", "kind", "caption"];
@@ -97,10 +98,8 @@ function write(card, texts) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const add = parentElement.querySelector(".sparcode-add");
-  add.hidden = !data.adds;
-  add.setAttribute("aria-label", `Add to report: ${data.tiles.map((tile) => tile.label).join(", ")}`);
-  add.onclick = () => setTriggerValue("add", true);
+  const name = data.tiles.map((tile) => tile.label).join(", ");
+  letAdd(parentElement, name, data.adds ? () => setTriggerValue("add", true) : null);
   return shown(
     parentElement.querySelector(TILES),
     (box) => new Tiles(box),

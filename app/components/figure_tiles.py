@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import streamlit as st
 
+from app.components import add_button
 from app.components.bundle import script, style
 from app.measured.figures import NO_DELTA, Delta
 from app.report.entry import Tile as ReportTile
@@ -30,8 +31,13 @@ class Tile(NamedTuple):
     delta: Delta = NO_DELTA
 
 
-_HTML: Final = '<div class="sparcode-tiles"></div><button type="button" class="sparcode-add" hidden>Add to report</button>'
-_mount = st.components.v2.component("sparcode_figure_tiles", html=_HTML, css=style(__file__), js=script(__file__), isolate_styles=False)
+_mount = st.components.v2.component(
+    "sparcode_figure_tiles",
+    html='<div class="sparcode-tiles"></div>' + add_button.HTML,
+    css=add_button.STYLE + style(__file__),
+    js=script(__file__),
+    isolate_styles=False,
+)
 
 
 def figure_tiles(tiles: Sequence[Tile], key: str, version: str) -> None:
@@ -47,6 +53,16 @@ def figure_tiles(tiles: Sequence[Tile], key: str, version: str) -> None:
         add_to_report(lambda source, day: tiles_entry([_reported(tile) for tile in tiles], source, day), figures)
 
     _mount(key=key, data={"tiles": plain, "version": version, "adds": True}, width="stretch", height="content", on_add_change=add)
+
+
+def add_figures_button(tiles: Sequence[ReportTile], key: str) -> None:
+    """A button that adds figures to the report that are drawn in another way; `key` is unique on the page."""
+    figures = shown_figures()
+
+    def add() -> None:
+        add_to_report(lambda source, day: tiles_entry(tiles, source, day), figures)
+
+    st.button("Add to report", key=f"add-{key}", type="tertiary", help="These figures", on_click=add)
 
 
 def tile_cards(tiles: Sequence[ReportTile], key: str) -> None:

@@ -1,4 +1,4 @@
-"""A Plotly chart that is updated in place: zoom and focus stay."""
+"""A Plotly chart that is updated in place: zoom and focus stay. A button below adds it to the visitor's report."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Final, TypeVar
 import streamlit as st
 
 from app.charts.frame import Figure
+from app.components import add_button
 from app.components.bundle import script
+from app.report.entry import Entry, Source, chart_entry
 from app.server.plotly_asset import PLOTLY_URL
+from app.session.report import add_to_report, shown_figures
 
 HEIGHT: Final = 360
 
@@ -19,7 +22,8 @@ Data = TypeVar("Data")
 
 _mount = st.components.v2.component(
     "sparcode_live_chart",
-    html='<div class="sparcode-chart" role="img"></div>',
+    html='<div class="sparcode-chart" role="img"></div>' + add_button.HTML,
+    css=add_button.STYLE,
     js=script(__file__),
     # Plotly writes its styles into the document's head, where a shadow root does not see them.
     isolate_styles=False,
@@ -61,11 +65,20 @@ def live_chart(
     on_pick
         Called, before the page runs again, with the `customdata` of a point that was clicked.
     """
-    # One string, so that the browser can compare figures without parsing them.
-    figure = make(data, st.context.theme.type == "dark").to_json()
-    content = {"figure": figure, "version": _version.get(), "alt": alt, "height": height, "url": PLOTLY_URL}
+    figure, of = make(data, st.context.theme.type == "dark"), shown_figures()
+    content = {
+        # One string, so that the browser can compare figures without parsing them.
+        "figure": figure.to_json(),
+        "version": _version.get(),
+        "alt": alt,
+        "height": height,
+        "url": PLOTLY_URL,
+        "name": figure.layout["uirevision"],
+        "adds": bool(figure.data),
+    }
+    calls = {"on_add_change": lambda: add_to_report(lambda source, day: entry_of(make, data, source, day), of)}
     if on_pick is None:
-        _mount(key=key, data=content, width="stretch", height="content")
+        _mount(key=key, data=content, width="stretch", height="content", **calls)
         return
 
     def picked() -> None:
@@ -73,4 +86,9 @@ def live_chart(
         if number is not None:
             on_pick(int(number))
 
-    _mount(key=key, data={**content, "pickable": True}, width="stretch", height="content", on_pick_change=picked)
+    _mount(key=key, data={**content, "pickable": True}, width="stretch", height="content", on_pick_change=picked, **calls)
+
+
+def entry_of(make: Callable[[Data, bool], Figure], data: Data, source: Source, day: str) -> Entry:
+    """A chart as an entry of a report, for light and for dark backgrounds."""
+    return chart_entry(make(data, False).to_json(), make(data, True).to_json(), source, day)

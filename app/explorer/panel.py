@@ -100,6 +100,7 @@ def _panel(studio: Studio) -> None:
             figures_are_of(FiguresOf(PAGE, studio, config, "previews and fine-tuned points of a search"))
             front_chart(front_of(studio, chosen), lambda point: go_to(opened(chosen, point)))
         st.subheader("Runs looked at")
+        figures_are_of(FiguresOf(PAGE, studio))
         run_table(run_history(studio.scope), pinned())
         with st.container():
             if note := equal_epochs_note(run_history(studio.scope).runs):
@@ -163,7 +164,7 @@ def _columns(view: View, ghost: PinnedRun | None, studio: Studio) -> str:
 def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None, large: Sequence[GrowthPoint]) -> bool:
     """Draw all figures, size and latency of a larger catalogue's points if given; returns whether the latency is still to be timed."""
     measured, stop = view.measured, chosen.stop
-    figures_are_of(FiguresOf(PAGE, studio, measured.config, measured.called))
+    figures_are_of(FiguresOf(PAGE, studio, measured.config, measured.called, kept=chosen.keep))
     point, version = measured.point(stop), f"{measured.version} {chosen.keep}"
     status(view, studio)
     with st.container():

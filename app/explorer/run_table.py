@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+import pandas as pd
 import streamlit as st
 
 from app.components.bundle import script, style
+from app.components.data_table import add_table_button
 from app.measured.figures import Figures, delta, figure_text
 from app.session.configuration import Configuration
 from app.session.run_history import Run, RunHistory
@@ -30,21 +32,29 @@ _mount = st.components.v2.component(
 
 def run_table(history: RunHistory, pinned: Configuration | None) -> None:
     """The table of this visitor's runs."""
+    rows = table_rows(history, pinned)
     head = ["run", "settings, and what changed", "model", f"Recall@{DEFAULT_K}", f"NDCG@{DEFAULT_K}", "size", "scores", "median", "", ""]
     answer = _mount(
         key=_KEY,
-        data={"head": head, "tips": [about_label(name) for name in head], "runs": table_rows(history, pinned)},
+        data={"head": head, "tips": [about_label(name) for name in head], "runs": rows},
         width="stretch",
         height="content",
         on_go_change=lambda: _answer(history, "go"),
         on_pin_change=lambda: _answer(history, "pin"),
     )
+    add_table_button(pd.DataFrame(map(_plain_row, rows), columns=head[:-2]), "Runs looked at", _KEY)
     asked = {"go": (history.current, answer.go), "pin": (pinned, answer.pin)}
     for name, (now, number) in asked.items():
         # The callback had no value, because a run was cut short before it came to the table.
         if number is not None and (chosen := history.numbered(int(number))) not in (None, now):
             (go_to if name == "go" else pin)(chosen)
             st.rerun()
+
+
+def _plain_row(row: dict[str, Any]) -> list[str]:
+    """A row as a report has it, without the differences."""
+    model, *figures = row["figures"]
+    return [str(row["number"]), row["label"], " ".join(model), *(value for value, _ in figures)]
 
 
 def table_rows(history: RunHistory, pinned: Configuration | None) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ def until_measured(recorded: RecordedFigures | None, chosen: Configuration, stud
     measured = _measured_before(studio)
     if measured is None:
         return
-    figures_are_of(FiguresOf("Index Explorer", studio, measured.config, measured.called))
+    figures_are_of(FiguresOf("Index Explorer", studio, measured.config, measured.called, kept=before.keep))
     point = measured.point(before.stop)
     st.caption(f"In grey the setting before: **{before.label}, {before.keep} % kept**, until this one has figures of its own.")
     with st.container(key="explorer-before"):
@@ -97,7 +97,7 @@ def recorded_beside(measured: MeasuredIndex, stop: int, studio: Studio) -> str:
 
 
 def _recorded(recorded: RecordedFigures, chosen: Configuration, studio: Studio, epochs: Sequence[EpochRecord] | None) -> None:
-    figures_are_of(FiguresOf("Index Explorer", studio, recorded.config, KIND, recorded.recording))
+    figures_are_of(FiguresOf("Index Explorer", studio, recorded.config, KIND, recorded.recording, kept=chosen.keep))
     version = f"{recorded.version} {chosen.keep}"
     with st.container(horizontal=True, vertical_alignment="center"):
         kind_badge(KIND, recorded.recording)

@@ -100,7 +100,7 @@ def _path(view: View, chosen: Profile, stop: int, names: ItemNames, answered: De
         return query_story(measured, stop, as_query(items, n_items, chosen.features), chosen.targets, rivals)
 
     story = story_of(chosen.kept)
-    figures_are_of(FiguresOf("Inside a query", studio, measured.config, measured.called))
+    figures_are_of(FiguresOf("Inside a query", studio, measured.config, measured.called, kept=st.session_state[KEPT.key]))
     with answered:
         st.markdown(f"#### {answer(story)}")
         st.markdown(second_line(story) or " ")

@@ -50,8 +50,6 @@ def _parts(report: Report) -> Iterator[str]:
 def _entry(entry: Entry, place: int) -> Iterator[str]:
     content = entry.content
     yield f'<section id="entry-{place}">\n<h2>{place}. {escape(entry.title)}</h2>\n'
-    if entry.name and entry.name != entry.title:
-        yield f'<p class="name">{escape(entry.name)}</p>\n'
     if isinstance(content, Chart):
         yield f'<div class="chart" role="img" aria-label="{escape(entry.title)}"></div>\n'
         yield f'<script type="application/json">{{"light": {_json(content.light)}, "dark": {_json(content.dark)}}}</script>\n'

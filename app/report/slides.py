@@ -60,7 +60,7 @@ def _first(shown: Any, report: Report) -> None:
 
 def _slide(shown: Any, entry: Entry, command: str) -> None:
     slide = shown.slides.add_slide(shown.slide_layouts[_TITLE_ONLY])
-    _title(slide, entry.title, Pt(30 if len(entry.title) < 70 else 24), Inches(0.3))
+    _title(slide, entry.title, Pt(30 if len(entry.title) < 45 else 24), Inches(0.3))
     content = entry.content
     bottom = _HIGH - Inches(0.95 if entry.note else 0.5)
     if isinstance(content, Chart):
@@ -142,7 +142,7 @@ def _tiles(slide: Any, tiles: tuple[Tile, ...]) -> None:
     shown = tiles[:MOST_TILES]
     across = min(4, len(shown))
     gap = Inches(0.25)
-    wide = (_WIDE - 2 * _MARGIN - gap * (across - 1)) // across
+    wide = Emu((_WIDE - 2 * _MARGIN - gap * (across - 1)) // across)
     high = Inches(2.3)
     for place, tile in enumerate(shown):
         left, top = _MARGIN + (place % across) * (wide + gap), _TOP + Inches(0.2) + (place // across) * (high + gap)
@@ -150,8 +150,8 @@ def _tiles(slide: Any, tiles: tuple[Tile, ...]) -> None:
         box.line.color.rgb = _colour(GRID_LIGHT)
         frame = box.text_frame
         frame.word_wrap = True
-        # Long values in smaller type.
-        size = max(18, min(48, 420 // max(1, len(tile.value)) * across // 4 + 8))
+        # As large as the box is wide; a sign is about two thirds as wide as it is high.
+        size = max(14, min(48, int((wide.pt - 16) / (0.66 * max(1, len(tile.value))))))
         texts = ((tile.label, Pt(20), TEXT_LIGHT), (tile.value, Pt(size), PRIMARY_LIGHT), (_below(tile), Pt(14), TEXT_LIGHT))
         for number, (text, font, colour) in enumerate(texts):
             paragraph = frame.paragraphs[0] if number == 0 else frame.add_paragraph()

@@ -24,7 +24,7 @@ _EMPTY: Final = """
 #### The report is empty. Add the charts, figures and tables that you want to show or take home
 
 1. Open any page, such as the **Index Explorer**.
-2. Below a row of figures or a table, press **Add to report**.
+2. Below a chart, a row of figures or a table, press **Add to report**.
 3. Come back here: give each a note and its place, then take all of it home as one HTML file, as slides or as tables and pictures.
 """
 _KEPT: Final = (

@@ -94,7 +94,8 @@ def _source(result: ScaleResult | None, config: RunConfig, is_other: bool, studi
     """What the figures are of: a finished measurement, of the studio's own settings where this one has none, else the one under way."""
     if result is None:
         return FiguresOf("Scale", studio, config)
-    return FiguresOf("Scale", studio, studio.config if is_other else config, result.kind, result.recording)
+    kept = st.session_state[KEPT.key]
+    return FiguresOf("Scale", studio, studio.config if is_other else config, result.kind, result.recording, kept=kept)
 
 
 def _figures(points: Sequence[GrowthPoint], left_out: Sequence[LeftOut], answered: DeltaGenerator, studio: Studio) -> None:

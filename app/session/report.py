@@ -32,7 +32,7 @@ class FiguresOf(NamedTuple):
     """What figures are of: the page's title, the data's studio, settings (None: of the data alone), and the kind of model in words.
 
     `recording` is that of figures measured earlier; None: they were measured on this machine. `other_data` names data that is not the
-    studio's own, in words; empty: it is.
+    studio's own, in words; empty: it is. `kept` is the threshold as the share of scores kept, in percent; empty where figures have none.
     """
 
     page: str
@@ -41,6 +41,7 @@ class FiguresOf(NamedTuple):
     called: str = ""
     recording: Recording | None = None
     other_data: str = ""
+    kept: str = ""
 
     def source(self) -> Source:
         """The same for an entry of a report."""
@@ -55,7 +56,7 @@ class FiguresOf(NamedTuple):
             or f"{name}{made_up}: {data.n_users:,} users, {data.n_items:,} items, {data.n_interactions:,} interactions",
             called=self.called,
             config="" if config is None else config.model_dump_json(),
-            setting="" if config is None else label_of(config),
+            setting="" if config is None else label_of(config) + (f", {self.kept} % of scores kept" if self.kept else ""),
             seed=0 if config is None else config.training.seed,
             machine=studio.machine if self.recording is None else f"{self.recording.machine}, {self.recording.day_words}",
             data_flags=f"--data {loaders.OWN_DATA}" if self.other_data else _data_flags(),

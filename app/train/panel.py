@@ -8,8 +8,10 @@ from typing import Final
 import streamlit as st
 
 from app.components.data_table import data_table
+from app.components.figure_tiles import add_figures_button
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.job import JobState, status_text
+from app.report.entry import Tile
 from app.session import loaders
 from app.session.address import plain_text, read_address, write_address
 from app.session.live_panel import keep_live, live_panel
@@ -238,6 +240,7 @@ def _figures(view: TrainingView, result: RunResult) -> None:
     with st.grid(4, min_column_width=170):
         for label, value, note, text in cards:
             st.metric(label, value, note, delta_color="off", delta_arrow="off", border=True, help=text)
+    add_figures_button([Tile(label, value, note) for label, value, note, _ in cards], "train-figures")
 
 
 def _ratio(value: float, other: float) -> str:

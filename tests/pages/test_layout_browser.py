@@ -104,7 +104,7 @@ def test_a_tile_says_what_its_figure_is_to_a_keyboard_and_to_a_pointer(visit: Vi
         box = tips.bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
-        assert page.evaluate(FITS)
+        page.wait_for_function(FITS)
     page.set_viewport_size({"width": 1280, "height": 900})
     page.mouse.move(0, 0)
     expect(tips).to_have_count(0)

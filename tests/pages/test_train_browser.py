@@ -44,7 +44,7 @@ def test_a_job_under_way_survives_a_refresh_and_another_browser_until_it_is_canc
     expect(paused).to_be_visible(timeout=PATIENCE_MS)
     page.reload()
     expect(paused).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=PATIENCE_MS)
 
     stranger = Visit(browser, f"{studio_url}/{SMALL}")
     expect(stranger.page.get_by_text("Nothing has been trained in this browser yet")).to_be_visible(timeout=PATIENCE_MS)

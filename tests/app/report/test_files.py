@@ -25,6 +25,8 @@ from sparcode.cli import app
 from tests.app.report.examples import DAY, HARM, SOURCE, chart, figure, png, table, tiles
 from tests.tiny import CONFIG
 
+# The file holds all of Plotly, which takes a browser a while to read on a busy machine.
+PATIENCE_MS = 120_000
 EVERY_FILE = [html_file, slides, archive]
 
 
@@ -70,15 +72,15 @@ def test_the_html_file_opens_without_a_network_and_draws_the_same_figures(browse
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("request", lambda request: problems.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None)
-    page.goto(path.as_uri())
-    page.wait_for_function("() => document.querySelectorAll('.chart[data-drawn]').length === 2")
+    page.goto(path.as_uri(), timeout=PATIENCE_MS)
+    page.wait_for_function("() => document.querySelectorAll('.chart[data-drawn]').length === 2", timeout=PATIENCE_MS)
     drawn = page.evaluate("() => [...document.querySelectorAll('.chart')].map(box => [box.layout.title.text, [...box._fullData[1].y]])")
     assert drawn == [[HARM, [0.5, 0.75]], ["8 times smaller for 0.01 recall", [0.5, 0.75]]]
     assert page.locator("tbody tr").count() == 3
     assert not problems
     page.emulate_media(color_scheme="dark")
     dark = json.loads(figure(dark=True).to_json())["layout"]["paper_bgcolor"]
-    page.wait_for_function("dark => document.querySelector('.chart').layout.paper_bgcolor === dark", arg=dark)
+    page.wait_for_function("dark => document.querySelector('.chart').layout.paper_bgcolor === dark", arg=dark, timeout=PATIENCE_MS)
     context.close()
 
 
