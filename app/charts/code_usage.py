@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.charts.frame import PINNED, Figure, pinned_line, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, name_columns, pinned_line, titled_figure, with_note
 from app.charts.takeaways import usage_takeaway
 from app.theme import series_style
 
 TITLE = "Use of codewords"
 DEPENDS = "M, K and T decide it, not the threshold"
+RANK_COLUMN, USE_COLUMN = "place of the codeword by use", "use (1 = even share)"
+# Of one point in a chart of use.
+USE_HOVER = "codeword no. %{x} by use: used %{y:.2f} times an even share"
 
 
 class CodeUsageData(NamedTuple):
@@ -45,7 +48,7 @@ def code_usage_figure(data: CodeUsageData, dark: bool) -> Figure:
             mode="lines",
             line={**pinned_line(dark), "shape": "hvh"},
             showlegend=book == 0,
-            hovertemplate=f"pinned, codebook {book + 1}, codeword %{{x}}: %{{y:.2f}} x even<extra></extra>",
+            hovertemplate=f"pinned, codebook {book + 1}<br>{USE_HOVER}<extra></extra>",
         )
     for book in range(n_codebooks):
         style = series_style(book, dark)
@@ -56,11 +59,12 @@ def code_usage_figure(data: CodeUsageData, dark: bool) -> Figure:
             mode="lines",
             line={**style["line"], "shape": "hvh", "width": 2.5},
             fill="tozeroy" if n_codebooks == 1 else None,
-            hovertemplate="codeword %{x}: %{y:.2f} x even<extra>%{fullData.name}</extra>",
+            hovertemplate=f"{USE_HOVER}<extra>%{{fullData.name}}</extra>",
         )
     figure.add_level(1, {"dash": "dot", "width": 1.5, "color": series_style(9, dark)["line"]["color"]})
     figure.y.update(rangemode="tozero")
     figure.layout.update(showlegend=True)
+    name_columns(figure, x=RANK_COLUMN, y=USE_COLUMN)
     return figure
 
 

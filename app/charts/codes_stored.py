@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.charts.frame import PINNED, Figure, pinned_marker, titled_figure
+from app.charts.frame import PINNED, Figure, name_columns, pinned_marker, titled_figure
 from app.theme import series_style
 
 TITLE = "Codes: possible, in use, stored"
@@ -41,20 +41,22 @@ def codes_stored_figure(data: CodesStoredData, dark: bool) -> Figure:
         x=np.maximum(data.counts, 1),
         y=labels,
         orientation="h",
+        name="this run",
         text=[_count(value) for value in data.counts],
         textposition="auto",
         marker={"color": [series_style(position, dark)["line"]["color"] for position in (5, 2, 0)]},
         showlegend=False,
-        hovertemplate="%{y}: %{text}<extra></extra>",
+        hovertemplate="%{y}: %{text} codes<extra></extra>",
     )
     if data.pinned is not None:
         marker = {**pinned_marker(dark, "line-ns-open"), "size": 22, "line": {"width": 4}}
-        hover = "pinned: %{x:,}<extra></extra>"
+        hover = "pinned, %{y}: %{x:,} codes<extra></extra>"
         figure.add_scatter(x=data.pinned, y=labels, mode="markers", marker=marker, name=PINNED, hovertemplate=hover)
     figure.x.update(type="log", dtick=max(1, int(np.log10(max(data.counts[0], 10)) // 4)), rangemode="tozero")
     figure.x.update(range=[0, float(np.log10(max(data.counts[0], 10))) * 1.02])
     figure.y.update(autorange="reversed")
     figure.layout.update(bargap=0.35, showlegend=data.pinned is not None)
+    name_columns(figure, x="codes", y="which")
     return figure
 
 

@@ -89,7 +89,8 @@ def epoch_lines_figure(data: EpochLinesData, dark: bool) -> Figure:
 
 
 def _draw(figure: Figure, line: EpochLine, dark: bool) -> None:
-    hover = f"{line.name}: %{{y:.4g}}<br>epoch %{{x}}{f'<br>{line.note}' if line.note else ''}<extra></extra>"
+    note = f"<br>{line.note}" if line.note else ""
+    hover = f"{line.name}, epoch %{{x}}<br>{figure.y['title']['text']}: %{{y:.4g}}{note}<extra></extra>"
     if line.look is None:
         look = {"mode": "lines", "line": {"color": categorical(dark)[_GHOST_COLOUR], "width": 1.5}, "opacity": 0.75}
     else:

@@ -81,7 +81,7 @@ Source = Column | SizeColumn | QueryColumn | float | list[Column | float | str]
 
 def let_follow(figure: Figure, **sources: Source) -> None:
     """Mark the trace added last: the columns that its `x`, `y` or `text` come from."""
-    figure.layout.setdefault("meta", {"follow": []})["follow"].append({"trace": len(figure.data) - 1, **sources})
+    figure.layout.setdefault("meta", {}).setdefault("follow", []).append({"trace": len(figure.data) - 1, **sources})
 
 
 def title_follows(figure: Figure, column: Column | QueryColumn) -> None:

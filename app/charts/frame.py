@@ -107,6 +107,14 @@ def titled_figure(title: str, x_title: str, y_title: str, dark: bool, takeaway: 
     )
 
 
+def name_columns(figure: Figure, **headings: str | list[str]) -> None:
+    """Headings of the table that a reader may save, where an axis title is not enough; other columns than `x` and `y` need one.
+
+    `x`, `y` and `text` name those of the traces, a list `customdata` each of its columns.
+    """
+    figure.layout.setdefault("meta", {})["columns"] = headings
+
+
 def with_note(figure: Figure, note: str) -> Figure:
     """The figure with a text in its middle, in place of data."""
     figure.add_annotation(note, x=0.5, y=0.5, xref="paper", yref="paper")

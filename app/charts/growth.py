@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from app.charts.follow import SizeColumn, axes_stay, let_follow
-from app.charts.frame import Figure, titled_figure, with_note
+from app.charts.frame import Figure, name_columns, titled_figure, with_note
 from app.measured.scale_words import ENOUGH, build_of, found_text, memory_of, time_of
 from app.theme import model_style, text_colour
 from sparcode.comparison.growth import GrowthPoint
@@ -68,6 +68,7 @@ def growth_figure(data: GrowthData, dark: bool) -> Figure:
     figure = titled_figure(data.title, "items in the catalogue", data.axis, dark)
     if not data.series:
         return with_note(figure, "Nothing is measured yet")
+    value = f"{data.title.lower()} %{{y:.3g}} {data.unit}" if data.is_log else "finds %{y:.1%}"
     for series in data.series:
         style, main = _style(series.name, dark), series.name == SPARCODE
         figure.add_scatter(
@@ -78,10 +79,11 @@ def growth_figure(data: GrowthData, dark: bool) -> Figure:
             mode="lines+markers",
             line={**style["line"], "width": 3.5 if main else 1.5},
             marker={**style["marker"], "size": 11 if main else 8},
-            hovertemplate=f"%{{x:,}} items: %{{y:.3g}} {data.unit}<br>%{{text}}<extra>%{{fullData.name}}</extra>",
+            hovertemplate=f"%{{x:,}} items: {value}<br>%{{text}}<extra>%{{fullData.name}}</extra>",
         )
         if main and data.column is not None:
             let_follow(figure, y=data.column)
+    name_columns(figure, y=f"{data.title.lower()} ({data.axis})", text="setting and share found")
     ticks = _ticks([size for series in data.series for size in series.n_items.tolist()])
     figure.x.update(type="log", tickvals=ticks, ticktext=[_size_text(tick) for tick in ticks])
     figure.y.update({"type": "log", "exponentformat": "none"} if data.is_log else {"rangemode": "tozero", "tickformat": ".0%"})

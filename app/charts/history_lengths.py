@@ -9,9 +9,11 @@ import numpy as np
 from app.charts.frame import Figure, titled_figure
 from app.theme import series_style
 
+TITLE = "Lengths of histories"
+
 
 class HistoryLengthsData(NamedTuple):
-    """Users by length of history: a label and a number for each bin, and the takeaway as title."""
+    """Users by length of history: a label and a number for each bin; the title is the takeaway."""
 
     title: str
     labels: tuple[str, ...]
@@ -28,7 +30,7 @@ def history_lengths_data(edges: np.ndarray, counts: np.ndarray, median: float) -
 
 def history_lengths_figure(data: HistoryLengthsData, dark: bool) -> Figure:
     """Bars of users over the number of items in their histories."""
-    figure = titled_figure(data.title, "items in a history", "users", dark)
+    figure = titled_figure(TITLE, "items in a history", "users", dark, data.title)
     figure.add_bar(
         x=list(data.labels),
         y=data.counts,

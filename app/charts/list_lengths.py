@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.charts.follow import Column, let_follow
-from app.charts.frame import PINNED, Figure, pinned_line, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, name_columns, pinned_line, titled_figure, with_note
 from app.measured.curve import count_lengths
 from app.theme import series_style
 
@@ -38,12 +38,15 @@ def list_lengths_figure(data: ListLengthsData, dark: bool) -> Figure:
     if data.counts.sum() == 0:
         return with_note(figure, "The index has no lists")
     if data.pinned is not None:
-        figure.add_scatter(x=data.centres, y=data.pinned, name=PINNED, mode="lines", line={**pinned_line(dark), "shape": "hvh"})
+        look = {**pinned_line(dark), "shape": "hvh"}
+        hover = "pinned: about %{x:.0f} items: %{y:,} lists<extra></extra>"
+        figure.add_scatter(x=data.centres, y=data.pinned, name=PINNED, mode="lines", line=look, hovertemplate=hover)
     colour = series_style(0, dark)["line"]["color"]
     figure.add_bar(
         x=data.centres,
         y=data.counts,
         width=data.width,
+        name="this run",
         marker={"color": colour},
         showlegend=False,
         hovertemplate="about %{x:.0f} items: %{y:,} lists<extra></extra>",
@@ -64,6 +67,7 @@ def list_lengths_figure(data: ListLengthsData, dark: bool) -> Figure:
     figure.y.update(rangemode="tozero")
     figure.x.update(range=[0, float(data.centres[-1] + data.width / 2)])
     figure.layout.update(showlegend=data.pinned is not None, bargap=0.05)
+    name_columns(figure, x="items in a list (middle of the bin)", y="lists")
     return figure
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.charts.follow import Column, let_follow, title_follows
-from app.charts.frame import PINNED, Figure, pinned_marker, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, name_columns, pinned_marker, titled_figure, with_note
 from app.charts.takeaways import memory_takeaway
 from app.theme import series_style
 
@@ -45,6 +45,7 @@ def memory_parts_figure(data: MemoryPartsData, dark: bool) -> Figure:
     figure.add_bar(
         x=data.megabytes,
         y=data.labels,
+        name="this run",
         orientation="h",
         marker={"color": series_style(0, dark)["line"]["color"]},
         texttemplate="%{x:.3~g} MB",
@@ -62,4 +63,5 @@ def memory_parts_figure(data: MemoryPartsData, dark: bool) -> Figure:
         figure.add_scatter(x=data.pinned, y=data.labels, name=PINNED, mode="markers", marker=marker, hovertemplate=hover)
     figure.layout.update(showlegend=data.pinned is not None, bargap=0.35)
     figure.x.update(rangemode="tozero")
+    name_columns(figure, y="part of the index")
     return figure

@@ -52,7 +52,7 @@ def query_cuts_figure(data: QueryCutsData, dark: bool) -> Figure:
             name=one.name,
             mode="lines",
             line={**series_style(position, dark)["line"], "width": 2.5},
-            hovertemplate="place %{x}: E = %{y:.3g}<extra>%{fullData.name}</extra>",
+            hovertemplate="place %{x} in the list: score %{y:.3g}<extra>%{fullData.name}</extra>",
         )
     last = float(max(one.places[-1] for one in drawn))
     figure.add_scatter(
@@ -64,7 +64,7 @@ def query_cuts_figure(data: QueryCutsData, dark: bool) -> Figure:
         textfont={"size": 16},
         name="threshold τ",
         line={"color": text_colour(dark), "width": 2, "dash": "4px,3px"},
-        hovertemplate="tau = %{y:.4g}<extra></extra>",
+        hovertemplate="threshold τ = %{y:.4g}<extra></extra>",
     )
     let_follow(figure, y=[Column.TAU, Column.TAU])
     lowest = min(float(one.scores[-1]) for one in drawn)

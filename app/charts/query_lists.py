@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.charts.follow import QueryColumn, let_follow, title_follows
-from app.charts.frame import Figure, titled_figure, with_note
+from app.charts.frame import Figure, name_columns, titled_figure, with_note
 from app.theme import GRID_DARK, GRID_LIGHT, series_style
 
 TITLE = "Its posting lists, cut at tau"
@@ -65,4 +65,5 @@ def query_lists_figure(data: QueryListsData, dark: bool) -> Figure:
     figure.x.update(range=[0, 1.02 * float(max(1, data.stored.max()))])
     figure.y.update(autorange="reversed", type="category")
     figure.layout.update(barmode="overlay", showlegend=True)
+    name_columns(figure, y="list and its weight w")
     return figure

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app.charts.follow import QueryColumn, let_follow, title_follows
-from app.charts.frame import Figure, titled_figure, with_note
+from app.charts.frame import Figure, name_columns, titled_figure, with_note
 from app.theme import series_style
 
 TITLE = "Score of each item, by list"
@@ -59,6 +59,7 @@ def query_scores_figure(data: QueryScoresData, dark: bool) -> Figure:
     figure.y.update(autorange="reversed", type="category")
     figure.layout.update(barmode="stack", bargap=0.25, showlegend=True)
     figure.layout["legend"]["traceorder"] = "normal"
+    name_columns(figure, x="score added by the list", y="item")
     return figure
 
 

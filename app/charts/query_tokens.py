@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.charts.frame import Figure, titled_figure, with_note
+from app.charts.frame import Figure, name_columns, titled_figure, with_note
 from app.theme import series_style, text_colour
 
 TITLE = "Tokens and their nearest codes"
@@ -43,6 +43,7 @@ def query_tokens_figure(data: QueryTokensData, dark: bool) -> Figure:
             x=data.shares[:, rank].astype(np.float64),
             y=list(data.tokens),
             orientation="h",
+            name=f"nearest {rank + 1}",
             text=texts,
             texttemplate="%{text}",
             textposition="inside",
@@ -55,5 +56,6 @@ def query_tokens_figure(data: QueryTokensData, dark: bool) -> Figure:
         )
     figure.x.update(range=[0, 1], tickformat=".0%")
     figure.y.update(autorange="reversed", type="category")
+    name_columns(figure, y="token", text="code and squared distance")
     figure.layout.update(barmode="stack", bargap=0.25, uniformtext={"minsize": 10, "mode": "hide"})
     return figure

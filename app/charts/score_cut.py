@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.charts.follow import Column, let_follow
-from app.charts.frame import PINNED, Figure, pinned_line, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, name_columns, pinned_line, titled_figure, with_note
 from app.theme import series_style
 
 TITLE = "Scores and the cut"
@@ -59,16 +59,19 @@ def score_cut_figure(data: ScoreCutData, dark: bool) -> Figure:
         fillcolor=_faint(colour),
         name="scores",
         showlegend=False,
-        hovertemplate="about %{x:.3g}: %{y:,} scores<extra></extra>",
+        hovertemplate="%{y:,} scores of about %{x:.3g}<extra></extra>",
     )
     if data.pinned is not None:
         x, y = np.array([data.pinned, data.pinned]), np.array([0, top])
-        figure.add_scatter(x=x, y=y, mode="lines", line=pinned_line(dark), name=PINNED, hovertemplate="pinned: τ %{x:.4g}<extra></extra>")
+        hover = "pinned: threshold τ %{x:.4g}<extra></extra>"
+        figure.add_scatter(x=x, y=y, mode="lines", line=pinned_line(dark), name=PINNED, hovertemplate=hover)
     x, y = np.array([data.tau, data.tau]), np.array([0, top])
-    figure.add_scatter(x=x, y=y, mode="lines", line={**accent, "width": 3}, name="τ", hovertemplate="τ %{x:.4g}<extra></extra>")
+    hover = "threshold τ %{x:.4g}<extra></extra>"
+    figure.add_scatter(x=x, y=y, mode="lines", line={**accent, "width": 3}, name="threshold τ", hovertemplate=hover)
     let_follow(figure, x=[Column.TAU, Column.TAU])
     figure.x.update(type="log" if is_log else "linear", nticks=6)
     figure.y.update(rangemode="tozero")
+    name_columns(figure, x="score (middle of the bin)")
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.charts.frame import Figure, titled_figure, with_note
+from app.charts.frame import Figure, name_columns, titled_figure, with_note
 from app.theme import model_style, text_colour
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.pareto import pareto_front
@@ -82,6 +82,7 @@ def serving_points_figure(data: ServingPointsData, dark: bool) -> Figure:
     ticks = _ticks(narrow=shown[1] - shown[0] < NARROW)
     figure.x.update(type="log", range=shown, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     figure.y.update(range=_recall_range(data))
+    name_columns(figure, text="setting", customdata=[f"lower quartile ({data.unit})", f"upper quartile ({data.unit})"])
     return figure
 
 

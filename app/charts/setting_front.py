@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from app.charts.frame import Figure, titled_figure
+from app.charts.frame import Figure, name_columns, titled_figure
 from app.theme import GRID_DARK, GRID_LIGHT, series_style, text_colour
 from sparcode.comparison.pareto import pareto_front
 from sparcode.comparison.setting_grid import GridPoint
@@ -100,6 +100,7 @@ def setting_front_figure(data: SettingFrontData, dark: bool) -> Figure:
     grid = GRID_DARK if dark else GRID_LIGHT
     figure.x.update(type="log", gridcolor=grid, minor={"showgrid": False}, dtick=1)
     figure.layout["showlegend"] = True
+    name_columns(figure, text="setting")
     return figure
 
 

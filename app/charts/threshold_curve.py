@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.charts.follow import Column, axes_stay, let_follow, title_follows
-from app.charts.frame import PINNED, Figure, now_marker, pinned_line, pinned_marker, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, name_columns, now_marker, pinned_line, pinned_marker, titled_figure, with_note
 from app.charts.takeaways import accuracy_takeaway
 from app.theme import series_style, text_colour
 
@@ -88,16 +88,17 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> Figure:
             name=name,
             mode="lines",
             line={**style["line"], "width": 3},
-            hovertemplate=f"{name} %{{y:.3f}}<br>%{{x:.3g}} % kept<br>tau %{{customdata:.4g}}<extra></extra>",
+            hovertemplate=f"{name} %{{y:.3f}}<br>%{{x:.3g}} % of scores kept<br>threshold τ %{{customdata:.4g}}<extra></extra>",
         )
         if data.current is not None:
             figure.add_scatter(
                 x=np.array([data.current[0]]),
                 y=np.array([data.current[1 + position]]),
+                name=f"{name}, now",
                 mode="markers",
                 marker=now_marker(position, dark),
                 showlegend=False,
-                hovertemplate=f"now: {name} %{{y:.3f}}<extra></extra>",
+                hovertemplate=f"now: {name} %{{y:.3f}}<br>%{{x:.3g}} % of scores kept<extra></extra>",
             )
             let_follow(figure, x=Column.PERCENT, y=(Column.RECALL, Column.NDCG)[position])
     if data.ceiling is not None:
@@ -106,6 +107,7 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> Figure:
     percents, ticks = np.array(TICKS), [_tick(data, percent) for percent in TICKS]
     figure.x.update(type="log", autorange="reversed", tickvals=percents, ticktext=ticks, tickangle=0)
     figure.y.update(rangemode="tozero")
+    name_columns(figure, x="scores kept (%)", customdata=["threshold tau"])
     if data.current is not None:
         # Room for the ceiling's label above its line.
         axes_stay(figure, *([] if data.ceiling is None else [1.1 * data.ceiling]))
@@ -114,7 +116,7 @@ def threshold_curve_figure(data: ThresholdCurveData, dark: bool) -> Figure:
 
 
 def _add_pinned(figure: Figure, pinned: PinnedCurve, dark: bool) -> None:
-    hover = "pinned: recall %{y:.3f}<br>%{x:.3g} % kept<extra></extra>"
+    hover = "pinned: recall %{y:.3f}<br>%{x:.3g} % of scores kept<extra></extra>"
     if len(pinned.recall):
         figure.add_scatter(x=pinned.percent_kept, y=pinned.recall, name=PINNED, mode="lines", line=pinned_line(dark), hovertemplate=hover)
     if pinned.point is not None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.charts.frame import Figure, pinned_line, titled_figure, with_note
+from app.charts.frame import PINNED, Figure, name_columns, pinned_line, titled_figure, with_note
 from app.theme import GRID_DARK, GRID_LIGHT, series_style
 from sparcode.config import DEFAULT_K
 from sparcode.training.epoch_record import EpochRecord
@@ -39,13 +39,15 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> Figure:
     figure = titled_figure(data.title, "epoch", "", dark)
     if len(data.epochs) == 0:
         return with_note(figure, "Waiting for the first epoch ...")
-    named = ((f"validation Recall@{DEFAULT_K}", data.recall), ("loss", data.loss), ("perplexity", data.perplexity))
+    recall = f"validation Recall@{DEFAULT_K}"
+    named = ((recall, data.recall), ("loss", data.loss), ("perplexity", data.perplexity))
     panels = [(name, values) for name, values in named if np.isfinite(values).any()]
     height = 0.94 / len(panels)
     if data.pinned is not None:
-        hover = "pinned: %{y:.4g}<br>epoch %{x}<extra></extra>"
+        hover = f"pinned, epoch %{{x}}<br>{recall} %{{y:.4g}}<extra></extra>"
+        name = f"{recall}, {PINNED}"
         steps = np.arange(len(data.pinned)) + data.epochs[0]
-        figure.add_scatter(x=steps, y=data.pinned, mode="lines", line=pinned_line(dark), showlegend=False, hovertemplate=hover)
+        figure.add_scatter(x=steps, y=data.pinned, name=name, mode="lines", line=pinned_line(dark), showlegend=False, hovertemplate=hover)
     grid = GRID_DARK if dark else GRID_LIGHT
     for position, (name, values) in enumerate(panels):
         style = series_style(position, dark)
@@ -54,11 +56,12 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> Figure:
             x=data.epochs,
             y=values,
             yaxis=axis,
+            name=name,
             mode="lines+markers",
             line={**style["line"], "width": 2.5},
             marker={**style["marker"], "size": 6},
             showlegend=False,
-            hovertemplate=f"{name} %{{y:.4g}}<br>epoch %{{x}}<extra></extra>",
+            hovertemplate=f"epoch %{{x}}<br>{name} %{{y:.4g}}<extra></extra>",
         )
         top = 0.94 - position * height
         domain = [max(0.0, top - height + 0.11), top]
@@ -68,5 +71,6 @@ def training_curve_figure(data: TrainingCurveData, dark: bool) -> Figure:
         place = {"x": 0, "xanchor": "left", "xref": "paper", "y": top, "yanchor": "bottom", "yref": "paper"}
         figure.add_annotation(name, **place)
     figure.layout["margin"]["t"] = 56
+    name_columns(figure, y="value")
     figure.x.update(anchor="y" if len(panels) == 1 else f"y{len(panels)}", rangemode="tozero")
     return figure

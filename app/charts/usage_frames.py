@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from app.charts.frame import Figure, titled_figure, with_note
+from app.charts.code_usage import RANK_COLUMN, USE_COLUMN, USE_HOVER
+from app.charts.frame import Figure, name_columns, titled_figure, with_note
 from app.charts.run_lines import NO_CODES, stage_points
 from app.theme import TEXT_DARK, TEXT_LIGHT, series_style
 from app.training.run import JOINT, EpochPoint
@@ -65,11 +66,12 @@ def usage_frames_figure(data: UsageFramesData, dark: bool) -> Figure:
             name=f"codebook {book + 1}",
             mode="lines",
             line={**style["line"], "shape": "hvh", "width": 2.5},
-            hovertemplate="codeword %{x}: %{y:.2f} x even<extra>%{fullData.name}</extra>",
+            hovertemplate=f"{USE_HOVER}<extra>%{{fullData.name}}</extra>",
         )
     figure.add_level(1, {"dash": "dot", "width": 1.5, "color": TEXT_DARK if dark else TEXT_LIGHT})
     figure.y.update(range=[0, 1.05 * max(data.highest, 1.0)])
     figure.layout.update(showlegend=True)
+    name_columns(figure, x=RANK_COLUMN, y=USE_COLUMN)
     return figure
 
 

@@ -1,3 +1,4 @@
+import { Corner } from "./chart_corner.js";
 import { DRAWN, plotly } from "./page.js";
 
 const PARTS = ["x", "y", "text"];
@@ -13,8 +14,10 @@ export class Chart {
 
   constructor(box) {
     this.box = box;
+    this.corner = new Corner(this);
     this.wanted = null; // Figure that the server asked for last, as JSON; null once the chart has left the page.
     this.figure = null; // Figure that is drawn, as JSON.
+    this.read = null; // The same, parsed.
     this.base = null; // The same but for what follows the threshold.
     this.version = ""; // Of the figure.
     this.goal = ""; // Version that was put there last, maybe still on its way.
@@ -26,7 +29,8 @@ export class Chart {
   }
 
   // Draw what the server sent, unless the slider has put the same values there already.
-  take({ figure, version = "", alt, height, url }) {
+  take({ figure, version = "", alt, height, url, setting = "" }) {
+    this.setting = setting;
     this.wanted = figure;
     this.box.style.width = "100%";
     this.box.style.height = `${height}px`;
@@ -45,12 +49,14 @@ export class Chart {
     const before = this.base;
     const same = this.figure === figure;
     this.version = version;
+    if (!same) this.read = JSON.parse(figure);
+    this.corner.take(this.read, this.setting);
     if (same) {
       if (!this.moved) this.#arrive(version);
       return;
     }
     this.figure = figure;
-    this.base = baseOf(JSON.parse(figure));
+    this.base = baseOf(this.read);
     if (this.moved && before === this.base && this.goal === version) {
       this.moved = false;
       return;
@@ -158,8 +164,16 @@ export class Chart {
     if (node) node.textContent = text;
   }
 
+  // Save a picture of what is shown, after the slider's last move.
+  picture(kind, scale, filename) {
+    const { offsetWidth: width, offsetHeight: height } = this.box;
+    const how = { format: kind, width, height, scale: kind === "png" ? scale : 1, filename };
+    return Promise.resolve(this.moving).then(() => window.Plotly.downloadImage(this.box, how));
+  }
+
   leave() {
     this.wanted = null;
+    this.corner.leave();
     this.observer?.disconnect();
     window.Plotly?.purge(this.box);
   }

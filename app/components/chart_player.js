@@ -7,9 +7,8 @@ class Player {
   constructor(root) {
     this.root = root;
     this.chart = new Chart(root.querySelector(CHARTS));
-    [this.bar, this.button, this.range, this.label] = [".sparcode-player-bar", "button", "input", "span"].map((name) =>
-      root.querySelector(name),
-    );
+    this.bar = root.querySelector(".sparcode-player-bar");
+    [this.button, this.range, this.label] = ["button", "input", "span"].map((name) => this.bar.querySelector(name));
     this.at = this.last = -1;
     this.timer = null;
     this.button.onclick = () => (this.timer === null ? this.play() : this.pause());
@@ -57,7 +56,8 @@ class Player {
       figure.data[book].y = use;
     });
     const alt = frame ? `${this.data.alt} Shown: ${frame.label}.` : this.data.alt;
-    this.chart.take({ ...this.data, figure: JSON.stringify(figure), alt });
+    const setting = [this.data.setting, frame?.label.split(":")[0]].filter(Boolean).join(" ");
+    this.chart.take({ ...this.data, figure: JSON.stringify(figure), alt, setting });
   }
 
   leave() {

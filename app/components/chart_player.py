@@ -13,16 +13,15 @@ import streamlit as st
 from app.charts.frame import Figure
 from app.components import add_button
 from app.components.bundle import script, style
-from app.components.live_chart import HEIGHT, Data, entry_of
+from app.components.live_chart import FRAMED, HEIGHT, STYLE, Data, chart_content, entry_of
 from app.report.entry import Entry, Source
-from app.server.plotly_asset import PLOTLY_URL
 from app.session.report import add_to_report, shown_figures
 
 FRAME_MS: Final = 350
 
-_HTML: Final = """
+_HTML: Final = f"""
 <div class="sparcode-player">
-  <div class="sparcode-chart" role="img"></div>
+  {FRAMED}
   <div class="sparcode-player-bar">
     <button type="button"></button>
     <input type="range" min="0" step="1" aria-label="Epoch shown">
@@ -33,7 +32,7 @@ _HTML: Final = """
 _mount = st.components.v2.component(
     "sparcode_chart_player",
     html=_HTML + add_button.HTML,
-    css=add_button.STYLE + style(__file__),
+    css=STYLE + style(__file__),
     js=script(__file__),
     isolate_styles=False,
 )
@@ -64,15 +63,7 @@ def chart_player(
     """
     figure, of = make(data, st.context.theme.type == "dark"), shown_figures()
     steps = json.dumps([{"label": label, "use": np.round(use.astype(np.float64), 3).tolist()} for label, use in frames])
-    content = {
-        "figure": figure.to_json(),
-        "name": figure.layout["uirevision"],
-        "frames": steps,
-        "alt": alt,
-        "height": height,
-        "url": PLOTLY_URL,
-        "frame_ms": FRAME_MS,
-    }
+    content = {**chart_content(figure, of, alt, height), "frames": steps, "frame_ms": FRAME_MS}
 
     def added() -> None:
         at = getattr(st.session_state.get(key), "add", None)

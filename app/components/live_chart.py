@@ -1,29 +1,36 @@
-"""A Plotly chart that is updated in place: zoom and focus stay. A button below adds it to the visitor's report."""
+"""A Plotly chart that is updated in place: zoom and focus stay. Its corner saves picture and numbers, a button below adds it to the
+visitor's report.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import streamlit as st
 
 from app.charts.frame import Figure
 from app.components import add_button
-from app.components.bundle import script
+from app.components.bundle import script, style
 from app.report.entry import Entry, Source, chart_entry
 from app.server.plotly_asset import PLOTLY_URL
-from app.session.report import add_to_report, shown_figures
+from app.session.configuration import label_of
+from app.session.report import FiguresOf, add_to_report, shown_figures
 
 HEIGHT: Final = 360
 
 Data = TypeVar("Data")
 
+# With room for the menu in its corner, which `chart_corner.js` adds: what is inside an image is hidden from screen readers.
+FRAMED: Final = '<div class="sparcode-framed"><div class="sparcode-chart" role="img"></div></div>'
+STYLE: Final = style(__file__) + add_button.STYLE
+
 _mount = st.components.v2.component(
     "sparcode_live_chart",
-    html='<div class="sparcode-chart" role="img"></div>' + add_button.HTML,
-    css=add_button.STYLE,
+    html=FRAMED + add_button.HTML,
+    css=STYLE,
     js=script(__file__),
     # Plotly writes its styles into the document's head, where a shadow root does not see them.
     isolate_styles=False,
@@ -40,6 +47,20 @@ def charts_of(version: str) -> Iterator[None]:
         yield
     finally:
         _version.reset(token)
+
+
+def chart_content(figure: Figure, of: FiguresOf | None, alt: str, height: int) -> dict[str, Any]:
+    """What the browser needs to draw a figure, and to name what it saves of it."""
+    return {
+        # One string, so that the browser can compare figures without parsing them.
+        "figure": figure.to_json(),
+        "version": _version.get(),
+        "alt": alt,
+        "height": height,
+        "url": PLOTLY_URL,
+        "name": figure.layout["uirevision"],
+        "setting": "" if of is None else " ".join(filter(None, (of.studio.run_name, label_of(of.config) if of.config else ""))),
+    }
 
 
 def live_chart(
@@ -66,16 +87,7 @@ def live_chart(
         Called, before the page runs again, with the `customdata` of a point that was clicked.
     """
     figure, of = make(data, st.context.theme.type == "dark"), shown_figures()
-    content = {
-        # One string, so that the browser can compare figures without parsing them.
-        "figure": figure.to_json(),
-        "version": _version.get(),
-        "alt": alt,
-        "height": height,
-        "url": PLOTLY_URL,
-        "name": figure.layout["uirevision"],
-        "adds": bool(figure.data),
-    }
+    content = {**chart_content(figure, of, alt, height), "adds": bool(figure.data)}
     calls = {"on_add_change": lambda: add_to_report(lambda source, day: entry_of(make, data, source, day), of)}
     if on_pick is None:
         _mount(key=key, data=content, width="stretch", height="content", **calls)

@@ -1,4 +1,4 @@
-"""Presentation of a run or of the visitor's report: stepped through by keys, in the browser alone; starts and changes nothing."""
+"""Presentation of a run or of the visitor's report: stepped through by keys, in the browser alone; trains and changes nothing."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from sparcode.data.published import PUBLISHED
 
 # Between two looks for a run that nobody has measured yet.
 LOOK_SECONDS: Final = 15.0
+# For the first figures of a model that is there already.
+WAIT_SECONDS: Final = 2.0
 _HTML: Final = """
 <section class="sparcode-present" tabindex="-1" aria-label="Presentation">
   <h1></h1>
@@ -81,7 +83,12 @@ def _studio() -> Studio | None:
 
 
 def _measured(studio: Studio) -> MeasuredIndex | None:
-    return best_measured(studio.indexes.all(), chosen_config(chosen_now(), studio.config))
+    """The setting's index. Where its model is trained or recorded, it is measured first; nothing is trained."""
+    config = chosen_config(chosen_now(), studio.config)
+    found = best_measured(studio.indexes.all(), config)
+    if found is not None or studio.tuned.of(config) is None:
+        return found
+    return studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS).measured
 
 
 def _nothing() -> View:

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.session import loaders
 from tests.app.report.examples import chart, table, tiles
-from tests.pages.opened_pages import ended, mounted, opened, own_backbone, settled, studio, visited
+from tests.pages.opened_pages import config_of, ended, mounted, opened, own_backbone, settled, studio, visited
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 
@@ -55,6 +55,15 @@ def test_a_setting_that_nobody_measured_is_not_trained_for_a_screen() -> None:
     assert "Nothing has been measured" in view["title"]
     assert not studio().jobs.has_active()
     assert studio().indexes.all() == []
+
+
+def test_a_model_that_is_there_is_measured_for_a_screen() -> None:
+    measured()
+    for kind in ("fine-tuned", "preview"):
+        studio().indexes.discard(kind, config_of(k="8"))
+    app = settled(visited("index_explorer.py", k="8", present="1"))
+    assert len(presented(app)["views"][0]["tiles"]) == 4
+    assert not studio().jobs.has_active()
 
 
 def test_the_report_is_stepped_through_where_there_is_one() -> None:

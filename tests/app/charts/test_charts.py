@@ -194,7 +194,7 @@ def test_what_follows_the_threshold_takes_as_many_values_as_its_trace_has(figure
 def test_the_cut_is_a_line_at_the_threshold_and_what_is_kept_lies_to_its_right() -> None:
     figure = score_cut_figure(score_cut_data(np.array([1.0, 2.0, 4.0]), np.array([3, 1]), 1.5, pinned=3.0), False)
     named = traces(figure)
-    assert named["τ"].x.tolist() == [1.5, 1.5]
+    assert named["threshold τ"].x.tolist() == [1.5, 1.5]
     assert named["kept"].x.tolist() == [1.5, 4.0]
     assert named[PINNED].x.tolist() == [3.0, 3.0]
     assert named["scores"].y.tolist() == [3, 1]

@@ -54,7 +54,7 @@ def test_both_axes_are_logarithmic_and_sparcode_follows_the_threshold(dark: bool
 
 def test_without_a_slider_nothing_follows() -> None:
     figure = growth_figure(data()._replace(column=None), False)
-    assert "meta" not in figure.layout
+    assert "follow" not in figure.layout["meta"]
 
 
 def test_an_empty_chart_says_so() -> None:

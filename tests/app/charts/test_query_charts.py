@@ -35,7 +35,9 @@ def test_lists_show_what_is_stored_and_what_the_threshold_keeps(dark: bool) -> N
     assert stored.x.tolist() == [8, 5]
     assert above.x.tolist() == [3, 0]
     assert stored.y == above.y == ("code 4 · w 1.25", "code 9 · w 0.50")
-    assert figure.layout["meta"] == {"follow": [{"trace": 1, "x": QueryColumn.LENGTHS}], "title": QueryColumn.LENGTHS_TITLE}
+    meta = figure.layout["meta"]
+    assert meta["follow"] == [{"trace": 1, "x": QueryColumn.LENGTHS}]
+    assert meta["title"] == QueryColumn.LENGTHS_TITLE
     assert figure.layout["title"]["text"] == lengths_takeaway(7, 21) == "21 scores of 7 lists are added up"
 
 
