@@ -42,7 +42,8 @@ def run_table(history: RunHistory, pinned: Configuration | None) -> None:
         on_go_change=lambda: _answer(history, "go"),
         on_pin_change=lambda: _answer(history, "pin"),
     )
-    add_table_button(pd.DataFrame(map(_plain_row, rows), columns=head[:-2]), "Runs looked at", _KEY)
+    if rows:
+        add_table_button(pd.DataFrame(map(_plain_row, rows), columns=head[:-2]), "Runs looked at", _KEY)
     asked = {"go": (history.current, answer.go), "pin": (pinned, answer.pin)}
     for name, (now, number) in asked.items():
         # The callback had no value, because a run was cut short before it came to the table.

@@ -248,7 +248,7 @@ def test_a_failed_preview_shows_its_message(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(indexes_module, "preview", lambda *arguments: 1 / 0)
     app = settled(opened(PAGE, k="8"))
     assert "division by zero" in app.error[0].value
-    assert labels(app)[-1] == "Try again"
+    assert "Try again" in labels(app)
 
 
 def test_fine_tuning_can_be_cancelled_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
