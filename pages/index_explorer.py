@@ -13,8 +13,5 @@ def _panel() -> None:
 
 
 page_header("Index Explorer")
-st.markdown(
-    "Move any choice: **recall**, **latency**, **index size** and **code usage** follow, computed by the real model on the real index. "
-    "Drag the threshold and watch."
-)
+st.markdown("**Drag the threshold**: all figures follow.")
 _panel()

@@ -28,11 +28,10 @@ def _figures() -> None:
 page_header("SparCode Studio")
 picture = st.container()
 st.markdown(
-    "A recommender has to pick a few hundred candidates for a user out of a huge catalogue. Two-tower models do that with one vector per "
-    "user, one per item and a dot product: fast, but user and item never meet before the last step. **SparCode** "
-    "([Su et al., SIGIR 2023](https://arxiv.org/abs/2311.18213)) lets them meet and stays fast: a user becomes a few **codes** out of "
-    "finitely many, a network of any kind scores every pair of code and item ahead of time, scores below a **threshold** are dropped, "
-    "and the rest is kept in a **sparse inverted index**. Serving a user means adding up a few posting lists."
+    "Two-tower models pick candidates with one vector per user, one per item and a dot product: fast, but user and item never meet before "
+    "the last step. **SparCode** ([Su et al., SIGIR 2023](https://arxiv.org/abs/2311.18213)) lets them meet and stays fast: a user becomes "
+    "a few **codes**, a network scores every code and item ahead of time, and what is above a **threshold** is kept in a **sparse inverted "
+    "index**. Serving a user means adding up a few of its lists."
 )
 st.header("One query, two paths")
 paths = st.container()

@@ -95,7 +95,7 @@ def growth_figure(data: GrowthData, dark: bool) -> Figure:
         axes_stay(figure, *data.range_)
     look = {"font": {"size": 12, "color": text_colour(dark)}}
     line = {"color": text_colour(dark), "width": 1, "dash": "dot"}
-    figure.add_boundary(float(np.log10(data.real_size)), line, "real size", "right", "bottom", **look)
+    figure.add_boundary(float(np.log10(data.real_size)), line, "real size", "right", "top" if data.is_log else "bottom", **look)
     # Shapes on a logarithmic axis are placed by value, annotations by exponent.
     figure.layout["shapes"][-1].update(x0=data.real_size, x1=data.real_size)
     return figure

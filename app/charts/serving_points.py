@@ -48,7 +48,7 @@ class ServingPointsData(NamedTuple):
 def latency_data(points: Sequence[Measurement]) -> ServingPointsData:
     """Median latency, with its quartiles between rounds; points without a timed round are left out."""
     timed = [point for point in points if point.n_rounds]
-    return _data(LATENCY_TITLE, "median of one query, encoding included (ms)", "ms", timed, lambda point: point.p50_ms)
+    return _data(LATENCY_TITLE, "ms per query, encoding included", "ms", timed, lambda point: point.p50_ms)
 
 
 def bytes_data(points: Sequence[Measurement]) -> ServingPointsData:

@@ -1,4 +1,5 @@
 import { Corner } from "./chart_corner.js";
+import { retitled, titledFor } from "./chart_title.js";
 import { DRAWN, plotly } from "./page.js";
 
 const PARTS = ["x", "y", "text"];
@@ -23,6 +24,7 @@ export class Chart {
     this.goal = ""; // Version that was put there last, maybe still on its way.
     this.moved = false; // Whether the slider moved traces since the server drew them.
     this.moving = null; // Ends with the slider's last move.
+    this.layout = null; // Of the figure, with its title in one line.
     this.ranges = {}; // Axis ranges that the figure asked for.
     this.observer = null;
     this.onPick = null; // Called with the number of a point that was clicked; null where points cannot be picked.
@@ -66,10 +68,24 @@ export class Chart {
     });
     if (!this.observer) {
       this.observer = new ResizeObserver(() => {
-        if (this.box.offsetWidth > 0) window.Plotly.Plots.resize(this.box);
+        if (this.box.offsetWidth > 0) this.#resize();
       });
       this.observer.observe(this.box);
     }
+  }
+
+  // Also the lines of the title, where they are others now.
+  #resize() {
+    const { box } = this;
+    const before = box.layout?.title?.text;
+    // Refused where the chart is hidden.
+    const resized = window.Plotly.Plots.resize(box).catch(() => {});
+    resized.then(() => {
+      if (!this.layout || box.layout?.title?.text !== before) return;
+      const said = { ...this.layout, title: { ...this.layout.title, text: (before ?? "").replaceAll("<br>", " ") } };
+      const { title, margin } = titledFor(said, box.offsetWidth);
+      if (title && title.text !== before) window.Plotly.relayout(box, { title, margin });
+    });
   }
 
   #letPick() {
@@ -96,7 +112,8 @@ export class Chart {
     return Promise.resolve(this.moving)
       .then(() => {
         this.#keepZoom(layout);
-        return window.Plotly.react(this.box, data, layout, CONFIG);
+        this.layout = layout;
+        return window.Plotly.react(this.box, data, titledFor(layout, this.box.offsetWidth), CONFIG);
       })
       .then(() => {
         this.#letPick();
@@ -158,10 +175,8 @@ export class Chart {
   #moveTitle(columns, row) {
     const { title, meta } = this.box.layout;
     const text = meta.title && columns[meta.title]?.[row];
-    if (!text || title.text === text) return;
-    title.text = text;
-    const node = this.box.querySelector(".gtitle");
-    if (node) node.textContent = text;
+    if (!text || title.text.replaceAll("<br>", " ") === text) return;
+    title.text = retitled(this.box.querySelector(".gtitle"), text, this.box.layout, this.box.offsetWidth);
   }
 
   // Save a picture of what is shown, after the slider's last move.

@@ -23,6 +23,7 @@ class Tiles {
 
   take(data) {
     this.data = data;
+    this.box.classList.toggle("of-one-kind", !data.kinds);
     const names = data.tiles.map((tile) => tile.name);
     const gone = [...this.box.children].filter((child) => child !== this.tip && !names.includes(child.dataset.tile));
     if (gone.length) this.#hide();

@@ -40,10 +40,10 @@ _mount = st.components.v2.component(
 )
 
 
-def figure_tiles(tiles: Sequence[Tile], key: str, version: str) -> None:
+def figure_tiles(tiles: Sequence[Tile], key: str, version: str, says_kind: bool = True) -> None:
     """Draw the tiles, or update those of the same `key`, which is unique on the page; `version` is as in `charts_of` for charts.
 
-    A button below adds them to the visitor's report.
+    A button below adds them to the visitor's report. `says_kind` is false where a badge beside the tiles has the kind of all.
     """
     plain, figures = [{**tile._asdict(), "delta": tile.delta.text, "tone": tile.delta.tone} for tile in tiles], shown_figures()
     for tile in plain:
@@ -52,7 +52,13 @@ def figure_tiles(tiles: Sequence[Tile], key: str, version: str) -> None:
     def add() -> None:
         add_to_report(lambda source, day: tiles_entry([_reported(tile) for tile in tiles], source, day), figures)
 
-    _mount(key=key, data={"tiles": plain, "version": version, "adds": True}, width="stretch", height="content", on_add_change=add)
+    _mount(
+        key=key,
+        data={"tiles": plain, "version": version, "adds": True, "kinds": says_kind},
+        width="stretch",
+        height="content",
+        on_add_change=add,
+    )
 
 
 def add_figures_button(tiles: Sequence[ReportTile], key: str) -> None:
@@ -68,7 +74,7 @@ def add_figures_button(tiles: Sequence[ReportTile], key: str) -> None:
 def tile_cards(tiles: Sequence[ReportTile], key: str) -> None:
     """The tiles of a report's entry, which do not move."""
     plain = [{**Tile(f"tile-{at}", *tile)._asdict(), "delta": "", "tone": "same", "tip": ""} for at, tile in enumerate(map(_shown, tiles))]
-    _mount(key=key, data={"tiles": plain, "version": "", "adds": False}, width="stretch", height="content")
+    _mount(key=key, data={"tiles": plain, "version": "", "adds": False, "kinds": True}, width="stretch", height="content")
 
 
 def _reported(tile: Tile) -> ReportTile:

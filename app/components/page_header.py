@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from app.components.copy_link import copy_link
 from app.components.present_link import present_link
 from app.session.address import plain_text
 from app.session.background import let_go
@@ -32,6 +33,7 @@ def page_header(title: str) -> None:
         if chosen_run():
             with st.popover("This run", help="What it is; export it, delete it"):
                 _about()
+        copy_link()
         present_link()
     if missing:
         st.warning(missing)

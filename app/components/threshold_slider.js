@@ -46,8 +46,8 @@ class ThresholdSlider {
     this.input.setAttribute("aria-description", data.help);
     this.root.querySelector("label").textContent = data.label;
     const ends = this.root.querySelectorAll(".ends span");
-    ends[0].textContent = "◂ more scores, larger index";
-    ends[2].textContent = "fewer scores, smaller index ▸";
+    ends[0].textContent = "◂ larger index";
+    ends[2].textContent = "smaller index ▸";
     if (!this.moving && this.waiting === null) {
       this.input.value = String(data.percents.indexOf(data.kept));
       this.show();

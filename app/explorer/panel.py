@@ -171,7 +171,12 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         plain_words(view, point)
     first, last = st.columns(TILE_COLUMNS, gap="small")
     with first:
-        figure_tiles(as_if_tiles(index_tiles(measured, point, stop, ghost, view.preview), large, chosen.keep), "tiles-index", version)
+        figure_tiles(
+            as_if_tiles(index_tiles(measured, point, stop, ghost, view.preview), large, chosen.keep),
+            "tiles-index",
+            version,
+            says_kind=False,
+        )
     timed_place = last.container()
     with charts_of(version), st.grid(3, min_column_width=380):
         # While a recorded model is fine-tuned anew, show the new training.
@@ -186,7 +191,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
     # Last, because it takes a moment.
     timed = studio.setting_jobs.latency(measured, stop, owner_id())
     with timed_place:
-        figure_tiles(as_if_tiles(latency_tiles(measured, timed, ghost), large, chosen.keep), "tiles-latency", version)
+        figure_tiles(as_if_tiles(latency_tiles(measured, timed, ghost), large, chosen.keep), "tiles-latency", version, says_kind=False)
     with latency_place, charts_of(version):
         latency_chart(measured, stop, studio, ghost)
     if measured.complete:

@@ -95,15 +95,10 @@ def _tuned(view: View, studio: Studio) -> None:
         # The button below repeats a training that was to replace this model.
         _failure(view)
     if measured.recording is not None and measured.recording.run:
-        st.markdown(
-            f"kept {measured.recording.day_words} as **{measured.recording.run}**: {measured.training_text}; all figures are computed here"
-        )
+        st.markdown(f"kept {measured.recording.day_words} as **{measured.recording.run}**: {measured.training_text}")
         return
     if measured.recording is not None:
-        st.markdown(
-            f"fine-tuned in {measured.seconds:.0f} s {measured.recording.day_words}: {measured.training_text}; "
-            "all figures are computed here"
-        )
+        st.markdown(f"fine-tuned in {measured.seconds:.0f} s {measured.recording.day_words}: {measured.training_text}")
         if st.button("Fine-tune here", help="Trains all epochs on this machine, live; the new model takes the recorded one's place."):
             studio.setting_jobs.start_tuning(view.config, owner_id(), full=True, anew=True)
             st.rerun()

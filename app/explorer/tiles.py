@@ -67,7 +67,7 @@ def latency_tiles(measured: MeasuredIndex, timed: TimedLatency | None, pinned: P
     ):
         change = delta(name, value, None if before is None else getattr(before, name))
         tiles.append(Tile(name, label, measured.called, figure_text(name, value), caption, change))
-    parts = Tile("parts", PARTS_LABEL, measured.called, parts_text(timed.parts), "ms, medians; top-k with look-up")
+    parts = Tile("parts", PARTS_LABEL, measured.called, parts_text(timed.parts), "ms, medians")
     return [*tiles, parts]
 
 
@@ -94,7 +94,7 @@ def recorded_tiles(recorded: RecordedFigures, columns: Mapping[str, Any], stop: 
         Tile("perplexity", "Perplexity", KIND, figure_text("perplexity", float(usage.perplexity.mean())), f"of {size}: {books}"),
         moving("p50_ms", "Latency, median", "1 thread"),
         moving("p95_ms", "Latency, p95", ""),
-        moving("parts", PARTS_LABEL, "ms, medians; top-k with look-up"),
+        moving("parts", PARTS_LABEL, "ms, medians"),
     ]
 
 

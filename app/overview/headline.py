@@ -25,15 +25,14 @@ def headline(studio: Studio) -> None:
         return
     chosen, said = at_enough(result.points, ENOUGH), headline_text(result.points)
     st.markdown(f"#### {said}")
-    beside = " ".join(filter(None, (at_real_size(chosen, result.n_items), beside_rivals(chosen))))
-    if beside:
-        st.markdown(beside)
+    if real := at_real_size(chosen, result.n_items):
+        st.markdown(real)
     figures_are_of(FiguresOf("Overview", studio, studio.config, result.kind, result.recording))
     data = time_data(chosen, result.n_items)
     live_chart(growth_figure, data, "overview-scale", f"{data.title} over catalogue size. {said}", HEIGHT)
     with st.container(horizontal=True, vertical_alignment="center"):
         kind_badge(result.kind, result.recording)
         where = "on this machine" if result.recording is None else result.recording.words
-        st.caption(
-            f"The catalogue of {data_name(studio)} ({result.n_items:,} items) is grown by items drawn from its own; measured {where}."
-        )
+        st.caption(f"{data_name(studio)}, {result.n_items:,} items, grown by items drawn from its own; measured {where}.")
+    if beside := beside_rivals(chosen):
+        st.markdown(beside)
