@@ -6,6 +6,7 @@ Needs the `dev` extra and a Chromium on the PATH. Takes about five minutes, most
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,8 @@ PAGES: Final = {
 # Of the visitor who trained from scratch, in whose report there are some entries then.
 REPORT: Final = {"report": "report", "present": "explorer?present=1"}
 WIDTHS: Final = (1280, 1920)
+# Of a window that is no wider than a phone.
+LEAST_HEIGHT: Final = 720
 LOOKS: Final = ("light", "dark")
 
 
@@ -92,7 +95,9 @@ def answer_lesson(page: Page) -> None:
 
 def picture(browser: Browser, url: str, width: int, look: str, cookies: StorageState, last: str = "Measured on this machine") -> bytes:
     """A page from top to bottom, as PNG; `last` is a text that comes with its figures."""
-    context = browser.new_context(viewport={"width": width, "height": width * 9 // 16}, color_scheme=look, storage_state=cookies)
+    context = browser.new_context(
+        viewport={"width": width, "height": max(LEAST_HEIGHT, width * 9 // 16)}, color_scheme=look, storage_state=cookies
+    )
     page = context.new_page()
     page.goto(url)
     if "/lessons" in url:
@@ -116,6 +121,7 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=("pages", "tour"), help="whole pages of models trained for it, or the tour's screens of recorded runs"
     )
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="of whole pages, in pixels; tried are 390, 1024, 1280, 1920")
     given = parser.parse_args()
     out = given.out
     out.mkdir(parents=True, exist_ok=True)
@@ -123,18 +129,18 @@ def main() -> None:
         with studio_in_browser() as (address, browser):
             take_tour(browser, address, out)
     if given.only != "tour":
-        take_pages(out)
+        take_pages(out, given.widths)
 
 
-def take_pages(out: Path) -> None:
-    """Every page from top to bottom, in every width and look, of models trained for it."""
+def take_pages(out: Path, widths: Sequence[int]) -> None:
+    """Every page from top to bottom, in every one of the `widths` and every look, of models trained for it."""
     with studio_in_browser(recorded=False) as (address, browser):
         train_everything(browser, address)
         cookies = train_from_scratch(browser, address)
         fill_report(browser, address, cookies)
         for name, path in (PAGES | REPORT).items():
             last = {"report": "Export what you want to keep", "present": "Measured on"}.get(name, "Measured on this machine")
-            for width, look in product(WIDTHS, LOOKS):
+            for width, look in product(widths, LOOKS):
                 file = out / f"{name}-{width}-{look}.png"
                 file.write_bytes(reduced(picture(browser, f"{address}/{path}", width, look, cookies, last)))
                 print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")

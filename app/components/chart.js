@@ -25,6 +25,7 @@ export class Chart {
     this.moved = false; // Whether the slider moved traces since the server drew them.
     this.moving = null; // Ends with the slider's last move.
     this.layout = null; // Of the figure, with its title in one line.
+    this.room = { width: 0, top: 0 }; // Pixels above the plot.
     this.ranges = {}; // Axis ranges that the figure asked for.
     this.observer = null;
     this.onPick = null; // Called with the number of a point that was clicked; null where points cannot be picked.
@@ -83,9 +84,19 @@ export class Chart {
     resized.then(() => {
       if (!this.layout || box.layout?.title?.text !== before) return;
       const said = { ...this.layout, title: { ...this.layout.title, text: (before ?? "").replaceAll("<br>", " ") } };
-      const { title, margin } = titledFor(said, box.offsetWidth);
+      const { title, margin } = this.#titled(said);
       if (title && title.text !== before) window.Plotly.relayout(box, { title, margin });
     });
+  }
+
+  // With as much room above the plot as any title of this width has needed, so that the plot stays where it is.
+  #titled(layout) {
+    const width = this.box.offsetWidth;
+    const titled = titledFor(layout, width);
+    if (!titled.margin) return titled;
+    const top = Math.max(titled.margin.t, this.room.width === width ? this.room.top : 0);
+    this.room = { width, top };
+    return { ...titled, margin: { ...titled.margin, t: top } };
   }
 
   #letPick() {
@@ -113,7 +124,7 @@ export class Chart {
       .then(() => {
         this.#keepZoom(layout);
         this.layout = layout;
-        return window.Plotly.react(this.box, data, titledFor(layout, this.box.offsetWidth), CONFIG);
+        return window.Plotly.react(this.box, data, this.#titled(layout), CONFIG);
       })
       .then(() => {
         this.#letPick();

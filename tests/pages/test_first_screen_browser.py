@@ -36,7 +36,7 @@ CUT = """() => {
   const over = (node, box) => node.getBoundingClientRect().right > box.getBoundingClientRect().right + 1;
   const titles = [...document.querySelectorAll(".sparcode-chart")].flatMap((box) =>
     [...box.querySelectorAll(".gtitle, .gtitle-subtitle, .xtitle")].filter((node) => over(node, box)));
-  const texts = [...document.querySelectorAll("[data-testid=stPageLink-NavLink] p, [data-testid=stMetricValue] *, .sparcode-tile .label")];
+  const texts = [...document.querySelectorAll("[data-testid=stPageLink-NavLink] p, [data-testid=stMetric] p, .sparcode-tile .label")];
   return [...titles, ...texts.filter((node) => node.scrollWidth > node.clientWidth + 1)].map((node) => node.textContent);
 }"""
 
