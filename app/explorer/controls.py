@@ -60,15 +60,17 @@ def _searches(chosen: Configuration) -> None:
         help=f"Searches {GRID.n_settings} settings of M, K and P at every eighth threshold, and opens the smallest index whose recall is "
         "at least 99 % of the best one's.",
     )
-    budget = widget(BUDGET, collapsed=True)
-    st.button(
-        "Best under the budget" if budget is None else f"Best under {budget:g} MB",
-        on_click=ask,
-        args=(budget, chosen),
-        disabled=budget is None,
-        help=f"Searches {GRID.n_settings} settings of M, K and P at every eighth threshold, and opens the one of best recall among indexes "
-        "of at most so many megabytes.",
-    )
+    # Together, also where the row breaks.
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+        budget = widget(BUDGET, collapsed=True)
+        st.button(
+            "Best under the budget" if budget is None else f"Best under {budget:g} MB",
+            on_click=ask,
+            args=(budget, chosen),
+            disabled=budget is None,
+            help=f"Searches {GRID.n_settings} settings of M, K and P at every eighth threshold, and opens the one of best recall among "
+            "indexes of at most so many megabytes.",
+        )
 
 
 def _show(step: Callable[[], Configuration | None]) -> None:

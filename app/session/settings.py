@@ -329,7 +329,7 @@ SETTINGS: Final = (
     Setting("t", _CODES, "slider", "Tokens per query T", "model.n_tokens", "T", ("1", "2", "4", "8"), text="T={}", width=2.4),
     Setting("interaction", _CODES, "list", "Interaction network", "model.interaction", "interaction", text="{}", width=2.5),
     Setting("encoder", _CODES, "list", "Query encoder", "model.encoder", "encoder", text="{}"),
-    Setting("seed", _CODES, "list", "Seed", "training.seed", "seed", tuple(str(seed) for seed in range(10)), text="seed {}", width=1.3),
+    Setting("seed", _CODES, "list", "Seed", "training.seed", "seed", tuple(str(seed) for seed in range(10)), text="seed {}", width=1.8),
     KEPT,
     BUDGET,
     WHOSE,
