@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from app.charts.frame import Figure, titled_figure, with_note
+from app.charts.frame import Figure, name_columns, titled_figure, with_note
 from app.theme import series_style, text_colour
 
 TITLE: Final = "Tokens by code"
@@ -78,6 +78,7 @@ def code_bars_figure(data: CodeBarsData, dark: bool) -> Figure:
     )
     figure.add_level(data.even, {"dash": "dot", "width": 1.5, "color": text_colour(dark)}, "even use", "right")
     figure.y.update(tickformat=".1%", rangemode="tozero")
+    name_columns(figure, x="place of the code by use", text="code")
     figure.layout.update(showlegend=bool(data.selected.any()), barmode="overlay", bargap=0)
     return figure
 

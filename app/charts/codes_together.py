@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from app.charts.frame import Figure, titled_figure, with_note
+from app.charts.frame import Figure, name_columns, titled_figure, with_note
 
 TITLE: Final = "Codes carried together by one user"
 # Blue for less, orange for more: told apart by every common kind of colour blindness; each cell has its number as well.
@@ -81,6 +81,7 @@ def codes_together_figure(data: CodesTogetherData, dark: bool) -> Figure:
     for axis in (figure.x, figure.y):
         axis.update(type="category", tickmode="linear", title={"text": ""})
     figure.y["autorange"] = "reversed"
+    name_columns(figure, x="code", y="carried together with code", text="times as often as by chance")
     return figure
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from app.charts.frame import Figure, titled_figure, with_note
+from app.charts.frame import Figure, name_columns, titled_figure, with_note
 from app.theme import series_style, text_colour
 from sparcode.space.lift import Lift
 
@@ -35,7 +35,7 @@ def shown_lifts(lifts: Sequence[Lift]) -> list[Lift]:
 
 def genre_lift_figure(data: GenreLiftData, dark: bool) -> Figure:
     """A point per genre with its interval, on a logarithmic axis; the line at 1 is the catalogue's own share."""
-    figure = titled_figure(TITLE, "times the catalogue's share, with 95% interval", "", dark, _takeaway(data))
+    figure = titled_figure(TITLE, "times the catalogue's share", "", dark, _takeaway(data))
     if data.note or not data.lifts:
         return with_note(figure, data.note or "No genre occurs among these items")
     labels = [f"{name} · {one.count} of {one.n}" for name, one in zip(data.names, data.lifts, strict=True)]
@@ -75,6 +75,7 @@ def genre_lift_figure(data: GenreLiftData, dark: bool) -> Figure:
     )
     figure.y.update(type="category", categoryorder="array", categoryarray=labels[::-1])
     figure.layout.update(showlegend=True)
+    name_columns(figure, y="genre", text="interval and counts")
     return figure
 
 

@@ -55,7 +55,8 @@ def lesson_rows_figure(data: LessonRowsData, dark: bool) -> Figure:
 
 
 def _add_line(figure: Figure, series: LessonSeries, place: int, look: dict[str, Any]) -> None:
-    hover = "%{x:.4g}: %{y:.4g}<extra>%{fullData.name}</extra>"
+    x_title, y_title = (axis["title"]["text"] for axis in (figure.x, figure.y))
+    hover = f"{x_title}: %{{x:.4g}}<br>{y_title}: %{{y:.4g}}<extra>%{{fullData.name}}</extra>"
     line = {**look["line"], "width": 3}
     figure.add_scatter(
         x=series.x, y=series.y, name=series.name, mode="lines+markers", hovertemplate=hover, line=line, marker=look["marker"]
@@ -71,7 +72,7 @@ def _add_bars(figure: Figure, series: LessonSeries, place: int, look: dict[str, 
         name=series.name,
         text=[_label(value) for value in series.y.tolist()],
         marker={"color": look["line"]["color"], "pattern": pattern},
-        hovertemplate="%{x}: %{y:.4g}<extra>%{fullData.name}</extra>",
+        hovertemplate=f"%{{x}}<br>{figure.y['title']['text']}: %{{y:.4g}}<extra>%{{fullData.name}}</extra>",
     )
 
 

@@ -10,7 +10,9 @@ const ENTITIES = { "&lt;": "<", "&gt;": ">", "&amp;": "&" };
 export function tableOf({ data, layout }) {
   const named = layout.meta?.columns || {};
   const drawn = data.filter((trace) => trace.mode !== "none" && (trace.name || trace.hoverinfo !== "skip"));
-  const heads = ["x", "y"].map((axis) => plain(named[axis] ?? layout[`${axis}axis`]?.title?.text ?? axis));
+  const heads = ["x", "y"].map((axis) => plain(named[axis] || layout[`${axis}axis`]?.title?.text || "value"));
+  const cells = drawn.find((trace) => trace.z);
+  if (cells) return cellsOf(cells, [...heads, plain(named.z ?? cells.name), ...(named.text ? [named.text] : [])]);
   const more = named.customdata || [];
   // Bars to the right are named by their y.
   const order = drawn.some((trace) => trace.orientation === "h") ? [1, 0] : [0, 1];
@@ -31,6 +33,18 @@ export function tableOf({ data, layout }) {
     }
   }
   return rows;
+}
+
+// Rows of a table of cells, which may number its columns and rows, under the headings of x, y, value and, if there is one more, text.
+function cellsOf({ x, y, z, text }, heads) {
+  const [columns, sides, values, texts] = [x, y, z, text].map(listOf);
+  const rows = values.flatMap((row, at) =>
+    [...row].map((value, place) => {
+      const more = heads.length > 3 ? [shownValue(texts[at]?.[place])] : [];
+      return [shownValue(columns[place] ?? place), shownValue(sides[at] ?? at), shownValue(value), ...more];
+    }),
+  );
+  return [heads, ...rows.filter((row) => row[2] !== "")];
 }
 
 // The mark at the start tells spreadsheets that it is UTF-8.

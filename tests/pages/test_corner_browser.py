@@ -91,6 +91,15 @@ def test_text_that_a_spreadsheet_would_run_is_made_harmless(visit: Visit) -> Non
     assert made == "\ufeffa,'=1+1,-3,-2,'@x,\"b,c\"\r\n"
 
 
+@pytest.mark.browser
+def test_a_table_of_cells_has_a_row_for_each_that_has_a_value(visit: Visit) -> None:
+    figure = """{ data: [{ type: "heatmap", name: "lift", x: ["a", "b"], y: ["c", "d"],
+        z: [[1, null], [2, 3]], text: [["p", ""], ["q", "r"]] }],
+        layout: { xaxis: { title: { text: "code" } }, meta: { columns: { y: "other", text: "said" } } } }"""
+    made = visit.page.evaluate(f"() => {{ {_without_default(chart_player.__file__)}; return tableOf({figure}); }}")
+    assert made == [["code", "other", "lift", "said"], ["a", "c", 1, "p"], ["a", "d", 2, "q"], ["b", "d", 3, "r"]]
+
+
 def _without_default(python_file: str) -> str:
     """The component's script without what Streamlit calls."""
     return script(python_file).partition("export default")[0]
