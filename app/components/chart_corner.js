@@ -41,8 +41,6 @@ export class Corner {
   take(figure, setting) {
     const title = figure.layout.uirevision || "chart";
     this.menu.hidden = figure.data.length === 0;
-    // A takeaway fills its line, the chart's name under it does not.
-    this.menu.classList.toggle("below", (figure.layout.title?.text || "").includes("<br>"));
     this.words = [pageName(), title.toLowerCase(), setting];
     this.opener.setAttribute("aria-label", `Save this chart: ${title}`);
     this.opener.title = "Save this chart: PNG, SVG, CSV";

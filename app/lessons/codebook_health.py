@@ -11,7 +11,7 @@ from app.lessons.bench import Bench, changed
 from app.lessons.lesson import Column, Control, Lesson, Picture, WayOn
 from app.lessons.measures import gain_of
 from app.lessons.prediction import Number
-from app.lessons.reading import ERRORS, Reading, Row, Rows, gain_text, line, outcome
+from app.lessons.reading import BY_USER, Reading, Row, Rows, gain_text, line, outcome
 from sparcode.config import DEFAULT_K, QuantizerConfig, RunConfig
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet
@@ -125,7 +125,7 @@ def read(rows: Rows) -> tuple[Reading, ...]:
             outcome(final["gain"], final["error"]) > 0,
             f"Validation users find {final['recall']:.4f} with both remedies and {without['recall']:.4f} without: "
             f"{gain_text(final['gain'], final['error'])}.",
-            f"At each variant's best epoch, user by user; ± is one standard error, and more than {ERRORS:g} count.",
+            f"At each variant's best epoch, {BY_USER}.",
         ),
     )
 

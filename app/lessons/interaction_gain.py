@@ -10,7 +10,7 @@ from app.lessons.bench import Bench, changed
 from app.lessons.lesson import Column, Control, Lesson, Picture, WayOn
 from app.lessons.measures import gain_of, index_of, recall_by_user, served
 from app.lessons.prediction import Choice
-from app.lessons.reading import ERRORS, Reading, Row, Rows, gain_text, named, outcome
+from app.lessons.reading import BY_USER, Reading, Row, Rows, gain_text, named, outcome
 from sparcode.config import DEFAULT_K
 from sparcode.retrieval.exact import ExactRetriever
 
@@ -66,7 +66,7 @@ def read(rows: Rows) -> tuple[Reading, ...]:
             outcome(network["gain"], network["error"]) > 0,
             f"Through the index the network finds {network['recall']:.4f} and a dot product {dot['recall']:.4f} (Recall@{DEFAULT_K}): "
             f"{gain_text(network['gain'], network['error'])}.",
-            f"The difference is taken user by user; ± is one standard error, and more than {ERRORS:g} count. {_of_tokens(dot)}",
+            f"The difference is taken {BY_USER}. {_of_tokens(dot)}",
         ),
         Reading(
             "The network's gain is there before codes are made, and codes do not take it away.",

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 # Standard errors of a mean difference per user from which on it counts as more than noise.
 ERRORS: Final = 2.0
+BY_USER: Final = f"user by user; ± is one standard error, and more than {ERRORS:g} count"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from app.lessons.bench import Bench, changed
 from app.lessons.lesson import Column, Control, Lesson, Picture, WayOn
 from app.lessons.measures import gain_of, index_of, recall_by_user, served
 from app.lessons.prediction import Choice
-from app.lessons.reading import ERRORS, Reading, Row, Rows, gain_text, line, outcome
+from app.lessons.reading import BY_USER, Reading, Row, Rows, gain_text, line, outcome
 from sparcode.comparison.table import readable_bytes
 from sparcode.config import DEFAULT_K
 
@@ -76,7 +76,7 @@ def read(rows: Rows) -> tuple[Reading, ...]:
             outcome(decides["gain"], decides["error"]) > 0,
             f"At {decides['share']:.0%} of the scores, the model trained for it finds {decides['recall']:.4f}, the one trained at "
             f"{usual[0]['trained']:.0%} finds {rival['recall']:.4f}: {gain_text(decides['gain'], decides['error'])}.",
-            f"The difference is taken user by user; ± is one standard error, and more than {ERRORS:g} count.",
+            f"The difference is taken {BY_USER}.",
         ),
     )
 

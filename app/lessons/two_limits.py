@@ -11,7 +11,7 @@ from app.lessons.bench import Bench, changed
 from app.lessons.lesson import Column, Control, Lesson, Picture, WayOn
 from app.lessons.measures import gain_of, recall_by_user
 from app.lessons.prediction import Choice
-from app.lessons.reading import ERRORS, Reading, Row, Rows, gain_text, line, named, outcome
+from app.lessons.reading import BY_USER, Reading, Row, Rows, gain_text, line, named, outcome
 from sparcode.comparison.found_share import found_share
 from sparcode.comparison.peers import ALL_TO_ALL, HNSW, SPARCODE, TWO_TOWER
 from sparcode.config import DEFAULT_K, SYNTHETIC_TOKEN_DIM, RunConfig, SplitConfig, SyntheticConfig
@@ -113,8 +113,7 @@ def read(rows: Rows) -> tuple[Reading, ...]:
             f"All-to-all's lead over two-tower is {gain_text(without['gain'], without['error'])} where a dot product can express "
             f"everything, and {gain_text(planted['gain'], planted['error'])} where {planted['planted']:.0%} of the affinity is 'an "
             "item fits any one taste'.",
-            f"The lead grows by {gain_text(difference, error)}. Differences are Recall@{DEFAULT_K} user by user; ± is one standard error, "
-            f"and more than {ERRORS:g} count.",
+            f"The lead grows by {gain_text(difference, error)}. Differences are Recall@{DEFAULT_K} {BY_USER}.",
         ),
         Reading(
             "An approximate index loses accuracy that training never saw; SparCode's index does not.",
