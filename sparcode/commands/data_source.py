@@ -159,7 +159,7 @@ DATA = OptionGroup(
             "data",
             str | None,
             f"{SYNTHETIC} (the default), {', '.join(PUBLISHED)}, a MovieLens or goodbooks .zip or folder, "
-            f"a table ({', '.join(EXTENSIONS)}), or the folder of Deezer's cold-start release.",
+            f"a table ({', '.join(EXTENSIONS)}), a folder of Parquet files, or the folder of Deezer's cold-start release.",
             _PANEL,
         ),
         option("items", Path | None, "Table of item ids, titles and genres, beside a table of interactions.", _PANEL, metavar="FILE"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,22 @@ from numpy.typing import ArrayLike
 
 from sparcode.data.time_words import time_words
 
+# Entries that are looked at together where a copy of all would take several times the memory of the histories.
+BLOCK_ENTRIES = 1 << 18
+
 
 def offsets(lengths: ArrayLike) -> np.ndarray:
     """Start of every ragged row and end of the last: (n,) whole numbers -> (n + 1,) int64."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def row_blocks(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First row of each block of ragged rows, and the one after its last; about `BLOCK_ENTRIES` entries a block, whole rows."""
+    first, n_rows = 0, len(indptr) - 1
+    while first < n_rows:
+        last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + BLOCK_ENTRIES, side="right")) - 1)
+        yield first, last
+        first = last
 
 
 @dataclass(frozen=True, eq=False)  # equality of arrays has no single truth value; compare the arrays
@@ -92,9 +105,12 @@ class Histories:
         rows = rows.astype(np.int64)
         lengths = self.lengths[rows]
         indptr = offsets(lengths)
-        places = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[rows], lengths)
+        items, moved_by = np.empty(indptr[-1], self.items.dtype), self.indptr[rows] - indptr[:-1]
+        for first, last in row_blocks(indptr):
+            places = np.arange(indptr[first], indptr[last]) + np.repeat(moved_by[first:last], lengths[first:last])
+            items[indptr[first] : indptr[last]] = self.items[places]
         features = None if self.features is None else self.features[rows]
-        return Histories(indptr, self.items[places], self.n_items, features)
+        return Histories(indptr, items, self.n_items, features)
 
     def select(self, wanted: np.ndarray) -> Histories:
         """The entries where `wanted`, (n_interactions,) bool, is true; emptied rows stay. ValueError for another shape or type."""
@@ -158,10 +174,16 @@ class Interactions:
             raise ValueError(f"{len(self.users)} rows of user features for {len(self.histories)} histories")
         if self.n_interactions == 0:
             raise ValueError(f"data set {self.name!r} has no interactions")
-        pairs = np.sort(self.histories.rows * np.int64(self.n_items) + self.histories.items)
-        if len(repeats := pairs[1:][pairs[1:] == pairs[:-1]]):
-            row, item = divmod(int(repeats[0]), self.n_items)
-            raise ValueError(f"no item may be twice in a history; user row {row} has item {item} twice")
+        self._check_repeats()
+
+    def _check_repeats(self) -> None:
+        indptr, items = self.histories.indptr, self.histories.items
+        for first, last in row_blocks(indptr):
+            rows = np.repeat(np.arange(first, last), np.diff(indptr[first : last + 1]))
+            pairs = np.sort(rows * np.int64(self.n_items) + items[indptr[first] : indptr[last]])
+            if len(repeats := pairs[1:][pairs[1:] == pairs[:-1]]):
+                row, item = divmod(int(repeats[0]), self.n_items)
+                raise ValueError(f"no item may be twice in a history; user row {row} has item {item} twice")
 
     @classmethod
     def from_frame(
@@ -210,18 +232,26 @@ class Interactions:
             raise ValueError(f"data set {name!r} has no usable rows; dropped: {dropped or 'nothing, it was empty'}")
         user_codes, user_ids = _present(user_codes[distinct], user_ids)
         item_codes, item_ids = _present(item_codes[distinct], item_ids)
-        return cls(
-            histories=Histories.from_pairs(user_codes, item_codes, len(user_ids), len(item_ids)),
-            user_ids=user_ids,
-            item_ids=item_ids,
-            items=_item_table(item_ids, items),
-            name=name,
-            synthetic=synthetic,
-            has_time=has_time,
-            dropped=dropped,
-            users=_user_table(user_ids, users),
-            time_span=tuple(map(time_words, ends)) or None,
-        )
+        histories = Histories.from_pairs(user_codes, item_codes, len(user_ids), len(item_ids))
+        facts = {"synthetic": synthetic, "has_time": has_time, "dropped": dropped, "time_span": tuple(map(time_words, ends)) or None}
+        return cls.of_histories(histories, user_ids, item_ids, name, items, users, **facts)
+
+    @classmethod
+    def of_histories(
+        cls,
+        histories: Histories,
+        user_ids: np.ndarray,
+        item_ids: np.ndarray,
+        name: str,
+        items: pd.DataFrame | None = None,
+        users: pd.DataFrame | None = None,
+        **facts: Any,
+    ) -> Interactions:
+        """Add the tables to histories that are made; `items` and `users` as for `from_frame`, `facts` are other attributes.
+
+        ValueError if a table lacks a column.
+        """
+        return cls(histories, user_ids, item_ids, _item_table(item_ids, items), name, users=_user_table(user_ids, users), **facts)
 
     @property
     def n_users(self) -> int:
@@ -244,8 +274,8 @@ class Interactions:
         if self.parts:
             digest.update(json.dumps(dict(self.parts), sort_keys=True).encode())
             return digest.hexdigest()[:16]
-        digest.update(np.ascontiguousarray(self.histories.indptr).tobytes())
-        digest.update(np.ascontiguousarray(self.histories.items).tobytes())
+        digest.update(np.ascontiguousarray(self.histories.indptr).data)
+        digest.update(np.ascontiguousarray(self.histories.items).data)
         digest.update(str(self.n_items).encode())
         return digest.hexdigest()[:16]
 

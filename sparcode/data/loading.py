@@ -15,9 +15,11 @@ from sparcode.data.deezer_split import read_deezer_split
 from sparcode.data.evaluation_protocol import COLD_START, FIXED_SPLIT, STRONG, EvaluationProtocol
 from sparcode.data.fetching import cached_archive, download
 from sparcode.data.fixed_split import read_fixed_split
+from sparcode.data.folder_interactions import read_parquet_folder
 from sparcode.data.goodbooks import is_goodbooks, read_goodbooks
 from sparcode.data.interactions import Interactions
 from sparcode.data.limits import OWN_FILES, Limits
+from sparcode.data.parquet_folder import holds_parquet
 from sparcode.data.published import PUBLISHED, published
 from sparcode.data.split import Split, split_users
 from sparcode.data.synthetic import generate
@@ -113,6 +115,14 @@ KINDS = (
         protocol=COLD_START,
     ),
     Kind(
+        "a folder of Parquet files",
+        lambda source, _: _is_parquet_folder(source),
+        lambda source, options, _: read_parquet_folder(
+            source, options.columns, options.items_path, options.min_rating, options.users_path, options.limits
+        ),
+        frozenset({"columns", "items_path", "users_path", "min_rating"}),
+    ),
+    Kind(
         "a MovieLens or goodbooks archive or folder",
         lambda source, name: _is_archive(source, name),
         lambda source, options, _: _read_archive(source, options),
@@ -144,6 +154,7 @@ def load(source: Source | None = None, **options: Any) -> Interactions:
         - None or ``'synthetic'``: the synthetic data with default settings; a `SyntheticConfig`: with those.
         - ``'ml-100k'``, ``'ml-1m'``, ``'ml-10m'``, ``'goodbooks'``: a published data set, cached or downloaded if
           allowed (``'./ml-100k'`` is a folder of that name).
+        - the path of a folder of ``.parquet`` files, read lazily (`sparcode.data.folder_interactions`).
         - a path or an open binary file: a MovieLens or goodbooks ``.zip`` (recognised by content) or folder, else a table by its extension.
     **options
         Fields of `Options`.
@@ -202,7 +213,10 @@ def _full(source: Source | None) -> Source:
 
 def _allowed() -> str:
     names = ", ".join(repr(name) for name in (SYNTHETIC, *PUBLISHED))
-    return f"{names}, the path of a MovieLens or goodbooks .zip or its folder, or the path of a table ({', '.join(EXTENSIONS)})"
+    tables = ", ".join(EXTENSIONS)
+    return (
+        f"{names}, the path of a MovieLens or goodbooks .zip or its folder, of a folder of Parquet files, or the path of a table ({tables})"
+    )
 
 
 def _archive(name: str, options: Options) -> Path:
@@ -220,6 +234,12 @@ def _archive(name: str, options: Options) -> Path:
 def _read_archive(source: str | Path | BinaryIO, options: Options) -> Interactions:
     read = read_goodbooks if is_goodbooks(source, options.limits) else movielens.read_movielens
     return read(source, options.min_rating, options.limits)
+
+
+def _is_parquet_folder(source: str | Path | BinaryIO) -> bool:
+    if not isinstance(source, str | Path) or not (folder := Path(source)).is_dir():
+        return False
+    return holds_parquet(folder) and not (movielens.holds_ratings(folder) or is_goodbooks(folder))
 
 
 def _is_archive(source: str | Path | BinaryIO, name: str | None) -> bool:

@@ -100,6 +100,12 @@ def read_movielens(source: str | Path | BinaryIO, min_rating: float | None = Non
     return Interactions.from_frame(ratings, dataset.title, items=items, dropped=dropped, users=users)
 
 
+def holds_ratings(folder: Path) -> bool:
+    """Whether a folder has the ratings of one of the data sets."""
+    with open_files(folder, tuple(dataset.folder for dataset in DATASETS.values()), OWN_FILES) as files:
+        return any(dataset.ratings in files for dataset in DATASETS.values())
+
+
 def _detect(files: FolderFiles | ZipFiles) -> Dataset:
     found = [dataset for dataset in DATASETS.values() if dataset.ratings in files]
     if len({dataset.ratings for dataset in found}) != 1:

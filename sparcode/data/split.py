@@ -10,7 +10,7 @@ import pandas as pd
 
 from sparcode.config import SplitConfig
 from sparcode.data.evaluation_protocol import STRONG, EvaluationProtocol
-from sparcode.data.interactions import Histories, Interactions
+from sparcode.data.interactions import Histories, Interactions, row_blocks
 from sparcode.data.side_features import UserEncoding, genre_features
 
 
@@ -128,9 +128,13 @@ def _with_features(histories: Histories, users: pd.DataFrame | None, train_users
 
 def _shuffled(histories: Histories, seed: int) -> Histories:
     # A stream of its own, so that who is held out does not depend on whether the data has times.
-    keys = np.random.default_rng([seed, 1]).random(len(histories.items))
-    order = np.lexsort((keys, histories.rows))
-    return Histories(histories.indptr, histories.items[order], histories.n_items, histories.features)
+    rng, indptr = np.random.default_rng([seed, 1]), histories.indptr
+    items = np.empty_like(histories.items)
+    for first, last in row_blocks(indptr):
+        start, stop = indptr[first], indptr[last]
+        rows = np.repeat(np.arange(first, last), histories.lengths[first:last])
+        items[start:stop] = histories.items[start:stop][np.lexsort((rng.random(stop - start), rows))]
+    return Histories(indptr, items, histories.n_items, histories.features)
 
 
 def _cut(histories: Histories, users: np.ndarray, target_share: float) -> EvaluationSet:

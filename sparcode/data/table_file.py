@@ -50,6 +50,9 @@ class TableFile:
         if extension not in EXTENSIONS:
             raise ValueError(f"{self.label}: unsupported extension {extension!r}; allowed are {', '.join(EXTENSIONS)}")
         self._limits = limits
+        if path is not None:
+            # Before anything of it is read.
+            limits.check(self.label, file_bytes=path.stat().st_size)
         raw = _read_bounded(path or source, limits.file_bytes)
         limits.check(self.label, or_more=True, file_bytes=len(raw))
         if not raw.strip():
@@ -167,19 +170,19 @@ class _MalformedRows:
 
 def read_keys(table: pa.Table, column: str, label: str) -> pd.Series:
     """Ids as they are, integers or text; empty cells are missing. ValueError, with the column, for any other type."""
-    keys = _keys(table, column, label)
+    keys = id_column(table, column, label)
     with as_value_error(f"{label}: ids in column {column!r}"):
         return _whole_numbers(keys) if pa.types.is_integer(keys.type) else keys.to_pandas()
 
 
 def read_ids(table: pa.Table, column: str, label: str) -> pd.Series:
     """Ids as text; empty cells are None. Errors as `read_keys`."""
-    return read_texts(pa.table({column: _keys(table, column, label)}), column, label)
+    return read_texts(pa.table({column: id_column(table, column, label)}), column, label)
 
 
 def read_coded_ids(table: pa.Table, column: str, label: str) -> pd.Series:
     """Ids as categories of text, in order; each is stored once. Empty cells are missing. Errors as `read_keys`."""
-    coded = pa.concat_arrays(_keys(table, column, label).chunks).dictionary_encode()
+    coded = pa.concat_arrays(id_column(table, column, label).chunks).dictionary_encode()
     texts = pc.cast(coded.dictionary, pa.string())
     order = pc.sort_indices(texts).to_numpy()
     # The last place is for the missing ones, whose number is -1.
@@ -189,8 +192,8 @@ def read_coded_ids(table: pa.Table, column: str, label: str) -> pd.Series:
     return pd.Series(pd.Categorical.from_codes(ranks[places], categories=texts.take(pa.array(order)).to_pandas()))
 
 
-def _keys(table: pa.Table, column: str, label: str) -> pa.ChunkedArray:
-    """Ids as integers or text, null where there is none."""
+def id_column(table: pa.Table, column: str, label: str) -> pa.ChunkedArray:
+    """Ids as integers or text, null where there is none. ValueError, with the column, for any other type."""
     values = table[column]
     if pa.types.is_floating(values.type):
         # Whole numbers with gaps are often stored as floats.

@@ -103,33 +103,47 @@ def read_table(
         Table of user ids and features; a user's first row counts. Columns whose cells are all numbers are numeric, all others
         categories (write codes that look like numbers as text, such as ``job-7``).
     """
-    if min_rating is not None and not math.isfinite(min_rating):
-        raise ValueError(f"min_rating must be a finite number; got {min_rating}")
+    check_min_rating(min_rating)
     file = TableFile(source, name, limits)
-    if not isinstance(columns, ColumnMapping):
-        given = columns or {}
-        columns = guess_columns(file.columns, given)
-        if items_path is not None:
-            columns = columns.model_copy(update={"title": given.get("title"), "genres": given.get("genres")})
-        if guessed := {field: column for field, column in columns.model_dump(exclude_none=True).items() if field not in given}:
-            logger.info("%s: columns taken by their names: %s", file.label, guessed)
-    if min_rating is not None and columns.rating is None:
-        raise ValueError(f"min_rating={min_rating} needs a rating column; {file.label} has {shown_names(file.columns)}")
-    fields = columns.model_dump(exclude_none=True)
-    if items_path is not None:
-        fields = {field: column for field, column in fields.items() if field not in ("title", "genres")}
+    columns, fields = chosen_columns(file.columns, file.label, columns, items_path is not None, min_rating)
     table, n_malformed = file.read(list(fields.values()))
     if len(table) == 0:
         raise ValueError(f"{file.label} has a header but no rows")
     dropped = {"malformed rows": n_malformed} if n_malformed else {}
     frame = _interaction_frame(table, columns, min_rating, file.label, dropped)
     items = (
-        _item_frame(table, fields, file.label)
-        if items_path is None
-        else _read_items(items_path, columns, frame["item_id"], dropped, limits)
+        item_frame(table, fields, file.label) if items_path is None else read_items(items_path, columns, frame["item_id"], dropped, limits)
     )
-    users = None if users_path is None else _read_users(users_path, columns, frame["user_id"], dropped, limits)
+    users = None if users_path is None else read_users(users_path, columns, frame["user_id"], dropped, limits)
     return Interactions.from_frame(frame, Path(file.label).stem, items=items, dropped=dropped, users=users)
+
+
+def check_min_rating(min_rating: float | None) -> None:
+    """ValueError for a number that no rating can be compared with."""
+    if min_rating is not None and not math.isfinite(min_rating):
+        raise ValueError(f"min_rating must be a finite number; got {min_rating}")
+
+
+def chosen_columns(
+    names: Sequence[str], label: str, columns: ColumnMapping | Mapping[str, str] | None, has_item_table: bool, min_rating: float | None
+) -> tuple[ColumnMapping, dict[str, str]]:
+    """The mapping of a table's columns, those not given guessed, and field -> column of those to read; errors as for `read_table`.
+
+    Titles and genres are not read where there is a table of items.
+    """
+    if not isinstance(columns, ColumnMapping):
+        given = columns or {}
+        columns = guess_columns(names, given)
+        if has_item_table:
+            columns = columns.model_copy(update={"title": given.get("title"), "genres": given.get("genres")})
+        if guessed := {field: column for field, column in columns.model_dump(exclude_none=True).items() if field not in given}:
+            logger.info("%s: columns taken by their names: %s", label, guessed)
+    if min_rating is not None and columns.rating is None:
+        raise ValueError(f"min_rating={min_rating} needs a rating column; {label} has {shown_names(names)}")
+    fields = columns.model_dump(exclude_none=True)
+    if has_item_table:
+        fields = {field: column for field, column in fields.items() if field not in ("title", "genres")}
+    return columns, fields
 
 
 def _guesses(names: Sequence[str]) -> dict[str, str | None]:
@@ -144,9 +158,19 @@ def _interaction_frame(
     table: pa.Table, columns: ColumnMapping, min_rating: float | None, label: str, dropped: dict[str, int]
 ) -> pd.DataFrame:
     frame = pd.DataFrame({"user_id": read_coded_ids(table, columns.user, label), "item_id": read_coded_ids(table, columns.item, label)})
-    usable = np.ones(len(frame), dtype=bool)
+    usable, times = usable_rows(table, columns, min_rating, label, dropped)
+    if times is not None:
+        frame["timestamp"] = times
+    return frame if usable.all() else frame[usable]
+
+
+def usable_rows(
+    table: pa.Table, columns: ColumnMapping, min_rating: float | None, label: str, dropped: dict[str, int]
+) -> tuple[np.ndarray, pd.Series | None]:
+    """Rows, (n,) bool, whose time can be read and whose rating is high enough, and the times; others are counted in `dropped`."""
+    usable, times = np.ones(len(table), dtype=bool), None
     if columns.timestamp is not None:
-        frame["timestamp"], unreadable = read_times(table, columns.timestamp, label)
+        times, unreadable = read_times(table, columns.timestamp, label)
         _drop(usable, unreadable, "rows with an unreadable time", dropped)
     if columns.rating is not None:
         ratings, unreadable = read_numbers(table, columns.rating, label)
@@ -154,7 +178,7 @@ def _interaction_frame(
         if min_rating is not None:
             _drop(usable, ratings.isna().to_numpy(), "rows with an empty rating", dropped)
             _drop(usable, (ratings < min_rating).to_numpy(), f"ratings below {min_rating:g}", dropped)
-    return frame if usable.all() else frame[usable]
+    return usable, times
 
 
 def _drop(usable: np.ndarray, unwanted: np.ndarray, reason: str, dropped: dict[str, int]) -> None:
@@ -163,7 +187,8 @@ def _drop(usable: np.ndarray, unwanted: np.ndarray, reason: str, dropped: dict[s
     usable &= ~unwanted
 
 
-def _item_frame(table: pa.Table, fields: dict[str, str], label: str) -> pd.DataFrame | None:
+def item_frame(table: pa.Table, fields: dict[str, str], label: str) -> pd.DataFrame | None:
+    """Ids, titles and genres of a table, row by row; None where it has neither titles nor genres."""
     if "title" not in fields and "genres" not in fields:
         return None
     item_ids = read_ids(table, fields["item"], label)
@@ -174,9 +199,10 @@ def _item_frame(table: pa.Table, fields: dict[str, str], label: str) -> pd.DataF
     return items
 
 
-def _read_items(
+def read_items(
     source: str | Path | BinaryIO, columns: ColumnMapping, item_ids: pd.Series, dropped: dict[str, int], limits: Limits
 ) -> pd.DataFrame:
+    """Read a table of items; ValueError if it has none of `item_ids`, or no column for ids or titles."""
     file = TableFile(source, limits=limits)
     guesses = _guesses(file.columns)
     fields = {
@@ -192,15 +218,16 @@ def _read_items(
     table, n_malformed = file.read(list(found.values()))
     if n_malformed:
         dropped["malformed rows in the item table"] = n_malformed
-    items = _item_frame(table, found, file.label)
+    items = item_frame(table, found, file.label)
     assert items is not None
     _check_shared("item", item_ids, items["item_id"], file.label, found["item"])
     return items.dropna(subset=["item_id"])
 
 
-def _read_users(
+def read_users(
     source: str | Path | BinaryIO, columns: ColumnMapping, user_ids: pd.Series, dropped: dict[str, int], limits: Limits
 ) -> pd.DataFrame:
+    """Read a table of users; ValueError if it has none of `user_ids`, or no column of ids or no other."""
     file = TableFile(source, limits=limits)
     ids_from = columns.user if columns.user in file.columns else _guesses(file.columns)["user"]
     if ids_from is None:
