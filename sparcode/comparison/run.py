@@ -17,8 +17,9 @@ from sparcode.data.split import Split, split_users
 from sparcode.device import Device, choose_device
 from sparcode.metrics.evaluation import DirectCheck, direct_check
 from sparcode.retrieval.contract import check_k
+from sparcode.runs.description import DataFacts
 from sparcode.runs.machine import machine_facts
-from sparcode.runs.store import DataFacts, Run
+from sparcode.runs.store import Run
 from sparcode.training.checkpoint import Checkpoint
 from sparcode.training.epoch_record import never_stop
 from sparcode.training.pipeline import OnEpoch, ShouldStop, check_side_features, ignore_record, serve

@@ -9,7 +9,7 @@ from typing import Any
 from sparcode.comparison.run import ComparedRun
 from sparcode.data.evaluation_protocol import PROTOCOLS
 from sparcode.metrics.evaluation import DirectCheck
-from sparcode.runs.store import DataFacts
+from sparcode.runs.description import DataFacts
 
 DECIMALS = 4
 

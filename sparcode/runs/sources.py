@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from sparcode.config import RunConfig
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.model.all_to_all import AllToAllModel
-from sparcode.runs.store import DataFacts, Run
+from sparcode.runs.description import DataFacts
+from sparcode.runs.store import Run
 
 HISTORIES: Final = "histories.safetensors"
 BACKBONE: Final = "backbone.safetensors"

@@ -5,29 +5,29 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import math
 import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import safetensors.torch
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 
-from sparcode.config import RunConfig, settings_hash
+from sparcode.config import RunConfig
 from sparcode.data.side_features import UserEncoding
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.storage import load_index, save_index
 from sparcode.index.whole_folder import clear_leftovers, refuse_link, reserved, reserved_folder, write_whole
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.runs.manifest import FORMAT_VERSION, MANIFEST, VERSION_WITHOUT_SUMS, check_manifest, check_version, write_manifest
+from sparcode.runs.description import DataFacts, RunDescription, described_json, read_description, read_json, run_id
+from sparcode.runs.manifest import FORMAT_VERSION, MANIFEST, VERSION_WITHOUT_SUMS, check_manifest, write_manifest
 from sparcode.training.checkpoint import beginning_of, remove_states, stage_files
 from sparcode.training.epoch_record import EpochRecord
 
@@ -36,29 +36,6 @@ logger = logging.getLogger(__name__)
 _FILES = ("run.json", "model.safetensors", "items.json", "index", MANIFEST)
 # Only where the model sees side features of users.
 _USERS_FILE = "users.json"
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """Which data a run was made from.
-
-    Attributes
-    ----------
-    name, content_hash
-        Shown name, and hash of the histories, or of all parts of a ready-made split.
-    synthetic
-        Whether the project generated it.
-    parts
-        Part of a ready-made split -> hash of its content; empty for other data.
-    """
-
-    name: str
-    content_hash: str
-    synthetic: bool
-    n_users: int
-    n_items: int
-    n_interactions: int
-    parts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,10 +68,7 @@ class Run:
     @property
     def run_id(self) -> str:
         """Content address: hash of data and settings."""
-        return _run_id(self.data, self.config.content_hash())
-
-
-_DATA, _RECORD, _ROWS = TypeAdapter(DataFacts), TypeAdapter(EpochRecord), TypeAdapter(list[dict[str, Any]])
+        return run_id(self.data, self.config.content_hash())
 
 
 def save_run(run: Run, folder: Path | str, overwrite: bool = False, beside: Callable[[Path], None] = lambda folder: None) -> Path:
@@ -157,29 +131,12 @@ def load_run(folder: Path | str) -> Run:
         raise ValueError(f"{folder} is not a run folder: it lacks {', '.join(missing)}{stopped}")
     if not missing:
         check_manifest(folder)
-    described = _read_json(path)
-    if missing and described.get("format_version") == VERSION_WITHOUT_SUMS:
-        logger.warning("%s is of an earlier version and has no checksums: save it again", folder)
-    else:
-        check_version(path, described.get("format_version"))
-        if missing:
+    described = read_description(folder)
+    if missing:
+        if read_json(path).get("format_version") != VERSION_WITHOUT_SUMS:
             raise ValueError(f"{folder} is not a run folder: it lacks {MANIFEST}")
-    try:
-        config = RunConfig.as_written(described["config"])
-        data = _DATA.validate_python(described["data"])
-        # JSON has no NaN; in a record only numbers that do not apply are null.
-        rows = [
-            {name: math.nan if value is None else value for name, value in row.items()}
-            for row in _ROWS.validate_python(described["records"])
-        ]
-        records = [_RECORD.validate_python(row) for row in rows]
-        results, machine = _ROWS.validate_python(described["results"]), str(described["machine"])
-        # Of the settings as written: a setting added to sparcode since does not count as an edit.
-        written_id = _run_id(data, settings_hash(described["config"]))
-    except (KeyError, TypeError, ValidationError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    if described.get("run_id") != written_id:
-        raise ValueError(f"{path} was edited: its settings and data give the run id {written_id}, but it says {described.get('run_id')}")
+        logger.warning("%s is of an earlier version and has no checksums: save it again", folder)
+    config, data = described.config, described.data
     index = load_index(folder / "index")
     if not isinstance(index, InvertedIndex):
         raise ValueError(f"{folder / 'index'} holds blocks; a run keeps lists, from which blocks are made where they are served")
@@ -197,7 +154,7 @@ def load_run(folder: Path | str) -> Run:
     model = _load_model(folder / "model.safetensors", config, data.n_items)
     encoding = _load_user_encoding(folder / _USERS_FILE, model.backbone.tokenizer.encoder.features)
     _clear_checkpoint(folder, config)
-    return Run(config, data, model, index, item_ids, items, records, results, machine, encoding)
+    return Run(config, data, model, index, item_ids, items, described.records, described.results, described.machine, encoding)
 
 
 def _clear_checkpoint(folder: Path, config: RunConfig) -> None:
@@ -214,13 +171,10 @@ def _clear_checkpoint(folder: Path, config: RunConfig) -> None:
                     logger.warning("%s: removed %s, left by a process that was killed after it saved the run", folder, hidden.name)
 
 
-def _run_id(data: DataFacts, config_hash: str) -> str:
-    return f"{data.content_hash[:8]}-{config_hash[:8]}"
-
-
 def _write(run: Run, folder: Path, beside: Callable[[Path], None]) -> None:
     described, weights = folder / "run.json", folder / "model.safetensors"
-    described.write_text(json.dumps(_description(run), indent=1, allow_nan=False), encoding="utf-8")
+    content = RunDescription(run.config, run.data, run.records, run.results, run.machine)
+    described.write_text(described_json(content, FORMAT_VERSION), encoding="utf-8")
     safetensors.torch.save_file({name: value.contiguous() for name, value in run.model.state_dict().items()}, weights)
     # safetensors writes for the owner alone; the other files follow the umask.
     weights.chmod(described.stat().st_mode)
@@ -233,24 +187,8 @@ def _write(run: Run, folder: Path, beside: Callable[[Path], None]) -> None:
     write_manifest(folder)
 
 
-def _description(run: Run) -> dict[str, Any]:
-    records = [
-        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record._asdict().items()}
-        for record in run.records
-    ]
-    return {
-        "format_version": FORMAT_VERSION,
-        "run_id": run.run_id,
-        "config": run.config.model_dump(mode="json"),
-        "data": vars(run.data),
-        "machine": run.machine,
-        "records": records,
-        "results": run.results,
-    }
-
-
 def _load_items(path: Path) -> tuple[list[str], pd.DataFrame]:
-    catalogue = _read_json(path)
+    catalogue = read_json(path)
     try:
         item_ids = [str(item_id) for item_id in catalogue["item_ids"]]
         items = pd.DataFrame(catalogue["columns"]["data"], columns=catalogue["columns"]["columns"])
@@ -267,7 +205,7 @@ def _load_user_encoding(path: Path, seen: torch.nn.Linear | None) -> UserEncodin
     if not path.exists():
         raise ValueError(f"{path.parent} is not a run folder: its model sees side features of users, but it lacks {path.name}")
     try:
-        encoding = UserEncoding.model_validate(_read_json(path))
+        encoding = UserEncoding.model_validate(read_json(path))
     except ValidationError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if encoding.n_features != seen.in_features:
@@ -294,13 +232,3 @@ def _load_model(path: Path, config: RunConfig, n_items: int) -> SparCodeModel:
         raise ValueError(f"{path} holds numbers that are not finite in {bad[0]}")
     model.eval()
     return model
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object; got {type(content).__name__}")
-    return content
