@@ -28,6 +28,7 @@ PAGES: Final = (
     PageRow("index_explorer.py", "Index Explorer", "explorer"),
     PageRow("train.py", "Train", "train"),
     PageRow("compare.py", "Compare", "compare"),
+    PageRow("runs.py", "Compare runs", "runs"),
     PageRow("scale.py", "Scale", "scale"),
     PageRow("query.py", "Inside a query", "query"),
     PageRow("space.py", "Code space", "space"),

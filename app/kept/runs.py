@@ -45,6 +45,11 @@ class KeptRuns:
         self._folder = folder
 
     @property
+    def folder(self) -> Path | None:
+        """Where they are."""
+        return self._folder
+
+    @property
     def can_keep(self) -> bool:
         """Whether there is a folder for runs."""
         return self._folder is not None

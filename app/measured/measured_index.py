@@ -218,12 +218,32 @@ def measure(
     """
     codes = np.unique(model.encode(split.train)[0])
     if len(codes) > FIRST_LOOK_CODES:
-        publish(_measured(facts, _first_look(model, split, facts.config), complete=False))
+        publish(measured_index(facts, _first_look(model, split, facts.config), complete=False))
         check()
     index = build_run_index(model, split.train, facts.config.index, lambda: _asked(check))
-    whole = _measured(facts, Explorer(model, index, split.test, split.train, unseen=facts.config.index.unseen), complete=True)
+    whole = measured_index(facts, Explorer(model, index, split.test, split.train, unseen=facts.config.index.unseen), complete=True)
     publish(whole)
     return refine(whole, publish, check, rounds=1)
+
+
+def measured_index(facts: ModelFacts, explorer: Explorer, complete: bool = True) -> MeasuredIndex:
+    """A model and its index before any stop of the curve is measured; `complete` as in `MeasuredIndex`."""
+    # The first retrieval computes the lists of codes that no training query uses; visitors should not wait for that.
+    explorer.at(explorer.default_threshold)
+    return MeasuredIndex(
+        kind=facts.kind,
+        config=facts.config,
+        explorer=explorer,
+        usage=explorer.usage,
+        scores=_histogram(explorer.index.scores),
+        stops=threshold_stops(explorer.index, explorer.default_threshold),
+        complete=complete,
+        curve=Curve.empty(),
+        records=facts.records,
+        seconds=facts.seconds(),
+        cut_short=facts.cut_short,
+        recording=facts.recording,
+    )
 
 
 def refine(
@@ -263,25 +283,6 @@ def _first_look(model: SparCodeModel, split: Split, config: RunConfig) -> Explor
     floor = floor_for_density(model, sample, config.index.floor_density, config.index.block_codes)
     index = build_index(model, codes, min(floor, model.threshold), config.index.block_codes)
     return Explorer(model, index, split.test, split.train)
-
-
-def _measured(facts: ModelFacts, explorer: Explorer, complete: bool) -> MeasuredIndex:
-    # The first retrieval computes the lists of codes that no training query uses; visitors should not wait for that.
-    explorer.at(explorer.default_threshold)
-    return MeasuredIndex(
-        kind=facts.kind,
-        config=facts.config,
-        explorer=explorer,
-        usage=explorer.usage,
-        scores=_histogram(explorer.index.scores),
-        stops=threshold_stops(explorer.index, explorer.default_threshold),
-        complete=complete,
-        curve=Curve.empty(),
-        records=facts.records,
-        seconds=facts.seconds(),
-        cut_short=facts.cut_short,
-        recording=facts.recording,
-    )
 
 
 def _histogram(scores: np.ndarray) -> ScoreHistogram:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -122,6 +123,17 @@ class RecordedRuns:
     def tuned(self, config: RunConfig) -> Tuned | None:
         """The recorded fine-tuned model of a setting."""
         return self._found("tuned", config, TUNED_STAGES, lambda entry: self._tuned(entry, config))
+
+    def tuned_configs(self) -> list[RunConfig]:
+        """The settings whose fine-tuned models are recorded and whole, in the order of recording."""
+        entries = () if self._description is None else self._description.tuned
+        found = []
+        for entry in entries:
+            with suppress(ValidationError):
+                config = RunConfig.as_written(entry.config)
+                if self._entry([entry], config, TUNED_STAGES) is entry:
+                    found.append(config)
+        return found
 
     def comparison(self, config: RunConfig) -> Comparison | None:
         """The recorded comparison of models for a setting: accuracy, size, and latency on the machine of the recording."""

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from app.kept.comparable import ComparableRuns
+from app.kept.measured_runs import MeasuredRuns
 from app.kept.runs import KeptRuns
 from app.report.store import Reports
 from app.studio import Place, Studio
@@ -18,13 +20,15 @@ MOST_OPENED: Final = 4
 
 
 class OpenedStudios:
-    """The first studio, the runs that are kept, the visitors' reports, and the studios opened beside it. Safe to share between threads.
+    """The first studio, the kept runs, figures of runs, the visitors' reports, and the studios opened beside it. Safe to share between
+    threads.
 
     `config_of` gives the settings for synthetic or other data.
     """
 
     def __init__(self, first: Studio, kept: KeptRuns, config_of: Callable[[bool], RunConfig]) -> None:
         self.first, self.kept, self._config_of = first, kept, config_of
+        self.runs = MeasuredRuns(first.jobs, ComparableRuns(kept.folder, first.interactions, first.recorded), first.at_work)
         self.reports = Reports()
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, Studio] = OrderedDict()
