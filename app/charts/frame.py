@@ -12,6 +12,10 @@ from app.theme import figure_layout, series_style, text_colour
 
 FONT_SIZE: Final = 14
 PINNED: Final = "pinned"
+# Powers of ten: an axis of fewer gets more ticks, one of more fewer.
+_NARROW: Final = 1.2
+_WIDE: Final = 3.0
+_LOWEST: Final = 1e-4
 
 
 class Figure:
@@ -120,6 +124,15 @@ def with_note(figure: Figure, note: str) -> Figure:
     figure.add_annotation(note, x=0.5, y=0.5, xref="paper", yref="paper")
     figure.x["visible"] = figure.y["visible"] = False
     return figure
+
+
+def log_axis(axis: dict[str, Any], low: float, high: float) -> None:
+    """Make an axis logarithmic, from the lowest to the highest value with room for markers, and with ticks in plain numbers."""
+    # A logarithmic axis cannot show zero.
+    shown = [float(np.log10(max(low, _LOWEST))) - 0.08, float(np.log10(max(high, _LOWEST))) + 0.08]
+    factors = (1, 1.5, 2, 3, 4, 5, 7) if shown[1] - shown[0] < _NARROW else (1, 2, 5) if shown[1] - shown[0] < _WIDE else (1,)
+    ticks = np.array([float(f"{factor * 10.0**power:.2g}") for power in range(-4, 6) for factor in factors])
+    axis.update(type="log", range=shown, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
 
 
 def now_marker(position: int, dark: bool) -> dict[str, Any]:

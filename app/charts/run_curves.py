@@ -7,14 +7,16 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from app.charts.frame import Figure, name_columns, titled_figure, with_note
+from app.charts.frame import Figure, log_axis, name_columns, titled_figure, with_note
 from app.kept.run_figures import RunFigures
 from app.kept.run_words import run_label
-from app.theme import GRID_DARK, GRID_LIGHT, series_style, text_colour
+from app.theme import series_style, text_colour
 from sparcode.config import DEFAULT_K
 
 SIZE_TITLE: Final = "Recall against index size, run by run"
 LATENCY_TITLE: Final = "Recall against latency, run by run"
+# Share of the best recall below which points are not shown at first; they would flatten the rest.
+SHOWN_RECALL: Final = 0.75
 # Of the best recall, what a cheaper point must reach to be named in the title.
 ENOUGH: Final = 0.99
 
@@ -84,8 +86,11 @@ def run_curves_figure(data: RunCurvesData, dark: bool) -> Figure:
             showlegend=False,
             hovertemplate=f"{hover}, the threshold it was trained with<extra>{line.label}</extra>",
         )
-    figure.x.update(type="log", gridcolor=GRID_DARK if dark else GRID_LIGHT, minor={"showgrid": False})
-    figure.y.update(rangemode="tozero")
+    costs, recalls = (np.concatenate([getattr(line, name) for line in data.lines]) for name in ("cost", "recall"))
+    best, shown = float(recalls.max()), recalls >= SHOWN_RECALL * float(recalls.max())
+    room = 0.03 * max(best, 1e-3)
+    log_axis(figure.x, float(costs[shown].min()), float(costs[shown].max()))
+    figure.y.update(range=[float(recalls[shown].min()) - room, best + room])
     figure.layout["showlegend"] = True
     name_columns(figure, x=data.axis)
     return figure

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.charts.frame import Figure, name_columns, titled_figure, with_note
+from app.charts.frame import Figure, log_axis, name_columns, titled_figure, with_note
 from app.theme import model_style, text_colour
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.pareto import pareto_front
@@ -17,8 +17,6 @@ from sparcode.config import DEFAULT_K
 LATENCY_TITLE, BYTES_TITLE = "Recall against latency", "Recall against memory"
 # Share of the best recall below which settings are not shown at first; they would flatten the rest.
 SHOWN_RECALL = 0.75
-# An axis of fewer powers of ten gets more ticks.
-NARROW = 1.2
 
 
 class ServingSeries(NamedTuple):
@@ -78,9 +76,7 @@ def serving_points_figure(data: ServingPointsData, dark: bool) -> Figure:
     figure.add_scatter(x=data.front_cost, y=data.front_recall, name="Pareto front", mode="lines", line=line, opacity=0.16, hoverinfo="skip")
     for series in data.series:
         figure.add_scatter(**_trace(series, data.unit, dark))
-    shown = _cost_range(data)
-    ticks = _ticks(narrow=shown[1] - shown[0] < NARROW)
-    figure.x.update(type="log", range=shown, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+    log_axis(figure.x, min(float(series.low.min()) for series in data.series), max(float(series.high.max()) for series in data.series))
     figure.y.update(range=_recall_range(data))
     name_columns(figure, text="setting", customdata=[f"lower quartile ({data.unit})", f"upper quartile ({data.unit})"])
     return figure
@@ -119,14 +115,3 @@ def _recall_range(data: ServingPointsData) -> list[float]:
     best, worst = float(recall.max()), float(recall.min())
     room = 0.03 * max(best, 1e-3)
     return [max(SHOWN_RECALL * best, worst) - room, best + room]
-
-
-def _ticks(narrow: bool) -> np.ndarray:
-    factors = (1, 1.5, 2, 3, 4, 5, 7) if narrow else (1, 2, 5)
-    return np.array([float(f"{factor * 10.0**power:.2g}") for power in range(-3, 5) for factor in factors])
-
-
-def _cost_range(data: ServingPointsData) -> list[float]:
-    low, high = min(series.low.min() for series in data.series), max(series.high.max() for series in data.series)
-    # In powers of ten, with room for markers; the logarithmic axis cannot show a cost of zero.
-    return [float(np.log10(max(low, 1e-4))) - 0.08, float(np.log10(max(high, 1e-4))) + 0.08]

@@ -36,7 +36,7 @@ def user_differences_data(title: str, first: str, second: str, differences: np.n
 
 def user_differences_figure(data: UserDifferencesData, dark: bool) -> Figure:
     """A bar per user: losses hatched, gains plain, ties empty; a line at the mean."""
-    figure = titled_figure(NAME, "users", f"Recall@{DEFAULT_K}: {data.second} less {data.first}", dark, data.title)
+    figure = titled_figure(NAME, "users", f"difference in Recall@{DEFAULT_K}", dark, data.title)
     if not data.n_users:
         return with_note(figure, "There is no user to compare")
     for place, name, sign in ((1, f"{data.first} finds more", -1), (0, f"{data.second} finds more", 1)):

@@ -37,9 +37,10 @@ class MeasuredRuns:
     def ensure(self, name: str, owner: str) -> JobSnapshot | None:
         """Start measuring a run, or join the work under way; None if it is measured.
 
-        Work that failed or was cancelled is not begun again.
+        A run timed beside other jobs is measured again once there are none. Work that failed or was cancelled is not begun again.
         """
-        if self.figures(name) is not None:
+        known = self.figures(name)
+        if known is not None and not (known.busy and self._at_work() <= {self._key(name)}):
             return None
         key = self._key(name)
         job = self._jobs.get(key)

@@ -31,14 +31,11 @@ def p_text(p_value: float) -> str:
 def answer(first: RunFigures, second: RunFigures, found: Paired) -> str:
     """One sentence, in Markdown, on the second run beside the first; for runs with the same test users."""
     a, b = in_markdown(first.facts.name), in_markdown(second.facts.name)
-    counts = f"{found.wins:,} users won, {found.losses:,} lost, {found.ties:,} tied, {p_text(found.p_value)}"
+    counts = f"{found.wins:,} users won, {found.losses:,} lost, {p_text(found.p_value)}; it {costs(first, second)}"
     if found.p_value >= SIGNIFICANT:
-        return (
-            f"**{b} and {a} find as much, as far as {found.n_users:,} users can tell** (Recall@{DEFAULT_K} {second.own_recall:.3f} and "
-            f"{first.own_recall:.3f}: {counts}); {b} {costs(first, second)}."
-        )
+        return f"**{b} finds as much as {a}, within chance**: {counts}."
     more = "more" if found.mean > 0 else "less"
-    return f"**{b} has {abs(found.mean):.3f} {more} Recall@{DEFAULT_K} than {a}**: {counts}; it {costs(first, second)}."
+    return f"**{b} has {abs(found.mean):.3f} {more} Recall@{DEFAULT_K} than {a}**: {counts}."
 
 
 def unpaired(first: RunFigures, second: RunFigures) -> str:
@@ -60,8 +57,9 @@ def other_users(first: RunFacts, second: RunFacts) -> str:
 
 def costs(first: RunFigures, second: RunFigures) -> str:
     """Size and time of the second run beside the first."""
-    size = _beside(second.own_bytes, first.own_bytes, "larger", "smaller", "is as large")
-    return f"{size} and {_beside(second.own_ms, first.own_ms, 'slower', 'faster', 'is as fast')}"
+    size = _beside(second.own_bytes, first.own_bytes, "larger", "smaller", "as large")
+    time = _beside(second.own_ms, first.own_ms, "slower", "faster", "as fast")
+    return f"is {size} and {time}"
 
 
 def difference_takeaway(found: Paired) -> str:
@@ -74,4 +72,4 @@ def _beside(value: float, other: float, more: str, less: str, alike: str) -> str
     if high < _ALIKE * low:
         return alike
     ratio = high / low
-    return f"is {f'{ratio:,.0f}' if ratio >= 10 else f'{ratio:.1f}'} times {more if value > other else less}"
+    return f"{f'{ratio:,.0f}' if ratio >= 10 else f'{ratio:.1f}'} times {more if value > other else less}"

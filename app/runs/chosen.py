@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.kept.comparable import ComparableRuns
 from app.kept.run_words import in_markdown, run_label
@@ -42,9 +43,10 @@ def chosen_runs(runs: ComparableRuns) -> Choice:
     asked = st.session_state[_CHOSEN]
     names = usual if asked is None else [name for name in asked if name in offered]
     warnings = list(st.session_state[_REFUSED])
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    left, *others = st.columns([4, 1, 1], gap="medium")
+    with left:
         names = _pick(offered, names)
-        pair = _pair(names)
+    pair = _pair(names, others)
     _write(names if names != usual else [], pair if pair != _usual_pair(names) else None)
     return Choice(names, pair, warnings)
 
@@ -91,12 +93,11 @@ def _pick(offered: Sequence[str], names: list[str]) -> list[str]:
         key=key,
         on_change=picked,
         help=f"Kept on the page Train, made by `sparcode train --out` in the studio's folder of runs, or recorded; at most {MOST_RUNS}.",
-        width=720,
         placeholder="Choose runs",
     )
 
 
-def _pair(names: Sequence[str]) -> tuple[str, str] | None:
+def _pair(names: Sequence[str], places: Sequence[DeltaGenerator]) -> tuple[str, str] | None:
     if len(names) < 2:
         return None
     asked = st.session_state[_PAIR]
@@ -110,8 +111,8 @@ def _pair(names: Sequence[str]) -> tuple[str, str] | None:
         st.session_state[_PAIR] = tuple(new) if new[0] != new[1] else pair[::-1]
         st.session_state[_REFUSED] = []
 
-    for place, label in enumerate(("User by user: from", "to")):
-        st.selectbox(
+    for place, label in enumerate(("Users: from", "to")):
+        places[place].selectbox(
             label,
             names,
             names.index(pair[place]),
@@ -119,7 +120,6 @@ def _pair(names: Sequence[str]) -> tuple[str, str] | None:
             key=f"{key}-{place}",
             on_change=picked,
             args=(place,),
-            width=220,
             help="The two runs whose test users are compared one by one." if place == 0 else None,
         )
     return pair

@@ -18,7 +18,7 @@ from app.kept.comparable import RunFacts
 from app.kept.measured_runs import MeasuredRuns
 from app.kept.run_figures import RunFigures
 from app.kept.run_words import answer, difference_takeaway, in_markdown, run_label, unpaired
-from app.measured.figures import Delta, delta, figure_text
+from app.measured.figures import delta, figure_text
 from app.runs.chosen import chosen_runs, listed_runs
 from app.runs.tables import figures_table, settings_table, thresholds_table, users_table
 from app.session import loaders
@@ -67,7 +67,7 @@ def _panel(studio: Studio) -> None:
     else:
         answered.markdown("#### Which of your runs is better, and is the difference more than chance?")
     if len(facts) > 1:
-        st.subheader("What differs in their settings")
+        st.markdown("##### What differs in their settings")
         settings_table(list(facts.values()))
     if found:
         with st.expander("All measured thresholds", on_change="rerun", key="runs-all") as folded:
@@ -141,7 +141,11 @@ def _figures(found: Sequence[RunFigures], pair: tuple[str, str] | None, answered
     with st.grid(2, min_column_width=480):
         for key, data in (("runs-size", size_curves(found)), ("runs-latency", latency_curves(found))):
             live_chart(run_curves_figure, data, key, f"{data.title}: {curves_takeaway(data)}.", HEIGHT)
-    st.subheader("Figures, with their spread over seeds")
+    st.caption(
+        "A point is a threshold; the large marker is the one that a run was trained with. Thresholds of much lower recall lie below "
+        "what is shown; they are in the table of all measured thresholds."
+    )
+    st.markdown("##### Figures, with their spread over seeds")
     figures_table(found)
     if test is not None:
         _users(first, second, test)
@@ -170,14 +174,14 @@ def _tiles(first: RunFigures, second: RunFigures, test: Paired | None) -> list[T
     ]
     tiles[0] = tiles[0]._replace(caption=than)
     if test is not None:
-        more = Delta(f"{test.low:+.3f} to {test.high:+.3f}", "same")
-        tiles.append(Tile("runs-users", "Users won : lost", "", f"{test.wins:,} : {test.losses:,}", f"{test.ties:,} tied", more))
+        caption = f"{test.ties:,} tied; {test.low:+.3f} to {test.high:+.3f} on average (95%)"
+        tiles.append(Tile("runs-users", "Users won : lost", "", f"{test.wins:,} : {test.losses:,}", caption))
     return tiles
 
 
 def _users(first: RunFigures, second: RunFigures, test: Paired) -> None:
     a, b = run_label(first.facts.name), run_label(second.facts.name)
-    st.subheader("Users won and lost")
+    st.markdown("##### Users won and lost")
     change = user_differences(first.recall_by_user, second.recall_by_user)
     data = user_differences_data(difference_takeaway(test), a, b, change)
     live_chart(user_differences_figure, data, "runs-users-chart", f"{data.title}. From {a} to {b}, {test.n_users:,} test users.", HEIGHT)

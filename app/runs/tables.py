@@ -27,7 +27,7 @@ def figures_table(runs: Sequence[RunFigures]) -> None:
     groups = seed_groups(runs)
     table = table_of_groups(groups)
     columns = column_tips(table)
-    for name in table.columns[table.dtypes == float]:
+    for name in table.select_dtypes(float).columns:
         columns[name] = st.column_config.NumberColumn(format="%.3f" if "MB" in name else "%.4f", help=about_label(name) or None)
     data_table(table, "Figures of every run, with their spread over seeds", "runs-figures", hide_index=True, column_config=columns)
     n_alike = sum(len(group.runs) > 1 for group in groups)
