@@ -23,6 +23,7 @@ WITH_STREAMLIT = {
     "app.train",
     "app.compare",
     "app.scale",
+    "app.runs",
     "app.query",
     "app.lessons",
     "app.space",

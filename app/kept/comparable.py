@@ -107,10 +107,13 @@ class ComparableRuns:
         return RunFacts(name, origin, described.config, described.data.name, described.data.content_hash)
 
     def stamp(self, name: str) -> str:
-        """Tells a run from another one that has or had its name; empty for recorded runs."""
-        if name.startswith(RECORDED) or self._folder is None:
+        """Tells a run from another one that has or had its name; empty for recorded runs, and if there is none."""
+        if name.startswith(RECORDED) or self._folder is None or not _FOLDER_NAME.fullmatch(name):
             return ""
-        found = (self._folder / name / DESCRIPTION).stat()
+        try:
+            found = (self._folder / name / DESCRIPTION).stat()
+        except OSError:
+            return ""
         return f"{found.st_size}-{found.st_mtime_ns}"
 
     def open(self, name: str) -> RunParts:

@@ -29,10 +29,7 @@ class MeasuredRuns:
 
     def figures(self, name: str) -> RunFigures | None:
         """The figures of a run; None before it is measured, or if there is none of this name."""
-        try:
-            return self._found.get((name, self.runs.stamp(name)))
-        except OSError:
-            return None
+        return self._found.get((name, self.runs.stamp(name)))
 
     def ensure(self, name: str, owner: str) -> JobSnapshot | None:
         """Start measuring a run, or join the work under way; None if it is measured.
@@ -57,10 +54,7 @@ class MeasuredRuns:
         self._jobs.cancel(self._key(name), owner)
 
     def _key(self, name: str) -> str:
-        try:
-            return f"{RUNS}/{name}/{self.runs.stamp(name)}"
-        except OSError:
-            return f"{RUNS}/{name}"
+        return f"{RUNS}/{name}/{self.runs.stamp(name)}"
 
     def _measure(self, name: str, handle: JobHandle) -> None:
         # Before it is read: a run that takes its place meanwhile is measured for itself.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from app.kept.comparable import RunFacts, RunParts
 from app.measured.measured_index import ModelFacts, measured_index
-from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
 from sparcode.config import DEFAULT_K
 from sparcode.metrics.accuracy import accuracy_by_query
 from sparcode.metrics.evaluation import Explorer
@@ -17,8 +17,6 @@ from sparcode.metrics.evaluation import Explorer
 # Every so many stops of the threshold's slider are measured, and every so many of these are timed.
 STEP: Final = 8
 TIMED_STEP: Final = 3
-# The stop of the threshold that a run was trained with.
-OWN_STOP: Final = KEPT_PERCENTS.index(DEFAULT_PERCENT)
 
 
 class RunFigures(NamedTuple):
@@ -26,10 +24,10 @@ class RunFigures(NamedTuple):
 
     Attributes
     ----------
-    stops
-        (n,) int64 positions in `KEPT_PERCENTS`, ascending; `own` is the place of the run's own threshold among them.
-    recall, size_bytes, p50_ms
-        (n,) float64 at these stops; the median latency is NaN where it is not timed.
+    tau
+        (n,) float64 thresholds, ascending; `own` is the place of the run's own among them.
+    density, recall, size_bytes, p50_ms
+        (n,) float64 at these thresholds: share of scores kept, recall, bytes, and median latency, NaN where it is not timed.
     ndcg, precision
         At the run's own threshold.
     recall_by_user
@@ -39,8 +37,9 @@ class RunFigures(NamedTuple):
     """
 
     facts: RunFacts
-    stops: np.ndarray
+    tau: np.ndarray
     own: int
+    density: np.ndarray
     recall: np.ndarray
     size_bytes: np.ndarray
     p50_ms: np.ndarray
@@ -83,19 +82,20 @@ def run_figures(parts: RunParts, check: Callable[[], None], busy: Callable[[], b
     config, test = parts.facts.config, parts.split.test
     explorer = Explorer(parts.model, parts.index, test, parts.split.train, unseen=config.index.unseen)
     measured = measured_index(ModelFacts("trained from scratch", config, (), lambda: 0.0, cut_short=False), explorer)
-    stops = np.unique([*range(0, len(KEPT_PERCENTS), STEP), OWN_STOP, len(KEPT_PERCENTS) - 1])
-    own = int(np.searchsorted(stops, OWN_STOP))
-    timed = {own, *range(0, len(stops), TIMED_STEP), len(stops) - 1}
+    usual = measured.stops[[*range(0, len(measured.stops), STEP), -1]]
+    tau = np.unique([*usual, explorer.default_threshold])
+    measured, own = replace(measured, stops=tau), int(np.searchsorted(tau, explorer.default_threshold))
+    timed = {own, *range(0, len(tau), TIMED_STEP), len(tau) - 1}
     rows, was_busy = [], False
-    for place, stop in enumerate(stops.tolist()):
+    for place in range(len(tau)):
         check()
-        point, latency = measured.point(stop), None
+        point, latency = measured.point(place), None
         if place in timed:
-            latency = measured.latency(stop, busy())
+            latency = measured.latency(place, busy())
             was_busy |= latency.busy
-        rows.append((point.recall, point.total_bytes, np.nan if latency is None else latency.latency.p50_ms))
+        rows.append((point.density, point.recall, point.total_bytes, np.nan if latency is None else latency.latency.p50_ms))
     found = explorer.retriever_at(explorer.default_threshold).retrieve(test.queries, DEFAULT_K).item_ids
     accuracy = accuracy_by_query(found, test.targets, DEFAULT_K, test.protocol)
-    recall, size_bytes, p50_ms = np.array(rows, dtype=np.float64).T.copy()
+    density, recall, size_bytes, p50_ms = np.array(rows, dtype=np.float64).T.copy()
     _, ndcg, precision = accuracy.means()
-    return RunFigures(parts.facts, stops, own, recall, size_bytes, p50_ms, ndcg, precision, accuracy.recall, was_busy)
+    return RunFigures(parts.facts, tau, own, density, recall, size_bytes, p50_ms, ndcg, precision, accuracy.recall, was_busy)

@@ -15,7 +15,6 @@ from app.kept.comparable import RunFacts
 from app.kept.run_figures import RunFigures
 from app.kept.run_groups import SeedGroup, differences, seed_groups
 from app.kept.run_words import run_label
-from app.measured.threshold_stops import KEPT_PERCENTS
 from sparcode.config import DEFAULT_K
 from sparcode.glossary import about_label
 
@@ -79,11 +78,12 @@ def thresholds_table(runs: Sequence[RunFigures]) -> None:
             pd.DataFrame(
                 {
                     "run": run_label(run.facts.name),
-                    "scores kept (%)": [float(KEPT_PERCENTS[stop]) for stop in run.stops.tolist()],
+                    "threshold tau": run.tau,
+                    "scores kept (%)": 100 * run.density,
                     f"Recall@{DEFAULT_K}": run.recall,
                     "index (MB)": run.size_bytes / 1e6,
                     "median (ms)": run.p50_ms,
-                    "as trained": np.arange(len(run.stops)) == run.own,
+                    "as trained": np.arange(len(run.tau)) == run.own,
                 }
             )
             for run in runs

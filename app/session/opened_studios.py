@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final
 
 from app.kept.comparable import ComparableRuns
@@ -28,11 +29,17 @@ class OpenedStudios:
 
     def __init__(self, first: Studio, kept: KeptRuns, config_of: Callable[[bool], RunConfig]) -> None:
         self.first, self.kept, self._config_of = first, kept, config_of
-        self.runs = MeasuredRuns(first.jobs, ComparableRuns(kept.folder, first.interactions, first.recorded), first.at_work)
         self.reports = Reports()
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, Studio] = OrderedDict()
         self._opening: dict[str, threading.Lock] = {}
+
+    @cached_property
+    def runs(self) -> MeasuredRuns:
+        """The runs that can be compared, and the figures of those that were."""
+        return MeasuredRuns(
+            self.first.jobs, ComparableRuns(self.kept.folder, self.first.interactions, self.first.recorded), self.first.at_work
+        )
 
     def of_run(self, name: str) -> Studio:
         """The studio of a kept run, opened if need be; errors as for `KeptRuns.open` and `of_data`."""

@@ -25,7 +25,17 @@ MOVING = {
     *("Scores and the cut", "Length of posting lists", "Memory by part"),
 }
 # Whether a page looks again by itself.
-LIVE = ("explorer_live", "compare_live", "comparison_live", "train_live", "scale_live", "query_live", "space_live", "lessons_live")
+LIVE = (
+    "explorer_live",
+    "compare_live",
+    "comparison_live",
+    "train_live",
+    "scale_live",
+    "runs_live",
+    "query_live",
+    "space_live",
+    "lessons_live",
+)
 ENTRY = Path(__file__).resolve().parents[2] / "app" / "main.py"
 
 
