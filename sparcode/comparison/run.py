@@ -12,12 +12,12 @@ from sparcode.comparison.measuring import Measurement, compare_peers
 from sparcode.comparison.peers import MODELS
 from sparcode.comparison.training import Models, Step
 from sparcode.config import DEFAULT_K, RunConfig
+from sparcode.data.facts import DataFacts
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split, split_users
 from sparcode.device import Device, choose_device
 from sparcode.metrics.evaluation import DirectCheck, direct_check
 from sparcode.retrieval.contract import check_k
-from sparcode.runs.description import DataFacts
 from sparcode.runs.machine import machine_facts
 from sparcode.runs.store import Run
 from sparcode.training.checkpoint import Checkpoint

@@ -8,8 +8,8 @@ from typing import Any
 
 from sparcode.comparison.run import ComparedRun
 from sparcode.data.evaluation_protocol import PROTOCOLS
+from sparcode.data.facts import DataFacts
 from sparcode.metrics.evaluation import DirectCheck
-from sparcode.runs.description import DataFacts
 
 DECIMALS = 4
 

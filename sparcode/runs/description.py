@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from sparcode.config import RunConfig, settings_hash
+from sparcode.data.facts import DataFacts
 from sparcode.runs.manifest import MANIFEST, VERSION_WITHOUT_SUMS, check_version
 from sparcode.training.epoch_record import EpochRecord
 
 DESCRIPTION: Final = "run.json"
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """Which data a run was made from.
-
-    Attributes
-    ----------
-    name, content_hash
-        Shown name, and hash of the histories, or of all parts of a ready-made split.
-    synthetic
-        Whether the project generated it.
-    parts
-        Part of a ready-made split -> hash of its content; empty for other data.
-    """
-
-    name: str
-    content_hash: str
-    synthetic: bool
-    n_users: int
-    n_items: int
-    n_interactions: int
-    parts: dict[str, str] = field(default_factory=dict)
 
 
 class RunDescription(NamedTuple):

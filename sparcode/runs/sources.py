@@ -16,9 +16,9 @@ import torch
 from safetensors import SafetensorError
 
 from sparcode.config import RunConfig
+from sparcode.data.facts import DataFacts
 from sparcode.data.interactions import Histories, Interactions
 from sparcode.model.all_to_all import AllToAllModel
-from sparcode.runs.description import DataFacts
 from sparcode.runs.store import Run
 
 HISTORIES: Final = "histories.safetensors"

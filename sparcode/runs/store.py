@@ -20,13 +20,14 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from sparcode.config import RunConfig
+from sparcode.data.facts import DataFacts
 from sparcode.data.side_features import UserEncoding
 from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.storage import load_index, save_index
 from sparcode.index.whole_folder import clear_leftovers, refuse_link, reserved, reserved_folder, write_whole
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.runs.description import DataFacts, RunDescription, described_json, read_description, read_json, run_id
+from sparcode.runs.description import RunDescription, described_json, read_description, read_json, run_id
 from sparcode.runs.manifest import FORMAT_VERSION, MANIFEST, VERSION_WITHOUT_SUMS, check_manifest, write_manifest
 from sparcode.training.checkpoint import beginning_of, remove_states, stage_files
 from sparcode.training.epoch_record import EpochRecord
