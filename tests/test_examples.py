@@ -91,6 +91,13 @@ def test_a_new_users_profile_changes_with_every_item(printed: Callable[..., str]
     assert sum(line.startswith("without ") for line in told) == 4
 
 
+def test_a_service_is_started_asked_and_ended(printed: Callable[..., str]) -> None:
+    told = printed("serve").splitlines()
+    assert len(told[:-1]) == 2
+    assert all(re.fullmatch(r"\S+, \S+: (\S+ \d+\.\d+(, )?){3}", line) for line in told[:-1])
+    assert told[-1] == "ended with exit code 0"
+
+
 def test_every_search_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     main_of("compare_searches")()
     told = re.findall(r"^(.{16}) recall (0\.\d+), median ", capsys.readouterr().out, re.MULTILINE)

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
 from sparcode.commands.flags import MAX_NUMBER, within_catalogue
 from sparcode.commands.terminal import one_line, say
-from sparcode.data.interactions import Histories
+from sparcode.service.queries import KnownItems, Query, list_owner, parse_query
 
 if TYPE_CHECKING:
     from sparcode.retrieval.filters import ItemFilter
     from sparcode.runs.store import Run
-
-N_EXAMPLES = 3
-
-
-class Query(NamedTuple):
-    """A history as it was given: where (for messages; empty for flags), item ids oldest first, and user attributes by name."""
-
-    place: str
-    items: list[str]
-    about: dict[str, Any]
 
 
 def retrieve(
@@ -80,16 +70,8 @@ def read_filter(run: Run, allow: Path | None, deny: Path | None) -> ItemFilter |
 
     ValueError if a file cannot be read, has no item id, or has one that the run does not know.
     """
-    from sparcode.retrieval.filters import ItemFilter
-
-    if allow is None and deny is None:
-        return None
-    known = _Known(run)
-    allowed, denied = (
-        None if path is None else np.array([known.index(place, line.strip()) for place, line in _lines_of(path, "item id")])
-        for path in (allow, deny)
-    )
-    return ItemFilter(len(run.item_ids), allowed, denied)
+    given = (None if path is None else ((place, line.strip()) for place, line in _lines_of(path, "item id")) for path in (allow, deny))
+    return KnownItems(run).filter_of(*given)
 
 
 def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: ItemFilter | None = None) -> list[dict[str, Any]]:
@@ -99,7 +81,7 @@ def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: I
     """
     from sparcode.training.pipeline import serve
 
-    queries = _queries(run, rows)
+    queries = KnownItems(run).histories(rows)
     retriever = serve(run.model, run.index, run.config.index)
     found = retriever.retrieve(queries, min(k, queries.n_items), only)
     titles = [str(title) for title in run.items["title"]]
@@ -116,16 +98,10 @@ def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: I
             results.append({"rank": rank, "item_id": run.item_ids[item], "title": titles[item], "score": float(score)})
             if explain:
                 parts = retriever.explain(queries.take(np.array([number])), int(item)).contributions
-                adding = (part._asdict() | _list_owner(run, part.code) for part in parts if part.contribution > 0)
+                adding = (part._asdict() | list_owner(run.model.lists, run.item_ids, part.code) for part in parts if part.contribution > 0)
                 results[-1]["contributions"] = sorted(adding, key=lambda part: -part["contribution"])
         records.append(record)
     return records
-
-
-def _list_owner(run: Run, code: int) -> dict[str, str]:
-    """The item whose list a code beside those of the heads names; nothing for a code of the heads."""
-    lists = run.model.lists
-    return {} if lists is None or code < lists.first_code else {"list_of_item": run.item_ids[code - lists.first_code]}
 
 
 def query_text(number: int, record: dict[str, Any]) -> str:
@@ -152,39 +128,6 @@ def query_text(number: int, record: dict[str, Any]) -> str:
 
 def _list_name(part: dict[str, Any]) -> str:
     return f"item {one_line(part['list_of_item'])}" if "list_of_item" in part else f"code {part['code']}"
-
-
-class _Known:
-    """Items of a run by their original ids."""
-
-    def __init__(self, run: Run) -> None:
-        self._ids = run.item_ids
-        self._places = {item_id: place for place, item_id in enumerate(run.item_ids)}
-
-    def index(self, place: str, item_id: str) -> int:
-        if item_id not in self._places:
-            examples = ", ".join(repr(known) for known in self._ids[:N_EXAMPLES])
-            raise ValueError(f"{place}unknown item id {item_id!r}; the run knows {len(self._ids):,} items, such as {examples}")
-        return self._places[item_id]
-
-
-def _queries(run: Run, rows: list[Query]) -> Histories:
-    """The histories by index, with side features of their users where the run's model sees them."""
-    known, encoding, histories, features = _Known(run), run.user_encoding, [], []
-    for place, items, about in rows:
-        # An item counts once in a history, as in training.
-        histories.append([known.index(place, item_id) for item_id in dict.fromkeys(items)])
-        if about and encoding is None:
-            raise ValueError(f"{place}the run was trained without side features of users; nothing can be said about them")
-        if not items and not about:
-            raise ValueError(f"{place}the history is empty")
-        if encoding is not None:
-            try:
-                features.append(encoding.encode_described(about))
-            except ValueError as error:
-                raise ValueError(f"{place}{error}") from error
-    queries = Histories.from_lists(histories, len(run.item_ids))
-    return Histories(queries.indptr, queries.items, queries.n_items, np.stack(features) if features else None)
 
 
 def _lines_of(path: Path, what: str) -> list[tuple[str, str]]:
@@ -216,18 +159,4 @@ def _parse_line(place: str, line: str) -> Query:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{place}not valid JSON: {error}") from error
-    about: Any = {}
-    if isinstance(row, dict) and row.keys() <= {"items", "about"}:
-        row, about = row.get("items", []), row.get("about", {})
-    if not isinstance(row, list) or not all(isinstance(item_id, str | int) and not isinstance(item_id, bool) for item_id in row):
-        raise ValueError(
-            f'{place}must be a list of item ids, such as [12, 7] or ["b-12", "b-7"], or an object such as '
-            '{"items": [12, 7], "about": {"gender": "F"}}'
-        )
-    if not all(str(item_id).strip() for item_id in row):
-        raise ValueError(f"{place}an item id is empty")
-    if not isinstance(about, dict):
-        raise ValueError(f'{place}"about" must be an object of what is known of the user, such as {{"gender": "F"}}')
-    if empty := [name for name, value in about.items() if not (name.strip() and str(value).strip())]:
-        raise ValueError(f'{place}"about" has an empty {f"value for {empty[0]!r}" if empty[0].strip() else "name"}')
-    return Query(place, [str(item_id) for item_id in row], about)
+    return parse_query(place, row)

@@ -89,6 +89,12 @@ class SparseRetriever:
         """Distinct codes met by this retriever that the index as given has no list for."""
         return len(self._unseen_codes)
 
+    @property
+    def computed_bytes(self) -> int:
+        """Bytes of the lists computed so far for codes that the index as given has no list for."""
+        extra = self._store.extra
+        return sum(array.nbytes for array in (extra.codes, extra.indptr, extra.item_ids, extra.scores))
+
     def with_threshold(self, threshold: float | Cut) -> SparseRetriever:
         """The same retriever at another threshold: arrays and computed lists are shared, counters start at 0."""
         other = object.__new__(type(self))

@@ -117,8 +117,8 @@ def _free_name(folder: Path) -> Path:
     return next(path for path in names if not os.path.lexists(path))
 
 
-def load_run(folder: Path | str) -> Run:
-    """Read a run folder and check it, all files against the checksums of the manifest.
+def load_run(folder: Path | str, mmap: bool = False) -> Run:
+    """Read a run folder and check it, all files against the checksums of the manifest; with `mmap` the index is mapped, not copied.
 
     A run of format version 2, which has no checksums, is read with a warning. ValueError if a file is missing or damaged, the version is
     another one, settings were edited, or parts do not fit together; names the file and the problem.
@@ -138,7 +138,7 @@ def load_run(folder: Path | str) -> Run:
             raise ValueError(f"{folder} is not a run folder: it lacks {MANIFEST}")
         logger.warning("%s is of an earlier version and has no checksums: save it again", folder)
     config, data = described.config, described.data
-    index = load_index(folder / "index")
+    index = load_index(folder / "index", mmap)
     if not isinstance(index, InvertedIndex):
         raise ValueError(f"{folder / 'index'} holds blocks; a run keeps lists, from which blocks are made where they are served")
     item_ids, items = _load_items(folder / "items.json")

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+
+import pytest
+
+from sparcode.service.answers import Answers
+from sparcode.service.client import ServiceClient, ServiceError
+from tests.service.conftest import LIMITS, running, tiny_answers
+
+JSON = {"content-type": "application/json"}
+
+
+def ask(address: str, method: str, path: str, body: bytes | str | None = None, headers: dict | None = None) -> tuple[int, dict]:
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=30)
+    connection.request(method, path, body, headers or {})
+    response = connection.getresponse()
+    status, answer = response.status, json.loads(response.read())
+    connection.close()
+    return status, answer
+
+
+def test_the_client_gets_what_the_library_answers(address: str) -> None:
+    answers = tiny_answers()
+    with ServiceClient(address) as client:
+        for queries in ([["item-3"]], [["item-3", "item-7"], ["item-12"]], [["item-1"]] * 5):
+            found = client.retrieve_batch(queries, 7)
+            expected = answers.retrieve({"queries": queries, "k": 7})["results"]
+            assert found == [(one["item_ids"], one["scores"]) for one in expected]
+        assert client.retrieve(["item-3"], 7, deny=["item-5"]) == tuple(
+            answers.retrieve({"items": ["item-3"], "k": 7, "deny": ["item-5"]})["results"][0].values()
+        )
+        assert client.explain(["item-3"], "item-9") == answers.explain({"items": ["item-3"], "item": "item-9"})
+        assert client.health() == {"status": "ready", "run_id": answers.run_id, "items": 80, "threshold": answers.cut.threshold}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "message"),
+    [
+        ("POST", "/retrieve", "{", JSON, 400, "not valid JSON"),
+        ("POST", "/retrieve", b"\xff\xfe", JSON, 400, "not valid JSON"),
+        ("POST", "/retrieve", "[" * 1500, JSON, 400, "the body is"),
+        ("POST", "/retrieve", "[]", JSON, 400, "the body must be a JSON object; got list"),
+        ("POST", "/retrieve", '{"items": ["item-3"], "threshold": NaN}', JSON, 400, "NaN is no number of JSON"),
+        ("POST", "/retrieve", '{"items": ["item-3"], "k": 99}', JSON, 400, "from 1 to 20; got 99"),
+        ("POST", "/retrieve", '{"items": ["item-3"]}', None, 415, "must be application/json; got none"),
+        ("POST", "/retrieve", " " * 2001, JSON, 413, "the body may have 2,000 bytes"),
+        ("POST", "/retrieve", "{}", JSON | {"origin": "http://example.org"}, 403, "requests of web pages are refused"),
+        ("POST", "/explain", '{"items": ["item-3"]}', JSON, 400, '"item" must be the id of an item'),
+        ("GET", "/retrieve", None, None, 405, "allowed are POST /retrieve, POST /explain, GET /health, GET /metrics"),
+        ("OPTIONS", "/retrieve", None, None, 405, "OPTIONS /retrieve is not offered"),
+        ("GET", "/", None, None, 404, "GET / is not offered"),
+    ],
+)
+def test_a_refusal_is_json_with_the_reason(
+    address: str, method: str, path: str, body: str | None, headers: dict | None, status: int, message: str
+) -> None:
+    found, answer = ask(address, method, path, body, headers)
+    assert (found, list(answer)) == (status, ["error"])
+    assert message in answer["error"]
+
+
+def test_a_body_without_a_length_is_cut_off_too(address: str) -> None:
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=30)
+    connection.request("POST", "/retrieve", iter([b" " * 1500] * 2), JSON, encode_chunked=True)
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_requests_and_queries_are_counted() -> None:
+    with running(tiny_answers()) as address, ServiceClient(address) as client:
+        client.retrieve(["item-3"])
+        client.retrieve_batch([["item-3"], ["item-4"], ["item-5"]])
+        with pytest.raises(ServiceError) as error:
+            client.retrieve(["nothing"])
+        assert error.value.status == 400
+        lines = client.metrics().splitlines()
+    assert 'sparcode_requests_total{path="/retrieve",status="200"} 2.0' in lines
+    assert 'sparcode_requests_total{path="/retrieve",status="400"} 1.0' in lines
+    assert 'sparcode_request_seconds_count{path="/retrieve"} 3.0' in lines
+    assert "sparcode_queries_total 4.0" in lines
+
+
+def test_a_fault_is_told_as_json_and_counted(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(self: Answers, asked: dict) -> dict:
+        raise KeyError("bug")
+
+    monkeypatch.setattr(Answers, "retrieve", broken)
+    caplog.set_level(logging.CRITICAL)
+    with running(tiny_answers()) as address, ServiceClient(address) as client:
+        with pytest.raises(ServiceError, match="the service failed") as error:
+            client.retrieve(["item-3"])
+        assert error.value.status == 500
+        assert 'sparcode_requests_total{path="/retrieve",status="500"} 1.0' in client.metrics().splitlines()
+
+
+def test_a_client_whose_connection_was_closed_asks_again() -> None:
+    answers = tiny_answers(LIMITS)
+    with running(answers) as address:
+        client = ServiceClient(address)
+        expected = client.retrieve(["item-3"])
+        client._connection.sock.shutdown(2)
+        assert client.retrieve(["item-3"]) == expected
+    client.close()
+    with pytest.raises(ConnectionRefusedError):
+        client.retrieve(["item-3"])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:80", "https://127.0.0.1", "http://", "http://127.0.0.1/path"])
+def test_a_bad_address_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="the address must be such as"):
+        ServiceClient(address)
