@@ -1,4 +1,4 @@
-"""The command line: `sparcode train`, `evaluate`, `retrieve`, `serve`, `demo`; one file per command in `sparcode.commands`."""
+"""The command line: `sparcode train`, `sweep`, `evaluate`, `retrieve`, `serve`, `demo`; one file per command in `sparcode.commands`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sparcode.commands.flags import CheckedCommand
 from sparcode.commands.process import keep_freed_memory
 from sparcode.commands.retrieve import retrieve
 from sparcode.commands.serve import serve
+from sparcode.commands.sweep import sweep
 from sparcode.commands.train import train
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (train, evaluate, retrieve, serve, demo):
+for command in (train, sweep, evaluate, retrieve, serve, demo):
     app.command(cls=CheckedCommand)(command)
 
 

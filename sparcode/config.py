@@ -348,6 +348,30 @@ class IndexConfig(Config):
     )
 
 
+class SweepConfig(Config):
+    """How a sweep chooses settings, and which it gives up early."""
+
+    sampler: Literal["bayesian", "random", "grid"] = Field(
+        "bayesian",
+        description="How settings are chosen: bayesian (TPE: learns from the trials before), random, or grid (every combination of the "
+        "values).",
+    )
+    pruner: Literal["quartile", "median", "none"] = Field(
+        "quartile",
+        description="Which trials end early: those whose best validation recall so far is below that of three quarters (quartile) or "
+        "of half (median) of the complete trials at the same joint epoch. None is judged by epoch 0, before five trials are complete, or "
+        "where training.density varies, on which that recall depends.",
+    )
+    trials: int = Field(24, ge=1, le=10_000, description="Settings to try, at most; a grid may have fewer.")
+    max_bytes: int | None = Field(
+        None,
+        ge=1,
+        le=2**53,
+        description="Bytes that an index may have: a trial is as good as the best recall on its threshold curve within them. Without it, "
+        "the best recall of the whole curve.",
+    )
+
+
 class _WithoutEffect(NamedTuple):
     """A setting, given as stage.field, that does nothing while all of `others` have the values they are asked about."""
 

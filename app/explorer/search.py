@@ -21,7 +21,8 @@ from app.session.settings import KEPT
 from app.session.visitor import owner_id, want_in_tab
 from app.session.widgets import chosen_now, go_to, set_threshold
 from app.studio import Studio
-from sparcode.comparison.setting_grid import GridPoint, best_under, smallest_within
+from sparcode.comparison.pareto import best_under, smallest_within
+from sparcode.comparison.setting_grid import GridPoint
 from sparcode.config import RunConfig
 
 NEAR_BEST: Final = 0.99

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -74,6 +75,22 @@ class DataSource:
             return SyntheticConfig(**self.synthetic)
         except ValidationError as error:
             raise ValueError(f"synthetic data: {validation_message(error)}") from error
+
+    @property
+    def command_flags(self) -> str:
+        """The flags again, as one types them; empty for the synthetic data as it is by default."""
+        single = {"data": self.data, "train": self.train, "test": self.test}
+        renamed = {"items_path": "items", "users_path": "users"}
+        for name, (_, value) in self.options.items():
+            if isinstance(value, dict):
+                single |= {f"{column}_column": said for column, said in value.items()}
+            else:
+                single[renamed.get(name, name)] = value
+        single |= {f"synthetic_{name}": value for name, value in self.synthetic.items()}
+        words = [
+            [flag_name(name)] if value is True else [flag_name(name), str(value)] for name, value in single.items() if value is not None
+        ]
+        return shlex.join(word for pair in words for word in pair)
 
     @property
     def is_synthetic(self) -> bool:

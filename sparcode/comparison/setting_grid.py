@@ -100,20 +100,6 @@ def grid_points(
             )
 
 
-def best_under(points: Sequence[GridPoint], size_bytes: float) -> GridPoint | None:
-    """The point of best recall (ties: the smallest) of at most so many bytes; None if there is none."""
-    fitting = [point for point in points if point.size_bytes <= size_bytes]
-    return max(fitting, key=lambda point: (point.recall, -point.size_bytes), default=None)
-
-
-def smallest_within(points: Sequence[GridPoint], share: float) -> GridPoint | None:
-    """The smallest point (ties: the best) whose recall is at least that share (0 to 1) of the best one; None without points."""
-    if not points:
-        return None
-    least = share * max(point.recall for point in points)
-    return min((point for point in points if point.recall >= least), key=lambda point: (point.size_bytes, -point.recall))
-
-
 def _model(backbone: AllToAllModel, config: RunConfig, books: tuple[int, int, int]) -> SparCodeModel:
     """A model of M, K and P that shares the backbone, its codebooks still empty."""
     names = ("n_codebooks", "codebook_size", "n_nearest")

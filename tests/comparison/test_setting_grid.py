@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from app.measured.threshold_stops import KEPT_PERCENTS, threshold_stops
-from sparcode.comparison.setting_grid import Grid, GridPoint, best_under, grid_points, smallest_within
+from sparcode.comparison.pareto import best_under, smallest_within
+from sparcode.comparison.setting_grid import Grid, GridPoint, grid_points
 from sparcode.metrics.evaluation import Explorer
 from sparcode.training.pipeline import build_run_index, preview
 from tests.tiny import CONFIG, changed, tiny_backbone, tiny_split
