@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 from pydantic import ValidationError
@@ -27,9 +27,14 @@ from sparcode.commands.terminal import say
 from sparcode.config import SweepConfig
 from sparcode.config_message import validation_message
 from sparcode.data.evaluation_protocol import PROTOCOLS
+from sparcode.data.loading import SYNTHETIC
 
 if TYPE_CHECKING:
     from sparcode.sweep.executors import Executor
+
+
+# Names the data in the command that repeats a sweep.
+_BUILT_IN: Final = f"--data {SYNTHETIC}"
 
 
 class SearchFlags(NamedTuple):
@@ -155,7 +160,7 @@ def _create(
     config_of(config, {})
     options = {name: value for name, (_, value) in source.options.items()}
     try:
-        create(out, data, config, space, wanted, k, config.training.seed, source.source, options, source.command_flags)
+        create(out, data, config, space, wanted, k, config.training.seed, source.source, options, source.command_flags or _BUILT_IN)
     except OSError as error:
         raise ValueError(f"--out {out} cannot be written: {error.strerror or error}") from error
 

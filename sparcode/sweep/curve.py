@@ -32,9 +32,11 @@ def threshold_curve(
     own = float(np.float32(max(model.threshold, index.floor)))
     kept = len(index.scores)
     # At least each list's best scores stay in reach: an empty index answers nothing.
-    thresholds = {threshold_for_postings(index, max(1, round(share * kept))) for share in SHARES} if kept else set()
+    found = [threshold_for_postings(index, max(1, round(share * kept))) for share in SHARES] if kept else []
+    # The model's own comes last, and stands for others that keep the same scores.
+    thresholds = {index.kept_postings(threshold): threshold for threshold in [*found, own]}
     served, points = serve(model, index, config.index, Cut(own), n_threads=1), []
-    for threshold in sorted({*thresholds, own}):
+    for threshold in sorted(thresholds.values()):
         check()
         if config.index.postings == "float32":
             # Lists that were computed for codes of validation users alone are shared, and are no part of the index.

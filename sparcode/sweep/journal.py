@@ -25,8 +25,9 @@ _NAME: Final = "sweep"
 # Optuna's own default; with few trials at most a third is drawn before the sampler learns.
 _STARTUP_TRIALS: Final = 10
 _UNJUDGED_TRIALS: Final = 5
-# Draws of one trial until a setting is found that was not tried before.
-_MOST_DRAWS: Final = 200
+# Draws of one trial until a setting is found that was not tried before; then all settings are listed, where there are no more than these.
+_MOST_DRAWS: Final = 20
+_MOST_LISTED: Final = 10_000
 _DENSITY: Final = "training.density"
 _KEPT_PERCENT: Final = {"quartile": 75.0, "median": 50.0}
 _STATES: Final = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -110,26 +111,30 @@ class Hopeless:
 
 
 def draw(definition: Definition, trials: Sequence[FrozenTrial]) -> dict[str, Value] | None:
-    """The settings of the next trial after these, none of which is tried again; None if no other is found.
+    """The settings of the next trial after these: none that were tried, or do not go together; None if there is no other.
 
     Depends on the sweep's seed, the number of trials and what finished ones gave, not on the process: a sweep that was interrupted goes on
-    as it would have.
+    as it would have. A grid is gone through whole, also settings that do not go together, which fail.
     """
     number = len(trials)
     if definition.search.sampler == "grid":
         return _grid_setting(definition, number)
     tried = {_identity(definition, trial.params) for trial in trials}
-    distributions = definition.space.distributions
+
+    def is_new(params: Params) -> bool:
+        identity = _identity(definition, params)
+        return identity is not None and identity not in tried
+
     for attempt in range(_MOST_DRAWS):
-        if len(tried) >= definition.space.n_settings:
-            return None
         seed = int(np.random.SeedSequence([definition.seed, number, attempt]).generate_state(1)[0])
         study = optuna.create_study(direction="maximize", sampler=_sampler(definition, seed))
         study.add_trials(trials)
-        params = study.ask(distributions).params
-        if _identity(definition, params) not in tried:
+        params = study.ask(definition.space.distributions).params
+        if is_new(params):
             return params
-    return None
+    # A sampler that has learned draws the same again and again.
+    left = [params for params in definition.space.listed(_MOST_LISTED) if is_new(params)]
+    return left[np.random.default_rng([definition.seed, number]).integers(len(left))] if left else None
 
 
 def _grid_setting(definition: Definition, number: int) -> dict[str, Value] | None:
@@ -139,12 +144,12 @@ def _grid_setting(definition: Definition, number: int) -> dict[str, Value] | Non
     return grid[rows[number]] if number < wanted else None
 
 
-def _identity(definition: Definition, params: Params) -> str:
-    """What two settings share that say the same."""
+def _identity(definition: Definition, params: Params) -> str | None:
+    """What settings share that say the same; None if they do not go together."""
     try:
         return config_of(definition.config, params).content_hash()
     except ValueError:
-        return repr(sorted(params.items()))
+        return None
 
 
 def _sampler(definition: Definition, seed: int) -> BaseSampler:

@@ -149,6 +149,13 @@ class Space(Config):
         """Distinct settings; infinite with a range of real numbers."""
         return math.prod(_n_values(dimension) for dimension in self.dimensions)
 
+    def listed(self, most: int) -> list[dict[str, Value]]:
+        """Every setting, whole numbers of ranges one by one; empty if there are more than `most`."""
+        if self.n_settings > most:
+            return []
+        values = [one.values if isinstance(one, Choices) else range(int(one.low), int(one.high) + 1) for one in self.dimensions]
+        return [dict(zip(self.settings, chosen, strict=True)) for chosen in product(*values)]
+
     def grid(self) -> list[dict[str, Value]]:
         """Every setting of the grid; those that share a backbone follow each other if settings of codes come last."""
         values = [dimension.grid_values for dimension in self.dimensions]
