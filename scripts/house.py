@@ -20,7 +20,8 @@ from typing import Final, NamedTuple
 ROOT: Final = Path(__file__).resolve().parents[1]
 # Lowest first: a room imports the rooms before it. Rooms joined by a bar are neighbours and do not import each other.
 SPARCODE: Final = (
-    "device|config_message config glossary data baselines model index retrieval metrics space training runs comparison sweep|service commands cli"
+    "device|config_message config glossary data baselines model index retrieval metrics space training runs comparison sweep|service "
+    "commands cli"
 )
 APP: Final = (
     "server jobs models training measured recorded kept theme|studio charts report session components "
