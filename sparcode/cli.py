@@ -1,4 +1,4 @@
-"""The command line: `sparcode train`, `sweep`, `evaluate`, `retrieve`, `serve`, `demo`; one file per command in `sparcode.commands`."""
+"""The command line: `sparcode train`, `sweep`, `evaluate`, `retrieve`, `serve`, `export`, `demo`; one file per command in `sparcode.commands`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from sparcode.commands.demo import demo
 from sparcode.commands.errors import CommandGroup
 from sparcode.commands.evaluate import evaluate
+from sparcode.commands.export import export
 from sparcode.commands.flags import CheckedCommand
 from sparcode.commands.process import keep_freed_memory
 from sparcode.commands.retrieve import retrieve
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (train, sweep, evaluate, retrieve, serve, demo):
+for command in (train, sweep, evaluate, retrieve, serve, export, demo):
     app.command(cls=CheckedCommand)(command)
 
 

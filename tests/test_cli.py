@@ -15,7 +15,7 @@ from tests.fakes import raising
 def test_help_names_every_command() -> None:
     result = CliRunner().invoke(app, [])
     assert result.exit_code == 0
-    assert all(name in result.stdout for name in ("train", "evaluate", "retrieve", "serve", "demo"))
+    assert all(name in result.stdout for name in ("train", "evaluate", "retrieve", "serve", "export", "demo"))
 
 
 def test_every_setting_has_a_flag_with_its_bounds_and_default() -> None:

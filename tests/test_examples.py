@@ -98,6 +98,13 @@ def test_a_service_is_started_asked_and_ended(printed: Callable[..., str]) -> No
     assert told[-1] == "ended with exit code 0"
 
 
+def test_milvus_finds_what_the_index_finds(printed: Callable[..., str], tmp_path: Path) -> None:
+    told = printed("milvus", str(tmp_path / "items.db")).splitlines()
+    assert re.fullmatch(r"exported \d+ items of 200, \d+ codes each on average", told[0])
+    assert told[1:4] == [f"query {number}: 5 items, the same as the index's" for number in (1, 2, 3)]
+    assert re.fullmatch(r"of 1990 and later: (\S+, ){4}\S+", told[4])
+
+
 def test_every_search_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     main_of("compare_searches")()
     told = re.findall(r"^(.{16}) recall (0\.\d+), median ", capsys.readouterr().out, re.MULTILINE)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
 
 from sparcode.commands.flags import MAX_NUMBER, within_catalogue
+from sparcode.commands.milvus import DEFAULT_COLLECTION, CollectionOption, UriOption, check_uri, through_milvus
 from sparcode.commands.terminal import one_line, say
 from sparcode.service.queries import KnownItems, Query, list_owner, parse_query
 
 if TYPE_CHECKING:
+    from sparcode.retrieval.contract import Retriever
     from sparcode.retrieval.filters import ItemFilter
+    from sparcode.retrieval.sparse import SparseRetriever
     from sparcode.runs.store import Run
 
 
@@ -37,20 +40,47 @@ def retrieve(
         Path | None, typer.Option(metavar="FILE", help="File with an item id per line: only these are returned, such as what is in stock.")
     ] = None,
     deny: Annotated[Path | None, typer.Option(metavar="FILE", help="File with an item id per line: these are never returned.")] = None,
+    through: Annotated[
+        Literal["index", "milvus"], typer.Option(help="Where items are searched: in the run's index, or in a collection exported from it.")
+    ] = "index",
+    uri: UriOption = None,
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="EXPRESSION", help="With --through milvus: a Milvus expression that items must meet, such as 'year > 1990'."),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Take every score apart into its codes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Retrieve items for one history or a file of them; items of the history itself are never returned."""
     if (items is None and about is None) == (history is None):
         raise typer.BadParameter("give the history either by --items (repeated) and --about, or by --history FILE")
+    if (uri is None) != (through == "index"):
+        raise typer.BadParameter("--through milvus needs --uri, and --uri goes with it alone")
+    if where is not None and through == "index":
+        raise typer.BadParameter("--where goes with --through milvus")
     rows = [Query("", items or [], _parse_about(about or []))] if history is None else read_histories(history)
 
     # Takes seconds to import; bad usage is answered before.
     from sparcode.runs.store import load_run
+    from sparcode.training.pipeline import serve
 
+    if uri is not None:
+        check_uri(uri)
     loaded = load_run(run)
-    k = within_catalogue(k, loaded.data.n_items)
-    records = retrieve_records(loaded, rows, k, explain, read_filter(loaded, allow, deny))
+    k, only = within_catalogue(k, loaded.data.n_items), read_filter(loaded, allow, deny)
+    if uri is None:
+        retriever = serve(loaded.model, loaded.index, loaded.config.index)
+        records = retrieve_records(loaded, rows, k, explain, only, retriever, retriever)
+    else:
+        with through_milvus(loaded, uri, collection, where or "") as milvus:
+            # Contributions are read from the index, cut as the collection.
+            records = retrieve_records(loaded, rows, k, explain, only, milvus, milvus.sparse)
+            if milvus.answered_by_index:
+                say(
+                    f"note: {milvus.answered_by_index} of {len(rows)} were answered from the run's index: they have codes without a list",
+                    err=True,
+                )
     if as_json:
         say(json.dumps({"queries": records}, allow_nan=False))
         return
@@ -74,15 +104,14 @@ def read_filter(run: Run, allow: Path | None, deny: Path | None) -> ItemFilter |
     return KnownItems(run).filter_of(*given)
 
 
-def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: ItemFilter | None = None) -> list[dict[str, Any]]:
-    """Per history its items, user attributes and results, best first; with `explain` also what each code contributes.
+def retrieve_records(
+    run: Run, rows: list[Query], k: int, explain: bool, only: ItemFilter | None, retriever: Retriever, index: SparseRetriever
+) -> list[dict[str, Any]]:
+    """Per history its items, user attributes and results, best first; with `explain` also what each code contributes, by the index.
 
     ValueError if an item id is unknown, a history is empty, or user attributes do not fit those of the run.
     """
-    from sparcode.training.pipeline import serve
-
     queries = KnownItems(run).histories(rows)
-    retriever = serve(run.model, run.index, run.config.index)
     found = retriever.retrieve(queries, min(k, queries.n_items), only)
     titles = [str(title) for title in run.items["title"]]
     named = dict(zip(run.item_ids, titles, strict=True))
@@ -97,7 +126,7 @@ def retrieve_records(run: Run, rows: list[Query], k: int, explain: bool, only: I
                 break
             results.append({"rank": rank, "item_id": run.item_ids[item], "title": titles[item], "score": float(score)})
             if explain:
-                parts = retriever.explain(queries.take(np.array([number])), int(item)).contributions
+                parts = index.explain(queries.take(np.array([number])), int(item)).contributions
                 adding = (part._asdict() | list_owner(run.model.lists, run.item_ids, part.code) for part in parts if part.contribution > 0)
                 results[-1]["contributions"] = sorted(adding, key=lambda part: -part["contribution"])
         records.append(record)
