@@ -1,4 +1,4 @@
-"""The command line: `sparcode train`, `sweep`, `evaluate`, `retrieve`, `serve`, `export`, `demo`; one file per command in `sparcode.commands`."""
+"""The command line: one file per command in `sparcode.commands`."""
 
 from __future__ import annotations
 

@@ -34,18 +34,23 @@ EXPONENTS: Final = (0.2, 0.5, 0.8)
 LENGTHS: Final = (10, 30, 100)
 # Times the ratio of what the heads and the lists usually give (`_typical`); 0 leaves the lists out.
 FACTORS: Final = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 10.0)
-# Shorter lists are taken if their recall is at least this share of the best.
-NEARLY: Final = 0.997
+# Taken unless validation users surely like another choice better: this factor, the middle one of `shapes` and the longest lists.
+USUAL_FACTOR: Final = 0.7
+# Standard errors of a mean difference that make it sure: the best of some ninety choices is two errors ahead by chance.
+SURE: Final = 3.0
+# Shorter lists are taken if their recall is surely at least this share of the choice's.
+NEARLY: Final = 0.99
 SAMPLED_CODES: Final = 256
 # Users scored at a time, and rows of EASE's matrix cut at a time.
 _BLOCK, _ROWS = 400, 256
 
 
 class _Tried(NamedTuple):
-    """B, and the choices that it stands for: one per factor."""
+    """B, the choices that it stands for, one per factor, and whether the usual choice is among them."""
 
     values: csr_array
     choices: list[ListChoice]
+    is_usual: bool = False
 
 
 def fit_lists(model: SparCodeModel, split: Split, config: RunConfig, should_stop: ShouldStop = never_stop) -> None:
@@ -127,11 +132,12 @@ def _candidates(model: SparCodeModel, train: Histories, users: EvaluationSet, sh
             values = shortened(longest, per_code)
             of_lists = _typical(_list_scores(some, values), users.protocol.default_k)
             if of_lists > 0:
-                yield _Tried(values, [ListChoice(factor * heads / of_lists, per_code, shape) for factor in FACTORS])
+                choices = [ListChoice(factor * heads / of_lists, per_code, shape) for factor in FACTORS]
+                yield _Tried(values, choices, shape == shapes(model)[1] and per_code == max(LENGTHS))
 
 
 def _best(model: SparCodeModel, users: EvaluationSet, tried: list[_Tried], should_stop: ShouldStop) -> ListChoice:
-    """The shortest lists whose best choice is nearly the best of all; among their choices the best one. No lists where none is better."""
+    """The usual choice or a surely better one; shorter lists where surely nearly as good. No lists where none is better."""
     k, recalls = users.protocol.default_k, {choice: [] for one in tried for choice in one.choices}
     for start in range(0, len(users.queries), _BLOCK):
         if start and should_stop():
@@ -139,19 +145,39 @@ def _best(model: SparCodeModel, users: EvaluationSet, tried: list[_Tried], shoul
         rows = np.arange(start, min(start + _BLOCK, len(users.queries)))
         queries, targets = users.queries.take(rows), users.targets.take(rows)
         heads = model.score(queries)
-        for values, choices in tried:
+        for values, choices, _ in tried:
             of_lists = _list_scores(queries, values)
             for choice in choices:
                 scores = heads + np.float32(choice.alpha) * of_lists
                 scores[scores == 0] = -np.inf
                 recalls[choice].append(recall_at_k(top_k(scores, k, queries).item_ids, targets, k))
-    means = {choice: float(np.nanmean(np.concatenate(parts))) for choice, parts in recalls.items() if parts}
-    without = max((recall for choice, recall in means.items() if choice.alpha == 0), default=0.0)
-    better = {choice: recall for choice, recall in means.items() if recall > without}
-    if not better:
+    found = {choice: np.concatenate(parts) for choice, parts in recalls.items() if parts}
+    return _chosen([one for one in tried if one.choices[0] in found], found)
+
+
+def _chosen(tried: list[_Tried], found: dict[ListChoice, np.ndarray]) -> ListChoice:
+    """As `_best`, from each choice's recall of every user."""
+    means = {choice: float(np.mean(recalls)) for choice, recalls in found.items()}
+    best = max(means, key=means.__getitem__, default=ListChoice())
+    if means.get(best, 0.0) <= max((recall for choice, recall in means.items() if choice.alpha == 0), default=0.0):
         return ListChoice()
-    shortest = min(choice.per_code for choice, recall in better.items() if recall >= NEARLY * max(better.values()))
-    return max((choice for choice in better if choice.per_code == shortest), key=better.__getitem__)
+    chosen = best
+    for one in tried:
+        if one.is_usual and not _surely(found[best], found[usual := one.choices[FACTORS.index(USUAL_FACTOR)]], 0.0):
+            chosen = usual
+    # Of the same shape and factor: the best of many short lists often looks better than it is.
+    factor = next(one.choices.index(chosen) for one in tried if chosen in one.choices)
+    shorter = [one.choices[factor] for one in tried if one.choices[factor].shape == chosen.shape]
+    for rival in sorted(shorter, key=lambda choice: choice.per_code):
+        if rival.per_code < chosen.per_code and _surely(found[rival], found[chosen], (NEARLY - 1) * means[chosen]):
+            return rival
+    return chosen
+
+
+def _surely(recalls: np.ndarray, others: np.ndarray, least: float) -> bool:
+    """Whether recalls of the same users are surely higher by more than `least`."""
+    differences = recalls - others
+    return bool(np.mean(differences) - SURE * np.std(differences) / np.sqrt(len(differences)) > least)
 
 
 def _typical(scores: np.ndarray, k: int) -> float:

@@ -25,13 +25,16 @@ def sparse(n_items: int = SPARSE_ITEMS) -> Split:
 def test_sparse_catalogues_get_items_as_codes_and_are_told_why() -> None:
     found = recommended(sparse(), DEFAULT, {})
     assert (found.config.quantizer.kind, found.config.model.pair_features, found.config.training.joint_epochs) == ("items", "counts", 0)
-    assert "2,000 items of which users have 0.2%" in found.reason
+    assert "1,000 items of which users have 0.4%" in found.reason
     check_settings_act(sparse(), found.config.training)
 
 
 @pytest.mark.parametrize("split", [tiny_split(), sparse(SPARSE_ITEMS - 1)], ids=["dense", "small"])
-def test_other_data_keeps_the_defaults(split: Split) -> None:
-    assert recommended(split, DEFAULT, {}) == (DEFAULT, "")
+def test_other_data_gets_lists_of_items_beside_the_network(split: Split) -> None:
+    found = recommended(split, DEFAULT, {"quantizer": ["codebook_size"]})
+    assert found.config == DEFAULT.model_copy(update={"model": DEFAULT.model.model_copy(update={"item_lists": "ease"})})
+    assert "lists of the history's items" in found.reason
+    assert recommended(split, DEFAULT, {"model": ["item_lists"]}) == (DEFAULT, "")
 
 
 def test_queries_without_a_history_keep_the_defaults() -> None:
