@@ -75,7 +75,8 @@ def test_a_run_that_does_not_know_its_test_part_is_refused(files: list[str], tra
         (
             ["--protocol", "fixed-split", "--train", "a.parquet", "--test", "b.parquet", "--min-rating", "3"],
             "--min-rating can only be used with a published data set by name (ml-100k, ml-1m, ml-10m, goodbooks) or a folder of "
-            "Parquet files or a MovieLens or goodbooks archive or folder or a table (.csv, .tsv, .parquet); the data is 'a.parquet' and 'b.parquet', a ready-made split",
+            "Parquet files or a MovieLens or goodbooks archive or folder or a table "
+            "(.csv, .tsv, .parquet); the data is 'a.parquet' and 'b.parquet', a ready-made split",
         ),
         (
             ["--train", "a.parquet", "--test", "b.parquet", "--synthetic-n-users", "100"],
