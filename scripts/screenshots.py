@@ -1,6 +1,7 @@
-"""Pictures of every page for `docs/screenshots/`, taken from a studio started for it: `python -m scripts.screenshots`.
+"""Pictures of the studio, started for it: `python -m scripts.screenshots` takes the screens of `docs/tour.md` in about a minute.
 
-Needs the `dev` extra and a Chromium on the PATH. Takes about five minutes, most of them for training; `--only tour` takes one.
+Needs the `dev` extra and a Chromium on the PATH. `--pages FOLDER` takes every page from top to bottom instead, to look at while working on
+them: about five minutes, most of them for training.
 """
 
 from __future__ import annotations
@@ -117,19 +118,17 @@ def picture(browser: Browser, url: str, width: int, look: str, cookies: StorageS
 def main() -> None:
     """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots", help="folder for the pictures")
-    parser.add_argument(
-        "--only", choices=("pages", "tour"), help="whole pages of models trained for it, or the tour's screens of recorded runs"
-    )
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots", help="folder for the tour's screens, of recorded runs")
+    parser.add_argument("--pages", type=Path, metavar="FOLDER", help="whole pages instead, of models trained for it, into this folder")
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="of whole pages, in pixels; tried are 390, 1024, 1280, 1920")
     given = parser.parse_args()
-    out = given.out
+    out = given.pages or given.out
     out.mkdir(parents=True, exist_ok=True)
-    if given.only != "pages":
-        with studio_in_browser() as (address, browser):
-            take_tour(browser, address, out)
-    if given.only != "tour":
+    if given.pages:
         take_pages(out, given.widths)
+        return
+    with studio_in_browser() as (address, browser):
+        take_tour(browser, address, out)
 
 
 def take_pages(out: Path, widths: Sequence[int]) -> None:

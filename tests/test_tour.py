@@ -24,7 +24,7 @@ def test_every_page_has_a_section() -> None:
 def test_the_pictures_are_those_of_the_script() -> None:
     shown = re.findall(r"\]\(screenshots/tour-(\w+)\.png\)", TOUR)
     assert sorted(shown) == sorted(screen.name for screen in SCREENS)
-    assert {file.name for file in PICTURES.glob("tour-*.png")} == {f"tour-{name}.png" for name in shown}
+    assert {file.name for file in PICTURES.iterdir()} == {f"tour-{name}.png" for name in shown}
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in PICTURES.glob("tour-*.png")))
