@@ -21,7 +21,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 # Lowest first: a room imports the rooms before it. Rooms joined by a bar are neighbours and do not import each other.
 SPARCODE: Final = (
     "device|config_message config glossary data baselines model index retrieval metrics space training runs comparison sweep|service "
-    "commands cli"
+    "commands cli __main__"
 )
 APP: Final = (
     "server jobs models training measured recorded kept theme|studio charts report session components "
@@ -149,9 +149,12 @@ def room_circles(arrows: Iterable[Arrow]) -> list[list[str]]:
 
 
 def root_files(files: Iterable[str]) -> dict[str, list[str]]:
-    """Names of the files directly in `app/` and `sparcode/`, `__init__.py` left out."""
+    """Names of the files directly in `app/` and `sparcode/`, `__init__.py` and `__main__.py` left out."""
     paths = [PurePosixPath(path) for path in files]
-    return {house: [path.name for path in paths if path.parts[:-1] == (house,) and path.name != "__init__.py"] for house in HOUSES}
+    return {
+        house: [path.name for path in paths if path.parts[:-1] == (house,) and path.name not in ("__init__.py", "__main__.py")]
+        for house in HOUSES
+    }
 
 
 def lines_by_folder(files: Mapping[str, str]) -> Counter[str]:

@@ -11,7 +11,7 @@ from sparcode.commands.errors import CommandGroup
 from sparcode.commands.evaluate import evaluate
 from sparcode.commands.export import export
 from sparcode.commands.flags import CheckedCommand
-from sparcode.commands.process import keep_freed_memory
+from sparcode.commands.process import keep_freed_memory, launched
 from sparcode.commands.retrieve import retrieve
 from sparcode.commands.serve import serve
 from sparcode.commands.sweep import sweep
@@ -31,5 +31,8 @@ def main() -> None:
     """Run the command line."""
     # Read when torch is loaded: threads that wait by spinning slow each other down many times over on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if launched().n > 1:
+        # Hints of torch's that people can do nothing about, one from each process.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     keep_freed_memory()
     app()

@@ -6,12 +6,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from sparcode.commands.process import launched
 from sparcode.commands.terminal import say, short_line
 
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
@@ -91,5 +92,11 @@ def _raise_terminated(number: int, frame: Any) -> None:
 def _end(message: str, code: int) -> None:
     # A terminal shows ^C where the cursor is.
     at_new_line = "\n" if code == INTERRUPTED and sys.stderr.isatty() else ""
+    with suppress(ValueError):
+        place = launched()
+        # Ctrl-C reaches all processes; the first says what was written.
+        if place.rank and code in (INTERRUPTED, TERMINATED):
+            sys.exit(code)
+        message = place.name + message
     say(at_new_line + short_line(message), err=True)
     sys.exit(code)

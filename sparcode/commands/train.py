@@ -13,7 +13,7 @@ import typer
 
 from sparcode.commands.data_source import DATA, DataSource
 from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, with_groups, within_catalogue
-from sparcode.commands.process import set_threads
+from sparcode.commands.process import launched, set_threads
 from sparcode.commands.settings import SETTINGS, SettingsFlags
 from sparcode.commands.terminal import say
 from sparcode.data.evaluation_protocol import PROTOCOLS
@@ -49,20 +49,30 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
 ) -> None:
-    """Train SparCode and its peers on the same split, and print one table of all of them on the test users."""
+    """Train SparCode and its peers on the same split, and print one table of all of them on the test users.
+
+    Started by torchrun, several processes train together; the first one measures, prints and writes.
+    """
+    place = launched()
+    if place.rank and plan:
+        return
+    quiet = quiet or as_json or place.rank > 0
     if out is not None:
-        check_target(out, overwrite, resume)
+        if place.rank == 0:
+            check_target(out, overwrite, resume)
     elif overwrite or resume:
         raise typer.BadParameter(f"{'--overwrite' if overwrite else '--resume'} needs --out")
     config = settings.run_config(source.is_synthetic, source.default_protocol.name)
-    data, split = source.load_split(config.split, quiet or as_json)
+    data, split = source.load_split(config.split, quiet)
     k = within_catalogue(k or PROTOCOLS[config.split.protocol].default_k, data.n_items)
 
     # These take seconds to import; bad input is answered before.
     from sparcode.commands.progress import Progress
     from sparcode.comparison.run import compare
     from sparcode.comparison.table import comparison_record, comparison_text
+    from sparcode.comparison.training import Models, train_networks
     from sparcode.device import choose_device
+    from sparcode.model.ranks import joined
     from sparcode.training.checkpoint import Beginning
     from sparcode.training.pipeline import with_idle_reset
     from sparcode.training.recommended import recommended
@@ -70,7 +80,7 @@ def train(
     reason = ""
     if not source.is_synthetic:
         config, reason = recommended(split, config, settings.named())
-        if reason and not (quiet or as_json or plan):
+        if reason and not (quiet or plan):
             say(f"Settings for this data: {reason}", err=True)
     config = with_idle_reset(split, config, settings.typed()["training"])
     set_threads(threads)
@@ -80,30 +90,28 @@ def train(
         made = plan_of(split, config, device, reason)
         say(json.dumps(made._asdict(), allow_nan=False) if as_json else plan_text(made))
         return
-    begins = Beginning(config, data.name, split.content_hash(), choose_device(device).type)
-    with nullcontext() if out is None else _checkpoint(out, begins, overwrite, resume) as checkpoint:
-        with Progress(quiet or as_json) as progress:
-            comparison = compare(
-                data,
-                config,
-                k,
-                progress.on_step,
-                progress.on_epoch,
-                split=split,
-                device=device,
-                checkpoint=checkpoint,
-                time_limit=60 * (max_minutes or math.inf),
-            )
-        try:
-            # First, so that the figures are there whatever becomes of the run.
-            if as_json:
-                record = {**comparison_record(comparison), "saved_to": None if out is None else str(out)}
-                say(json.dumps(record, allow_nan=False))
-            else:
-                say(comparison_text(comparison))
-        finally:
-            if checkpoint is not None:
-                _keep(comparison.run, out, overwrite, checkpoint)
+    chosen, time_limit = choose_device(device), 60 * (max_minutes or math.inf)
+    begins = Beginning(config, data.name, split.content_hash(), chosen.type, place.n)
+    with joined(place.rank, place.n, chosen, place.local_rank, place.n_local) as ranks:
+        if ranks.of_first(begins.data_hash, {})[0] != begins.data_hash:
+            raise ValueError(f"{data.name}: this process read other data than the first one; all must read the same")
+        if not ranks.is_first:
+            train_networks(Models(split, config, device=device, time_limit=time_limit))
+            return
+        with nullcontext() if out is None else _checkpoint(out, begins, overwrite, resume) as checkpoint:
+            with Progress(quiet) as progress:
+                steps = progress.on_step, progress.on_epoch
+                comparison = compare(data, config, k, *steps, split=split, device=device, checkpoint=checkpoint, time_limit=time_limit)
+            try:
+                # First, so that the figures are there whatever becomes of the run.
+                if as_json:
+                    record = {**comparison_record(comparison), "saved_to": None if out is None else str(out)}
+                    say(json.dumps(record, allow_nan=False))
+                else:
+                    say(comparison_text(comparison))
+            finally:
+                if checkpoint is not None:
+                    _keep(comparison.run, out, overwrite, checkpoint)
     if not as_json:
         say("Not kept: give --out to keep the run" if out is None else f"Kept in {out} as run {comparison.run.run_id}")
 

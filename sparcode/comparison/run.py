@@ -10,13 +10,14 @@ import numpy as np
 
 from sparcode.comparison.measuring import Measurement, compare_peers
 from sparcode.comparison.peers import MODELS
-from sparcode.comparison.training import Models, Step
+from sparcode.comparison.training import Models, Step, train_networks
 from sparcode.config import DEFAULT_K, RunConfig
 from sparcode.data.facts import DataFacts
 from sparcode.data.interactions import Interactions
 from sparcode.data.split import Split, split_users
 from sparcode.device import Device, choose_device
 from sparcode.metrics.evaluation import DirectCheck, direct_check
+from sparcode.model.ranks import current
 from sparcode.retrieval.contract import check_k
 from sparcode.runs.machine import machine_facts
 from sparcode.runs.store import Run
@@ -103,6 +104,9 @@ def compare(
     chosen = choose_device(device)
     split = _checked_split(data, split, config, two_tower_config or config)
     models = Models(split, config, two_tower_config, device, None, on_step, on_epoch, should_stop, checkpoint, time_limit)
+    if current().n > 1:
+        # Before anything that the first process does alone, for which the others would wait.
+        train_networks(models)
     rows, left_out = compare_peers(MODELS, models, k)
     model, index = models.get("sparcode").model, models.get("index").model
     threshold = max(model.threshold, index.floor)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
 from sparcode.device import Device
+from sparcode.model.ranks import current
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.training.checkpoint import Checkpoint, StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, never_stop
@@ -67,6 +68,12 @@ class Trained(NamedTuple):
     def epochs(self) -> int:
         """Epochs trained."""
         return sum(record.epoch > 0 for record in self.records)
+
+
+def train_networks(models: Models) -> None:
+    """Train all networks in a fixed order; processes that train together must all call it."""
+    for part in ("backbone", "sparcode", "two-tower"):
+        models.get(part)
 
 
 class Models:
@@ -159,7 +166,12 @@ class Models:
         return self._trained("SparCode", model, records, epochs, started, kept, limit)
 
     def _fit_counts(self, model: SparCodeModel) -> None:
-        """Pair features and item lists, where there are any."""
+        """Pair features and item lists, where there are any; of processes that train together the first fits them for all."""
+        if current().is_first:
+            self._fit_counts_alone(model)
+        current().make_same(model)
+
+    def _fit_counts_alone(self, model: SparCodeModel) -> None:
         limit = self._limit("sparcode")
 
         def should_stop() -> bool:

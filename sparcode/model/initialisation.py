@@ -44,10 +44,10 @@ class SeededDropout(nn.Module):
         return values * kept / (1 - self.share)
 
 
-def seed_dropout(model: nn.Module, seed: int) -> None:
-    """Restart the masks of every `SeededDropout` in a model from a seed."""
+def seed_dropout(model: nn.Module, seed: int, rank: int = 0) -> None:
+    """Restart the masks of every `SeededDropout` in a model from a seed; every rank has its own masks."""
     for number, module in enumerate(m for m in model.modules() if isinstance(m, SeededDropout)):
-        module.generator.manual_seed(seed + 7919 * number)
+        module.generator.manual_seed(seed + 7919 * number + 1_000_003 * rank)
 
 
 def dropout_states(model: nn.Module) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from sparcode.config import QuantizerConfig
 from sparcode.device import in_chunks
 from sparcode.model.encoding_kernels import Codebooks, nearest_codes
 from sparcode.model.kmeans import Centres, assignment_sums, kmeans, nearest_centres
+from sparcode.model.ranks import Ranks, current
 
 # 1 MiB of float32: smaller codebooks stay in the processor's cache, where compiled loops meet a few tokens faster than matrix products do.
 SMALL_CODEBOOKS = 1 << 18
@@ -232,30 +233,35 @@ class Quantizer(nn.Module, ABC):
     def update(self, tokens: Tensor, generator: torch.Generator) -> int:
         """After a training step on (N, D) tokens: move the averages (and, for 'ema', the codewords) and re-seed dead codewords.
 
-        Returns how many were re-seeded; `generator` chooses the tokens they are re-seeded from.
+        Returns how many were re-seeded; `generator` chooses the tokens they are re-seeded from. Of processes that train together
+        (`sparcode.model.ranks`) the tokens of all count.
         """
-        config, revived = self.config, 0
+        config, revived, ranks = self.config, 0, current()
         indices = self._indices(tokens)
         # All parts before any codeword moves: later parts may depend on earlier codewords.
         parts = [self._part(tokens, indices[:, :book]) for book in range(config.n_codebooks)]
+        found = [assignment_sums(part, indices[:, book], config.codebook_size) for book, part in enumerate(parts)]
+        # Of all codebooks at once, for each message has its price.
+        totals = ranks.add_up(torch.stack([torch.cat([counts[:, None], sums], dim=1) for counts, sums in found]))  # (M, K, 1 + D)
         for book, part in enumerate(parts):
-            counts, sums = assignment_sums(part, indices[:, book], config.codebook_size)
+            counts, sums = totals[book, :, 0], totals[book, :, 1:]
             self.usage[book].lerp_(counts, 1 - config.ema_decay)
             self.position_sum[book].lerp_(sums, 1 - config.ema_decay)
             if config.codebook_update == "ema":
                 total = self.usage[book].sum()
                 smooth = (self.usage[book] + 1e-5) / (total + config.codebook_size * 1e-5) * total  # Laplace smoothing
                 self.codebooks[book] = self.position_sum[book] / smooth[:, None]
-            revived += self._revive(book, part, generator)
+            revived += self._revive(book, part, generator, ranks)
         return revived
 
-    def _revive(self, book: int, part: Tensor, generator: torch.Generator) -> int:
+    def _revive(self, book: int, part: Tensor, generator: torch.Generator, ranks: Ranks) -> int:
         usage = self.usage[book]
         average = usage.mean()
         dead = torch.nonzero(usage < self.config.revive_below * average).flatten()
         if len(dead):
-            chosen = torch.randint(len(part), (len(dead),), generator=generator).to(part.device)
-            self.codebooks[book, dead] = part[chosen]
+            chosen = torch.randint(ranks.n_rows(part), (len(dead),), generator=generator).to(part.device)
+            tokens = ranks.picked(part, chosen)
+            self.codebooks[book, dead] = tokens
             self.usage[book, dead] = average
-            self.position_sum[book, dead] = part[chosen] * average
+            self.position_sum[book, dead] = tokens * average
         return len(dead)

@@ -42,6 +42,11 @@ class QueryBatch(NamedTuple):
         return torch.diff(self.offsets)
 
 
+def rows_of(queries: Histories, rows: slice) -> Histories:
+    """Consecutive rows, without a copy if these are all."""
+    return queries if (rows.start, rows.stop) == (0, len(queries)) else queries.take(np.arange(rows.start, rows.stop))
+
+
 def query_blocks(queries: Histories, block: int = QUERY_BLOCK) -> Iterator[Histories]:
     """Cut queries into consecutive blocks, without a copy if one block holds all; no queries give one empty block."""
     if len(queries) <= block:

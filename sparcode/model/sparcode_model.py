@@ -19,7 +19,8 @@ from sparcode.model.item_codes import ItemCodes, items_of
 from sparcode.model.item_lists import ItemLists
 from sparcode.model.pair_features import PairFeatures
 from sparcode.model.quantizer import ProductQuantizer
-from sparcode.model.query_batch import QueryBatch, query_blocks
+from sparcode.model.query_batch import QueryBatch, query_blocks, rows_of
+from sparcode.model.ranks import current
 from sparcode.model.residual_quantizer import ResidualQuantizer
 from sparcode.model.sparse_score import apply_link, mixture_logits, sparse_score
 from sparcode.model.trainable import TrainableModel, UsedCodes
@@ -112,8 +113,12 @@ class SparCodeModel(TrainableModel):
         return self.quantizer.update(self.backbone.tokenizer.query_tokens(queries).vectors, generator)
 
     def before_validation(self, queries: Histories, config: TrainingConfig) -> None:
-        """Set the threshold for the codes that the queries use now."""
-        self.set_density(queries, config.density, config.seed)
+        """Set the threshold for the codes that the queries use now; processes that train together encode a share of them each."""
+        ranks = current()
+        own = self.distinct_codes(rows_of(queries, ranks.share(len(queries))))
+        self._set_density(np.unique(ranks.joined_rows(own)), config.density, config.seed)
+        _, found = ranks.of_first("", {"tau": self.tau.cpu()})
+        self.tau.copy_(found["tau"])
 
     def servable_scores(self, queries: Histories) -> np.ndarray:
         """As `score`, -inf where no list holds the item."""
@@ -306,7 +311,10 @@ class SparCodeModel(TrainableModel):
         """
         if not 0 < density <= 1:
             raise ValueError(f"density must lie in (0, 1]; got {density}")
-        codes = self.without_lists(self.distinct_codes(queries))
+        self._set_density(self.distinct_codes(queries), density, seed)
+
+    def _set_density(self, codes: np.ndarray, density: float, seed: int) -> None:
+        codes = self.without_lists(codes)
         n_sampled = max(1, min(CODE_SAMPLE, MAX_SAMPLED_SCORES // self.n_items))
         if len(codes) > n_sampled:
             codes = np.sort(np.random.default_rng(seed).choice(codes, n_sampled, replace=False))

@@ -52,12 +52,15 @@ class Beginning(NamedTuple):
         See `sparcode.data.split.Split.content_hash`.
     device
         ``cpu`` or ``cuda``: they round differently.
+    processes
+        That trained together (`sparcode.model.ranks`).
     """
 
     config: RunConfig
     data: str
     data_hash: str
     device: str
+    processes: int = 1
 
 
 class Checkpoint:
@@ -120,6 +123,8 @@ class Checkpoint:
         ]
         if before.device != now.device:
             changed.append(f"device {before.device} (now {now.device})")
+        if before.processes != now.processes:
+            changed.append(f"{before.processes} process{'es' if before.processes > 1 else ''} (now {now.processes})")
         if before.data_hash != now.data_hash:
             changed.append(f"other data, {before.data!r} (now {now.data!r})")
         if changed:

@@ -17,18 +17,20 @@ from sparcode.index.inverted_index import InvertedIndex
 from sparcode.index.pruning import Cut, as_served, floor_for_density
 from sparcode.model.all_to_all import AllToAllModel
 from sparcode.model.initialisation import initialise
+from sparcode.model.ranks import current
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.trainable import TrainableModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.training.checkpoint import StageCheckpoint
 from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
+from sparcode.training.fit import fit
 from sparcode.training.list_fit import fit_lists
 from sparcode.training.pair_fit import fit_pairs
 from sparcode.training.spectral_start import start_spectrally
 from sparcode.training.teachers import BackboneTeacher, EaseTeacher, Teacher
 from sparcode.training.time_limit import TimeLimit
-from sparcode.training.trainer import Trainer, fit, validation_recall
+from sparcode.training.trainer import Trainer, validation_recall
 
 TEACHER_MAX_ITEMS = 10_000
 # Beside the default, values that say the same as a setting without effect.
@@ -147,7 +149,9 @@ def train_two_tower(
 def preview(backbone: AllToAllModel, split: Split, config: RunConfig) -> SparCodeModel:
     """Quantize a copy of a trained backbone by k-means, without training."""
     training = config.training
-    return SparCodeModel.from_backbone(backbone, config.quantizer, split.train_queries, training.density, training.seed)
+    model = SparCodeModel.from_backbone(backbone, config.quantizer, split.train_queries, training.density, training.seed)
+    current().make_same(model)
+    return model
 
 
 def fine_tune(
@@ -210,6 +214,7 @@ def _start(model: TrainableModel, split: Split, config: RunConfig, device: Devic
     initialise(model, config.training.seed)
     if config.training.start == "spectral":
         start_spectrally(model, split.train, config.training.seed)
+    current().make_same(model)
     return _trainer(model.to(choose_device(device)), split, config, epochs)
 
 

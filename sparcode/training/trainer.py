@@ -1,8 +1,7 @@
-"""`Trainer` trains one epoch at a time; `fit` loops, validates and keeps the best checkpoint."""
+"""`Trainer` trains one epoch at a time; `sparcode.training.fit` loops."""
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 import time
@@ -21,16 +20,16 @@ from sparcode.device import device_of
 from sparcode.metrics.codes import dead_share, perplexity
 from sparcode.metrics.ranking import recall_at_k
 from sparcode.model.initialisation import dropout_states, restore_dropout, seed_dropout
-from sparcode.model.query_batch import QueryBatch, query_blocks
+from sparcode.model.query_batch import QueryBatch, query_blocks, rows_of
+from sparcode.model.ranks import current
 from sparcode.model.trainable import TrainableModel
 from sparcode.retrieval.top_k import top_k
-from sparcode.training.checkpoint import StageCheckpoint, State
-from sparcode.training.epoch_record import EpochRecord, OnEpoch, ShouldStop, ignore_record, never_stop
+from sparcode.training.checkpoint import State
+from sparcode.training.epoch_record import EpochRecord, ShouldStop, never_stop
 from sparcode.training.losses import corrected_softmax_loss, distilled_softmax_loss, sampled_softmax_loss, softmax_loss
 from sparcode.training.negatives import NegativeSampler
 from sparcode.training.row_steps import gradient_norms, optimizers
 from sparcode.training.teachers import Teacher
-from sparcode.training.time_limit import TimeLimit
 
 VALIDATION_K = DEFAULT_K
 STATISTICS_QUERIES = 1024
@@ -85,9 +84,14 @@ class Trainer:
         self._sampler = None if config.negatives == "uniform" else NegativeSampler(histories, config.negatives, config.n_negatives)
         self._rng = np.random.default_rng([config.seed, model.random_stream])
         self._generator = torch.Generator().manual_seed(config.seed)
-        seed_dropout(model, config.seed)
+        self._ranks = current()
+        if len(histories) < self._ranks.n:
+            raise ValueError(f"{self._ranks.n} processes need at least as many users to train on; the data has {len(histories)}")
+        seed_dropout(model, config.seed, self._ranks.rank)
         is_sampled = 0 < config.n_negatives < histories.n_items
         self._optimizers = optimizers(model, config, by_rows=is_sampled and config.embedding_steps == "touched")
+        # The optimizers say which gradients are sparse.
+        self._network = self._ranks.averaging(model)
         self._first_rates = [group["lr"] for group in self._rate_groups]
 
     def train_epoch(self, should_stop: ShouldStop = never_stop) -> EpochRecord:
@@ -101,11 +105,12 @@ class Trainer:
         loss_sum, commit_sum, n_batches, revived, stopped = 0.0, 0.0, 0, 0, False
         batches = list(self._batches())
         for number, rows in enumerate(batches):
-            if should_stop():
+            if self._ranks.any(should_stop()):
                 stopped = True
                 break
             self._set_position(self.epoch - 1 + number / len(batches))
-            loss, commit, count = self._train_batch(self.histories.take(rows))
+            with self._ranks.connected():
+                loss, commit, count = self._train_batch(self.histories.take(rows))
             loss_sum, commit_sum, n_batches, revived = loss_sum + loss, commit_sum + commit, n_batches + 1, revived + count
         self.model.eval()
         seconds = time.perf_counter() - started
@@ -129,12 +134,16 @@ class Trainer:
         return self._record(math.nan, math.nan, 0, 0.0, False)
 
     def state(self) -> State:
-        """What later epochs depend on, beside data and settings: weights, optimizer, random generators and the epoch."""
+        """What later epochs depend on, beside data and settings: weights, optimizer, random generators and the epoch.
+
+        Of processes that train together all must ask for it; it is the same in all.
+        """
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for prefix, optimizer in zip(_OPTIMIZERS, self._optimizers, strict=False):
             for place, entry in optimizer.state_dict()["state"].items():
                 tensors |= {f"{prefix}.{place}.{name}": value for name, value in entry.items()}
-        tensors |= {f"dropout.{name}": value for name, value in dropout_states(self.model).items()}
+        for name, value in dropout_states(self.model).items():
+            tensors |= {f"{_dropout_of(rank)}.{name}": found for rank, found in enumerate(self._ranks.every(value))}
         tensors["generator"] = self._generator.get_state()
         return State(tensors, {"epoch": self.epoch, "rng": self._rng.bit_generator.state})
 
@@ -147,7 +156,7 @@ class Trainer:
                 place, _, moment = name.partition(".")
                 moments.setdefault(int(place), {})[moment] = value
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-        restore_dropout(self.model, state.part("dropout"))
+        restore_dropout(self.model, state.part(_dropout_of(self._ranks.rank)))
         self._generator.set_state(state.tensors["generator"])
         self._rng.bit_generator.state = state.values["rng"]
         self.epoch = state.values["epoch"]
@@ -167,22 +176,27 @@ class Trainer:
     def _batches(self) -> Iterator[np.ndarray]:
         order = self._rng.permutation(len(self.histories))
         for start in range(0, len(order), self.config.batch_size):
-            yield order[start : start + self.config.batch_size]
+            # Users of a last batch that has none for some process are left to another epoch.
+            if len(batch := order[start : start + self.config.batch_size]) >= self._ranks.n:
+                yield batch
 
     def _train_batch(self, histories: Histories) -> tuple[float, float, int]:
+        """Train on this process's share of a batch, which all draw alike."""
         shown = self._shown(histories)
-        queries = QueryBatch.from_histories(histories.select(shown), self._device)
+        own, weight = self._ranks.share(len(histories)), self._ranks.weight(len(histories))
+        queries = QueryBatch.from_histories(rows_of(histories.select(shown), own), self._device)
         targets = histories.select(~shown) if self.config.target == "hidden" else histories
         loss, commit = self._loss(queries, targets, histories)
-        self._check_finite("loss", loss + commit)
+        means = self._ranks.add_up(torch.stack([loss.detach(), commit.detach()]) * (weight / self._ranks.n))
+        self._check_finite("loss", means.sum())
         for optimizer in self._optimizers:
             optimizer.zero_grad(set_to_none=True)
-        (loss + commit).backward()
+        ((loss + commit) * weight).backward()
         self._check_finite("gradient's norm", gradient_norms(self.model).sum())
         for optimizer in self._optimizers:
             optimizer.step()
         revived = self.model.after_step(queries, self._generator)
-        return float(loss.detach()), float(commit.detach()), revived
+        return float(means[0]), float(means[1]), revived
 
     def _shown(self, histories: Histories) -> np.ndarray:
         """(n,) bool: which interactions the queries show."""
@@ -205,24 +219,27 @@ class Trainer:
             )
 
     def _loss(self, queries: QueryBatch, targets: Histories, histories: Histories) -> tuple[Tensor, Tensor]:
-        rows = self._tensor(targets.rows)
-        n_items, n_negatives, weights = targets.n_items, self.config.n_negatives, self._weights(targets)
+        """Losses of this process's queries, towards the candidates of the whole batch."""
+        own = self._ranks.share(len(targets))
+        entries = slice(targets.indptr[own.start], targets.indptr[own.stop])
+        rows = self._tensor(targets.rows[entries] - own.start)
+        n_items, n_negatives, weights = targets.n_items, self.config.n_negatives, self._weights(rows_of(targets, own))
         if not 0 < n_negatives < n_items:
-            logits, commit = self.model(queries)
-            columns = self._tensor(targets.items)
+            logits, commit = self._network(queries)
+            columns = self._tensor(targets.items[entries])
             if self._teacher is None:
                 return softmax_loss(logits, rows, columns, weights), commit
-            soft_targets = self._teacher.soft_targets(queries, histories)
+            soft_targets = self._teacher.soft_targets(queries, rows_of(histories, own))
             return distilled_softmax_loss(logits, rows, columns, soft_targets, self.config.teacher_weight, weights), commit
         if self._sampler is not None:
             drawn = self._sampler.draw(targets, self._rng)
-            logits, commit = self.model(queries, self._tensor(drawn.items))
+            logits, commit = self._network(queries, self._tensor(drawn.items))
             log_weights = torch.from_numpy(drawn.log_weights).to(self._device)
-            return corrected_softmax_loss(logits, rows, self._tensor(drawn.columns), log_weights, weights), commit
+            return corrected_softmax_loss(logits, rows, self._tensor(drawn.columns[entries]), log_weights, weights), commit
         distinct, columns = np.unique(targets.items, return_inverse=True)
         negatives = self._rng.integers(n_items, size=n_negatives)
-        logits, commit = self.model(queries, self._tensor(np.concatenate([negatives, distinct])))
-        return sampled_softmax_loss(logits, rows, self._tensor(columns + n_negatives), n_negatives, n_items, weights), commit
+        logits, commit = self._network(queries, self._tensor(np.concatenate([negatives, distinct])))
+        return sampled_softmax_loss(logits, rows, self._tensor(columns[entries] + n_negatives), n_negatives, n_items, weights), commit
 
     def _weights(self, targets: Histories) -> Tensor | None:
         """(B,) float32 factors on queries' sums over targets, 1 for as many targets as an average history has; None: all 1."""
@@ -243,110 +260,22 @@ class Trainer:
 
 
 def validation_recall(model: TrainableModel, validation: EvaluationSet) -> float:
-    """Mean recall at `DEFAULT_K` over validation users, by scoring every item that serving can return."""
-    found = []
-    for block in query_blocks(validation.queries):
+    """Mean recall at `DEFAULT_K` over validation users, by scoring every item that serving can return.
+
+    Processes that train together score a share of the users each.
+    """
+    ranks = current()
+    own = ranks.share(len(validation.queries))
+    queries, targets, found = rows_of(validation.queries, own), rows_of(validation.targets, own), []
+    for block in query_blocks(queries) if len(queries) else ():
         scores = model.servable_scores(block)
         if np.isnan(scores).any():
             raise DivergenceError("the model's scores are no longer numbers; try a smaller learning rate or a larger batch")
         found.append(top_k(scores, VALIDATION_K, block).item_ids)
-    return float(np.nanmean(recall_at_k(np.concatenate(found), validation.targets, VALIDATION_K)))
+    recalls = recall_at_k(np.concatenate(found), targets, VALIDATION_K) if found else np.zeros(0)
+    return float(np.nanmean(ranks.joined_rows(recalls)))
 
 
-class _Best:
-    """The best epoch so far and its weights; before the first one there are none."""
-
-    def __init__(self) -> None:
-        self.recall, self.epoch = -1.0, 0
-        self.weights: dict[str, Tensor] | None = None
-
-    def see(self, record: EpochRecord, model: TrainableModel) -> None:
-        """Take an epoch, with the model as it left it, if it is better."""
-        if record.recall > self.recall:
-            self.recall, self.epoch, self.weights = record.recall, record.epoch, copy.deepcopy(model.state_dict())
-
-
-def fit(
-    trainer: Trainer,
-    validation: EvaluationSet,
-    on_epoch: OnEpoch = ignore_record,
-    should_stop: ShouldStop = never_stop,
-    checkpoint: StageCheckpoint | None = None,
-    limit: TimeLimit | None = None,
-) -> list[EpochRecord]:
-    """Train up to the trainer's epochs and leave the model at its best checkpoint by validation recall.
-
-    Where the start is a checkpoint (a SparCode model's preview) its record, epoch 0, comes first. Training stops after `patience` epochs
-    without a better one, or when `should_stop`, asked between batches, says so.
-
-    `checkpoint` receives the state after every whole epoch. If it holds one, training goes on from there: `on_epoch` is told the epochs so
-    far, and model and records end up as without the interruption.
-
-    A `limit` cuts the epochs to those that fit, so that the step size falls to its end within them, and ends training once it is over.
-
-    `DivergenceError` if the loss, a gradient or the scores are not finite; the model is left at the best epoch so far. ValueError if the
-    checkpoint is of another training.
-    """
-    model, config, best = trainer.model, trainer.config, _Best()
-    records, finished = _resume(trainer, best, None if checkpoint is None else checkpoint.load())
-    limit, before, wanted = limit or TimeLimit(), trainer.epoch, trainer.total_epochs
-
-    def should_end() -> bool:
-        return limit.is_over() or should_stop()
-
-    try:
-        for record in records:
-            on_epoch(record)
-        while not finished:
-            record = trainer.initial_record() if model.start_is_checkpoint and not records else trainer.train_epoch(should_end)
-            model.before_validation(trainer.queries, config)
-            record = record._replace(recall=validation_recall(model, validation))
-            records.append(record)
-            best.see(record, model)
-            finished = trainer.epoch >= wanted or record.epoch - best.epoch >= config.patience
-            if checkpoint is not None and not record.stopped:
-                checkpoint.save(_state(trainer, best, records, finished))
-            on_epoch(record)
-            if trainer.epoch > before:
-                trainer.total_epochs = before + limit.epochs_in_all(trainer.epoch - before, wanted - before)
-            if record.stopped or should_end() or trainer.epoch >= trainer.total_epochs:
-                limit.ended_training = not finished and (limit.is_over() or trainer.epoch >= trainer.total_epochs)
-                if limit.ended_training and checkpoint is not None:
-                    # What follows starts from this model, also after a stop.
-                    checkpoint.save(_state(trainer, best, records, finished=True))
-                break
-    finally:
-        # Also when training fails or the caller breaks off: the model is left at the best epoch that was measured.
-        if best.weights is not None:
-            model.load_state_dict(best.weights)
-        model.eval()
-    return records
-
-
-def _state(trainer: Trainer, best: _Best, records: list[EpochRecord], finished: bool) -> State:
-    """The trainer's state with the best weights, where they are not the last ones; of a finished training the best weights alone."""
-    tensors, values = trainer.state()
-    kept = {f"best.{name}": value for name, value in (best.weights or {}).items()}
-    if finished and kept:
-        tensors = kept
-    elif best.epoch != trainer.epoch:
-        tensors = tensors | kept
-    return State(tensors, {**values, "records": [list(record) for record in records], "finished": finished})
-
-
-def _resume(trainer: Trainer, best: _Best, state: State | None) -> tuple[list[EpochRecord], bool]:
-    """Go back to a state of `_state`; returns its records, and whether the training was finished."""
-    if state is None:
-        return [], trainer.epoch > trainer.total_epochs
-    try:
-        records, finished, kept = [EpochRecord(*row) for row in state.values["records"]], bool(state.values["finished"]), state.part("best")
-        if not (finished and kept):
-            trainer.restore(state)
-        for record in records:
-            if record.recall > best.recall:
-                best.recall, best.epoch = record.recall, record.epoch
-        if best.recall >= 0:
-            best.weights = kept or copy.deepcopy(trainer.model.state_dict())
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"the checkpoint does not fit this training: {error}") from error
-    return records, finished
+def _dropout_of(rank: int) -> str:
+    """Prefix of the states of a process's dropout."""
+    return f"dropout_of_{rank}" if rank else "dropout"

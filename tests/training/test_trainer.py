@@ -18,9 +18,10 @@ from sparcode.model.query_batch import QueryBatch
 from sparcode.model.trainable import UsedCodes
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.epoch_record import EpochRecord
+from sparcode.training.fit import fit
 from sparcode.training.teachers import EaseTeacher
 from sparcode.training.time_limit import TimeLimit
-from sparcode.training.trainer import DivergenceError, Trainer, fit, validation_recall
+from sparcode.training.trainer import DivergenceError, Trainer, validation_recall
 from tests.tiny import CONFIG, changed, fresh_backbone, tiny_model, tiny_split
 
 I = 30
