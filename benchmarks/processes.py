@@ -52,7 +52,7 @@ def main(
         for n in found:
             found[n].append(_run(n, flags))
     print("| processes x threads | backbone, s per epoch | joint, s per epoch | validation recall |\n|---|---|---|---|")
-    seconds = {n: {stage: float(np.median(sum((run[stage] for run in runs), []))) for stage in STAGES} for n, runs in found.items()}
+    seconds = {n: {stage: float(np.median([run[stage] for run in runs])) for stage in STAGES} for n, runs in found.items()}
     for n, runs in found.items():
         print(f"| {n} x {2 // n} | {seconds[n]['backbone']:.3f} | {seconds[n]['joint']:.3f} | {runs[0]['recall']:.4f} |")
     ratios = {f"{stage}_two_over_one": seconds[2][stage] / seconds[1][stage] for stage in STAGES}
