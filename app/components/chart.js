@@ -1,6 +1,6 @@
 import { Corner } from "./chart_corner.js";
 import { retitled, titledFor } from "./chart_title.js";
-import { DRAWN, plotly } from "./page.js";
+import { DRAWN, drawInTurn, plotly } from "./page.js";
 
 const PARTS = ["x", "y", "text"];
 const CONFIG = { displayModeBar: false, responsive: false };
@@ -38,9 +38,13 @@ export class Chart {
     this.box.style.width = "100%";
     this.box.style.height = `${height}px`;
     this.box.setAttribute("aria-label", alt);
+    const update = () => {
+      if (this.wanted === figure) this.#update(figure, version);
+    };
     plotly(url).then(
       () => {
-        if (this.wanted === figure) this.#update(figure, version);
+        if (this.figure === null) drawInTurn(this, update);
+        else update();
       },
       () => {
         this.box.textContent = "Charts need the studio's own server. Start it with: streamlit run streamlit_app.py";

@@ -1,5 +1,5 @@
 // What the components of a page have in common. Streamlit gives each component its own copy of this file, so all state is kept on the window.
-window.sparcode ??= { parts: new WeakMap(), plotly: null };
+window.sparcode ??= { parts: new WeakMap(), plotly: null, turns: [] };
 const state = window.sparcode;
 
 export const CHARTS = ".sparcode-chart";
@@ -56,4 +56,17 @@ export function plotly(url) {
     document.head.appendChild(script);
   });
   return state.plotly;
+}
+
+// Draw a chart for the first time: one chart a frame, those in the window first, so that the first is seen before the last is drawn.
+export function drawInTurn(chart, draw) {
+  state.turns.push({ chart, draw });
+  if (state.turns.length === 1) requestAnimationFrame(takeTurn);
+}
+
+function takeTurn() {
+  const seen = state.turns.findIndex(({ chart }) => chart.inView);
+  const [turn] = state.turns.splice(Math.max(0, seen), 1);
+  if (state.turns.length > 0) requestAnimationFrame(takeTurn);
+  turn.draw();
 }
