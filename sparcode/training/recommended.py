@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
-from sparcode.config import RunConfig
+from sparcode.config import RunConfig, TrainingConfig
 from sparcode.data.split import Split
-from sparcode.training.pipeline import check_settings_act, with_idle_reset
+from sparcode.training.pipeline import TEACHER_MAX_ITEMS, check_settings_act, with_idle_reset
 
 # Where fewer than this share of all (user, item) pairs is an interaction, in a catalogue of at least so many items, what users have in
 # common says more than a dot product: Gowalla has 0.07%, Amazon books 0.04%, goodbooks 0.2%, Amazon electronics 1.5%; MovieLens has 5%.
 SPARSE_SHARE: Final = 0.02
 SPARSE_ITEMS: Final = 1_000
+# Up to so many logits an epoch, users times items, the networks, which are peers then, train as by default, within minutes.
+EPOCH_LOGITS: Final = 50_000_000
 # Logits of a batch, 128 MiB of float32; more are kept beside them for the gradient.
 BATCH_LOGITS: Final = 1 << 25
 # Beyond this catalogue the softmax is over the batch's items.
@@ -43,7 +45,7 @@ def recommended(split: Split, config: RunConfig, typed: Mapping[str, Collection[
     is_sparse = train.n_items >= SPARSE_ITEMS and share < SPARSE_SHARE
     if is_sparse and typed.get(_OF_CODES):
         return Recommended(config, "")
-    choices = _for_sparse(train.n_items) if is_sparse else {"model": {"item_lists": "ease"}}
+    choices = _for_sparse(len(train), train.n_items) if is_sparse else {"model": {"item_lists": "ease"}}
     values = config.model_dump()
     for stage, fields in choices.items():
         values[stage] |= {name: value for name, value in fields.items() if name not in typed.get(stage, ())}
@@ -63,12 +65,16 @@ def recommended(split: Split, config: RunConfig, typed: Mapping[str, Collection[
     return Recommended(made, reason)
 
 
-def _for_sparse(n_items: int) -> dict[str, dict[str, object]]:
+def _for_sparse(n_users: int, n_items: int) -> dict[str, dict[str, object]]:
     """Settings by stage for a large, sparse catalogue."""
+    codes = {"model": {"pair_features": "counts"}, "quantizer": {"kind": "items"}}
+    if n_users * n_items <= EPOCH_LOGITS and n_items <= TEACHER_MAX_ITEMS:
+        usual = TrainingConfig()
+        return {**codes, "training": {"epochs": usual.epochs + usual.joint_epochs, "joint_epochs": 0}}
     sampled = n_items > ALL_ITEMS
     return {
-        "model": {"pair_features": "counts", "interaction": "dot", "n_tokens": 2, "hidden_dim": 128, "token_dim": 128},
-        "quantizer": {"kind": "items"},
+        "model": {**codes["model"], "interaction": "dot", "n_tokens": 2, "hidden_dim": 128, "token_dim": 128},
+        "quantizer": codes["quantizer"],
         "training": {
             "epochs": 8,
             "joint_epochs": 0,

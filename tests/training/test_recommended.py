@@ -27,6 +27,9 @@ def test_sparse_catalogues_get_items_as_codes_and_are_told_why() -> None:
     assert (found.config.quantizer.kind, found.config.model.pair_features, found.config.training.joint_epochs) == ("items", "counts", 0)
     assert "1,000 items of which users have 0.4%" in found.reason
     check_settings_act(sparse(), found.config.training)
+    # The peers see the data as often as by default.
+    assert found.config.training.epochs == DEFAULT.training.epochs + DEFAULT.training.joint_epochs
+    assert found.config.training.teacher_weight == DEFAULT.training.teacher_weight
 
 
 @pytest.mark.parametrize("split", [tiny_split(), sparse(SPARSE_ITEMS - 1)], ids=["dense", "small"])
@@ -71,7 +74,7 @@ def test_large_catalogues_are_learnt_in_small_batches_or_from_negatives(n_items:
 )
 def test_nothing_is_recommended_that_what_was_typed_does_not_go_with(typed: dict) -> None:
     config = RunConfig.for_data(False, RunConfig.model_validate(typed))
-    assert recommended(sparse(), config, typed) == (config, "")
+    assert recommended(sparse(20_000), config, typed) == (config, "")
 
 
 def test_a_teacher_that_was_typed_keeps_a_huge_catalogue_from_negatives_that_would_silence_it() -> None:
