@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from app.report.entry import Chart, Entry, Table
 from app.report.figure_table import csv_of, figure_table
+from app.report.picture import svg_text
 from app.report.rerun import RERUN_NOTE, Settings, settings_files
 from app.report.store import Report
 from app.report.words import contents_line, origin_line
@@ -38,6 +39,8 @@ def _files(entry: Entry) -> Iterator[tuple[str, str | bytes]]:
         yield ".plotly.json", content.light
         if entry.picture:
             yield ".png", entry.picture
+        if entry.drawing:
+            yield ".svg", svg_text(entry.drawing)
     elif isinstance(content, Table):
         yield ".csv", csv_of(content)
     else:

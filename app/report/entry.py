@@ -97,6 +97,8 @@ class Entry:
         Of the visitor.
     picture
         A chart on a light background as PNG, drawn by the visitor's browser; empty until then.
+    drawing
+        The same as SVG, compressed; see `app.report.picture.svg_text`.
     number
         Tells it from the others of a report; given by `app.report.store.Reports`.
     """
@@ -108,6 +110,7 @@ class Entry:
     name: str = ""
     note: str = ""
     picture: bytes = b""
+    drawing: bytes = b""
     number: int = 0
 
     @property
@@ -125,7 +128,7 @@ class Entry:
             size = _table_bytes(content)
         else:
             size = sum(len(text) for tile in content for text in tile)
-        return size + len(self.picture) + len(self.title) + len(self.note) + len(self.source.config) + 500
+        return size + len(self.picture) + len(self.drawing) + len(self.title) + len(self.note) + len(self.source.config) + 500
 
 
 def chart_entry(light: str, dark: str, source: Source, day: str) -> Entry:

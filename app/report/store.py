@@ -74,9 +74,9 @@ class Reports:
             kept = self._kept.get(owner)
             return Report() if kept is None else self._keep(owner, kept, replace(kept.report, title=written or TITLE))
 
-    def draw(self, owner: str, number: int, picture: bytes) -> Report:
-        """Give a chart its picture, see `app.report.picture.checked_png`; ValueError if the report has no room for it."""
-        return self._change(owner, number, lambda entry: replace(entry, picture=picture))
+    def draw(self, owner: str, number: int, picture: bytes, drawing: bytes) -> Report:
+        """Give a chart its picture and drawing, see `app.report.picture`; ValueError if the report has no room for them."""
+        return self._change(owner, number, lambda entry: replace(entry, picture=picture, drawing=drawing))
 
     def move(self, owner: str, number: int, by: int) -> Report:
         """Move an entry down by as many places, up for a negative number; it stops at the ends."""

@@ -53,7 +53,7 @@ _FORMATS: Final = (
         "sparcode-report.zip",
         "application/zip",
         archive,
-        "A CSV for each entry, the charts as PNG, and the settings with the command that trains them again",
+        "A CSV for each entry, the charts as PNG and SVG, and the settings with the command that trains them again",
         True,
     ),
 )

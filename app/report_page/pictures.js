@@ -1,7 +1,7 @@
 import { withoutTakeaway } from "../components/figure_title.js";
 import { plotly, shown } from "../components/page.js";
 
-// Draws a chart out of sight and sends it as a PNG; one that cannot be drawn is sent as nothing, so that the page goes on.
+// Draws a chart out of sight and sends it as PNG and SVG; one that cannot be drawn is sent as nothing, so that the page goes on.
 class Drawer {
   constructor() {
     this.number = 0;
@@ -14,10 +14,13 @@ class Drawer {
     plotly(url)
       .then(() => {
         const { data, layout } = JSON.parse(figure);
-        return window.Plotly.toImage({ data, layout: withoutTakeaway(layout) }, { format: "png", ...size });
+        const drawn = { data, layout: withoutTakeaway(layout) };
+        const made = (format, scale) => window.Plotly.toImage(drawn, { ...size, format, scale });
+        return Promise.all([made("png", size.scale), made("svg", 1)]);
       })
-      .catch(() => "")
-      .then((png) => send("picture", { number, png }));
+      .then(([png, svg]) => ({ png, svg: decodeURIComponent(svg.slice(svg.indexOf(",") + 1)) }))
+      .catch(() => ({ png: "", svg: "" }))
+      .then((pictures) => send("picture", { number, ...pictures }));
   }
 }
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components.bundle import script
 from app.report.entry import Chart, Entry
-from app.report.picture import HEIGHT, SCALE, WIDTH, checked_png
+from app.report.picture import HEIGHT, SCALE, WIDTH, checked_png, checked_svg
 from app.report.store import Report
 from app.server.plotly_asset import PLOTLY_URL
 from app.session.report import own_report, reports
@@ -36,12 +36,12 @@ def picture_drawer(missing: Sequence[Entry]) -> None:
 
 
 def keep_picture(answer: Any) -> None:
-    """Check what the browser sent, ``{"number": ..., "png": ...}``, and give the entry its picture, or note why it has none."""
+    """Check what the browser sent, ``{"number": .., "png": .., "svg": ..}``, and give the entry its picture, or note why it has none."""
     if not isinstance(answer, dict) or not isinstance(answer.get("number"), int):
         return
     number = answer["number"]
     try:
-        reports().draw(owner_id(), number, checked_png(answer.get("png", "")))
+        reports().draw(owner_id(), number, checked_png(answer.get("png", "")), checked_svg(answer.get("svg", "")))
     except ValueError as error:
         _failed()[number] = str(error)
 

@@ -15,7 +15,7 @@ from app.report_page import pictures
 from app.report_page.exports import exported
 from app.session import loaders
 from app.studio import EXPORTS
-from tests.app.report.examples import chart, data_url, png, table, tiles
+from tests.app.report.examples import chart, data_url, png, svg, table, tiles
 from tests.pages.opened_pages import click, markdown, mounted, opened, settled, studio, visited
 from tests.tiny import tiny_data
 
@@ -100,16 +100,17 @@ def test_pictures_are_asked_for_one_by_one_checked_and_kept(monkeypatch: pytest.
     (asked,) = [given for given in mounted(app) if "figure" in given]
     assert asked["number"] == 1
     assert [button.disabled for button in app.get("download_button")] == [False, True, True]
-    pictures.keep_picture({"number": 1, "png": data_url(png())})
+    pictures.keep_picture({"number": 1, "png": data_url(png()), "svg": svg()})
     app.run()
     assert reports.of(who).entries[0].picture == png()
     (asked,) = [given for given in mounted(app) if "figure" in given]
     assert asked["number"] == 3
-    for wrong in (None, 7, "x", {}, {"number": "3", "png": data_url(png())}, {"number": 3}, {"number": 3, "png": "<svg>"}):
+    for wrong in (None, 7, "x", {}, {"number": "3", "png": data_url(png()), "svg": svg()}, {"number": 3}, {"number": 3, "png": "<svg>"}):
         pictures.keep_picture(wrong)
+    pictures.keep_picture({"number": 3, "png": data_url(png()), "svg": svg("<script/>")})
     assert reports.of(who).entries[2].picture == b""
     pictures._failed().clear()
-    pictures.keep_picture({"number": 3, "png": data_url(png())})
+    pictures.keep_picture({"number": 3, "png": data_url(png()), "svg": svg()})
     app.run()
     assert [button.disabled for button in app.get("download_button")] == [False, False, False]
     assert not [given for given in mounted(app) if "figure" in given]

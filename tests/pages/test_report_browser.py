@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,13 @@ def test_a_chart_goes_from_its_page_into_the_report_and_into_files(visit: Visit,
     figures, requests = drawn_offline(browser, saved(page, "HTML", tmp_path))
     assert figures == [drawn]
     assert requests == []
+    with zipfile.ZipFile(saved(page, "Tables and pictures (.zip)", tmp_path)) as packed:
+        (drawing,) = [name for name in packed.namelist() if name.endswith(".svg")]
+        (picture,) = [name for name in packed.namelist() if name.endswith(".png")]
+        assert drawing.removesuffix(".svg") == picture.removesuffix(".png")
+        text = packed.read(drawing).decode()
+    assert text.startswith("<svg")
+    assert "Recall against index size" in text
     assert not visit.problems
 
 

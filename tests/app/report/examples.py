@@ -58,5 +58,10 @@ def png(width: int = SCALE * WIDTH, height: int = SCALE * HEIGHT, kind: str = "P
     return out.getvalue()
 
 
+def svg(inside: str = "<path d='M0,0L9,9'/>", width: int = WIDTH, height: int = HEIGHT, root: str = "") -> str:
+    """A drawing as a browser sends it."""
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {root}>{inside}</svg>'
+
+
 def data_url(content: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -18,11 +18,12 @@ from app.report.archive import archive
 from app.report.entry import Chart, Entry, table_entry
 from app.report.figure_table import csv_of, figure_table
 from app.report.html_file import html_file
+from app.report.picture import checked_svg
 from app.report.rerun import settings_files
 from app.report.slides import MOST_COLUMNS, MOST_ROWS, slides
 from app.report.store import Report
 from sparcode.cli import app
-from tests.app.report.examples import DAY, HARM, SOURCE, chart, figure, png, table, tiles
+from tests.app.report.examples import DAY, HARM, SOURCE, chart, figure, png, svg, table, tiles
 from tests.tiny import CONFIG
 
 # The file holds all of Plotly, which takes a browser a while to read on a busy machine.
@@ -31,7 +32,7 @@ EVERY_FILE = [html_file, slides, archive]
 
 
 def report(*entries: Entry) -> Report:
-    drawn = entries or (replace(chart(), picture=png(), note="Look at the knee.\nThen ask."), tiles(), table())
+    drawn = entries or (replace(chart(), picture=png(), drawing=checked_svg(svg()), note="Look at the knee.\nThen ask."), tiles(), table())
     return Report(tuple(replace(entry, number=at) for at, entry in enumerate(drawn, start=1)), "My talk")
 
 
@@ -134,10 +135,11 @@ def test_the_archive_has_tables_pictures_and_what_trains_them_again() -> None:
         names = packed.namelist()
         readme = packed.read("README.txt").decode()
         picture = packed.read("01-recall-against-index-size.png")
+        drawing = packed.read("01-recall-against-index-size.svg").decode()
         points = packed.read("01-recall-against-index-size.csv").decode()
         ways = packed.read("03-every-way-to-serve.csv").decode()
     assert {"config-1.json", "01-recall-against-index-size.plotly.json", "02-recall-50-0-412-index-size-1-20-mb.csv"} <= set(names)
-    assert picture == png()
+    assert (picture, drawing) == (png(), svg())
     assert list(csv.reader(io.StringIO(points)))[:2] == [["series", "index size (MB)", "recall at 50"], ["this run", "1.5", "0.25"]]
     assert list(csv.reader(io.StringIO(ways)))[2] == ["way 1", repr(1 / 7)]
     for part in ("My talk", "Note: Look at the knee.", SOURCE.machine, "sparcode train --data tiny.csv --config config-1.json"):

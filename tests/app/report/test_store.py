@@ -5,10 +5,10 @@ import json
 import pytest
 
 from app.report.entry import FIGURE_BYTES, LONGEST_NOTE, LONGEST_TITLE, TABLE_CELLS, Chart, Entry, chart_entry, table_entry, tiles_entry
-from app.report.picture import HEIGHT, PICTURE_BYTES, SCALE, WIDTH, checked_png
+from app.report.picture import HEIGHT, PICTURE_BYTES, SCALE, SVG_BYTES, WIDTH, checked_png, checked_svg, svg_text
 from app.report.store import TITLE, Reports
 from app.report.words import contents_line, origin_line
-from tests.app.report.examples import DAY, SOURCE, chart, data_url, figure, png, table, tiles
+from tests.app.report.examples import DAY, SOURCE, chart, data_url, figure, png, svg, table, tiles
 
 
 def numbers(reports: Reports, owner: str = "ann") -> list[int]:
@@ -68,7 +68,7 @@ def test_a_report_takes_so_many_entries_and_bytes() -> None:
         reports.add("ann", chart())
     small = filled(chart(), report_bytes=chart().n_bytes + len(png()) - 1)
     with pytest.raises(ValueError, match=r"drop an entry"):
-        small.draw("ann", 1, png())
+        small.draw("ann", 1, png(), checked_svg(svg()))
     assert small.of("ann").entries[0].picture == b""
     with pytest.raises(ValueError, match=r"drop an entry"):
         small.add("ann", chart())
@@ -125,6 +125,38 @@ def test_a_picture_is_a_whole_png_of_the_expected_size() -> None:
     ):
         with pytest.raises(ValueError, match="picture"):
             checked_png(text)
+
+
+def test_a_drawing_is_shapes_and_texts_that_refer_to_nothing_outside() -> None:
+    link = 'xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href'
+    good = svg(f"""<defs><clipPath id='c'><rect/></clipPath></defs><text style="font-family: 'Segoe UI'">50 µs &lt; 1 // 2</text>
+        <g clip-path="url('#c')"><image {link}="data:image/png;base64,AAAA"/></g>""")
+    assert svg_text(checked_svg(good)) == good
+    for text in (
+        svg("<script>alert(1)</script>"),
+        svg("<style>@import 'https://example.org';</style>"),
+        svg("<foreignObject/>"),
+        svg("<a href='#c'><text/></a>"),
+        svg("<x:path xmlns:x='urn:x'/>"),
+        svg("<path onclick='alert(1)'/>"),
+        svg(root="onload='alert(1)'"),
+        svg(f"<image {link}='https://example.org/a.png'/>"),
+        svg("<image href='data:image/svg+xml,x'/>"),
+        svg("<rect style='fill: url(https://example.org/a)'/>"),
+        svg("<rect fill='url( a.svg#b)'/>"),
+        svg(r"<rect style='fill: \75rl(a)'/>"),
+        svg("<!-- hello -->"),
+        '<!DOCTYPE svg [<!ENTITY a "aa">]>' + svg("&a;"),
+        svg("<?xml-stylesheet href='a.css'?>"),
+        svg("<path>"),
+        svg(width=WIDTH + 1),
+        svg(f"<text>{'x' * SVG_BYTES}</text>"),
+        data_url(png()),
+        "",
+        None,
+    ):
+        with pytest.raises(ValueError, match="drawing"):
+            checked_svg(text)
 
 
 def test_the_first_line_says_what_is_in_it() -> None:
