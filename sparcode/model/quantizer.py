@@ -80,10 +80,11 @@ class ProductQuantizer(Quantizer):
         tokens = tokens.detach()  # cheaper than switching gradients off
         rows = max(1, MAX_DISTANCES // widest)
         if len(tokens) <= rows:
-            return self._nearest_codes(tokens)
-        return torch.cat([self._nearest_codes(block) for block in tokens.split(rows)])
+            return self.nearest_in_one_block(tokens)
+        return torch.cat([self.nearest_in_one_block(block) for block in tokens.split(rows)])
 
-    def _nearest_codes(self, tokens: Tensor) -> Tensor:
+    def nearest_in_one_block(self, tokens: Tensor) -> Tensor:
+        """As `nearest_codes`, all tokens at once."""
         size, n_nearest = self.config.codebook_size, self.config.n_nearest
         if self.config.n_codebooks == 1:
             return self._centres(0).squared_distances(tokens).topk(min(n_nearest, size), dim=1, largest=False).indices

@@ -86,6 +86,10 @@ class Quantizer(nn.Module, ABC):
         """The P nearest composite codes of (N, D) tokens, nearest first: (N, P) int64."""
 
     @abstractmethod
+    def nearest_in_one_block(self, tokens: Tensor) -> Tensor:
+        """As `nearest_codes`, with the distances of all tokens in memory at once; in training mode a function of tensors alone."""
+
+    @abstractmethod
     def vectors(self, codes: Tensor) -> Tensor:
         """Vectors of composite codes: (...) int64 -> (..., D) float32."""
 

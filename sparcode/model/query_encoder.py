@@ -78,6 +78,10 @@ class SasrecEncoder(nn.Module):
     def forward(self, queries: QueryBatch) -> Tensor:
         """Encode queries to (B, hidden_dim)."""
         history, lengths = latest_items(queries, self.max_history, self.embedding.weight, self.embedding.sparse)  # (B, L, hidden_dim)
+        return _with_features(self.newest_state(history, lengths), self.features, queries)
+
+    def newest_state(self, history: Tensor, lengths: Tensor) -> Tensor:
+        """Encode (B, L, hidden_dim) embeddings, oldest first, of which the first `lengths` (B,) count, to (B, hidden_dim)."""
         place = torch.arange(history.shape[1], device=history.device)
         newest = (lengths - 1).clamp(min=0)  # (B,)
         # Items stand first and padding last, so the causal mask alone keeps padding out of every position that is used.
@@ -85,7 +89,7 @@ class SasrecEncoder(nn.Module):
         for block in self.blocks[:-1]:
             states = block(states, None)
         state = self.blocks[-1](states, newest) * (lengths > 0)[:, None]  # (B, hidden_dim)
-        return _with_features(self.norm(state), self.features, queries)
+        return self.norm(state)
 
 
 class _AttentionBlock(nn.Module):

@@ -29,9 +29,10 @@ class ResidualQuantizer(Quantizer):
         greedy. The order among the codes found is exact.
         """
         width = self.config.n_nearest * self.config.codebook_size
-        return torch.cat([self._search(block) for block in tokens.split(max(1, BLOCK_DISTANCES // width))])
+        return torch.cat([self.nearest_in_one_block(block) for block in tokens.split(max(1, BLOCK_DISTANCES // width))])
 
-    def _search(self, tokens: Tensor) -> Tensor:
+    def nearest_in_one_block(self, tokens: Tensor) -> Tensor:
+        """As `nearest_codes`, all tokens at once."""
         size = self.config.codebook_size
         codes = torch.zeros(len(tokens), 1, dtype=torch.int64, device=tokens.device)
         rest = tokens[:, None]  # (N, beam, D), what the sums in the beam leave over

@@ -78,6 +78,14 @@ def test_codes_without_a_list_are_told(command: Command, kept_run: Path, output:
     assert queries(*asked[1:]) == queries(folder, "--history", tmp_path / "histories")
 
 
+def test_the_query_side_is_written_as_onnx(output: Output, refused: Output, kept_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "queries.onnx"
+    told = output("export", kept_run, path, "--to", "onnx")
+    assert told.startswith(f"wrote {path}, {path.stat().st_size:,} bytes; codes are the model's on 256 random histories")
+    assert "queries.onnx exists; overwrite it" in refused("export", kept_run, path, "--to", "onnx")
+    assert "go with --to milvus" in refused("export", kept_run, path, "--to", "onnx", "--threshold", 1)
+
+
 def test_bad_usage_is_refused(refused: Output, kept_run: Path, database: Path, tmp_path: Path) -> None:
     assert "must be a file that ends in .db or begin with" in refused("export", kept_run, tmp_path / "items", "--to", "milvus")
     assert "is not a run folder" in refused("export", tmp_path, tmp_path / "items.db", "--to", "milvus")
