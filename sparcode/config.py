@@ -356,11 +356,16 @@ class SweepConfig(Config):
         description="How settings are chosen: bayesian (TPE: learns from the trials before), random, or grid (every combination of the "
         "values).",
     )
+    objective: Literal["recall", "front"] = Field(
+        "recall",
+        description="What bayesian search looks for: recall, the best one on a trial's threshold curve; or front, recall and few bytes at "
+        "the threshold of training, so that small indexes are searched too.",
+    )
     pruner: Literal["quartile", "median", "none"] = Field(
         "quartile",
         description="Which trials end early: those whose best validation recall so far is below that of three quarters (quartile) or "
-        "of half (median) of the complete trials at the same joint epoch. None is judged by epoch 0, before five trials are complete, or "
-        "where training.density varies, on which that recall depends.",
+        "of half (median) of the complete trials at the same joint epoch. None is judged by epoch 0, before five trials are complete, "
+        "where training.density varies, on which that recall depends, or where the objective is the front.",
     )
     trials: int = Field(24, ge=1, le=10_000, description="Settings to try, at most; a grid may have fewer.")
     max_bytes: int | None = Field(

@@ -114,6 +114,19 @@ def test_every_search_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(0.3 < value < 1 for value in recall.values())
 
 
+def test_a_sweep_names_a_run_and_serves_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main_of("sweep")(str(tmp_path / "sweep"))
+    told = capsys.readouterr().out
+    ended, answer, matters, served = told.splitlines()
+    assert ended == "complete"
+    size = re.search(r"within 1% of the best recall is ([\d.]+) kB with codebook_size \d+, n_nearest \d", answer)
+    assert set(re.findall(r"'([\w.]+)'", matters)) == {"quantizer.codebook_size", "quantizer.n_nearest"}
+    assert float(size[1]) == pytest.approx(int(re.search(r"([\d,]+) bytes", served)[1].replace(",", "")) / 1000, abs=0.005)
+    # Nothing is left to do: the same answer.
+    main_of("sweep")(str(tmp_path / "sweep"))
+    assert capsys.readouterr().out == told
+
+
 def test_ready_made_files_are_read_where_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = tmp_path / "train.csv", tmp_path / "test.csv"
     main_of("fixed_split")(*map(str, files))

@@ -64,7 +64,7 @@ def test_the_command_lines_in_blocks_run(tmp_path: Path, monkeypatch: pytest.Mon
         if name == "demo":
             continue
         # Tiny settings where the line names none.
-        more = ["--config", "tiny.json"] if name == "train" and "--config" not in arguments else []
+        more = ["--config", "tiny.json"] if name in ("train", "sweep") and "--config" not in arguments else []
         result = CliRunner().invoke(app, [name, *arguments, *more])
         assert result.exit_code == 0, (line, result.output)
         names.append(name)

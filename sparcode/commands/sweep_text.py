@@ -45,11 +45,10 @@ class SweepLines:
     def on_finished(self, record: TrialRecord, n_finished: int, seconds_left: float) -> None:
         """A trial has finished."""
         from sparcode.commands.progress import duration
-        from sparcode.sweep.answer import own_point
 
         left = f", about {duration(math.ceil(seconds_left))} left" if seconds_left else ""
         if record.state == "complete":
-            own, best = own_point(record), record.best(self._definition.search.max_bytes)
+            own, best = record.own, record.best(self._definition.search.max_bytes)
             said = f"validation recall@{self._definition.k} {own.recall:.4f} in {_size(own.size_bytes)} at its own threshold"
             said += f", at best {best.recall:.4f} in {_size(best.size_bytes)}" if best else ", no point within the bytes allowed"
         elif record.state == "pruned":

@@ -11,7 +11,7 @@ from optuna.trial import TrialState, create_trial
 
 from sparcode.comparison.pareto import smallest_within, undominated
 from sparcode.sweep.definition import Definition
-from sparcode.sweep.record import CurvePoint, TrialRecord
+from sparcode.sweep.record import TrialRecord
 
 Figure = Literal["recall", "p50_ms", "size_bytes"]
 FIGURES: Final[tuple[Figure, ...]] = ("recall", "p50_ms", "size_bytes")
@@ -105,13 +105,8 @@ def importance(definition: Definition, trials: Sequence[TrialRecord], of: Figure
     return {name: float(value) for name, value in found.items()} | {name: 0.0 for name in distributions if name not in varied}
 
 
-def own_point(trial: TrialRecord) -> CurvePoint:
-    """A complete trial at its threshold of training."""
-    return next(point for point in trial.curve if point.is_own)
-
-
 def _figure(definition: Definition, trial: TrialRecord, of: Figure) -> float:
-    return trial.value(definition.search.max_bytes) if of == "recall" else float(getattr(own_point(trial), of))
+    return trial.value(definition.search.max_bytes) if of == "recall" else float(getattr(trial.own, of))
 
 
 def _value(value: object) -> str:

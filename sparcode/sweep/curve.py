@@ -10,7 +10,7 @@ import numpy as np
 from sparcode.config import RunConfig
 from sparcode.data.split import EvaluationSet
 from sparcode.index.inverted_index import InvertedIndex
-from sparcode.index.pruning import Cut, threshold_for_postings
+from sparcode.index.pruning import Cut
 from sparcode.metrics.evaluation import evaluate
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.sweep.record import CurvePoint
@@ -30,9 +30,7 @@ def threshold_curve(
     runs on the machine runs.
     """
     own = float(np.float32(max(model.threshold, index.floor)))
-    kept = len(index.scores)
-    # At least each list's best scores stay in reach: an empty index answers nothing.
-    found = [threshold_for_postings(index, max(1, round(share * kept))) for share in SHARES] if kept else []
+    found = _thresholds(index)
     # The model's own comes last, and stands for others that keep the same scores.
     thresholds = {index.kept_postings(threshold): threshold for threshold in [*found, own]}
     served, points = serve(model, index, config.index, Cut(own), n_threads=1), []
@@ -48,3 +46,12 @@ def threshold_curve(
         figures = {"recall": measured.recall, "ndcg": measured.ndcg, "p50_ms": measured.latency.p50_ms}
         points.append(CurvePoint(threshold=threshold, **figures, size_bytes=sum(size.values()), is_own=threshold == own))
     return tuple(points)
+
+
+def _thresholds(index: InvertedIndex) -> list[float]:
+    """The lowest thresholds with at most each of `SHARES` of the stored scores above them."""
+    n_scores = len(index.scores)
+    # An empty index answers nothing: at least one score stays.
+    dropped = [n_scores - max(1, round(share * n_scores)) for share in SHARES] if n_scores else []
+    ordered = np.partition(index.scores, [n - 1 for n in dropped if n]) if any(dropped) else index.scores
+    return [float(ordered[n - 1]) if n else index.floor for n in dropped]

@@ -28,6 +28,8 @@ _UNJUDGED_TRIALS: Final = 5
 # Draws of one trial until a setting is found that was not tried before; then all settings are listed, where there are no more than these.
 _MOST_DRAWS: Final = 20
 _MOST_LISTED: Final = 10_000
+# At the threshold of training.
+_RECALL_AND_BYTES: Final = "recall and bytes"
 _DENSITY: Final = "training.density"
 _KEPT_PERCENT: Final = {"quartile": 75.0, "median": 50.0}
 _STATES: Final = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -88,7 +90,10 @@ class Journal:
             return
         for epoch in record.epochs:
             self._study._storage.set_trial_intermediate_value(trial._trial_id, epoch.epoch, epoch.recall)
-        value = record.value(self._definition.search.max_bytes) if record.state == "complete" else None
+        value = None
+        if record.state == "complete":
+            value, own = record.value(self._definition.search.max_bytes), record.own
+            self._study._storage.set_trial_user_attr(trial._trial_id, _RECALL_AND_BYTES, [own.recall, own.size_bytes])
         self._study.tell(record.number, value, state=_STATES[record.state])
 
 
@@ -120,6 +125,7 @@ def draw(definition: Definition, trials: Sequence[FrozenTrial]) -> dict[str, Val
     if definition.search.sampler == "grid":
         return _grid_setting(definition, number)
     tried = {_identity(definition, trial.params) for trial in trials}
+    directions, history = _seen_by_sampler(definition, trials)
 
     def is_new(params: Params) -> bool:
         identity = _identity(definition, params)
@@ -127,14 +133,28 @@ def draw(definition: Definition, trials: Sequence[FrozenTrial]) -> dict[str, Val
 
     for attempt in range(_MOST_DRAWS):
         seed = int(np.random.SeedSequence([definition.seed, number, attempt]).generate_state(1)[0])
-        study = optuna.create_study(direction="maximize", sampler=_sampler(definition, seed))
-        study.add_trials(trials)
+        study = optuna.create_study(directions=directions, sampler=_sampler(definition, seed))
+        study.add_trials(history)
         params = study.ask(definition.space.distributions).params
         if is_new(params):
             return params
     # A sampler that has learned draws the same again and again.
     left = [params for params in definition.space.listed(_MOST_LISTED) if is_new(params)]
     return left[np.random.default_rng([definition.seed, number]).integers(len(left))] if left else None
+
+
+def _seen_by_sampler(definition: Definition, trials: Sequence[FrozenTrial]) -> tuple[list[str], list[FrozenTrial]]:
+    """What the sampler learns from: directions of its figures, and the trials with these."""
+    if definition.search.objective == "recall":
+        return ["maximize"], list(trials)
+    known = (TrialState.COMPLETE, TrialState.RUNNING)
+    return ["maximize", "minimize"], [
+        create_trial(
+            state=trial.state, params=trial.params, distributions=trial.distributions, values=trial.user_attrs.get(_RECALL_AND_BYTES)
+        )
+        for trial in trials
+        if trial.state in known
+    ]
 
 
 def _grid_setting(definition: Definition, number: int) -> dict[str, Value] | None:
@@ -162,8 +182,9 @@ def _sampler(definition: Definition, seed: int) -> BaseSampler:
 
 def _pruner(definition: Definition) -> BasePruner:
     kept = _KEPT_PERCENT.get(definition.search.pruner)
-    if _DENSITY in definition.space.settings:
-        # Epochs are measured at the threshold that it sets: less density, less recall, whatever the whole curve will be.
+    # Epochs are measured at the threshold that the density sets: less of it, less recall, whatever the whole curve will be; and a small
+    # index on the front has less recall than others.
+    if _DENSITY in definition.space.settings or definition.search.objective == "front":
         return NopPruner()
     return NopPruner() if kept is None else PercentilePruner(kept, n_startup_trials=_UNJUDGED_TRIALS, n_warmup_steps=1)
 

@@ -82,6 +82,11 @@ class TrialRecord(Config):
         return 0.0 if best is None else best.recall
 
     @property
+    def own(self) -> CurvePoint:
+        """A complete trial at its threshold of training."""
+        return next(point for point in self.curve if point.is_own)
+
+    @property
     def settings(self) -> RunConfig:
         """All settings as a model; ValueError if they do not go together."""
         return RunConfig.as_written(self.config)

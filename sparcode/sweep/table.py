@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sparcode.sweep.answer import own_point, points_of
+from sparcode.sweep.answer import points_of
 from sparcode.sweep.definition import Definition
 from sparcode.sweep.record import TrialRecord
 
@@ -23,7 +23,7 @@ def trial_rows(definition: Definition, trials: Sequence[TrialRecord]) -> list[di
     rows = []
     for trial in trials:
         best = trial.best(definition.search.max_bytes)
-        points = {"best": best, "own": own_point(trial) if trial.curve else None}
+        points = {"best": best, "own": trial.own if trial.curve else None}
         figures = {
             f"{which}_{name}": None if point is None else getattr(point, name)
             for which, point in points.items()

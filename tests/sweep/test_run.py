@@ -90,6 +90,18 @@ def test_bayesian_search_finds_the_planted_best_sooner_than_its_share(tmp_path: 
     assert found[0] > found[1] + 0.05
 
 
+def test_a_search_for_the_front_finds_small_indexes_too(tmp_path: Path) -> None:
+    sizes, judged = {}, {}
+    for objective in ("recall", "front"):
+        folder = planted_folder(tmp_path / objective, ("codebook_size=16..1024 log", "n_nearest=1..64 log"), objective=objective, trials=30)
+        run_sweep(folder, Inline())
+        late = load(folder).trials[-15:]
+        sizes[objective] = np.median([trial.own.size_bytes for trial in late])
+        judged[objective] = Hopeless(folder, load(folder).definition).after({0: 0.0, 1: 0.0})
+    assert sizes["front"] < 0.5 * sizes["recall"]
+    assert judged == {"recall": True, "front": False}
+
+
 def test_failed_and_dead_trials_are_skipped_and_kept_in_words(tmp_path: Path) -> None:
     folder, told = planted_folder(tmp_path / "sweep", trials=6), Told()
 
