@@ -146,6 +146,7 @@ def check_target(folder: Path, overwrite: bool, resume: bool = False) -> None:
 @contextmanager
 def _checkpoint(out: Path, begins: Beginning, overwrite: bool, resume: bool) -> Iterator[Checkpoint]:
     """The checkpoint of this training alone, to go on from or empty."""
+    from sparcode.model.ranks import LostProcess
     from sparcode.training.checkpoint import Checkpoint, remove_states, stage_files
 
     with reserved(out) as hidden:
@@ -163,6 +164,10 @@ def _checkpoint(out: Path, begins: Beginning, overwrite: bool, resume: bool) -> 
             elif _number(out) != before:
                 error.add_note(f"the run is kept in {out}")
             raise
+        except LostProcess as error:
+            if not stage_files(hidden):
+                raise
+            raise LostProcess(f"{error}; add --resume to go on with the training to {out} from its last epoch") from error
 
 
 def _number(folder: Path) -> int | None:

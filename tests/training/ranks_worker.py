@@ -82,8 +82,8 @@ def main(folder: Path, ports: list[int]) -> None:
     facts["command"] = command(ports[0], "train", *TINY, "--json", "--out", str(folder / "run"))
     facts["other data"] = command(ports[2], "train", *TINY, *(["--seed", "7"] if place.rank else []))
     if place.rank == 1:
-        fail_in_third_batch()
-    facts["failed"] = command(ports[1], "train", *TINY)
+        fail_in_fifth_batch()
+    facts["failed"] = command(ports[1], "train", *TINY, "--out", str(folder / "failed"))
     np.savez(folder / f"{place.rank}.npz", **{f"{kind}/{name}": value for kind, values in found.items() for name, value in values.items()})
     (folder / f"{place.rank}.json").write_text(json.dumps(facts))
 
@@ -127,13 +127,13 @@ def on_port(port: int) -> Iterator[None]:
     yield
 
 
-def fail_in_third_batch() -> None:
+def fail_in_fifth_batch() -> None:
     """Let the training of this process fail."""
-    train_batch, calls = Trainer._train_batch, iter(range(2))
+    train_batch, calls = Trainer._train_batch, iter(range(4))
 
     def failing(trainer: Trainer, *arguments: object) -> object:
         if next(calls, None) is None:
-            raise RuntimeError("the third batch is on fire")
+            raise RuntimeError("the fifth batch is on fire")
         return train_batch(trainer, *arguments)
 
     Trainer._train_batch = failing

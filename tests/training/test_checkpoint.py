@@ -28,7 +28,7 @@ class Stopped(Exception):
     """The training's process is gone."""
 
 
-def beginning(config: RunConfig, **other: str) -> Beginning:
+def beginning(config: RunConfig, **other: object) -> Beginning:
     return Beginning(config, "tiny", tiny_split().content_hash(), "cpu")._replace(**other)
 
 
@@ -153,6 +153,7 @@ def test_a_kill_at_any_step_leaves_a_whole_state(kept: Path) -> None:
     [
         (beginning(changed(training={"epochs": 7}, quantizer={"n_nearest": 2})), r"n_nearest=4 \(now 2\), epochs=6 \(now 7\)"),
         (beginning(changed(), device="cuda"), r"device cpu \(now cuda\)"),
+        (beginning(changed(), processes=2), r"1 process \(now 2\)"),
         (beginning(changed(), data="yours", data_hash="0" * 16), r"other data, 'tiny' \(now 'yours'\)"),
     ],
 )

@@ -108,8 +108,9 @@ def test_the_first_process_alone_prints_and_keeps_the_run(processes: tuple[Proce
 def test_an_error_in_one_process_ends_both_and_is_named(processes: tuple[Process, Process]) -> None:
     (code, printed, said), (other_code, other_printed, other_said) = (process.facts["failed"] for process in processes)
     assert (code, other_code, printed, other_printed) == (1, 1, "", "")
-    assert other_said == "process 1 of 0 to 1: error: the third batch is on fire\n"
-    assert said.splitlines()[-1] == "error: another process of this training has ended; its own message says why"
+    assert other_said == "process 1 of 0 to 1: error: the fifth batch is on fire\n"
+    last = said.splitlines()[-1]
+    assert last.startswith("error: another process of this training has ended; its own message says why; add --resume to go on with")
 
 
 def test_processes_that_read_other_data_are_refused(processes: tuple[Process, Process]) -> None:
