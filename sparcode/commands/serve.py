@@ -69,7 +69,4 @@ def _prepared(run: Path, serving: ServingFlags, drain_seconds: int) -> Iterator[
         if index.postings != "float32":
             blocks = shared / "blocks"
             save_index(as_served(loaded.index, cut, index.postings), blocks)
-        run_id = loaded.run_id
-        # The model is read again by each worker; here it would only take memory.
-        del loaded
-        yield ServiceSettings(run.absolute(), run_id, blocks, counts, cut, index.unseen, Limits(), drain_seconds)
+        yield ServiceSettings(run.absolute(), loaded.run_id, blocks, counts, cut, index.unseen, Limits(), drain_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import multiprocessing
 import socket
@@ -30,8 +31,13 @@ class Worker(NamedTuple):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket at an address (port 0: any free one), whose connections wait for workers; ValueError if it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """A listening socket at a numeric address (port 0: any free one); connections wait for workers. ValueError if it cannot be had."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        # A name would be looked up on the network.
+        raise ValueError(f"the address to listen on must be a number, such as 127.0.0.1 or ::1; got {host!r}") from None
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

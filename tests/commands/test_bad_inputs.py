@@ -25,7 +25,14 @@ TRAIN = ("train", "--quiet")
 EVALUATE = ("evaluate", "{run}", *TINY_DATA, "--json")
 RETRIEVE = ("retrieve", "{run}")
 ITEM = (*RETRIEVE, "--items", "3")
-PREFIXES = {"train": TRAIN, "evaluate": EVALUATE, "retrieve": ITEM, "demo": ("demo",)}
+SERVE = ("serve", "{run}", "--workers", "1")
+ONNX = ("export", "{run}", "{new}/queries.onnx", "--to", "onnx")
+MILVUS = ("export", "{run}", "{new}/items.db", "--to", "milvus")
+THROUGH = (*ITEM, "--through", "milvus", "--uri")
+PREFIXES = {
+    "train": TRAIN, "sweep": ("sweep", "--quiet"), "evaluate": EVALUATE, "retrieve": ITEM, "serve": SERVE, "export": MILVUS,
+    "demo": ("demo",),
+}  # fmt: skip
 
 
 def table(*rows: str, header: str = "user,item,rating,timestamp") -> str:
@@ -257,7 +264,10 @@ def cases() -> Iterator[tuple[str, ...]]:
     yield from (
         (*TRAIN, "--data", "{files}/good.csv", f"--{column}-column", "nothing") for column in ("user", "item", "time", "rating", "title")
     )
-    yield from ((name, bad, *more) for name, more in (("evaluate", TINY_DATA), ("retrieve", ("--items", "3"))) for bad in PLACES)
+    others = (("evaluate", TINY_DATA), ("retrieve", ("--items", "3")), ("serve", ()), ("export", ("x.db", "--to", "milvus")))
+    yield from ((name, bad, *more) for name, more in others for bad in PLACES)
+    yield from ((*SERVE, *bad) for bad in CUTS[:13])
+    yield from ((*THROUGH, bad) for bad in ("items", "ftp://127.0.0.1", "{new}.db", "{files}/good.csv", "http:/x", "\udc80.db", TITLE))
 
 
 CUTS = (
@@ -286,7 +296,13 @@ USAGE = (
     ("evaluate",), ("evaluate", "{run}", "{run}"), ("retrieve",), RETRIEVE, ("retrieve", "--items", "3"), (*ITEM, "--k", "0"),
     (*ITEM, "--history", "{files}/histories/number"), (*ITEM, "--allow", "{files}"), (*ITEM, "--deny", "{new}"),
     (*RETRIEVE, "--history", "{files}"), (*ITEM, "--about", "a=1", "--about", "a=2"), ("demo", "here"),
-    *(("demo", "--port", port) for port in ("0", "65536", "-1")),
+    *(("demo", "--port", port) for port in ("0", "65536", "-1")), ("serve",), ("serve", "{run}", "{run}"), ("export",), ("export", "{run}"),
+    *((*SERVE, "--port", port) for port in ("65536", "-1")), *((*SERVE, "--host", host) for host in ("localhost", "300.1.1.1")),
+    (*SERVE, "--workers", "0"), (*SERVE, "--workers", "257"), (*SERVE, "--drain-seconds", "-1"), ("export", "{run}", "x.db"),
+    MILVUS, (*MILVUS, "--collection", "1 2"), (*MILVUS, "--threshold", "-1e30"), ("export", "{run}", "{files}", "--to", "milvus"), ONNX,
+    (*ONNX, "--threshold", "1"), (*ONNX, "--collection", "x"), ("export", "{run}", "{files}", "--to", "onnx", "--overwrite"),
+    ("export", "{run}", "{files}/good.csv", "--to", "onnx"), (*ITEM, "--through", "milvus"), (*ITEM, "--uri", "x.db"),
+    (*ITEM, "--where", "year > 3"), (*ITEM, "--through", "faiss"),
 )  # fmt: skip
 CASES = list(dict.fromkeys(cases()))
 
@@ -328,7 +344,11 @@ def spoil(path: Path, change: str) -> None:
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command line that is taken for a good one fails at once, instead of training or opening the studio."""
-    for started in ("sparcode.comparison.run.Models", "sparcode.commands.demo.subprocess.Popen"):
+    for started in (
+        "sparcode.comparison.run.Models",
+        "sparcode.commands.demo.subprocess.Popen",
+        "sparcode.service.processes.serve_processes",
+    ):
         monkeypatch.setattr(started, raising(AssertionError("accepted")))
 
 
