@@ -29,6 +29,7 @@ PAGES: Final = (
     PageRow("train.py", "Train", "train"),
     PageRow("compare.py", "Compare", "compare"),
     PageRow("runs.py", "Compare runs", "runs"),
+    PageRow("sweep.py", "Sweep", "sweep"),
     PageRow("scale.py", "Scale", "scale"),
     PageRow("query.py", "Inside a query", "query"),
     PageRow("space.py", "Code space", "space"),

@@ -13,6 +13,7 @@ from app.jobs.manager import JobManager
 from app.jobs.scoped import ScopedJobs, without_scope
 from app.jobs.viewers import Viewers
 from app.kept.measured_runs import RUNS
+from app.kept.sweep_jobs import READINGS, SWEEPS
 from app.measured.code_spaces import MAPPING, SPACES, CodeSpaces
 from app.measured.comparison import Comparison, Step, compare
 from app.measured.front_tuning import FRONT, FrontTuning
@@ -107,6 +108,8 @@ class Studio:
                 SPACES: 1,
                 MAPPING: 1,
                 RUNS: 1,
+                SWEEPS: 1,
+                READINGS: 1,
             }
             self.jobs = JobManager(lanes, on_worker_start=lambda: torch.set_num_threads(1), has_left=self.viewers.has_left)
             self.from_scratch = TrainingSession(self.jobs, interactions, self.split, config.split, self.viewers.has_gone)

@@ -25,7 +25,7 @@ SPARCODE: Final = (
 )
 APP: Final = (
     "server jobs models training measured recorded kept theme|studio charts report session components "
-    "overview|explorer|train|compare|scale|runs|query|lessons|space|report_page|present"
+    "overview|explorer|train|compare|scale|runs|sweep|query|lessons|space|report_page|present"
 )
 ABOVE: Final = "pages app.main streamlit_app scripts benchmarks examples tests"
 ORDER: Final = tuple(

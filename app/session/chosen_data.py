@@ -22,6 +22,9 @@ BUILT_IN: Final = "synthetic"
 # Environment variable for another folder of kept runs; "off" keeps none.
 RUNS_VARIABLE: Final = "SPARCODE_RUNS"
 RUNS_FOLDER: Final = Path(__file__).resolve().parents[2] / "runs"
+# The same of sweeps.
+SWEEPS_VARIABLE: Final = "SPARCODE_SWEEPS"
+SWEEPS_FOLDER: Final = Path(__file__).resolve().parents[2] / "sweeps"
 # In the session and in the address: "run.NAME" for a kept run, a name of `DATA_SETS`, or nothing for what the studio was started with.
 DATA: Final = "data"
 # In the session: the Explorer's search, which is of this data alone.
@@ -57,6 +60,14 @@ def runs_folder() -> Path | None:
     if named == "off":
         return None
     return Path(named).absolute() if named else RUNS_FOLDER
+
+
+def sweeps_folder() -> Path | None:
+    """The folder of sweeps; None if they are turned off. An empty variable counts as not set."""
+    named = os.environ.get(SWEEPS_VARIABLE)
+    if named == "off":
+        return None
+    return Path(named).absolute() if named else SWEEPS_FOLDER
 
 
 def kept_runs() -> tuple[str, ...]:

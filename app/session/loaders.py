@@ -25,6 +25,7 @@ from app.session.chosen_data import (
     chosen_run,
     data_source,
     runs_folder,
+    sweeps_folder,
 )
 from app.session.offered_data import archive_of, uploaded_file
 from app.session.opened_studios import OpenedStudios
@@ -168,6 +169,6 @@ def _opened(source: str) -> OpenedStudios:
     if first.backbone is None:
         # Every page needs the backbone, and it takes the longest.
         first.backbones.start(first.config, _SERVER)
-    studios = OpenedStudios(first, KeptRuns(runs_folder()), run_config)
+    studios = OpenedStudios(first, KeptRuns(runs_folder()), run_config, sweeps_folder())
     first.from_scratch.shelf.on_dropped.append(lambda owner: studios.close_all_of(upload_scope(owner, "")))
     return studios

@@ -6,11 +6,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 from app.kept.comparable import ComparableRuns
 from app.kept.measured_runs import MeasuredRuns
 from app.kept.runs import KeptRuns
+from app.kept.sweep_jobs import SweepJobs
+from app.kept.sweeps import KeptSweeps
 from app.report.store import Reports
 from app.studio import Place, Studio
 from sparcode.config import RunConfig
@@ -21,14 +24,14 @@ MOST_OPENED: Final = 4
 
 
 class OpenedStudios:
-    """The first studio, the kept runs, figures of runs, the visitors' reports, and the studios opened beside it. Safe to share between
-    threads.
+    """The first studio, the kept runs, figures of runs, sweeps, the visitors' reports, and the studios opened beside it. Safe to share
+    between threads.
 
-    `config_of` gives the settings for synthetic or other data.
+    `config_of` gives the settings for synthetic or other data; `sweeps_folder` of None: there are no sweeps but the recorded one.
     """
 
-    def __init__(self, first: Studio, kept: KeptRuns, config_of: Callable[[bool], RunConfig]) -> None:
-        self.first, self.kept, self._config_of = first, kept, config_of
+    def __init__(self, first: Studio, kept: KeptRuns, config_of: Callable[[bool], RunConfig], sweeps_folder: Path | None = None) -> None:
+        self.first, self.kept, self._config_of, self._sweeps_folder = first, kept, config_of, sweeps_folder
         self.reports = Reports()
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, Studio] = OrderedDict()
@@ -40,6 +43,11 @@ class OpenedStudios:
         return MeasuredRuns(
             self.first.jobs, ComparableRuns(self.kept.folder, self.first.interactions, self.first.recorded), self.first.at_work
         )
+
+    @cached_property
+    def sweeps(self) -> SweepJobs:
+        """The sweeps and the work on them."""
+        return SweepJobs(self.first.jobs, KeptSweeps(self._sweeps_folder))
 
     def of_run(self, name: str) -> Studio:
         """The studio of a kept run, opened if need be; errors as for `KeptRuns.open` and `of_data`."""

@@ -20,6 +20,7 @@ QUERY: Final = "query"
 SPACE: Final = "space"
 TRAIN: Final = "train"
 LESSONS: Final = "lessons"
+SWEEP: Final = "sweep"
 
 # First part of a setting's path -> its settings model.
 _SECTIONS: Final = {
@@ -294,6 +295,25 @@ POINTS: Final = Setting(
     about="Codes, items and tokens drawn at most. Of more, the most used codes are drawn, and items and tokens by a seeded sample; UMAP of "
     "20,000 takes minutes. Counts and tables are always of all users and items.",
 )
+FRONT: Final = Setting(
+    "front",
+    (SWEEP,),
+    "own",
+    "Pareto front of",
+    options=("size", "time", "both"),
+    start="size",
+    about="size: recall and index size; time: recall and latency; both: all three. A point is on the front if no other is as good in all "
+    "of them and better in one.",
+)
+FIGURE: Final = Setting(
+    "of",
+    (SWEEP,),
+    "own",
+    "Settings against",
+    options=("recall", "size_bytes", "p50_ms"),
+    start="recall",
+    about="The figure that settings are held against: recall, the index size or the latency of a trial's best threshold.",
+)
 DATA: Final = Setting(
     "t_data",
     (TRAIN,),
@@ -340,6 +360,8 @@ SETTINGS: Final = (
     VIEW,
     LAYOUT,
     POINTS,
+    FRONT,
+    FIGURE,
     Setting("t_update", (TRAIN,), "list", "Codewords by", "quantizer.codebook_update", text="codewords by {}"),
     Setting(
         "t_ema",

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from app.components.page_header import page_header
+
+
+def _panel() -> None:
+    # Loads the libraries of the models: the title is on the page by then.
+    from app.sweep.panel import sweep_page
+
+    sweep_page()
+
+
+page_header("Sweep")
+_panel()
