@@ -26,10 +26,10 @@ from sparcode.sweep.executors import Processes
 from sparcode.sweep.folder import create
 from sparcode.sweep.record import TRIALS, TrialRecord, finished_numbers, read_record, write_record
 from sparcode.sweep.run import Listener, run_sweep
-from sparcode.sweep.space import Space, Value, parse_space
+from sparcode.sweep.space import Value, parse_space
 
 # What the Index Explorer offers, so that every point can be opened there.
-SPACE: Final[Space] = parse_space(["quantizer.n_codebooks=1,2", "quantizer.codebook_size=16,32,64,128,256", "quantizer.n_nearest=1,2,4,8"])
+SPACE: Final = parse_space(["quantizer.n_codebooks=1,2", "quantizer.codebook_size=16,32,64,128,256", "quantizer.n_nearest=1,2,4,8"])
 SEARCH: Final = SweepConfig(trials=24)
 
 
@@ -64,7 +64,7 @@ def write_kept(work: Path, out: Path) -> None:
         for number in finished_numbers(work):
             trial = read_record(work, number)
             # Their runs are not kept.
-            write_record(new, trial.model_copy(update={"run": "", "epochs": ()}))
+            write_record(new, trial.model_copy(update={"run": ""}))
 
     if out.exists():
         shutil.rmtree(out)

@@ -103,6 +103,7 @@ def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     monkeypatch.setenv(chosen_data.DATA_VARIABLE, str(tiny_table))
     monkeypatch.setenv(chosen_data.RUNS_VARIABLE, str(tmp_path / "runs"))
+    monkeypatch.setenv(chosen_data.SWEEPS_VARIABLE, str(tmp_path / "sweeps"))
     # Layouts are kept in the user's cache.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(loaders, "run_config", tiny_studio_settings)
@@ -115,7 +116,12 @@ def tiny_app(tiny_table: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def tiny_environment(tmp_path_factory: pytest.TempPathFactory, tiny_table: Path) -> dict[str, str]:
     """Variables of a studio on tiny data."""
     home = tmp_path_factory.mktemp("home")
-    return {"HOME": str(home), "SPARCODE_DATA": str(tiny_table), "SPARCODE_RUNS": str(home / "runs")}
+    return {
+        "HOME": str(home),
+        "SPARCODE_DATA": str(tiny_table),
+        "SPARCODE_RUNS": str(home / "runs"),
+        "SPARCODE_SWEEPS": str(home / "sweeps"),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ WITH_STREAMLIT = {
     "app.compare",
     "app.scale",
     "app.runs",
+    "app.sweep",
     "app.query",
     "app.lessons",
     "app.space",

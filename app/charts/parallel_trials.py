@@ -64,7 +64,7 @@ def parallel_trials_figure(data: ParallelTrialsData, dark: bool) -> Figure:
     figure = titled_figure(NAME, "", "", dark, data.title)
     if len(data.recall) == 0:
         return with_note(figure, "No trial is complete yet")
-    colour, grid = text_colour(dark), GRID_DARK if dark else GRID_LIGHT
+    colour, grid, ground = text_colour(dark), GRID_DARK if dark else GRID_LIGHT, figure.layout["paper_bgcolor"]
     low, high = float(data.recall.min()), float(data.recall.max())
     places, best = np.arange(len(data.axes), dtype=np.float64), int(data.recall.argmax())
     # Later ones lie above.
@@ -90,7 +90,7 @@ def parallel_trials_figure(data: ParallelTrialsData, dark: bool) -> Figure:
             {"type": "line", "x0": place, "x1": place, "y0": 0, "y1": 1, "line": {"color": grid, "width": 2}, "layer": "below"}
         )
         for height, text in axis.labels:
-            figure.add_annotation(text, x=place, y=height, xshift=-6, xanchor="right", font={"size": 11, "color": colour})
+            figure.add_annotation(text, x=place, y=height, xshift=-6, xanchor="right", bgcolor=ground, font={"size": 11, "color": colour})
     figure.x.update(
         tickvals=places, ticktext=[axis.name for axis in data.axes], showgrid=False, zeroline=False, range=[-0.45, len(places) - 0.8]
     )

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from app.charts.frame import Figure, name_columns, titled_figure, with_note
-from app.kept.sweep_words import FIGURES, importance_words, setting_name
+from app.kept.sweep_words import FIGURES, importance_words, long_name
 from app.theme import series_style
 from sparcode.sweep.answer import Figure as SweepFigure
 
@@ -29,12 +29,12 @@ def setting_shares_data(shares: Mapping[str, float], of: SweepFigure, note: str 
     """The chart's data, from setting -> share."""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     values = np.array([share for _, share in ordered], dtype=np.float64)
-    return SettingSharesData(importance_words(shares, of), tuple(setting_name(name) for name, _ in ordered), values, FIGURES[of], note)
+    return SettingSharesData(importance_words(shares, of), tuple(long_name(name) for name, _ in ordered), values, FIGURES[of], note)
 
 
 def setting_shares_figure(data: SettingSharesData, dark: bool) -> Figure:
     """A horizontal bar per setting, the longest on top."""
-    figure = titled_figure(NAME, f"share of the differences in {data.figure}", "", dark, data.title)
+    figure = titled_figure(NAME, f"of the differences in {data.figure}", "", dark, data.title)
     if len(data.shares) == 0:
         return with_note(figure, data.note)
     figure.add_bar(
@@ -47,7 +47,7 @@ def setting_shares_figure(data: SettingSharesData, dark: bool) -> Figure:
         cliponaxis=False,
         hovertemplate=f"%{{y}} explains %{{x:.1%}} of the differences in {data.figure} between trials<extra></extra>",
     )
-    figure.x.update(tickformat=".0%", range=[0, 1.12], tickvals=np.linspace(0, 1, 6))
+    figure.x.update(tickformat=".0%", range=[0, 1.12], tickvals=np.linspace(0, 1, 3))
     figure.y.update(type="category")
     figure.layout["showlegend"] = False
     name_columns(figure, y="setting", text="share in percent")

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from app.charts.frame import Figure, name_columns, titled_figure, with_note
-from app.kept.sweep_words import FIGURES, params_words, setting_name, value_text
+from app.kept.sweep_words import FIGURES, long_name, params_words, value_text
 from app.theme import series_style, text_colour
 from sparcode.sweep.answer import Figure as SweepFigure
 from sparcode.sweep.record import TrialRecord
@@ -68,7 +68,7 @@ def setting_slice_data(
     means = np.array([y[x == place].mean() if (x == place).any() else np.nan for place in range(len(choices))], dtype=np.float64)
     return SettingSliceData(
         title=_takeaway(setting, [value_text(value) for value in choices], means, x, y, of),
-        setting=setting_name(setting),
+        setting=long_name(setting),
         axis=axis,
         categories=tuple(map(value_text, choices)),
         is_log=not is_choice and dimension.log,
@@ -119,9 +119,9 @@ def setting_slice_figure(data: SettingSliceData, dark: bool) -> Figure:
 def _takeaway(setting: str, values: Sequence[str], means: np.ndarray, x: np.ndarray, y: np.ndarray, of: SweepFigure) -> str:
     if len(y) == 0:
         return ""
-    name, figure = setting_name(setting), FIGURES[of]
+    most = "most" if of == "recall" else "least"
     if len(values) == 0:
         at = int(y.argmax() if of == "recall" else y.argmin())
-        return f"{'Most' if of == 'recall' else 'Least'} {figure} at {name} {x[at]:.3g}: {y[at]:.3g}"
+        return f"The {most} {FIGURES[of]}, {y[at]:.3g}, is at {params_words({setting: float(f'{x[at]:.3g}')})}"
     place = int(np.nanargmax(means) if of == "recall" else np.nanargmin(means))
-    return f"On average {name} {values[place]} has the {'most' if of == 'recall' else 'least'} {figure}: {means[place]:.3g}"
+    return f"On average {params_words({setting: values[place]})} has the {most} {FIGURES[of]}: {means[place]:.3g}"

@@ -22,6 +22,8 @@ FRONTS: Final[dict[str, tuple[SweepFigure, ...]]] = {
     "both": ("size_bytes", "p50_ms", "recall"),
 }
 _AXES: Final = {"size_bytes": ("index size (MB)", 1e-6), "p50_ms": ("median time of a query (ms)", 1.0)}
+# Of the best recall, what the title names the price of.
+MOST: Final = 0.95
 # Share of the best recall below which points are not shown at first; they would flatten the rest.
 _SHOWN_RECALL: Final = 0.75
 
@@ -145,10 +147,10 @@ def _add(figure: Figure, data: SweepFrontData, at: np.ndarray, name: str, marker
 def _takeaway(points: Sequence[SweepPoint], found: Sequence[SweepPoint], figures: Sequence[SweepFigure]) -> str:
     if not found:
         return ""
-    many = f"{len(found)} of {len(points)} points are beaten by no other"
     if len(figures) > 2:
-        return f"{many} in recall, size and time together"
-    least, best = min(found, key=lambda point: point.recall), max(found, key=lambda point: point.recall)
-    ratio = getattr(best, figures[0]) / max(getattr(least, figures[0]), 1e-12)
-    what = "bytes" if figures[0] == "size_bytes" else "time"
-    return f"{many}: recall {least.recall:.3f} to {best.recall:.3f} for {ratio:,.0f} times the {what}" if len(found) > 1 else many
+        return f"{len(found)} of {len(points)} points are beaten by no other in recall, size and time together"
+    best = max(found, key=lambda point: point.recall)
+    most = [point for point in found if point.recall >= MOST * best.recall]
+    unit, scale = ("MB", 1e-6) if figures[0] == "size_bytes" else ("ms", 1.0)
+    least = min(scale * getattr(point, figures[0]) for point in most)
+    return f"{MOST:.0%} of the best recall takes {least:.3g} {unit}, all of it {scale * getattr(best, figures[0]):.3g} {unit}"

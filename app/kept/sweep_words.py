@@ -20,12 +20,24 @@ LETTERS: Final = {
     "model.n_tokens": "T",
     "model.token_dim": "D",
 }
+_WORDS: Final = {
+    "quantizer.n_codebooks": "codebooks",
+    "quantizer.codebook_size": "codebook size",
+    "quantizer.n_nearest": "codes per token",
+    "model.n_tokens": "tokens",
+    "model.token_dim": "dims",
+}
 FIGURES: Final[dict[Figure, str]] = {"recall": "recall", "size_bytes": "index size", "p50_ms": "latency"}
 
 
 def setting_name(setting: str) -> str:
     """A setting's letter, or its field's name in words."""
     return LETTERS.get(setting) or setting.partition(".")[2].replace("_", " ")
+
+
+def long_name(setting: str) -> str:
+    """A setting in words, with its letter if it has one."""
+    return f"{_WORDS[setting]} {LETTERS[setting]}" if setting in LETTERS else setting.partition(".")[2].replace("_", " ")
 
 
 def value_text(value: Value | None) -> str:
@@ -102,7 +114,7 @@ def importance_words(shares: Mapping[str, float], of: Figure) -> str:
     if not shares:
         return ""
     setting, share = max(shares.items(), key=lambda item: item[1])
-    return f"{setting_name(setting)} decides {share:.0%} of the differences in {FIGURES[of]}"
+    return f"{long_name(setting)} decides {share:.0%} of the differences in {FIGURES[of]}"
 
 
 def _params(trials: Sequence[TrialRecord], point: SweepPoint) -> Mapping[str, Value]:

@@ -52,6 +52,11 @@ def chosen_sweep(names: Sequence[str]) -> str:
     return asked if asked in names else next(iter(names), "")
 
 
+def asked_sweep() -> str:
+    """The sweep that this visitor chose, also one that is not there; empty for none."""
+    return st.session_state[_NAME]
+
+
 def choose_sweep(name: str) -> None:
     """Look at another sweep from now on."""
     if st.session_state.get(_NAME) != name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app.kept.sweep_jobs import SweepJobs
-from app.kept.sweep_words import setting_name
+from app.kept.sweep_words import long_name
 from app.session import loaders
 from app.session.chosen_data import data_source, sweeps_folder
 from app.session.configuration import CHOSEN
@@ -57,7 +58,7 @@ def new_sweep(jobs: SweepJobs, studio: Studio) -> None:
         "Settings that vary",
         settings_that_vary(),
         list(USUAL),
-        format_func=_label,
+        format_func=long_name,
         max_selections=MOST_VARIED,
         key="sweep-vary",
         help=f"Everything else is as on the other pages now. At most {MOST_VARIED}.",
@@ -105,11 +106,6 @@ def base_config(studio: Studio) -> RunConfig:
         return studio.config
 
 
-def _label(name: str) -> str:
-    letter, field = setting_name(name), name.partition(".")[2].replace("_", " ")
-    return field if letter == field else f"{field} {letter}"
-
-
 def _values(varied: list[str], config: RunConfig) -> list[str]:
     """A field for the values of each setting, around the one it has now; the texts that the command line takes."""
     texts = []
@@ -117,7 +113,7 @@ def _values(varied: list[str], config: RunConfig) -> list[str]:
         for name in varied:
             stage, _, field = name.partition(".")
             said = st.text_input(
-                _label(name),
+                long_name(name),
                 suggested(name, config),
                 key=f"sweep-values-{name}",
                 help=f"{STAGES[stage].model_fields[field].description} {SYNTAX}",
@@ -140,7 +136,7 @@ def _search(studio: Studio) -> tuple[Callable[[], SweepConfig], int, int]:
             "At once", 1, n_processors, max(1, n_processors - 1), key="sweep-workers", help="Trials at a time, one processor core each."
         )
         budget = st.number_input(
-            "Objective: recall within (MB)",
+            "Recall within (MB)",
             0.01,
             1e6,
             None,
@@ -184,12 +180,14 @@ def _start(asked: _Asked, config: RunConfig, jobs: SweepJobs, studio: Studio) ->
         st.session_state[_PROBLEM] = error_words(error, sweeps_folder())
         return
     choose_sweep(asked.name)
+    # Another name is suggested for the next one.
+    st.session_state.pop("sweep-name", None)
 
 
 def _data_flags() -> str:
     """Flags of the command line for the data that is shown; of a path only the name, since pages may be public."""
     source, flags = loaders.chosen_source()
-    return f"--data {Path(source).name} {flags}".strip()
+    return f"--data {shlex.quote(Path(source).name)} {flags}".strip()
 
 
 def _make(place: Path, asked: _Asked, config: RunConfig, studio: Studio, flags: str) -> None:

@@ -7,7 +7,6 @@ from typing import Final
 
 import streamlit as st
 
-from app.kept.sweep_words import params_words
 from app.kept.trials import keep_trial
 from app.session import loaders
 from app.session.chosen_data import choose_data, choose_run, runs_folder, sweeps_folder
@@ -105,8 +104,3 @@ def explorer_choice(trial: TrialRecord, sweep: Sweep, studio: Studio) -> Configu
     if with_values(first.config, values).content_hash() != config.content_hash():
         return None
     return Configuration(**{setting.key: value for setting, value in values.items()})
-
-
-def described(trial: TrialRecord) -> str:
-    """A trial's settings for a label."""
-    return params_words(trial.params)

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.kept.sweep_jobs import SweepJobs
-from app.kept.sweep_words import answer, beside, params_words
+from app.kept.sweep_words import answer, beside
 from app.kept.sweeps import RECORDED_NAME
 from app.session import loaders
 from app.session.address import plain_text, read_address, write_address
@@ -18,7 +18,7 @@ from app.session.live_panel import keep_live, live_panel
 from app.session.report import FiguresOf, figures_are_of
 from app.session.settings import SWEEP
 from app.studio import Studio
-from app.sweep.chosen import choose_sweep, chosen_sweep, offered, read_chosen, sweep_label, write_chosen
+from app.sweep.chosen import asked_sweep, choose_sweep, chosen_sweep, offered, read_chosen, sweep_label, write_chosen
 from app.sweep.define import new_sweep
 from app.sweep.opening import looked_at
 from app.sweep.results import charts, downloads, trials_table
@@ -48,9 +48,10 @@ def _panel(studio: Studio) -> None:
     with st.container():
         for text in (*read_address(SWEEP, base_settings()), *read_chosen(names)):
             st.warning(text)
-    # One that is being made has no folder yet.
-    if (made := jobs.under_way()) and made not in names:
-        names = [made, *names]
+    # One that is being made has no folder yet; one that could not be made has none.
+    for made in (asked_sweep(), jobs.under_way()):
+        if made and made not in names and jobs.job(made) is not None:
+            names = [made, *names]
     with st.expander("**New sweep**: choose what varies, and start it", key="sweep-new", expanded=not names):
         new_sweep(jobs, studio)
     name = _picked(names, jobs)
@@ -96,10 +97,8 @@ def _delete(name: str, jobs: SweepJobs) -> None:
 def _shown(name: str, jobs: SweepJobs, studio: Studio, answered: DeltaGenerator) -> bool:
     """Everything about one sweep; returns whether work on it goes on."""
     if name not in offered(jobs.sweeps):
-        job = jobs.job(name)
         answered.markdown(f"#### {QUESTION}")
-        making(name, job)
-        return job.active
+        return making(name, jobs)
     try:
         sweep = jobs.sweeps.load(name)
     except ValueError as error:
@@ -144,8 +143,3 @@ def _origin(name: str, sweep: Sweep, jobs: SweepJobs) -> None:
         f"{definition.search.sampler}, seed {definition.seed}. All figures are on the validation users, whom choices are made on; test "
         f"users are for the pages that a run opens on. Latency was measured while other trials ran. {where}."
     )
-
-
-def latest(sweep: Sweep) -> str:
-    """The settings of the trial that finished last."""
-    return params_words(sweep.trials[-1].params) if sweep.trials else ""

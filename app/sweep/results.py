@@ -22,7 +22,6 @@ from app.session.settings import FIGURE, FRONT, Setting
 from app.session.visitor import owner_id, want_in_tab
 from app.studio import Studio
 from app.sweep.chosen import choose_trial, chosen_trial
-from sparcode.config import DEFAULT_K
 from sparcode.sweep.folder import Sweep
 from sparcode.sweep.record import TrialRecord
 from sparcode.sweep.table import FORMATS, as_file, trial_rows
@@ -143,8 +142,3 @@ def _slice(settings: tuple[str, ...]) -> str:
 
 def _shares(job: JobSnapshot | None) -> Mapping[str, float]:
     return job.result if job is not None and isinstance(job.result, dict) else {}
-
-
-def k_of(sweep: Sweep) -> int:
-    """Items retrieved per query."""
-    return sweep.definition.k or DEFAULT_K

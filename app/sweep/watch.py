@@ -36,13 +36,15 @@ def watch(name: str, sweep: Sweep, jobs: SweepJobs) -> bool:
     return active or sweep.is_running
 
 
-def making(name: str, job: JobSnapshot) -> None:
-    """A sweep whose folder is not there yet, or could not be made."""
-    if job.active:
+def making(name: str, jobs: SweepJobs) -> bool:
+    """A sweep whose folder is not there yet, or could not be made; returns whether it is under way."""
+    job = jobs.job(name)
+    if job is None or job.active:
         st.progress(0.0, text=f"The sweep {name} is about to start")
     elif job.state is JobState.FAILED:
         st.error(f"The sweep {name} could not be started.")
         st.text(error_words(ValueError(job.error), sweeps_folder()))
+    return job is not None and job.active
 
 
 def _progress(name: str, sweep: Sweep, job: JobSnapshot | None, jobs: SweepJobs) -> None:

@@ -32,6 +32,7 @@ LIVE = (
     "train_live",
     "scale_live",
     "runs_live",
+    "sweep_live",
     "query_live",
     "space_live",
     "lessons_live",
