@@ -82,7 +82,7 @@ class KeptSweeps:
 
     def recording(self, name: str) -> Recording | None:
         """When and where the recorded sweep was made; None for others, and if it is not there."""
-        if name != RECORDED_NAME:
+        if name != RECORDED_NAME or not self._recorded.is_dir():
             return None
         try:
             about = json.loads((self._recorded / RECORDING).read_text(encoding="utf-8"))
