@@ -138,14 +138,14 @@ class Setting:
         return " to ".join(f"{bound:,.0f}" if bound > 1000 else f"{bound:g}" for bound in self.bounds)
 
     def default(self, base: RunConfig) -> Any:
-        """Its default; `base` are the settings that suit the data."""
+        """Its default; `base` are the settings that suit the data, or those of the run that is shown, whose codes may be any."""
         if self.start is not None:
             return self.start
         value = self.value_in(base) if self.in_run else self.field.default
         if not self.options:
             return value
         # The settings that suit the data may have a value that is not offered.
-        return str(value) if str(value) in self.options else str(self.field.default)
+        return str(value) if str(value) in self.options or self.path.startswith("quantizer.") else str(self.field.default)
 
     def value_in(self, config: RunConfig) -> Any:
         """Its value in a run's settings."""

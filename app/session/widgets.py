@@ -36,7 +36,7 @@ def _drawn(setting: Setting, key: str, collapsed: bool) -> Any:
     common = {"key": key, "help": setting.help, "on_change": _changed, "args": (setting, key)}
     common["disabled"] = not has_effect(setting, st.session_state)
     if setting.control == "slider":
-        return st.select_slider(setting.label, setting.choices, value, **common)
+        return st.select_slider(setting.label, _offered(setting, value), value, **common)
     if setting.control == "list":
         return st.selectbox(setting.label, setting.choices, setting.choices.index(value), **common)
     if setting.control == "checkbox":
@@ -51,6 +51,11 @@ def _drawn(setting: Setting, key: str, collapsed: bool) -> Any:
         width=120 if collapsed else "stretch",
         **common,
     )
+
+
+def _offered(setting: Setting, value: str) -> list[str]:
+    """The choices of a slider, in order; a kept run may have a number of its own."""
+    return list(setting.choices) if value in setting.choices else sorted({*setting.choices, value}, key=float)
 
 
 def _widget_key(setting: Setting) -> str:

@@ -13,7 +13,7 @@ from tests.pages.browser_pages import FITS, PATIENCE_MS, Visit, at_rest
 
 # Most words on the first screen of a page, at 1280 x 800.
 MOST_WORDS = {"": 150, "explorer": 120}
-PAGES = ("", "explorer", "train", "compare", "runs", "scale", "query")
+PAGES = ("", "explorer", "train", "compare", "runs", "sweep", "scale", "query")
 # Words of two letters or more that are in view, without the navigation and what is drawn inside charts. A word is where its letters are,
 # so that a paragraph which the screen cuts counts as far as it can be read.
 WORDS = r"""() => {

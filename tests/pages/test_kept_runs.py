@@ -6,12 +6,20 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.kept.trials import keep_trial
 from app.measured.query_story import TOP
 from app.measured.threshold_stops import DEFAULT_PERCENT, KEPT_PERCENTS
 from app.session import loaders
+from sparcode.config import SweepConfig
+from sparcode.sweep.folder import create
+from sparcode.sweep.run import run_sweep
+from sparcode.sweep.space import parse_space
+from sparcode.sweep.trial import run_trial
 from tests.app import open_studio
 from tests.fakes import PATIENCE
 from tests.pages.opened_pages import ENTRY, click, control, figures, labels, markdown, setting_keys, studio, tiles, visited
+from tests.sweep.planted import Inline
+from tests.tiny import CONFIG, tiny_data
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 
@@ -217,3 +225,24 @@ def test_where_runs_are_turned_off_the_page_says_so(monkeypatch: pytest.MonkeyPa
     app.run()
     assert any("keeps no runs" in text.value for text in app.caption)
     assert not app.text_input
+
+
+def test_a_run_with_codes_that_the_pages_do_not_offer_is_shown_with_its_own() -> None:
+    run = keep_trial_of("quantizer.codebook_size=5")
+    app = explored(run)
+    assert control(app.select_slider, "k").value == "5"
+    assert control(app.select_slider, "k").options[:2] == ["5", "8"]
+    assert tiles(app)["recall"]["kind"] == "trained from scratch"
+    assert set(app.query_params) == {"data"}
+    app = control(app.select_slider, "k").set_value("8").run()
+    assert app.query_params["k"] in ("8", ["8"])
+
+
+def keep_trial_of(varied: str) -> str:
+    """A trial of a sweep over one setting, kept as a run of the studio."""
+    opened = loaders.opened()
+    sweeps = opened.sweeps.sweeps
+    place = sweeps.place("small")
+    create(place, tiny_data(), CONFIG, parse_space([varied]), SweepConfig(trials=1))
+    assert run_sweep(place, Inline(run_trial)) == "complete"
+    return keep_trial(opened.kept, "small", sweeps.load("small"), 0)

@@ -119,3 +119,9 @@ def test_text_of_strangers_means_nothing_in_markdown() -> None:
 def test_the_decay_has_an_effect_where_codewords_follow_it_and_the_rest_always() -> None:
     assert [setting.key for setting in SETTINGS if not has_effect(setting, {"t_update": "gradient"})] == ["t_ema"]
     assert all(has_effect(setting, {"t_update": "ema"}) for setting in SETTINGS)
+
+
+def test_the_codes_of_a_run_are_its_own_also_where_they_are_not_offered() -> None:
+    base = with_values(BASE, {BY_KEY["k"]: "48"})
+    assert BY_KEY["k"].default(base) == "48"
+    assert not BY_KEY["k"].is_allowed("48")
