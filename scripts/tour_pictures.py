@@ -46,6 +46,10 @@ def _all_runs(page: Page) -> None:
     page.get_by_text("Measuring recorded").wait_for(state="detached", timeout=PATIENCE_MS)
 
 
+def _computed(page: Page) -> None:
+    page.get_by_text("Being computed").wait_for(state="detached", timeout=PATIENCE_MS)
+
+
 class Screen(NamedTuple):
     """One picture: its name after `tour-`, the page's address, a text to wait for, what is done then, window and look."""
 
@@ -67,6 +71,7 @@ SCREENS: Final = (
     Screen("scale", "scale?keep=1.02", "All points, and how they are measured", _first_chart),
     Screen("compare", "compare", "Each beside SparCode"),
     Screen("runs", "runs?a=recorded:m1-k256&b=recorded:m2-k256", "Measured on this machine", _all_runs, height=1000),
+    Screen("sweep", "sweep", "All figures are on the validation users", _computed, height=1250),
     Screen("space", "space", "Measured on this machine", height=1250),
     Screen("query", "query", "Everything above is computed"),
     Screen("lists", "query?step=lists", "Everything above is computed", _first_chart),

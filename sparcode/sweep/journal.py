@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,9 +32,6 @@ _RECALL_AND_BYTES: Final = "recall and bytes"
 _DENSITY: Final = "training.density"
 _KEPT_PERCENT: Final = {"quartile": 75.0, "median": 50.0}
 _STATES: Final = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-
-# Optuna tells of every study and trial on standard error.
-logging.getLogger("optuna").setLevel(logging.WARNING)
 
 
 class _NoLock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,9 @@ from pydantic import Field, ValidationError, ValidationInfo, create_model, field
 
 from sparcode.config import Config, RunConfig
 from sparcode.config_message import validation_message
+
+# Optuna tells of every study and trial on standard error.
+logging.getLogger("optuna").setLevel(logging.WARNING)
 
 Value = bool | int | float | str
 Params = Mapping[str, Value]
