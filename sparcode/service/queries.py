@@ -83,7 +83,7 @@ class KnownItems:
                 except ValueError as error:
                     raise ValueError(f"{place}{error}") from error
         queries = Histories.from_lists(histories, len(self.item_ids))
-        return Histories(queries.indptr, queries.items, queries.n_items, np.stack(features) if features else None)
+        return Histories(queries.indptr, queries.items, queries.n_items, np.stack(features)) if features else queries
 
     def filter_of(self, allow: Iterable[tuple[str, str]] | None, deny: Iterable[tuple[str, str]] | None) -> ItemFilter | None:
         """Which items may be returned, by (place, item id); None: every one. ValueError if an id is unknown."""
