@@ -91,6 +91,6 @@ def test_features_that_the_data_lacks_are_refused_before_training(files: tuple[P
     assert "side_features='both': the data has no side features of users; allowed is 'none' or 'items'" in line
     line = refused("train", "--data", files[0], "--users", files[1], *SMALL, "--k", 20, "--side-features", "items", "--quiet")
     assert "the data has no side features of items (genres); allowed is 'none' or 'users'" in line
-    assert "--users can only be used with a table (.csv, .tsv, .parquet); the data is synthetic data" in refused(
+    assert "--users can only be used with a folder of Parquet files or a table (.csv, .tsv, .parquet); the data is synthetic" in refused(
         "train", *TINY, "--users", files[1]
     )
