@@ -74,7 +74,13 @@ class _EndedError(Exception):
 
 @contextmanager
 def _sigterm_interrupts() -> Iterator[None]:
-    """Raise `Terminated` in the main thread on SIGTERM; a process that ignores the signal goes on ignoring it."""
+    """Raise `Terminated` in the main thread on SIGTERM; a process that ignores the signal goes on ignoring it.
+
+    Processes that help another one to train write nothing and end at once: while they wait for it, Python's own handlers do not run.
+    """
+    if launched().rank:
+        yield
+        return
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
         yield
         return

@@ -101,6 +101,7 @@ def test_the_first_process_alone_prints_and_keeps_the_run(processes: tuple[Proce
     code, printed, said = processes[0].facts["command"]
     assert (code, said) == (0, "")
     assert json.loads(printed)["saved_to"] == str(folder / "run")
+    assert "2 processes" in json.loads(printed)["machine"]
     assert load_run(folder / "run").model.n_items == 80
     assert processes[1].facts["command"] == [0, "", ""]
 
