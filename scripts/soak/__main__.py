@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from scripts.soak import flips, inputs, kills, sessions, uploads
+from scripts.soak import flips, inputs, kills, sessions, sweeps, uploads
 from scripts.soak.clock import CLOCK
 from scripts.soak.page import new_cookies
 from scripts.studio_in_browser import running_studio
@@ -59,6 +59,12 @@ def of_kills(scale: float, seed: int) -> dict[str, Any]:
     return {**told, "lost_runs": told["lost"] + told["different"] + told["failed"]}
 
 
+def of_sweeps(scale: float, seed: int) -> dict[str, Any]:
+    """A killed sweep."""
+    told = sweeps.soak(max(1, round(10 * scale)), seed)
+    return {**told, "lost_runs": told["lost"] + told["different"] + told["failed"]}
+
+
 def of_sessions(scale: float, seed: int) -> dict[str, Any]:
     """Many sessions in one studio."""
     return _in_a_studio(lambda url, pid: sessions.soak(url, pid, max(1, round(20 * scale)), SESSION_SECONDS * scale))
@@ -83,6 +89,7 @@ PARTS: Final[dict[str, Callable[[float, int], dict[str, Any]]]] = {
     "inputs": of_inputs,
     "flips": of_flips,
     "kills": of_kills,
+    "sweeps": of_sweeps,
     "sessions": of_sessions,
     "uploads": of_uploads,
 }
@@ -131,7 +138,7 @@ def _told_by(process: subprocess.Popen[str]) -> dict[str, Any]:
 def _all(scale: float, seed: int) -> dict[str, Any]:
     """All parts: those of files side by side, then those of pages alone."""
     start, by_kills = CLOCK(), _start("kills", scale, seed)
-    told = [_told_by(_start(part, scale, seed)) for part in ("inputs", "flips")]
+    told = [_told_by(_start(part, scale, seed)) for part in ("inputs", "flips", "sweeps")]
     told.append(_told_by(by_kills))
     told += [_told_by(_start(part, scale, seed)) for part in ("sessions", "uploads")]
     found = together(told) | {"seconds": round(CLOCK() - start), "seconds_suspended": round(CLOCK.stopped)}
