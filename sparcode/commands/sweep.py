@@ -101,6 +101,10 @@ def sweep(
     """Try many settings on the same data: print the Pareto front, the smallest index near the best, and which settings matter."""
     if scheduler is not None and (workers or threads):
         raise typer.BadParameter("--workers and --threads are of local processes; with --scheduler the cluster has its own")
+    if scheduler is None and device != "auto":
+        from sparcode.device import choose_device
+
+        choose_device(device)
     if resume:
         _check_resume(source, settings, search, vary, k)
     else:

@@ -139,6 +139,12 @@ def test_bad_input_is_one_line_that_names_it(refused: Output, tmp_path: Path, fl
     assert list(tmp_path.iterdir()) == []
 
 
+def test_cuda_where_there_is_none_is_refused_before_anything(refused: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "use auto or cpu" in refused("sweep", *TINY, *VARY, "--device", "cuda", "--out", tmp_path / "sweep")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_that_cannot_be_written_is_refused(refused: Output, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "exists; name a new folder" in refused("sweep", *TINY, *VARY, "--out", tmp_path / "file")
