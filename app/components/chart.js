@@ -1,4 +1,5 @@
 import { Corner } from "./chart_corner.js";
+import { tableOf } from "./chart_table.js";
 import { retitled, titledFor } from "./chart_title.js";
 import { DRAWN, drawInTurn, plotly } from "./page.js";
 
@@ -57,7 +58,7 @@ export class Chart {
     const same = this.figure === figure;
     this.version = version;
     if (!same) this.read = JSON.parse(figure);
-    this.corner.take(this.read, this.setting);
+    this.corner.take(this.read.layout.uirevision || "chart", this.setting, this.read.data.length === 0);
     if (same) {
       if (!this.moved) this.#arrive(version);
       return;
@@ -199,6 +200,10 @@ export class Chart {
     const { offsetWidth: width, offsetHeight: height } = this.box;
     const how = { format: kind, width, height, scale: kind === "png" ? scale : 1, filename };
     return Promise.resolve(this.moving).then(() => window.Plotly.downloadImage(this.box, how));
+  }
+
+  table() {
+    return tableOf(this.box);
   }
 
   leave() {

@@ -1,6 +1,6 @@
-import { csvOf, tableOf } from "./chart_table.js";
+import { csvOf } from "./chart_table.js";
 
-const KINDS = {
+const FORMATS = {
   PNG: "picture, twice as sharp as on the screen",
   SVG: "drawing, sharp at any size",
   CSV: "numbers, for a spreadsheet",
@@ -11,7 +11,8 @@ const ICON =
 const SCALE = 2;
 const REVOKE_MS = 60_000;
 
-// The menu in the corner of a chart, which saves what is shown. All is made in the browser.
+// The menu in the corner of a chart, which saves what is shown. All is made in the browser. The chart gives its `box`, saves a `picture`,
+// and gives the rows of its `table`.
 export class Corner {
   constructor(chart) {
     this.chart = chart;
@@ -21,7 +22,7 @@ export class Corner {
     this.menu.innerHTML = `<summary>${ICON}</summary><div role="group"><p role="status"></p></div>`;
     this.opener = this.menu.querySelector("summary");
     this.note = this.menu.querySelector("p");
-    this.buttons = Object.keys(KINDS).map((kind) => this.#button(kind));
+    this.buttons = Object.keys(FORMATS).map((kind) => this.#button(kind));
     this.note.before(...this.buttons);
     this.outside = ({ target }) => this.menu.contains(target) || this.#close();
     this.menu.addEventListener("toggle", () => {
@@ -38,9 +39,8 @@ export class Corner {
   }
 
   // What the chart is called, and the settings it is of; a chart without points has nothing to save.
-  take(figure, setting) {
-    const title = figure.layout.uirevision || "chart";
-    this.menu.hidden = figure.data.length === 0;
+  take(title, setting, isEmpty) {
+    this.menu.hidden = isEmpty;
     this.words = [pageName(), title.toLowerCase(), setting];
     this.opener.setAttribute("aria-label", `Save this chart: ${title}`);
     this.opener.title = "Save this chart: PNG, SVG, CSV";
@@ -60,7 +60,7 @@ export class Corner {
 
   #button(kind) {
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", textContent: kind, title: KINDS[kind] });
+    Object.assign(button, { type: "button", textContent: kind, title: FORMATS[kind] });
     button.addEventListener("click", () => this.#save(kind.toLowerCase()));
     return button;
   }
@@ -80,17 +80,22 @@ export class Corner {
   }
 
   #saveTable() {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([csvOf(tableOf(this.chart.box))], { type: "text/csv" }));
-    link.download = `${this.name}.csv`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), REVOKE_MS);
+    saveAs(new Blob([csvOf(this.chart.table())], { type: "text/csv" }), `${this.name}.csv`);
   }
 
   #close() {
     this.menu.open = false;
     document.removeEventListener("pointerdown", this.outside);
   }
+}
+
+// Have the browser keep a file.
+export function saveAs(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), REVOKE_MS);
 }
 
 function pageName() {

@@ -47,7 +47,7 @@ export function retitled(node, text, layout, width) {
 }
 
 // A text in lines, and how many pixels it is higher than one line.
-function broken(text, font, family, width) {
+export function broken(text, font, family, width) {
   ruler.font = `${font?.weight ?? 400} ${font?.size ?? 14}px ${family}`;
   const lines = [];
   for (const word of text.split(" ")) {

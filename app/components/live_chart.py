@@ -16,7 +16,6 @@ from app.components import add_button
 from app.components.bundle import script, style
 from app.report.entry import Entry, Source, chart_entry
 from app.server.plotly_asset import PLOTLY_URL
-from app.session.configuration import label_of
 from app.session.report import FiguresOf, add_to_report, shown_figures
 
 HEIGHT: Final = 360
@@ -59,7 +58,7 @@ def chart_content(figure: Figure, of: FiguresOf | None, alt: str, height: int) -
         "height": height,
         "url": PLOTLY_URL,
         "name": figure.layout["uirevision"],
-        "setting": "" if of is None else " ".join(filter(None, (of.studio.run_name, label_of(of.config) if of.config else ""))),
+        "setting": "" if of is None else of.file_words,
     }
 
 

@@ -1,5 +1,9 @@
+import { letAdd } from "./add_button.js";
+import { Corner, saveAs } from "./chart_corner.js";
 import { DRAWN, shown } from "./page.js";
 import { drawer } from "./point_map_gl.js";
+import { besideMark, cornersOf, label, outline, ring } from "./point_map_marks.js";
+import { pngOf, pointRows, svgOf } from "./point_map_saved.js";
 
 const STEPS = 65535;
 const KINDS = ["code", "item", "token"];
@@ -20,6 +24,7 @@ class PointMap {
     this.view = { x: 0.5, y: 0.5, zoom: 1 };
     this.drag = null;
     this.#build();
+    this.corner = new Corner(this);
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(this.plot);
   }
@@ -79,6 +84,7 @@ class PointMap {
     this.on = new Set(marked.units);
     this.#light();
     this.#drawLegend();
+    this.corner.take(data.title, data.setting, cloud.n === 0);
     if (marked.zoom && marked.zoom !== this.zoomed) this.#showFound();
     this.zoomed = marked.zoom;
     this.draw();
@@ -96,6 +102,8 @@ class PointMap {
       kinds: new Uint8Array(bytes(cloud.kinds)),
       units: new Float64Array(bytes(cloud.units)),
       numbers: new Int32Array(bytes(cloud.numbers)),
+      middle: cloud.middle,
+      size: cloud.size,
     };
     const { x, y } = this.cloud;
     this.cloud.wide = extent(x);
@@ -110,16 +118,26 @@ class PointMap {
     for (let at = 0; at < n; at++) if (kinds[at] !== 1 && this.on.has(units[at])) lit[at] = 1;
     for (const [place] of this.marked.items) lit[place] = 1;
     for (const [place] of this.marked.found) lit[place] = 1;
+    this.lit = lit;
     this.gl.load(this.cloud, lit);
   }
 
-  #drawLegend() {
+  get isSelected() {
+    return this.on.size + this.marked.found.length > 0;
+  }
+
+  // Sign, text and colour of each.
+  get legendEntries() {
     const { colours, legend } = this.data;
     const entries = KINDS.map((kind) => [SIGNS[kind], legend[kind], colours[kind]]);
     if (this.on.size) entries.push(["◈", "selected, and its tokens and items", colours.on]);
     if (this.marked.found.length) entries.push(["⬡", "found", colours.found]);
+    return entries;
+  }
+
+  #drawLegend() {
     this.legend.replaceChildren(
-      ...entries.map(([sign, text, colour]) => {
+      ...this.legendEntries.map(([sign, text, colour]) => {
         const entry = document.createElement("span");
         const mark = make(entry, "b", "");
         mark.textContent = `${sign} `;
@@ -176,7 +194,7 @@ class PointMap {
       const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
       if (one.width !== wide || one.height !== high) Object.assign(one, { width: wide, height: high });
     }
-    this.gl.draw(this.frame, ratio, this.data.colours, this.on.size + this.marked.found.length > 0);
+    this.gl.draw(this.frame, ratio, this.data.colours, this.isSelected);
     this.#drawOver(ratio);
   }
 
@@ -184,23 +202,75 @@ class PointMap {
     const pen = this.over.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, this.over.width, this.over.height);
+    const { ink, paper } = this.look;
+    for (const mark of this.marks) {
+      ring(pen, mark);
+      if (mark.ground) label(pen, mark, ink, paper);
+    }
+    if (this.drag?.path) outline(pen, this.drag.path, ink);
+  }
+
+  // Colours of text and ground, and the typeface.
+  get look() {
     const style = getComputedStyle(this.plot);
-    const [ink, paper] = [style.color, style.getPropertyValue("--st-background-color") || "white"];
+    return { ink: style.color, paper: style.getPropertyValue("--st-background-color") || "white", family: style.fontFamily };
+  }
+
+  // What has a name of its own, in the order it is drawn: its shape, and where the name stands on its ground; that of a name which would
+  // lie on another one is null.
+  get marks() {
     const { colours } = this.data;
+    const { width } = this.frame;
+    const pen = this.over.getContext("2d");
+    pen.font = `600 14px ${this.look.family}`;
     const taken = [];
-    pen.font = `600 14px ${style.fontFamily}`;
-    for (const [list, colour, sides] of [
+    return [
       [this.marked.found, colours.found, 6],
       [this.marked.codes, colours.on, 4],
       [this.marked.items, colours.on, 3],
-    ]) {
-      for (const [place, text] of list) {
+    ].flatMap(([list, colour, sides]) =>
+      list.map(([place, text]) => {
         const [x, y] = this.pixel(place);
-        ring(pen, x, y, sides, colour);
-        label(pen, text, x, y, { ink, paper, taken, width: this.frame.width });
-      }
-    }
-    if (this.drag?.path) outline(pen, this.drag.path, ink);
+        return { corners: cornersOf(x, y, sides), colour, text, ...besideMark(pen, text, x, y, taken, width) };
+      }),
+    );
+  }
+
+  // Pixels of the points of a kind that are looked at, lit (1) or not (0).
+  placesInView(kind, lit) {
+    const { width, height } = this.frame;
+    const places = [];
+    this.cloud.kinds.forEach((one, at) => {
+      if (one !== kind || this.lit[at] !== lit) return;
+      const [x, y] = this.pixel(at);
+      if (x >= 0 && x <= width && y >= 0 && y <= height) places.push([x, y]);
+    });
+    return places;
+  }
+
+  kindOf(at) {
+    return KINDS[this.cloud.kinds[at]];
+  }
+
+  codeOf(at) {
+    return this.data.names.units[this.cloud.units[at]] || String(this.cloud.units[at]);
+  }
+
+  titleOf(at) {
+    const number = this.cloud.numbers[at];
+    if (this.kindOf(at) === "code") return `code ${this.codeOf(at)}`;
+    return this.kindOf(at) === "item" ? this.data.names.items[number] || `item ${number}` : `token of training user ${number}`;
+  }
+
+  // For its corner: the map as it is looked at, and all of its points.
+  picture(kind, scale, name) {
+    const drawn = svgOf(this);
+    const made = kind === "png" ? pngOf(drawn, scale) : Promise.resolve(new Blob([drawn.text], { type: "image/svg+xml" }));
+    return made.then((blob) => saveAs(blob, `${name}.${kind}`));
+  }
+
+  table() {
+    return pointRows(this);
   }
 
   #at(event) {
@@ -302,14 +372,9 @@ class PointMap {
     const place = at && this.cloud ? this.#nearest(at) : -1;
     this.tip.hidden = place < 0;
     if (place < 0) return;
-    const { kinds, numbers, units } = this.cloud;
-    const code = this.data.names.units[units[place]] || units[place];
-    const texts = {
-      code: () => `code ${code}: click to select`,
-      item: () => `${this.data.names.items[numbers[place]] || `item ${numbers[place]}`}, highest in the list of code ${code}`,
-      token: () => `a token of training user ${numbers[place]}, nearest code ${code}`,
-    };
-    this.tip.textContent = texts[KINDS[kinds[place]]]();
+    const [title, code] = [this.titleOf(place), this.codeOf(place)];
+    const more = { code: ": click to select", item: `, highest in the list of code ${code}`, token: `, nearest code ${code}` };
+    this.tip.textContent = title + more[this.kindOf(place)];
     const [x, y] = this.pixel(place);
     this.tip.style.left = `${Math.min(x + 12, this.plot.clientWidth - this.tip.offsetWidth - 4)}px`;
     this.tip.style.top = `${Math.max(4, y - 34)}px`;
@@ -336,6 +401,7 @@ class PointMap {
 
   leave() {
     this.observer.disconnect();
+    this.corner.leave();
     this.gl.leave();
   }
 }
@@ -364,45 +430,6 @@ function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 }
 
-// A hollow shape: 3, 4 or 6 corners.
-function ring(pen, x, y, sides, colour) {
-  pen.beginPath();
-  for (let corner = 0; corner <= sides; corner++) {
-    const angle = -Math.PI / 2 + (2 * Math.PI * corner) / sides;
-    pen.lineTo(x + 11 * Math.cos(angle), y + 11 * Math.sin(angle));
-  }
-  pen.lineWidth = 3;
-  pen.strokeStyle = colour;
-  pen.stroke();
-}
-
-// A name beside its mark, on a ground of the page's colour; left out where it would lie on another one.
-function label(pen, text, x, y, { ink, paper, taken, width }) {
-  const long = pen.measureText(text).width;
-  const left = x + 14 + long > width ? x - 14 - long : x + 14;
-  const box = [left - 3, y - 10, left + long + 3, y + 10];
-  if (!text || taken.some((one) => box[0] < one[2] && one[0] < box[2] && box[1] < one[3] && one[1] < box[3])) return;
-  taken.push(box);
-  pen.globalAlpha = 0.82;
-  pen.fillStyle = paper;
-  pen.fillRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
-  pen.globalAlpha = 1;
-  pen.fillStyle = ink;
-  pen.textBaseline = "middle";
-  pen.fillText(text, left, y);
-}
-
-function outline(pen, path, ink) {
-  pen.beginPath();
-  for (const [x, y] of path) pen.lineTo(x, y);
-  pen.closePath();
-  pen.lineWidth = 2;
-  pen.setLineDash([6, 4]);
-  pen.strokeStyle = ink;
-  pen.stroke();
-  pen.setLineDash([]);
-}
-
 // Whether a point is inside a path: a ray to the right crosses it an odd number of times.
 function isInside(path, x, y) {
   let inside = false;
@@ -414,6 +441,7 @@ function isInside(path, x, y) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  letAdd(parentElement, data.title, data.cloud.n ? () => setTriggerValue("add", true) : null);
   return shown(
     parentElement.querySelector(".sparcode-map"),
     (box) => new PointMap(box),

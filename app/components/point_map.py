@@ -1,4 +1,5 @@
-"""A map of up to 50,000 points, drawn by WebGL: zoom, lasso, box and click; what is selected is marked by shape, colour and name.
+"""A map of up to 50,000 points, drawn by WebGL: zoom, lasso, box and click; what is selected is marked by shape, colour and name. Its
+corner saves picture and points, a button below adds it to the visitor's report.
 
 Not by Plotly, whose WebGL charts make functions of texts, which the studio's security policy forbids.
 """
@@ -12,7 +13,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import streamlit as st
 
+from app.components import add_button
 from app.components.bundle import script, style
+from app.components.live_chart import STYLE
+from app.session.report import FiguresOf, MakeEntry, add_to_report
 from app.theme import NEUTRAL_DARK, NEUTRAL_LIGHT, series_style
 
 # Places are sent as whole numbers up to this.
@@ -21,8 +25,8 @@ _KINDS: Final = ("code", "item", "token")
 
 _mount = st.components.v2.component(
     "sparcode_point_map",
-    html='<div class="sparcode-map"></div>',
-    css=style(__file__),
+    html='<div class="sparcode-framed"><div class="sparcode-map"></div></div>' + add_button.HTML,
+    css=STYLE + style(__file__),
     js=script(__file__),
     isolate_styles=False,
 )
@@ -39,11 +43,15 @@ class Cloud(NamedTuple):
         Places, kinds, units and numbers as base64 of little-endian arrays.
     n
         N.
+    middle, size
+        Of the square in the plane whose sides the places are steps of.
     """
 
     version: str
     text: dict[str, str]
     n: int
+    middle: tuple[float, float]
+    size: float
 
 
 class Mark(NamedTuple):
@@ -66,6 +74,15 @@ class Marked(NamedTuple):
     zoom: str
 
 
+class MapWords(NamedTuple):
+    """What is said of a map: title and caption, for its picture; a text each for codes, items and tokens; a text alternative."""
+
+    title: str
+    caption: str
+    legend: Sequence[str]
+    alt: str
+
+
 class Pick(NamedTuple):
     """Units that a visitor picked, and how: "toggle" by a click, "replace" or "add" by a lasso or box."""
 
@@ -86,24 +103,28 @@ def cloud(version: str, plane: np.ndarray, kinds: np.ndarray, units: np.ndarray,
         "numbers": numbers.astype("<i4"),
     }
     text = {name: base64.b64encode(np.ascontiguousarray(array)).decode("ascii") for name, array in arrays.items()}
-    return Cloud(version, text, len(plane))
+    return Cloud(version, text, len(plane), (float(middle[0]), float(middle[1])), size)
 
 
 def point_map(
-    points: Cloud, marked: Marked, legend: Sequence[str], names: dict[str, Any], alt: str, on_pick: Callable[[Pick], None], key: str
+    points: Cloud,
+    marked: Marked,
+    words: MapWords,
+    names: dict[str, dict[str, str]],
+    on_pick: Callable[[Pick], None],
+    report: tuple[MakeEntry, FiguresOf | None],
+    key: str,
 ) -> None:
     """Draw a cloud, or update the one of the same key.
 
     Parameters
     ----------
-    legend
-        A text each for codes, items and tokens.
     names
-        What the browser shows beside the pointer: ``"units"`` and ``"items"``, lists of names by number, maybe empty.
-    alt
-        Text alternative.
+        What the browser shows beside the pointer: ``"units"`` and ``"items"``, names by number; it shows the number of what has none.
     on_pick
         Called, before the page runs again, with what was picked.
+    report
+        Makes an entry of the visitor's report, and what its figures are of.
     key
         Unique on the page.
     """
@@ -123,18 +144,21 @@ def point_map(
             on_pick(pick)
 
     data = {
-        "cloud": {"version": points.version, "n": points.n, **points.text},
+        "cloud": {"version": points.version, "n": points.n, "middle": points.middle, "size": points.size, **points.text},
         "marked": {
             "units": list(marked.units),
             **{name: [list(mark) for mark in getattr(marked, name)] for name in ("codes", "items", "found")},
             "zoom": marked.zoom,
         },
-        "legend": dict(zip(_KINDS, legend, strict=True)),
+        "title": words.title,
+        "caption": words.caption,
+        "legend": dict(zip(_KINDS, words.legend, strict=True)),
         "names": names,
         "colours": colours,
-        "alt": alt,
+        "alt": words.alt,
+        "setting": "" if report[1] is None else report[1].file_words,
     }
-    _mount(key=key, data=data, width="stretch", height="content", on_pick_change=picked)
+    _mount(key=key, data=data, width="stretch", height="content", on_pick_change=picked, on_add_change=lambda: add_to_report(*report))
 
 
 def read_pick(told: Any) -> Pick | None:

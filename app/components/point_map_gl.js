@@ -20,16 +20,16 @@ void main() {
   if (far > 1.0) discard;
   gl_FragColor = vec4(colour.rgb * colour.a, colour.a);
 }`;
-const COLOURS = ["code", "item", "token"];
+export const COLOURS = ["code", "item", "token"];
 // Tokens first, codes on top.
-const ORDER = [2, 1, 0];
+export const ORDER = [2, 1, 0];
 // CSS pixels across: codes, items, tokens; lit points are larger.
-const SIZES = [11, 8, 4];
-const LARGER = 1.35;
+export const SIZES = [11, 8, 4];
+export const LARGER = 1.35;
 // How strong each is; fainter where something is selected.
-const STRONG = [1, 0.75, 0.5];
-const FAINT = [0.7, 0.3, 0.18];
-const LIT = 0.95;
+export const STRONG = [1, 0.75, 0.5];
+export const FAINT = [0.7, 0.3, 0.18];
+export const LIT = 0.95;
 
 // What draws on a canvas; one that draws nothing where the browser has no WebGL, and says so.
 export function drawer(canvas) {

@@ -43,6 +43,11 @@ class FiguresOf(NamedTuple):
     other_data: str = ""
     kept: str = ""
 
+    @property
+    def file_words(self) -> str:
+        """Run and settings, for names of files."""
+        return " ".join(filter(None, (self.studio.run_name, label_of(self.config) if self.config else "")))
+
     def source(self) -> Source:
         """The same for an entry of a report."""
         studio, config = self.studio, self.config

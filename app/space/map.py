@@ -7,11 +7,16 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from app.components.point_map import Cloud, Mark, Marked, cloud, point_map
+from app.charts import code_map
+from app.charts.code_map import CodeMapData, code_map_figure, thinned
+from app.components.live_chart import entry_of
+from app.components.point_map import Cloud, MapWords, Mark, Marked, cloud, point_map
 from app.jobs.job import JobSnapshot, JobState, status_text
 from app.measured.code_spaces import UMAP, CodeSpace
-from app.measured.item_names import ItemNames
-from app.measured.space_words import map_legend, sample_words
+from app.measured.item_names import ItemNames, for_chart
+from app.measured.space_words import code_names, map_legend, sample_words
+from app.report.entry import Entry, Source
+from app.session.report import shown_figures
 from app.session.settings import LAYOUT
 from app.session.visitor import owner_id, want_in_tab
 from app.space.selection import Selection
@@ -20,9 +25,10 @@ from sparcode.space.places import CODE, ITEM
 from sparcode.space.plane import UmapProgress
 
 # Names of more items than that would take the browser longer than the points.
-MOST_NAMES: Final = 3000
+MOST_NAMES: Final = 5000
 LABELLED: Final = 5
 FOUND: Final = 12
+METHODS: Final = {"umap": "UMAP", "pca": "Principal components"}
 PLACED: Final = (
     "Items have no tokens: an item stands at the mean of the codes whose posting lists hold it, each weighted by E(code, item) - tau, what "
     "its list adds. An item in no list is not drawn."
@@ -46,8 +52,9 @@ def space_map(space: CodeSpace, shown: list[int], ranked: np.ndarray, selection:
     if text:
         st.caption(_search_words(found, drawn))
     plane = space.pca if st.session_state[LAYOUT.key] == "pca" else studio.spaces.umap(space)
-    layout = "pca" if plane is None or plane is space.pca else "umap"
-    points = _cloud(space, space.pca if plane is None else plane, layout)
+    plane = space.pca if plane is None else plane
+    layout = "pca" if plane is space.pca else "umap"
+    points = _cloud(space, plane, layout)
     marked = Marked(
         units=tuple(shown),
         codes=tuple(Mark(place, space.units.name(unit)) for place, unit in space.points_of(CODE, shown)),
@@ -55,13 +62,42 @@ def space_map(space: CodeSpace, shown: list[int], ranked: np.ndarray, selection:
         found=tuple(Mark(place, names.title(item)) for place, item in drawn),
         zoom=f"{text}/{layout}" if drawn else "",
     )
+    items = space.points.numbers[space.points.of_kind(ITEM)].tolist()
     # By number; without them the browser shows numbers.
-    titles = [names.title(item) for item in range(len(names))] if len(names) <= MOST_NAMES else []
+    titles = {str(item): names.title(item) for item in items} if len(items) <= MOST_NAMES else {}
     known = {str(unit): space.units.name(unit) for unit in space.use.units.tolist()} if space.units.of_book is None else {}
-    kind = "UMAP" if layout == "umap" else "Principal components"
-    alt = f"{kind} of codes, items and tokens: {sample_words(space)} Selected: {', '.join(map(space.units.name, shown[:12]))}."
-    point_map(points, marked, map_legend(space), {"units": known, "items": titles}, alt, selection.pick, "space-map")
+    kind = METHODS[layout]
+    words = MapWords(
+        title=f"{kind} of codes, items and tokens",
+        caption=f"{sample_words(space)} Selected: {code_names(space, shown)}.",
+        legend=map_legend(space),
+        alt=f"{kind} of codes, items and tokens: {sample_words(space)} Selected: {', '.join(map(space.units.name, shown[:12]))}.",
+    )
+
+    def make(source: Source, day: str) -> Entry:
+        return entry_of(code_map_figure, map_data(space, plane, kind, marked, names), source, day)
+
+    point_map(points, marked, words, {"units": known, "items": titles}, selection.pick, (make, shown_figures()), "space-map")
     st.caption(f"{kind}. {sample_words(space)} Shift with a lasso or box adds to the selection; Ctrl and the wheel zoom.", help=PLACED)
+
+
+def map_data(space: CodeSpace, plane: np.ndarray, method: str, marked: Marked, names: ItemNames) -> CodeMapData:
+    """The map as a chart's data: what stands out, and as many of the other points as a report takes."""
+    points, marks = space.points, np.full(len(plane), code_map.PLAIN)
+    marks[(points.kinds != ITEM) & np.isin(points.units, marked.units)] = code_map.SELECTED
+    marks[[mark.place for mark in marked.items]] = code_map.SELECTED
+    marks[[mark.place for mark in marked.found]] = code_map.FOUND
+    named = np.array([mark.place for mark in (*marked.codes, *marked.items, *marked.found)], np.int64)
+    places = thinned(points.kinds, named)
+    kinds, numbers, units = (part[places] for part in (points.kinds, points.numbers, points.units))
+    codes = tuple(map(space.units.name, units.tolist()))
+    titles = tuple(
+        for_chart(names.title(number)) if kind == ITEM else f"code {code}" if kind == CODE else f"token of training user {number}"
+        for kind, number, code in zip(kinds.tolist(), numbers.tolist(), codes, strict=True)
+    )
+    what = "its tokens and the items it ranks first" if len(marked.units) == 1 else "their tokens and the items they rank first"
+    said = f"{code_names(space, list(marked.units)).capitalize()} of {len(space.use.units):,} in use, {what}" if marked.units else ""
+    return CodeMapData(method, plane[places], kinds, marks[places], titles, codes, len(plane), said)
 
 
 def _search_words(found: list[int], drawn: list[tuple[int, int]]) -> str:

@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.components.point_map import Pick
+from app.charts.code_map import code_map_figure
+from app.components.live_chart import entry_of
+from app.components.point_map import Mark, Marked, Pick
 from app.measured import code_spaces
 from app.measured.code_spaces import CodeSpace, SpaceWanted
 from app.measured.space_words import answer
+from app.report.entry import Source
+from app.report.figure_table import figure_table
+from app.space.map import map_data
 from app.space.selection import Selection
+from sparcode.space.places import CODE, ITEM, TOKEN
 from tests.fakes import PATIENCE
 from tests.pages.opened_pages import charts, click, config_of, labels, markdown, mounted, opened, settled, studio, visited
 
@@ -135,6 +141,32 @@ def test_a_search_marks_what_it_finds() -> None:
     assert marked["zoom"]
     app.text_input[1].set_value("no such words").run()
     assert any("No item has all of these words" in text.value for text in app.caption)
+
+
+def test_the_map_as_a_chart_of_the_report_has_what_the_page_shows() -> None:
+    page()
+    found = space()
+    item, other = found.ranked(found.use.units, 2)[0].tolist()
+    marked = Marked(
+        units=(int(found.use.units[0]),),
+        codes=tuple(Mark(place, "") for place, _ in found.points_of(CODE, found.use.units[:1].tolist())),
+        items=tuple(Mark(place, "") for place, _ in found.points_of(ITEM, [item])),
+        found=tuple(Mark(place, "") for place, _ in found.points_of(ITEM, [other])),
+        zoom="",
+    )
+    data = map_data(found, found.pca, "UMAP", marked, studio().item_names)
+    entry = entry_of(code_map_figure, data, Source("Code space"), "2026-11-30T22:05")
+    table = figure_table(entry.content.light)
+    assert table.columns == ("series", "x", "y", "title", "code")
+    assert len(table.rows) == len(found.pca) == data.n_points
+    by_series = {name: [row for row in table.rows if row[0] == name] for name in {row[0] for row in table.rows}}
+    (first,), (second,) = by_series["items ranked first"], by_series["found"]
+    assert (first[3], second[3]) == tuple(studio().item_names.title(number) for number in (item, other))
+    of_selection = (found.points.kinds == TOKEN) & (found.points.units == found.use.units[0])
+    assert len(by_series["tokens of the selection"]) == of_selection.sum()
+    place = found.points_of(ITEM, [item])[0][0]
+    np.testing.assert_allclose(first[1:3], found.pca[place], rtol=1e-6)
+    assert first[4] == found.units.name(int(found.points.units[place]))
 
 
 def test_principal_components_are_shown_on_request() -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from xml.etree import ElementTree
+
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.pages.browser_pages import FITS, PATIENCE_MS, Visit, at_rest, in_address
+from tests.pages.test_corner_browser import saved
 
 MARKED = "wanted => { const box = document.querySelector('.sparcode-map'); return box.dataset.marked === wanted; }"
 
@@ -67,4 +73,45 @@ def test_what_is_selected_anywhere_is_selected_everywhere(studio_url: str, brows
     (one,) = codes(page)
     page.wait_for_function(MARKED, arg=one, timeout=PATIENCE_MS)
     expect(page.get_by_text(f"Ranked first by code {one}")).to_be_visible()
+    assert not visit.problems
+
+
+MAP = "Principal components of codes, items and tokens"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.mark.browser
+def test_the_map_is_saved_and_added_to_the_report_like_any_chart(studio_url: str, browser: Browser) -> None:
+    visit = Visit(browser, f"{studio_url}/space?k=8&layout=pca")
+    page = visit.page
+    expect(page.locator(".sparcode-map[data-drawn]")).to_have_count(1, timeout=PATIENCE_MS)
+    expect(page.locator(".sparcode-chart[data-drawn]")).to_have_count(3, timeout=PATIENCE_MS)
+    at_rest(page)
+    table = saved(page, "CSV", MAP)
+    assert table.suggested_filename.startswith("space-principal-components-of-codes-items-and-tokens-M1-K8")
+    header, *rows = csv.reader(io.StringIO(table.path().read_text(encoding="utf-8-sig")))
+    assert header == ["title", "kind", "code", "x", "y"]
+    counts = {kind: sum(row[1] == kind for row in rows) for kind in ("code", "item", "token")}
+    legend = page.locator(".sparcode-map .legend").text_content()
+    assert all(f"({count:,})" in legend for count in counts.values())
+    assert len({tuple(row[3:]) for row in rows}) > len(rows) / 2
+    assert [row[0] for row in rows if row[1] == "code"] == [f"code {row[2]}" for row in rows if row[1] == "code"]
+
+    drawing = ElementTree.fromstring(saved(page, "SVG", MAP).path().read_text(encoding="utf-8"))
+    texts = [element.text for element in drawing.iter(f"{SVG}text")]
+    assert texts[0] == MAP
+    assert f"queries' tokens ({counts['token']:,})" in texts
+    # The whole map is in view.
+    assert len(list(drawing.iter(f"{SVG}circle"))) == counts["token"]
+    picture = Image.open(saved(page, "PNG", MAP).path()).convert("RGB")
+    assert picture.size == tuple(2 * int(drawing.get(side)) for side in ("width", "height"))
+    assert len(picture.getcolors(2**24)) > 50
+
+    page.get_by_role("button", name=f"Add to report: {MAP}").click()
+    expect(page.get_by_text("Added to the report, which has 1 entry")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("link", name="Report", exact=True).click()
+    expect(page.get_by_role("img", name="Chart: Code")).to_be_visible(timeout=PATIENCE_MS)
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(FITS)
     assert not visit.problems

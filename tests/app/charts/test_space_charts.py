@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from app.charts.code_bars import MOST_BARS, CodeBarsData, code_bars_figure, shown_bars
+from app.charts.code_map import FOUND, PLAIN, SELECTED, CodeMapData, code_map_figure, thinned
 from app.charts.code_pairs import CodePairsData, code_pairs_figure
 from app.charts.codes_together import CodesTogetherData, codes_together_figure, together_lift
 from app.charts.genre_lift import MOST_GENRES, GenreLiftData, genre_lift_figure, shown_lifts
 from sparcode.space.lift import Labels, Lift
+from sparcode.space.places import CODE, ITEM, TOKEN
 from tests.app.charts.checked import checked
 
 BARS = CodeBarsData(
@@ -129,3 +131,59 @@ def test_charts_say_so_where_there_is_nothing() -> None:
         genre_lift_figure(GenreLiftData((), (), "This data has no genres"), False),
     ]
     assert [len(checked(figure).layout.annotations) for figure in figures] == [1, 1, 1, 1]
+
+
+def code_map(n_tokens: int = 3, n_points: int = 0) -> CodeMapData:
+    """A selected code, another one, two items of which one is found, and tokens, the first of the selection."""
+    kinds = np.array([CODE, CODE, ITEM, ITEM, *[TOKEN] * n_tokens])
+    marks = np.array([SELECTED, PLAIN, FOUND, PLAIN, SELECTED, *[PLAIN] * (n_tokens - 1)])
+    plane = np.arange(2 * len(kinds), dtype=np.float32).reshape(-1, 2)
+    titles = ("code 4", "code 5", "Some &lt;film", "Other", *(f"token {number}" for number in range(n_tokens)))
+    codes = ("4", "5", "4", "5", *["4"] * n_tokens)
+    return CodeMapData("UMAP", plane, kinds, marks, titles, codes, n_points or len(kinds), "Code 4 among 2 in use")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_map_has_every_point_once_and_names_what_stands_out(dark: bool) -> None:
+    data = code_map()
+    figure = checked(code_map_figure(data, dark))
+    by_name = {trace.name: trace for trace in figure.data}
+    assert list(by_name) == ["tokens", "items", "codes", "tokens of the selection", "selected codes", "found"]
+    assert sorted(text for trace in figure.data for text in trace.text) == sorted(data.titles)
+    assert list(zip(by_name["tokens"].x, by_name["tokens"].y, strict=True)) == [(10, 11), (12, 13)]
+    assert [note.text for note in figure.layout.annotations] == ["Some &lt;film", "code 4"]
+    assert (by_name["found"].x[0], by_name["found"].text, by_name["found"].customdata) == (4, ("Some &lt;film",), ("4",))
+    # Kinds and marks differ by more than colour.
+    assert len({trace.marker.symbol for trace in figure.data if trace.name != "tokens of the selection"}) == 5
+    assert figure.layout.title.text == "Code 4 among 2 in use"
+    assert figure.layout.xaxis.title.text == "all 7 points of the map<br>axes have no unit"
+    assert figure.layout.yaxis.scaleanchor == "x"
+
+
+def test_a_map_that_is_thinned_says_so_and_an_empty_one_too() -> None:
+    figure = checked(code_map_figure(code_map(n_points=20_000), False))
+    assert figure.layout.xaxis.title.text == "7 of the map's 20,000 points, drawn by lot<br>axes have no unit"
+    none = np.zeros(0, np.int64)
+    empty = checked(code_map_figure(CodeMapData("UMAP", np.zeros((0, 2)), none, none, (), (), 0), False))
+    assert empty.layout.annotations[0].text == "There are no points"
+
+
+def test_names_on_a_map_do_not_lie_on_one_another() -> None:
+    data = code_map(n_tokens=1)
+    near = data._replace(marks=np.full(5, FOUND), plane=np.array([[0, 0], [1, 1], [1, 2], [1, 50], [100, 0]], np.float32))
+    assert [note.text for note in checked(code_map_figure(near, False)).layout.annotations] == ["code 4", "Other", "token 0"]
+
+
+def test_what_stands_out_and_the_most_used_codes_are_kept_when_a_map_is_thinned() -> None:
+    kinds = np.repeat([CODE, ITEM, TOKEN], [3000, 5000, 12_000])
+    kept = np.array([2999, 5, 8001, 5])
+    places = thinned(kinds, kept)
+    assert len(places) == len(set(places.tolist())) == 4000
+    assert (np.diff(places) > 0).all()
+    assert {5, 2999, 8001, *range(1000)} <= set(places.tolist())
+    # The others by lot: as many items for each token as before.
+    items, tokens = (int((kinds[places] == kind).sum()) for kind in (ITEM, TOKEN))
+    assert items / tokens == pytest.approx(5 / 12, rel=0.1)
+    np.testing.assert_array_equal(thinned(kinds, kept), places)
+    np.testing.assert_array_equal(thinned(kinds[:4000], kept[:2]), np.arange(4000))
+    assert thinned(kinds, np.arange(8000)).tolist() == list(range(4000))

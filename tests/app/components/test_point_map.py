@@ -22,6 +22,8 @@ def test_a_cloud_keeps_places_at_one_scale_and_numbers_exactly() -> None:
     assert read("units", "<f8").tolist() == units.tolist()
     assert read("numbers", "<i4").tolist() == [5, 6, 7]
     assert (sent.n, sent.version) == (3, "v")
+    # From which the browser has the places in the plane again.
+    np.testing.assert_allclose(np.stack([x, y], 1) * sent.size - sent.size / 2 + sent.middle, plane, atol=1e-3)
 
 
 def test_points_in_one_place_or_none_are_drawn_in_the_middle() -> None:
