@@ -9,7 +9,8 @@ from typing import Final
 
 from sparcode.sweep.answer import Figure, SweepPoint, points_of, smallest_near_best
 from sparcode.sweep.definition import Definition
-from sparcode.sweep.record import Event, TrialRecord
+from sparcode.sweep.events import Event
+from sparcode.sweep.record import TrialRecord
 from sparcode.sweep.space import Value
 
 # Settings that have a letter.

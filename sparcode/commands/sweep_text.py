@@ -10,8 +10,9 @@ from sparcode.commands.terminal import say
 
 if TYPE_CHECKING:
     from sparcode.sweep.definition import Definition
+    from sparcode.sweep.events import Event
     from sparcode.sweep.folder import Sweep
-    from sparcode.sweep.record import Event, TrialRecord
+    from sparcode.sweep.record import TrialRecord
 
 # Points of the front with less than this share of the best recall are counted, not shown.
 SHOWN_SHARE: Final = 0.9

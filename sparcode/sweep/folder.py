@@ -16,7 +16,8 @@ from sparcode.config import DEFAULT_K, RunConfig, SweepConfig
 from sparcode.config_message import validation_message
 from sparcode.index.whole_folder import clear_leftovers, refuse_link, write_whole
 from sparcode.sweep.definition import Definition, read_definition, write_definition
-from sparcode.sweep.record import RUNS, Event, TrialRecord, begun_numbers, finished_numbers, last_event, read_record
+from sparcode.sweep.events import Event, begun_numbers, last_event
+from sparcode.sweep.record import RUNS, TrialRecord, finished_numbers, read_record
 from sparcode.sweep.session import current, is_running
 from sparcode.sweep.space import Space
 

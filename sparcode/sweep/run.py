@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from sparcode.sweep.definition import Definition, read_definition
+from sparcode.sweep.events import Event, EventReader
 from sparcode.sweep.executors import Executor
 from sparcode.sweep.journal import Journal
-from sparcode.sweep.record import Event, EventReader, TrialRecord, read_record, write_record
+from sparcode.sweep.record import TrialRecord, read_record, write_record
 from sparcode.sweep.request import TrialRequest
 from sparcode.sweep.session import current, session
 from sparcode.sweep.space import Value

@@ -28,8 +28,9 @@ from sparcode.sweep.backbones import BackboneStopped, backbone_path, shared_back
 from sparcode.sweep.curve import threshold_curve
 from sparcode.sweep.data import DATA, load_data
 from sparcode.sweep.definition import Definition, read_definition
+from sparcode.sweep.events import EventLog
 from sparcode.sweep.journal import Hopeless
-from sparcode.sweep.record import RUNS, CurvePoint, Epoch, EventLog, TrialRecord, run_name, write_record
+from sparcode.sweep.record import RUNS, CurvePoint, Epoch, TrialRecord, run_name, write_record
 from sparcode.sweep.request import TrialRequest
 from sparcode.sweep.session import Watch
 from sparcode.sweep.space import config_of

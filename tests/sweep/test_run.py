@@ -15,10 +15,11 @@ import optuna
 import pytest
 
 import sparcode.sweep
+from sparcode.sweep.events import EventLog
 from sparcode.sweep.executors import WorkerDied
 from sparcode.sweep.folder import load
 from sparcode.sweep.journal import JOURNAL, Hopeless, Journal
-from sparcode.sweep.record import EventLog, TrialRecord, read_record
+from sparcode.sweep.record import TrialRecord, read_record
 from sparcode.sweep.request import TrialRequest
 from sparcode.sweep.run import Listener, run_sweep
 from sparcode.sweep.session import cancel, is_running, session

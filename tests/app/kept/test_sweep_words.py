@@ -13,7 +13,8 @@ from app.kept.sweep_words import (
     setting_name,
     value_text,
 )
-from sparcode.sweep.record import Event, TrialRecord
+from sparcode.sweep.events import Event
+from sparcode.sweep.record import TrialRecord
 from tests.sweep.planted import definition, planted_record
 
 PARAMS = {"quantizer.codebook_size": 128, "quantizer.n_nearest": 4, "training.joint_learning_rate": 0.001}
