@@ -65,7 +65,9 @@ def new_sweep(jobs: SweepJobs, studio: Studio) -> None:
     )
     texts = _values(varied, config)
     search, seed, n_workers = _search(studio)
-    name = st.text_input("Name of the sweep", jobs.sweeps.free_name("sweep"), key="sweep-name", width=260, max_chars=60).strip()
+    usual = jobs.sweeps.free_name("sweep")
+    # Once a sweep has taken its name, another field suggests the next one.
+    name = st.text_input("Name of the sweep", usual, key=f"sweep-name-{len(jobs.sweeps.names)}", width=260, max_chars=60).strip()
     may_keep = not studio.own_data.private or _published_by_tick()
     try:
         if not texts:
@@ -180,8 +182,6 @@ def _start(asked: _Asked, config: RunConfig, jobs: SweepJobs, studio: Studio) ->
         st.session_state[_PROBLEM] = error_words(error, sweeps_folder())
         return
     choose_sweep(asked.name)
-    # Another name is suggested for the next one.
-    st.session_state.pop("sweep-name", None)
 
 
 def _data_flags() -> str:

@@ -52,7 +52,8 @@ def _panel(studio: Studio) -> None:
     for made in (asked_sweep(), jobs.under_way()):
         if made and made not in names and jobs.job(made) is not None:
             names = [made, *names]
-    with st.expander("**New sweep**: choose what varies, and start it", key="sweep-new", expanded=not names):
+    # Closed again once a sweep is started, whose progress stands below.
+    with st.expander("**New sweep**: choose what varies, and start it", key=f"sweep-new-{len(names)}", expanded=not names):
         new_sweep(jobs, studio)
     name = _picked(names, jobs)
     write_address(SWEEP, base_settings())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import TextInput
 
 from app.kept.sweep_jobs import SweepJobs
 from app.kept.sweeps import KeptSweeps
@@ -54,6 +55,11 @@ def page(folder: Path, executor: Inline | None = None, **address: str) -> AppTes
     return settled(visited("sweep.py", **address))
 
 
+def name_field(app: AppTest) -> TextInput:
+    (found,) = [field for field in app.text_input if field.label == "Name of the sweep"]
+    return found
+
+
 def heading(app: AppTest) -> str:
     return next(text.value for text in app.markdown if text.value.startswith("#### "))
 
@@ -94,13 +100,13 @@ def test_a_sweep_is_started_from_the_form_and_named_anew(folder: Path) -> None:
     app.multiselect(key="sweep-vary").set_value(["quantizer.codebook_size"]).run()
     app.text_input(key="sweep-values-quantizer.codebook_size").set_value("8,16").run()
     app.selectbox(key="sweep-sampler").set_value("grid").run()
-    app.text_input(key="sweep-name").set_value("second").run()
+    name_field(app).set_value("second").run()
     assert any("2 trials of 2 settings" in text.value for text in app.caption)
     app = settled(click(app, "Start the sweep"))
     assert app.query_params.get("sweep") in (None, "second", ["second"])
     assert [request.params for request in executor.requests] == [{"quantizer.codebook_size": size} for size in (8, 16)]
     assert sorted(table(app)["K"]) == [8, 16]
-    assert app.text_input(key="sweep-name").value == "sweep"
+    assert name_field(app).value == "sweep"
     sweep = loaders.opened().sweeps.sweeps.load("second")
     assert sweep.definition.config == loaders.studio().config
     assert sweep.definition.data.facts.content_hash == loaders.studio().interactions.content_hash()
@@ -121,7 +127,7 @@ def test_what_is_not_possible_is_named_and_not_started(folder: Path, values: str
     app = page(folder)
     app.multiselect(key="sweep-vary").set_value(["quantizer.codebook_size"]).run()
     app.text_input(key="sweep-values-quantizer.codebook_size").set_value(values).run()
-    app.text_input(key="sweep-name").set_value(name).run()
+    name_field(app).set_value(name).run()
     assert any(message in text.value for text in app.text)
     (start,) = [button for button in app.button if button.label == "Start the sweep"]
     assert start.disabled
@@ -196,7 +202,7 @@ def test_a_trial_opens_as_a_run_on_the_other_pages(folder: Path) -> None:
     app.multiselect(key="sweep-vary").set_value(["quantizer.codebook_size"]).run()
     app.text_input(key="sweep-values-quantizer.codebook_size").set_value("4,6").run()
     app.selectbox(key="sweep-sampler").set_value("grid").run()
-    app.text_input(key="sweep-name").set_value("real").run()
+    name_field(app).set_value("real").run()
     app = settled(click(app, "Start the sweep"))
     assert "2 trials: 2 complete." in markdown(app)
     app = click(app, "Compare runs")
