@@ -72,6 +72,7 @@ class ServiceClient:
         try:
             self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
+            answer = response.read()
         except (ConnectionError, http.client.BadStatusLine):
             self.close()
             if not is_kept:
@@ -81,7 +82,6 @@ class ServiceClient:
             # Half an exchange must not be taken for the answer to the next request.
             self.close()
             raise
-        answer = response.read()
         if response.status != 200:
             raise ServiceError(response.status, _message(answer))
         return answer

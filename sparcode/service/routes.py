@@ -125,4 +125,5 @@ def _no_number(name: str) -> None:
 
 
 def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": message}, status, headers)
+    # JSON may hold half a character, which UTF-8 cannot.
+    return JSONResponse({"error": message.encode(errors="replace").decode()}, status, headers)

@@ -3,11 +3,14 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import socket
+import threading
 
 import pytest
 
 from sparcode.service.answers import Answers
 from sparcode.service.client import ServiceClient, ServiceError
+from tests.fakes import PATIENCE, raising
 from tests.service.conftest import LIMITS, running, tiny_answers
 
 JSON = {"content-type": "application/json"}
@@ -94,6 +97,38 @@ def test_a_fault_is_told_as_json_and_counted(monkeypatch: pytest.MonkeyPatch, ca
             client.retrieve(["item-3"])
         assert error.value.status == 500
         assert 'sparcode_requests_total{path="/retrieve",status="500"} 1.0' in client.metrics().splitlines()
+
+
+def test_a_refusal_that_quotes_half_a_character_is_still_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Answers, "retrieve", lambda self, asked: raising(ValueError(f"no user has {asked['items'][0]}"))())
+    with running(tiny_answers()) as address:
+        assert ask(address, "POST", "/retrieve", '{"items": ["\\ud800"]}', JSON) == (400, {"error": "no user has ?"})
+
+
+def test_a_client_goes_on_after_an_answer_that_it_did_not_wait_for() -> None:
+    """Half an answer must not be in the way of the next request."""
+    whole, is_given_up = b'{"status": "ready"}', threading.Event()
+
+    def answer() -> None:
+        for bodies in ((whole, whole[:5]), (whole,)):
+            connection, _ = listening.accept()
+            with connection:
+                for body in bodies:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(whole) + body)
+                is_given_up.wait(PATIENCE)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with ServiceClient(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=PATIENCE) as client:
+            client.health()
+            client._connection.sock.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                client.health()
+            is_given_up.set()
+            assert client.health() == {"status": "ready"}
+        thread.join(PATIENCE)
 
 
 def test_a_client_whose_connection_was_closed_asks_again() -> None:
