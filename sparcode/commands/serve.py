@@ -48,7 +48,7 @@ def serve(
         name = f"[{address}]" if ":" in address else address
         ready = f"serving {run} at http://{name}:{at} with {n_workers} worker{'' if n_workers == 1 else 's'}; Ctrl-C or SIGTERM ends"
         serve_processes(settings, bound, n_workers, lambda: say(ready))
-    say("the service has ended; running requests were answered")
+    say("the service has ended")
 
 
 @contextmanager

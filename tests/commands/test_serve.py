@@ -104,7 +104,7 @@ def test_workers_answer_as_the_library_count_together_and_drain(kept_run: Path) 
             answer = b"".join(iter(lambda: begun.recv(65536), b""))
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["results"][0]["item_ids"] == expected[3][0]
         assert server.wait(PATIENCE) == 0
-        assert "running requests were answered" in server.stdout.read()
+        assert server.stdout.read() == "the service has ended\n"
 
 
 def test_blocks_are_served_as_the_library_serves_them(kept_run: Path) -> None:
