@@ -47,6 +47,7 @@ def read_parquet_folder(
     dropped: dict[str, int] = {}
     rows = _Rows(_lengths(files, fields["user"], users), columns.timestamp is not None)
     titles: list[pd.DataFrame] = []
+    has_title = np.zeros(len(items.texts), dtype=bool)
     for table in files.blocks(list(fields.values())):
         usable, times = usable_rows(table, columns, min_rating, files.label, block_dropped := {})
         user_codes, item_codes = users.codes(table, files.label), items.codes(table, files.label)
@@ -57,8 +58,13 @@ def read_parquet_folder(
         usable &= full
         with as_value_error(f"{files.label}: column {columns.timestamp!r}"):
             rows.put(user_codes[usable], item_codes[usable], None if times is None else times[usable])
-        if items_path is None and (found := item_frame(table, fields, files.label)) is not None:
-            titles.append(found.drop_duplicates("item_id"))
+        if items_path is None:
+            # An item's first row alone, so that the texts held do not grow with the blocks.
+            codes, first = np.unique(item_codes, return_index=True)
+            first = np.sort(first[(codes >= 0) & ~has_title[codes]])
+            has_title[item_codes[first]] = True
+            if (found := item_frame(table.take(first), fields, files.label)) is not None:
+                titles.append(found)
     pa.default_memory_pool().release_unused()
     span = rows.time_span()
     histories, n_repeats = rows.in_order(len(items.texts))
@@ -67,7 +73,7 @@ def read_parquet_folder(
         raise ValueError(f"data set {files.label!r} has no usable rows; dropped: {dropped or 'nothing, it was empty'}")
     histories, user_ids, item_ids = _without_gaps(histories, users.texts, items.texts)
     if items_path is None:
-        item_table = pd.concat(titles).drop_duplicates("item_id") if titles else None
+        item_table = pd.concat(titles) if titles else None
     else:
         item_table = read_items(items_path, columns, pd.Series(item_ids), dropped, limits)
     user_table = None if users_path is None else read_users(users_path, columns, pd.Series(user_ids), dropped, limits)

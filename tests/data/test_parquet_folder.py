@@ -111,6 +111,24 @@ def test_tables_of_items_and_users_beside_a_folder(tmp_path, small_blocks):
     same(load(tmp_path / "folder", **beside), load(tmp_path / "whole.parquet", **beside))
 
 
+def test_of_every_item_one_title_is_held_however_many_blocks_have_it(tmp_path, small_blocks, monkeypatch):
+    lengths, made = [], folder_interactions.item_frame
+
+    def counted(table, *given):
+        lengths.append(len(table))
+        return made(table, *given)
+
+    monkeypatch.setattr(folder_interactions, "item_frame", counted)
+    frame = rows(4)
+    frame["title"] = [f"title {row}" for row in range(len(frame))]
+    frame.to_parquet(tmp_path / "whole.parquet")
+    (tmp_path / "folder").mkdir()
+    frame.to_parquet(tmp_path / "folder" / "a.parquet")
+    same(load(tmp_path / "folder"), load(tmp_path / "whole.parquet"))
+    assert len(lengths) > 5
+    assert sum(lengths) == frame["item_id"].nunique()
+
+
 def test_folders_named_by_a_column_hold_it(tmp_path):
     for day, items in (("2024-01-02", [8, 9]), ("2024-01-01", [7, 8])):
         write(tmp_path / "visits" / f"date={day}" / "part-0.parquet", user=["ann", "ann"], item=items)
