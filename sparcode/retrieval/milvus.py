@@ -95,7 +95,8 @@ class MilvusRetriever:
     def retrieve(self, queries: Histories, k: int, only: ItemFilter | None = None) -> Retrieved:
         """See `Retriever`.
 
-        ValueError also if `k` is above `MOST_ITEMS`; RuntimeError if so many items tie at the last place that Milvus cannot return them.
+        ValueError also if `k` is above `MOST_ITEMS`; RuntimeError if so many items score about as the last place does that what Milvus
+        returns at most does not settle it.
         """
         if check_k(k) > MOST_ITEMS:
             raise ValueError(f"Milvus returns at most {MOST_ITEMS:,} items of a query; got k={k}")
@@ -144,7 +145,7 @@ class MilvusRetriever:
             if len(hits) < limit or hits[-1]["distance"] < scores[order[-1]] * (1 - _ROUNDING):
                 return items[order], scores[order]
             if limit == MOST_ITEMS:
-                raise RuntimeError(f"more than {MOST_ITEMS:,} items tie at place {k}, which is more than Milvus returns")
+                raise RuntimeError(f"the {MOST_ITEMS:,} items that Milvus returns at most do not settle place {k}; ask for fewer")
             limit *= 2
         return np.zeros(0, np.int32), np.zeros(0, np.float32)
 

@@ -117,6 +117,8 @@ def export_items(
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"a collection's name must consist of letters, digits and underscores and begin with no digit; got {name!r}")
+    if name.endswith(_UNFINISHED):
+        raise ValueError(f"a collection's name must not end in {_UNFINISHED}, as those do that are being written; got {name!r}")
     if client.has_collection(name) and not overwrite:
         raise ValueError(f"the collection {name!r} exists; overwrite it or give another name")
     kept = np.flatnonzero(np.diff(vectors.indptr))
