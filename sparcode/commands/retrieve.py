@@ -57,8 +57,8 @@ def retrieve(
         raise typer.BadParameter("give the history either by --items (repeated) and --about, or by --history FILE")
     if (uri is None) != (through == "index"):
         raise typer.BadParameter("--through milvus needs --uri, and --uri goes with it alone")
-    if where is not None and through == "index":
-        raise typer.BadParameter("--where goes with --through milvus")
+    if through == "index" and (where is not None or collection != DEFAULT_COLLECTION):
+        raise typer.BadParameter(f"--{'collection' if where is None else 'where'} goes with --through milvus")
     rows = [Query("", items or [], _parse_about(about or []))] if history is None else read_histories(history)
 
     # Takes seconds to import; bad usage is answered before.

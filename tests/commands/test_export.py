@@ -93,6 +93,7 @@ def test_bad_usage_is_refused(refused: Output, kept_run: Path, database: Path, t
     assert "--through milvus needs --uri" in refused(*asked, "--through", "milvus")
     assert "--through milvus needs --uri" in refused(*asked, "--uri", database)
     assert "--where goes with --through milvus" in refused(*asked, "--where", "year > 3")
+    assert "--collection goes with --through milvus" in refused(*asked, "--collection", "other")
     through = (*asked, "--through", "milvus", "--uri")
     assert "nowhere.db does not exist; sparcode export" in refused(*through, tmp_path / "nowhere.db")
     assert not (tmp_path / "nowhere.db").exists()
