@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import typer
 
@@ -31,8 +32,10 @@ def main() -> None:
     """Run the command line."""
     # Read when torch is loaded: threads that wait by spinning slow each other down many times over on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if launched().n > 1:
-        # Hints of torch's that people can do nothing about, one from each process.
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # The command that needs the numbers refuses bad ones in one line.
+    with suppress(ValueError):
+        if launched().n > 1:
+            # Hints of torch's that people can do nothing about, one from each process.
+            os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     keep_freed_memory()
     app()

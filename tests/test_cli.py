@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -80,6 +81,15 @@ def test_a_command_says_what_it_left_when_it_was_interrupted(monkeypatch: pytest
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sparcode.commands.retrieve.read_histories", raising(KeyError("bug")))
     assert isinstance(CliRunner().invoke(app, ["retrieve", "run", "--history", "file"]).exception, KeyError)
+
+
+def test_places_among_processes_that_make_no_sense_are_one_line() -> None:
+    places = {"RANK": "4", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "sparcode", "train"], capture_output=True, text=True, check=False, env={**os.environ, **places}
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the environment has RANK=4, WORLD_SIZE=2, LOCAL_RANK=0, LOCAL_WORLD_SIZE=1; torchrun sets them\n"
 
 
 def test_the_installed_command_starts_without_loading_torch() -> None:

@@ -16,10 +16,12 @@ from sparcode.commands.flags import DepthOption, DeviceOption, ThreadsOption, wi
 from sparcode.commands.process import launched, set_threads
 from sparcode.commands.settings import SETTINGS, SettingsFlags
 from sparcode.commands.terminal import say
+from sparcode.config import RunConfig
 from sparcode.data.evaluation_protocol import PROTOCOLS
 from sparcode.index.whole_folder import clear_leftovers, refuse_link, reserved, reserved_folder, try_place
 
 if TYPE_CHECKING:
+    from sparcode.model.ranks import Ranks
     from sparcode.runs.store import Run
     from sparcode.training.checkpoint import Beginning, Checkpoint
 
@@ -93,8 +95,7 @@ def train(
     chosen, time_limit = choose_device(device), 60 * (max_minutes or math.inf)
     begins = Beginning(config, data.name, split.content_hash(), chosen.type, place.n)
     with joined(place.rank, place.n, chosen, place.local_rank, place.n_local) as ranks:
-        if ranks.of_first(begins.data_hash, {})[0] != begins.data_hash:
-            raise ValueError(f"{data.name}: this process read other data than the first one; all must read the same")
+        _check_same(ranks, begins)
         if not ranks.is_first:
             train_networks(Models(split, config, device=device, time_limit=time_limit))
             return
@@ -141,6 +142,15 @@ def check_target(folder: Path, overwrite: bool, resume: bool = False) -> None:
                 _refuse_stopped(folder, hidden, overwrite or resume)
     except OSError as error:
         raise ValueError(f"--out {folder} cannot be written: {error.strerror or error}") from error
+
+
+def _check_same(ranks: Ranks, begins: Beginning) -> None:
+    """ValueError unless this process read the data of the first one and has its settings; else the two would wait for each other."""
+    first_hash, first_config = json.loads(ranks.of_first(json.dumps([begins.data_hash, begins.config.model_dump(mode="json")]), {})[0])
+    if first_hash != begins.data_hash:
+        raise ValueError(f"{begins.data}: this process read other data than the first one; all must read the same")
+    if RunConfig.as_written(first_config) != begins.config:
+        raise ValueError("this process has other settings than the first one; all must be started with the same flags")
 
 
 @contextmanager

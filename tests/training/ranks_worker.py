@@ -1,6 +1,6 @@
 """One of two processes that train together, started by `test_ranks`: what it ends with goes to a folder.
 
-torchrun --nproc-per-node 2 -m tests.training.ranks_worker FOLDER PORT PORT PORT
+torchrun --nproc-per-node 2 -m tests.training.ranks_worker FOLDER PORT PORT PORT PORT
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ def main(folder: Path, ports: list[int]) -> None:
         facts["refused"] = refused(lambda: backbone_trainer(tiny_split()._replace(train=tiny_split().train.take(np.arange(1))), CONFIG))
     facts["command"] = command(ports[0], "train", *TINY, "--json", "--out", str(folder / "run"))
     facts["other data"] = command(ports[2], "train", *TINY, *(["--seed", "7"] if place.rank else []))
+    facts["other settings"] = command(ports[3], "train", *TINY, *(["--batch-size", "31"] if place.rank else []))
     if place.rank == 1:
         fail_in_fifth_batch()
     facts["failed"] = command(ports[1], "train", *TINY, "--out", str(folder / "failed"))

@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def processes(folder: Path) -> tuple[Process, Process]:
     """Two processes that torchrun started, after all of their trainings."""
-    sockets = [socket.socket() for _ in range(4)]
+    sockets = [socket.socket() for _ in range(5)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
     ports = [str(one.getsockname()[1]) for one in sockets]
@@ -119,6 +119,13 @@ def test_processes_that_read_other_data_are_refused(processes: tuple[Process, Pr
     assert code == 2
     assert "this process read other data than the first one" in said
     assert processes[0].facts["other data"][0] == 1
+
+
+def test_processes_with_other_settings_are_refused(processes: tuple[Process, Process]) -> None:
+    code, _, said = processes[1].facts["other settings"]
+    assert code == 2
+    assert "this process has other settings than the first one" in said
+    assert processes[0].facts["other settings"][0] == 1
 
 
 def test_fewer_users_than_processes_are_refused(processes: tuple[Process, Process]) -> None:
