@@ -14,6 +14,9 @@ TITLE = "Score of each item, by list"
 # Groups of lists, with that of all others; `QueryColumn` has a column for each.
 MOST_PARTS = 6
 _PATTERNS = ("", "/", "x", "-", "|", ".")
+# Lists that the title speaks of, at most.
+_STRONGEST = 3
+_NUMBERS = {2: "two", 3: "three"}
 
 
 class QueryScoresData(NamedTuple):
@@ -34,9 +37,17 @@ def grouped(contributions: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def scores_takeaway(added: np.ndarray) -> str:
-    """The part of the first three groups in all scores, of (n_items, n_parts); empty where there is no score."""
-    total = float(added.sum())
-    return f"The three strongest lists give {float(added[:, :3].sum()) / total:.0%} of these scores" if total > 0 else ""
+    """The part of the first three lists, strongest first, in all scores, of (n_items, n_parts); empty where there is no score."""
+    total, n_parts = float(added.sum()), added.shape[1]
+    if total <= 0:
+        return ""
+    which = f"The {_NUMBERS[min(_STRONGEST, n_parts)]} strongest lists give" if n_parts > 1 else "One list gives"
+    return f"{which} {float(added[:, :_STRONGEST].sum()) / total:.0%} of these scores"
+
+
+def strongest_first(added: np.ndarray) -> np.ndarray:
+    """(n_items, n_lists) with the lists that add most first."""
+    return added[:, np.argsort(-added.sum(0), kind="stable")]
 
 
 def query_scores_figure(data: QueryScoresData, dark: bool) -> Figure:

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.charts.follow import Column, QueryColumn
 from app.charts.query_lists import lengths_takeaway
-from app.charts.query_scores import grouped, scores_takeaway
+from app.charts.query_scores import grouped, scores_takeaway, strongest_first
 from app.measured.query_story import QueryStory
 
 _DIGITS = 5
@@ -24,12 +24,13 @@ def query_columns(story: QueryStory, stops: np.ndarray, version: str, shown: np.
     lengths = explained.lengths_at(stops)
     above = np.maximum(explained.raw_scores - stops.astype(np.float32)[:, None, None], np.float32(0))
     # NaN where a list does not hold the item.
-    parts = grouped(explained.weights * np.nan_to_num(above), story.order)  # (n_stops, n_items, n_parts)
+    contributions = explained.weights * np.nan_to_num(above)  # (n_stops, n_items, n_lists)
+    parts = grouped(contributions, story.order)  # (n_stops, n_items, n_parts)
     columns = {
         Column.TAU: [float(f"{tau:.6g}") for tau in stops.tolist()],
         QueryColumn.LENGTHS: lengths[:, shown].tolist(),
         QueryColumn.LENGTHS_TITLE: [lengths_takeaway(len(explained.lists), int(total)) for total in lengths.sum(1).tolist()],
-        QueryColumn.PARTS_TITLE: [scores_takeaway(part) for part in parts],
+        QueryColumn.PARTS_TITLE: [scores_takeaway(strongest_first(added)) for added in contributions],
         **{QueryColumn.of_part(place): _rounded(parts[:, :, place]) for place in range(parts.shape[2])},
     }
     captions = [

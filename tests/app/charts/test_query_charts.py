@@ -6,7 +6,7 @@ import pytest
 from app.charts.follow import Column, QueryColumn
 from app.charts.query_cuts import MOST_POINTS, QueryCutsData, query_cut, query_cuts_figure
 from app.charts.query_lists import QueryListsData, lengths_takeaway, query_lists_figure
-from app.charts.query_scores import MOST_PARTS, QueryScoresData, grouped, query_scores_figure, scores_takeaway
+from app.charts.query_scores import MOST_PARTS, QueryScoresData, grouped, query_scores_figure, scores_takeaway, strongest_first
 from app.charts.query_tokens import QueryTokensData, query_tokens_figure
 from tests.app.charts.checked import checked
 
@@ -74,6 +74,13 @@ def test_scores_are_the_sums_of_their_parts(dark: bool) -> None:
     assert len({trace.marker.pattern.shape for trace in drawn.data}) == 3
     assert [mark["x"] for mark in figure.layout["meta"]["follow"]] == ["query_part_0", "query_part_1", "query_part_2"]
     assert drawn.layout.title.text == "The three strongest lists give 100% of these scores"
+
+
+def test_the_title_speaks_of_no_more_lists_than_there_are_and_of_the_strongest() -> None:
+    assert scores_takeaway(SCORES.added[:, :2]) == "The two strongest lists give 100% of these scores"
+    assert scores_takeaway(SCORES.added[:, :1]) == "One list gives 100% of these scores"
+    weak_first = np.array([[1.0, 2.0, 3.0, 4.0]])
+    assert scores_takeaway(strongest_first(weak_first)) == "The three strongest lists give 90% of these scores"
 
 
 @pytest.mark.parametrize("n_lists", [0, 3, MOST_PARTS, 9])
