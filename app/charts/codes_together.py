@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from app.charts.frame import Figure, name_columns, titled_figure, with_note
+from sparcode.space.lift import CONFIDENCE, chance_of_overlap
 
 TITLE: Final = "Codes carried together by one user"
 # Blue for less, orange for more: told apart by every common kind of colour blindness; each cell has its number as well.
@@ -18,13 +19,14 @@ FEWEST: Final = 5
 
 
 class CodesTogetherData(NamedTuple):
-    """n codes with their names, `units` (n,) int64, users who carry both, (n, n) int64, of `n_users`, and which codes are selected."""
+    """n of `n_codes` codes with their names, `units` (n,) int64, users who carry both, (n, n) int64, of `n_users`; some `selected`."""
 
     units: np.ndarray
     names: tuple[str, ...]
     both: np.ndarray
     n_users: int
     selected: tuple[bool, ...]
+    n_codes: int
 
 
 def together_lift(both: np.ndarray, n_users: int) -> np.ndarray:
@@ -85,8 +87,21 @@ def codes_together_figure(data: CodesTogetherData, dark: bool) -> Figure:
     return figure
 
 
+def _beyond_chance(data: CodesTogetherData) -> np.ndarray:
+    """(n, n) bool: pairs that independent codes would share as many users with in at most 5% of cases, over all pairs of codes in use.
+
+    Of all, because the shown ones are chosen for the users they share.
+    """
+    alone = np.broadcast_to(np.diag(data.both), data.both.shape)
+    n_pairs = max(1, data.n_codes * (data.n_codes - 1) // 2)
+    return (1 - CONFIDENCE) / n_pairs >= chance_of_overlap(data.both, alone.T, alone, data.n_users)
+
+
 def _takeaway(data: CodesTogetherData, lift: np.ndarray) -> str:
     if len(data.units) < 2 or np.isnan(lift).all():
         return f"No pair of these codes has {FEWEST} users" if len(data.units) > 1 else ""
-    row, column = np.unravel_index(int(np.nanargmax(lift)), lift.shape)
+    beyond = np.where(_beyond_chance(data), lift, np.nan)
+    if np.isnan(beyond).all():
+        return "No pair of these codes stands together beyond chance"
+    row, column = np.unravel_index(int(np.nanargmax(beyond)), lift.shape)
     return f"Codes {data.names[row]} and {data.names[column]} stand together {lift[row, column]:.1f} times as often as by chance"

@@ -25,7 +25,7 @@ class GenreLiftData(NamedTuple):
 
 
 def shown_lifts(lifts: Sequence[Lift]) -> list[Lift]:
-    """At most `MOST_GENRES` of them: both ends of the order, without labels that neither occur nor are missing for certain."""
+    """At most `MOST_GENRES` of them: both ends of the order, without labels that neither occur nor are missing beyond chance."""
     kept = [one for one in lifts if one.count or one.verdict == "less"]
     if len(kept) <= MOST_GENRES:
         return kept
@@ -82,6 +82,6 @@ def genre_lift_figure(data: GenreLiftData, dark: bool) -> Figure:
 def _takeaway(data: GenreLiftData) -> str:
     more = [(name, one) for name, one in zip(data.names, data.lifts, strict=True) if one.verdict == "more"]
     if not more:
-        return "No genre is over-represented for certain" if data.lifts and not data.note else ""
+        return "No genre is over-represented beyond chance" if data.lifts and not data.note else ""
     name, first = more[0]
     return f"{name} is {first.lift:.1f} times as frequent as in the catalogue ({first.low:.1f} to {first.high:.1f})"

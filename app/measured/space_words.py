@@ -40,7 +40,7 @@ def answer(space: CodeSpace, units: list[int], names: ItemNames) -> str:
 
 
 def genre_words(lifts: list[Lift], has_genres: bool) -> str:
-    """Which genres are over-represented for certain, or that none is."""
+    """Which genres are over-represented beyond chance, or that none is."""
     if not has_genres:
         return "This data has no genres, so what a code stands for is shown by its items alone."
     if not lifts:
@@ -48,7 +48,7 @@ def genre_words(lifts: list[Lift], has_genres: bool) -> str:
     more = [one for one in lifts if one.verdict == "more"]
     n = lifts[0].n
     if not more:
-        return f"No genre is over-represented for certain among the {n} items ranked first."
+        return f"No genre is over-represented beyond chance among the {n} items ranked first."
     said = ", ".join(f"**{for_markdown(one.label)}** {one.lift:.1f} times ({one.low:.1f} to {one.high:.1f})" for one in more[:_GENRES])
     rest = f" and {len(more) - _GENRES} more" if len(more) > _GENRES else ""
     return f"Over-represented among the {n} items ranked first, against the catalogue: {said}{rest}."

@@ -79,7 +79,8 @@ def together_chart(space: CodeSpace, shown: list[int], selection: Selection) -> 
     """Which codes are carried together."""
     units = together_units(space, shown)
     chosen = tuple(unit in shown for unit in units.tolist())
-    data = CodesTogetherData(units, tuple(map(space.units.name, units.tolist())), space.use.together(units), space.use.n_users, chosen)
+    names, use = tuple(map(space.units.name, units.tolist())), space.use
+    data = CodesTogetherData(units, names, use.together(units), use.n_users, chosen, len(use.units))
     alt = f"How often each pair of {len(units)} codes is carried by one user, as a multiple of chance; selected codes come first."
     live_chart(codes_together_figure, data, "space-together", alt, HEIGHT + 40, on_pick=selection.toggle)
 

@@ -37,8 +37,8 @@ WAIT_SECONDS: Final = 1.0
 RANKED: Final = 50
 LIFT_HELP: Final = (
     f"Among the {RANKED} items that the selected codes rank first: the share with a genre, divided by its share in the catalogue. The "
-    "catalogue's share is known exactly; the 95% interval is Wilson's score interval of the share among the items ranked first, divided "
-    "by it. Of twenty such intervals one misses by chance."
+    "catalogue's share is known exactly; the interval is the exact one (Clopper and Pearson) of the share among the items ranked first, "
+    "divided by it, and so wide that the intervals of all genres hold together in 95 of 100 selections."
 )
 RANK_HELP: Final = (
     "By what a token that takes one of the selected codes adds to an item on average: the mean of E(code, item) - tau over these tokens, "

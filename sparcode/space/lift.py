@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.special import ndtri
+from scipy.special import betaincinv, gammaln
 
 SEPARATOR: Final = "|"
 CONFIDENCE: Final = 0.95
@@ -48,18 +47,37 @@ class Lift(NamedTuple):
         return "more" if self.low > 1 else "less" if self.high < 1 else "unclear"
 
 
-def wilson_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval of a share, both ends in [0, 1]; ValueError unless 0 <= count <= n, n >= 1 and 0 < confidence < 1.
+def exact_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The exact interval of a share, both ends in [0, 1]; ValueError unless 0 <= count <= n, n >= 1 and 0 < confidence < 1.
 
-    E. B. Wilson: Probable inference, the law of succession, and statistical inference. JASA 22(158), 1927.
+    It holds with at least `confidence`, also for rare labels, where others are too short. C. J. Clopper, E. S. Pearson: The use of
+    confidence or fiducial limits illustrated in the case of the binomial. Biometrika 26(4), 1934.
     """
     if not 0 <= count <= n or n < 1 or not 0 < confidence < 1:
         raise ValueError(f"count must lie in [0, n] with n >= 1, and confidence in (0, 1); got {count}, {n}, {confidence}")
-    z = float(ndtri(0.5 + confidence / 2))
-    share = count / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (0.0 if count == 0 else max(0.0, centre - half)), (1.0 if count == n else min(1.0, centre + half))
+    tail = (1 - confidence) / 2
+    low = 0.0 if count == 0 else float(betaincinv(count, n - count + 1, tail))
+    high = 1.0 if count == n else float(betaincinv(count + 1, n - count, 1 - tail))
+    return low, high
+
+
+def chance_of_overlap(both: np.ndarray, first: np.ndarray, second: np.ndarray, n: int) -> np.ndarray:
+    """How likely two independent sets of `first` and `second` among n things share at least `both` of them; arrays of one shape, float64.
+
+    The upper tail of the hypergeometric distribution, as in Fisher's exact test. All counts are between 0 and n.
+    """
+    tails = [_tail(*counts, n) for counts in zip(*(np.ravel(part).tolist() for part in (both, first, second)), strict=True)]
+    return np.array(tails, dtype=np.float64).reshape(np.shape(both))
+
+
+def _tail(both: int, first: int, second: int, n: int) -> float:
+    shared = np.arange(max(both, first + second - n), min(first, second) + 1)
+    logs = _log_choices(first, shared) + _log_choices(n - first, second - shared) - _log_choices(n, np.array([second]))
+    return min(1.0, float(np.exp(logs).sum()))
+
+
+def _log_choices(n: int, chosen: np.ndarray) -> np.ndarray:
+    return gammaln(n + 1) - gammaln(chosen + 1) - gammaln(n - chosen + 1)
 
 
 class Labels:
@@ -81,13 +99,14 @@ class Labels:
     def lifts(self, items: np.ndarray, confidence: float = CONFIDENCE) -> list[Lift]:
         """Lift of every label among some items, each given once, the most over-represented (by the lower end) first; empty without items.
 
-        The catalogue's share is known exactly, so the interval is Wilson's of the share among the chosen items, divided by it.
+        The catalogue's share is known exactly, so the interval is the exact one of the share among the chosen items, divided by it. All
+        intervals together hold with `confidence`: each is as wide as Bonferroni's correction for the number of labels asks.
         """
         n, n_items = len(items), self._has.shape[0]
         if n == 0:
             return []
-        found = []
+        found, each = [], 1 - (1 - confidence) / max(1, len(self.names))
         for name, count, whole in zip(self.names, self.counts(items).tolist(), self.counts().tolist(), strict=True):
-            low, high = (end * n_items / whole for end in wilson_interval(count, n, confidence))
+            low, high = (end * n_items / whole for end in exact_interval(count, n, each))
             found.append(Lift(name, count, n, whole, n_items, low, high))
         return sorted(found, key=lambda one: (-one.low, -one.lift, one.label))

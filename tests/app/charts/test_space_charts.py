@@ -83,7 +83,7 @@ def test_pairs_of_few_users_have_no_number() -> None:
     lift = together_lift(both, 1000)
     np.testing.assert_allclose(lift[0], [np.nan, np.nan, 0])
     assert lift[1, 2] == pytest.approx(1)
-    data = CodesTogetherData(np.array([4, 9]), ("4", "9"), both[:2, :2], 1000, (True, False))
+    data = CodesTogetherData(np.array([4, 9]), ("4", "9"), both[:2, :2], 1000, (True, False), 2)
     figure = checked(codes_together_figure(data, False))
     assert [list(row) for row in figure.data[0].text] == [["", "–"], ["–", ""]]
     assert figure.layout.title.text == "No pair of these codes has 5 users"
@@ -91,13 +91,27 @@ def test_pairs_of_few_users_have_no_number() -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_pair_has_its_number_beside_its_colour(dark: bool) -> None:
-    data = CodesTogetherData(np.array([4, 9]), ("4", "9"), np.array([[50, 30], [30, 40]]), 100, (True, False))
+    data = CodesTogetherData(np.array([4, 9]), ("4", "9"), np.array([[50, 30], [30, 40]]), 100, (True, False), 20)
     figure = checked(codes_together_figure(data, dark))
     (cells,) = figure.data
     assert [list(row) for row in cells.text] == [["", "1.5"], ["1.5", ""]]
     assert list(cells.x) == ["▸ 4", "9"]
     assert [list(row) for row in cells.customdata] == [[4, 9], [4, 9]]
     assert figure.layout.title.text == "Codes 4 and 9 stand together 1.5 times as often as by chance"
+
+
+def test_of_many_codes_that_users_carry_by_lot_no_pair_is_named() -> None:
+    rng = np.random.default_rng(0)
+    has = (rng.random((300, 60)) < 0.15).astype(np.int64)
+    most = np.argsort(-(has.T @ has)[0], kind="stable")[:14]
+    both = (has.T @ has)[np.ix_(most, most)]
+    names = tuple(map(str, most))
+    by_lot = CodesTogetherData(most, names, both, 300, (True, *[False] * 13), 60)
+    assert np.nanmax(together_lift(both, 300)) > 1.5
+    assert codes_together_figure(by_lot, False).layout["title"]["text"] == "No pair of these codes stands together beyond chance"
+    planted = both.copy()
+    planted[0, 1] = planted[1, 0] = min(planted[0, 0], planted[1, 1])
+    assert f"Codes {names[0]} and {names[1]} stand" in codes_together_figure(by_lot._replace(both=planted), False).layout["title"]["text"]
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -127,7 +141,7 @@ def test_charts_say_so_where_there_is_nothing() -> None:
     figures = [
         code_bars_figure(CodeBarsData(none, (), none, nothing, nothing, none.astype(bool), 1.0, 0), False),
         code_pairs_figure(CodePairsData(np.zeros((2, 2)), np.zeros((2, 2), np.int64), np.zeros((0, 2), np.int64)), False),
-        codes_together_figure(CodesTogetherData(np.array([1]), ("1",), np.array([[5]]), 9, (True,)), False),
+        codes_together_figure(CodesTogetherData(np.array([1]), ("1",), np.array([[5]]), 9, (True,), 1), False),
         genre_lift_figure(GenreLiftData((), (), "This data has no genres"), False),
     ]
     assert [len(checked(figure).layout.annotations) for figure in figures] == [1, 1, 1, 1]

@@ -164,7 +164,9 @@ def test_genres_are_named_only_where_they_are_over_represented_for_certain() -> 
     assert genre_words(labels.lifts(np.arange(20)), True).startswith(
         "Over-represented among the 20 items ranked first, against the catalogue: **A** 2.0"
     )
-    assert genre_words(labels.lifts(np.array([0, 60])), True) == "No genre is over-represented for certain among the 2 items ranked first."
+    assert (
+        genre_words(labels.lifts(np.array([0, 60])), True) == "No genre is over-represented beyond chance among the 2 items ranked first."
+    )
     assert "no genres" in genre_words([], False)
     assert ItemNames(_without_genres()).genres == [""] * 80
 
