@@ -59,6 +59,14 @@ class Front(NamedTuple):
         """Points of settings that are not fine-tuned."""
         return [point for point in self.found.points if point.codes not in self.tuned]
 
+    @property
+    def beside_answer(self) -> list[GridPoint]:
+        """The points of the answer's kind, since only those compare with it; without an answer the fine-tuned ones, if any."""
+        if self.answer is None:
+            return self.tuned_points or self.previews
+        # The answer may be the preview of a setting that is fine-tuned by now.
+        return self.tuned_points if self.is_tuned(self.answer) else list(self.found.points)
+
     def is_tuned(self, point: GridPoint) -> bool:
         """Whether a point is a fine-tuned one."""
         return point in self.tuned.get(point.codes, ())
@@ -71,8 +79,7 @@ def front_chart(front: Front | None, pick: Callable[[GridPoint], None]) -> None:
     st.subheader("All settings searched", anchor=False)
     previews, tuned = front.previews, front.tuned_points
     shown = [*previews, *tuned]
-    # Only points of one kind are compared with each other.
-    title = takeaway(tuned or previews, front.answer)
+    title = takeaway(front.beside_answer, front.answer)
     data = setting_front_data(title, previews, tuned, setting_text, front.answer, front.megabytes)
     alt = f"{title}. Recall against size of {len(shown)} settings, {len(tuned)} of them fine-tuned."
     live_chart(setting_front_figure, data, "chart-front", alt, HEIGHT, lambda number: pick(shown[number]))
