@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
 
+from app.measured.verdict import listed
 from sparcode.comparison.found_share import FOUND_K
 from sparcode.comparison.grown_ways import WayPlan
 from sparcode.comparison.growth import GrowthPoint
@@ -50,24 +51,28 @@ def build_of(point: GrowthPoint) -> float:
 def headline(points: Sequence[GrowthPoint]) -> str:
     """When SparCode answers sooner than exact two-tower if it is set as HNSW and IVF are: to find `ENOUGH` at the least effort.
 
-    Where no share finds enough at the largest size measured, the end says so.
+    The end names the sizes measured at which no share finds enough.
     """
     which, fitted = f"SparCode, set to find {found_text(ENOUGH)} of its own exact top {FOUND_K},", at_enough(points, ENOUGH)
     return " ".join(filter(None, (_answer(fitted, f"{which} answers sooner than exact two-tower", None, ""), _too_few(points, fitted))))
 
 
 def _too_few(points: Sequence[GrowthPoint], fitted: Sequence[GrowthPoint]) -> str:
-    """That no share finds enough at the largest size; empty where one does, or none is measured beside exact two-tower."""
+    """The sizes at which no share finds enough; empty where there is none, or none is measured beside exact two-tower."""
     exact = {point.n_items for point in points if point.name == FLAT}
-    ours = [point for point in points if point.name == SPARCODE and point.n_items in exact]
-    largest = max((point.n_items for point in ours), default=0)
-    if not ours or any(point.name == SPARCODE and point.n_items == largest for point in fitted):
+    enough = {point.n_items for point in fitted if point.name == SPARCODE}
+    short = [point for point in points if point.name == SPARCODE and point.n_items in exact - enough]
+    if not short:
         return ""
-    most = max(point.found for point in ours if point.n_items == largest)
+    most = max(point.found for point in short)
     return (
-        f"At {largest:,} items no measured share of SparCode's scores finds {found_text(ENOUGH)} of its own exact top {FOUND_K}; "
-        f"the most found is {found_text(most)}."
+        f"At {_sizes_text(point.n_items for point in short)} items no measured share of SparCode's scores finds {found_text(ENOUGH)} of "
+        f"its own exact top {FOUND_K}; the most found is {found_text(most)}."
     )
+
+
+def _sizes_text(sizes: Iterable[int]) -> str:
+    return listed([f"{size:,}" for size in sorted(set(sizes))])
 
 
 def answer(chosen: Sequence[GrowthPoint]) -> str:
@@ -75,8 +80,12 @@ def answer(chosen: Sequence[GrowthPoint]) -> str:
     sooner, enough = "SparCode answers sooner than exact two-tower", finds_enough_from(chosen)
     top = f" of its own exact top {FOUND_K}"
     if enough is None:
-        return _answer(chosen, sooner, None, ", finding {}" + top)
-    return _answer(chosen, f"{sooner} and finds at least {found_text(ENOUGH)}{top}", enough, ", finding {}")
+        said = _answer(chosen, sooner, None, ", finding {}" + top)
+    else:
+        said = _answer(chosen, f"{sooner} and finds at least {found_text(ENOUGH)}{top}", enough, ", finding {}")
+    sizes = {name: {point.n_items for point in chosen if point.name == name} for name in (SPARCODE, FLAT)}
+    missing = sizes[FLAT] - sizes[SPARCODE]
+    return f"{said} At {_sizes_text(missing)} items this share is not measured." if said and missing else said
 
 
 def _answer(chosen: Sequence[GrowthPoint], sooner: str, enough: Crossing | None, finding: str) -> str:
@@ -93,7 +102,10 @@ def _answer(chosen: Sequence[GrowthPoint], sooner: str, enough: Crossing | None,
             return f"At {largest:,.0f} items noise does not tell SparCode and exact two-tower apart: SparCode takes {times}."
         return f"At {largest:,.0f} items exact two-tower answers sooner than SparCode: SparCode takes {times}."
     found = found if enough is None else max(found, enough)
-    start = "At every size measured" if found.from_start else f"From {rounded(found.n_items)} items on"
+    start = f"From {rounded(found.n_items)} items on"
+    if found.from_start:
+        n_common, n_sizes = len(np.intersect1d(ours.n_items, exact.n_items)), len(exact.n_items)
+        start = "At every size measured" if n_common == n_sizes else f"At {n_common} of the {n_sizes} sizes measured"
     faster, memory = _times(ours.at(largest) / exact.at(largest), "time"), _times(_ratio(chosen, memory_of, largest), "memory")
     return f"{start} {sooner}: at {largest:,.0f} items in {faster} ({times}), with {memory}{finding.format(found_text(point.found))}."
 

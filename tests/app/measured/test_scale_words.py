@@ -52,12 +52,24 @@ def test_a_size_at_which_no_share_finds_enough_is_not_called_so() -> None:
         " At 1,000,000 items no measured share of SparCode's scores finds 95% of its own exact top 100; the most found is 45%."
     )
     never = [*(one._replace(found=min(one.found, 0.45)) for one in rows), *POINTS[3:]]
-    assert headline(never).startswith("At 1,000,000 items no measured share")
+    assert headline(never).startswith("At 1,000, 100,000 and 1,000,000 items no measured share")
     assert FITTED not in [one.name for one in with_fitted(POINTS, never)]
     assert at_real_size(at_enough(never, 0.95), 1_000) == (
         "At 1,000 items, the real size, brute force is the right answer: exact two-tower takes 0.01 ms, and no measured share of "
         "SparCode's scores finds 95% of its own best."
     )
+
+
+def test_every_size_is_every_size_measured() -> None:
+    rows = [one._replace(share=share, p50_ms=0.001, found=found) for one in POINTS[:3] for share, _, found in CHOICES]
+    poor = [one._replace(found=min(one.found, 0.45)) if one.n_items == 1_000 else one for one in rows]
+    assert headline([*rows, *POINTS[3:]]).startswith("At every size measured SparCode, set to find 95%")
+    said = headline([*poor, *POINTS[3:]])
+    assert said.startswith("At 2 of the 3 sizes measured SparCode, set to find 95% of its own exact top 100, answers sooner")
+    assert said.endswith("At 1,000 items no measured share of SparCode's scores finds 95% of its own exact top 100; the most found is 45%.")
+    quick = [one._replace(p50_ms=0.001) if one.name == SPARCODE else one for one in POINTS]
+    assert answer(quick[1:]).startswith("At 2 of the 3 sizes measured SparCode answers sooner")
+    assert answer([*quick[:2], *quick[3:]]).endswith("finding 97%. At 1,000,000 items this share is not measured.")
 
 
 def test_what_finds_too_little_does_not_pay_yet() -> None:
