@@ -27,8 +27,9 @@ from sparcode.retrieval.top_k import top_k
 
 WAYS: Final = (SPARCODE, FLAT, HNSW, IVF_FLAT, ALL_TO_ALL, COOCCURRENCE)
 # Rising effort; the first that finds enough is taken.
-EF_SEARCH: Final = (100, 125, 150, 200, 250, 300, 350, 400, 500, 600, 800, 1200, 1600)
-N_PROBE: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+# Steps of a quarter at most: SparCode's share is read off between measured ones, so these must not stand far above what is asked.
+EF_SEARCH: Final = (100, 110, 120, 135, 150, 175, 200, 225, 250, 300, 350, 400, 450, 500, 600, 700, 800, 950, 1100, 1300, 1600)
+N_PROBE: Final = (*range(1, 9), 10, 12, 14, 16, 19, 22, 26, 31, 37, 44, 52, 62, 74, 88, 105, 126, 151, 181, 217, 256)
 # All grown catalogues of one model and size are the same.
 GROWTH_SEED: Final = 1
 # A graph's build time rises a little faster than its items; smaller graphs say nothing of larger ones.
@@ -68,7 +69,7 @@ class WayPlan(NamedTuple):
     k, enough
         Items returned, and the share of the exact best k that HNSW and IVF are set to find, at the least effort that does.
     links, ef_construction
-        Of HNSW's graph.
+        Of HNSW's graph; as many links as where recall of test users is measured.
     max_bytes, max_build_seconds
         What would be larger, or take longer to build, is left out before it starts.
     n_threads
@@ -80,7 +81,7 @@ class WayPlan(NamedTuple):
     shares: tuple[float, ...] = (0.001, 0.01, 0.05, 0.2, 0.5)
     k: int = FOUND_K
     enough: float = 0.95
-    links: int = 16
+    links: int = 32
     ef_construction: int = 100
     max_bytes: int = 4 * 2**30
     max_build_seconds: float = math.inf

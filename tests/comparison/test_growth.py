@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import math
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sparcode.baselines.cooccurrence import Cooccurrence, Exponents
 from sparcode.comparison import grown_index
 from sparcode.comparison.found_share import Codes, found_share, uncut_best
 from sparcode.comparison.grown_index import GrownIndex, whole_bytes
-from sparcode.comparison.grown_ways import GROWTH_SEED, WAYS, LeftOut, ServedModels, WayPlan
+from sparcode.comparison.grown_ways import EF_SEARCH, GROWTH_SEED, N_PROBE, WAYS, LeftOut, ServedModels, WayPlan
 from sparcode.comparison.growth import GrowthMeasurement, GrowthPlan, GrowthPoint
 from sparcode.comparison.peers import COOCCURRENCE, FLAT, HNSW, IVF_FLAT, SPARCODE
 from sparcode.index.index_builder import build_index
@@ -58,6 +59,8 @@ def test_approximate_ways_find_enough_at_the_least_effort() -> None:
     for point in measured():
         if point.name in (HNSW, IVF_FLAT):
             assert point.found >= WAY_PLAN.enough
+    for efforts in (EF_SEARCH, N_PROBE):
+        assert all(more - less <= max(1, 0.25 * less) for less, more in pairwise(efforts))
     (cells,) = [point.setting for point in measured(enough=0.0) if point.name == IVF_FLAT]
     assert cells.endswith("1 visited")
 
