@@ -23,7 +23,7 @@ from app.measured.serving import best_measured
 from app.measured.setting_jobs import View
 from app.measured.threshold_stops import share_of
 from app.scale.charts import growth_charts
-from app.scale.columns import scale_columns, tiles_at
+from app.scale.columns import absent_text, scale_columns, tiles_at
 from app.scale.table import details, left_out_lines, summary_table
 from app.session import loaders
 from app.session.address import read_address, write_address
@@ -109,11 +109,11 @@ def _figures(points: Sequence[GrowthPoint], left_out: Sequence[LeftOut], answere
             st.markdown(" ".join(more))
     size = shown_size(points)
     version = f"{hash(tuple((point.name, point.n_items, point.p50_ms) for point in points))}"
-    threshold_slider(kept, scale_columns(points, size, version) if points else "", "")
+    threshold_slider(kept, scale_columns(points, size, version, left_out) if points else "", "")
     shown = f"{version} {kept}"
     with st.container():
         if points:
-            figure_tiles(tiles_at(chosen, size), "tiles-scale", shown)
+            figure_tiles(tiles_at(chosen, size, absent_text(left_out, size, share_of(kept))), "tiles-scale", shown)
             st.markdown(f"At {kept}% kept: {_lower(answer(chosen))}" if answer(chosen) else f"{kept}% kept is not measured at any size.")
     both = with_fitted(chosen, points)
     with charts_of(shown):

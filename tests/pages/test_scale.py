@@ -114,8 +114,7 @@ def test_the_threshold_moves_what_is_sent_ahead_of_a_drag() -> None:
     assert curve["captions"][measured_stop] == "20 % of scores kept, measured"
     assert "≈" in curve["captions"][measured_stop + 1]
     assert "≈" in curve["tiles"]["scale_ms"]["value"][measured_stop + 1]
-    # From the most scores measured to the fewest.
-    assert curve["stops"] == list(range(KEPT_PERCENTS.index("20"), len(KEPT_PERCENTS)))
+    assert curve["stops"] == list(range(len(KEPT_PERCENTS)))
 
 
 def test_the_button_names_the_largest_size_of_the_real_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +144,20 @@ def test_tiles_show_the_largest_size_that_every_share_fits() -> None:
     curve = json.loads(scale_columns(without, 400, "v"))
     most = curve["stops"].index(KEPT_PERCENTS.index("20"))
     assert curve["columns"]["scale_ms"][most][-1] is None
-    assert curve["tiles"]["scale_ms"]["value"][most] == "does not fit"
+    assert curve["tiles"]["scale_ms"]["value"][most] == "not measured"
+    for share in (0.05, float("nan")):
+        left = [LeftOut(SPARCODE, 400, share, "too large")]
+        assert json.loads(scale_columns(without, 400, "v", left))["tiles"]["scale_ms"]["value"][most] == "does not fit"
+
+
+def test_what_nobody_measured_is_not_said_not_to_fit_also_while_it_is_dragged() -> None:
+    app = measured(keep="50")
+    shown = {name: tile["value"] for name, tile in tiles(app).items()}
+    assert shown == dict.fromkeys(("scale_ms", "scale_mb", "scale_found"), "not measured")
+    curve = json.loads(slider(app)["curve"])
+    half = curve["stops"].index(KEPT_PERCENTS.index("50"))
+    assert [tile["value"][half] for tile in curve["tiles"].values()] == ["not measured"] * 3
+    assert curve["captions"][half] == "50 % of scores kept, not measured at any size"
 
 
 def test_a_measurement_under_way_shows_its_points_a_bar_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
