@@ -48,12 +48,14 @@ def run_views(measured: MeasuredIndex, stop: int, studio: Studio, dark: bool) ->
         "figures": [figure.to_json() for figure, _ in charts[:2]],
     }
     views = [{**_view(title, foot), "figures": [figure.to_json()]} for figure, title in charts]
-    grown = studio.scaling.widest(studio.config)
+    # Of another setting it would say nothing about this one.
+    grown = studio.scaling.widest(measured.config)
     if grown is not None:
         chosen, words = at_enough(grown.points, ENOUGH), headline(grown.points)
         figure = growth_figure(time_data(chosen, grown.n_items), dark)
-        where = "this machine" if grown.recording is None else grown.recording.words
-        views.append({**_view(words, f"{foot} Catalogue grown; measured {where}."), "figures": [figure.to_json()]})
+        where = f"on {grown.machine}" if grown.recording is None else grown.recording.words
+        foot = f"{_subject(grown.kind, measured, studio)} Catalogue grown from its {grown.n_items:,} items. Measured {where}."
+        views.append({**_view(words, foot), "figures": [figure.to_json()]})
     return first, views
 
 
@@ -131,10 +133,12 @@ def _figures(measured: MeasuredIndex, stop: int, studio: Studio, dark: bool) -> 
 
 
 def _foot(measured: MeasuredIndex, studio: Studio) -> str:
+    return f"{_subject(measured.called, measured, studio)} Measured on {studio.machine}."
+
+
+def _subject(kind: str, measured: MeasuredIndex, studio: Studio) -> str:
+    """Which model of the setting, and which data, figures are of."""
     data = studio.interactions
     run = f"Run {studio.run_name}. " if studio.run_name else ""
     made_up = ", made up by this project" if data.synthetic else ""
-    return (
-        f"{run}{measured.called}, {label_of(measured.config)}, seed {measured.config.training.seed}. {data.name}{made_up}. "
-        f"Measured on {studio.machine}."
-    )
+    return f"{run}{kind}, {label_of(measured.config)}, seed {measured.config.training.seed}. {data.name}{made_up}."

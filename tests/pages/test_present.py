@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.measured.scaling import ScaleMeasurements, ScaleResult
 from app.session import loaders
+from sparcode.comparison.growth import GrowthPoint
+from sparcode.comparison.peers import FLAT, SPARCODE
 from tests.app.report.examples import chart, table, tiles
 from tests.pages.opened_pages import config_of, ended, mounted, opened, own_backbone, settled, studio, visited
+
+WAYS_SHOWN = ((SPARCODE, 0.2), (FLAT, float("nan")))
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
 
@@ -37,6 +42,25 @@ def test_a_run_is_four_numbers_with_two_charts_and_then_each_chart() -> None:
     assert all(len(view["figures"]) == 1 for view in others)
     assert "K=8" in first["foot"]
     assert "seed 0" in first["foot"]
+
+
+def test_the_view_of_growing_catalogues_names_the_model_and_machine_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured()
+    point = GrowthPoint(SPARCODE, "", 80, 0.2, 0.99, 1_000, 1.0, 0.1, 0.05, 24)
+    points = tuple(point._replace(name=name, n_items=size, share=share) for size in (80, 200) for name, share in WAYS_SHOWN)
+    grown = ScaleResult(points, (), {80: 1.0, 200: 1.0}, 80, 10, "preview", "tiny", "Another machine", "2026-11-30T00:00:00+00:00")
+    of_this = {config_of(k="8").content_hash(): grown}
+    monkeypatch.setattr(ScaleMeasurements, "result", lambda self, config: of_this.get(config.content_hash()))
+    views = presented(visited("index_explorer.py", k="8", present="1"))["views"]
+    (foot,) = [view["foot"] for view in views if "Catalogue grown" in view["foot"]]
+    assert foot.startswith("preview, ")
+    assert "K=8" in foot
+    assert foot.endswith("Catalogue grown from its 80 items. Measured on Another machine.")
+    # Measured of the studio's own setting alone, which is not the one looked at.
+    of_this[studio().config.content_hash()] = of_this.pop(config_of(k="8").content_hash())
+    assert studio().config != config_of(k="8")
+    views = presented(visited("index_explorer.py", k="8", present="1"))["views"]
+    assert not [view for view in views if "Catalogue grown" in view["foot"]]
 
 
 def test_nothing_can_be_changed_and_nothing_is_started() -> None:
