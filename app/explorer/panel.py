@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import streamlit as st
@@ -13,7 +12,7 @@ from app.components.first_visit import first_visit
 from app.components.live_chart import charts_of
 from app.components.provenance import provenance, recorded_notes
 from app.components.threshold_slider import threshold_slider
-from app.explorer.as_if import as_if_columns, as_if_tiles, large_points
+from app.explorer.as_if import Large, as_if_columns, as_if_tiles, chosen_large
 from app.explorer.controls import controls, run_history
 from app.explorer.front import front_chart
 from app.explorer.index_charts import code_charts, numbers, threshold_charts
@@ -39,7 +38,6 @@ from app.session.settings import EXPLORER
 from app.session.visitor import owner_id
 from app.session.widgets import configuration, go_to, pinned
 from app.studio import Studio
-from sparcode.comparison.growth import GrowthPoint
 from sparcode.config import RunConfig
 from sparcode.metrics.evaluation import ExplorerPoint
 
@@ -77,13 +75,13 @@ def _panel(studio: Studio) -> None:
         ghost = against.run
         slider_place = st.container()
         controls(run_history(studio.scope), chosen, pinned())
-        large, as_if_note = large_points(config, studio)
+        large = chosen_large(config, studio)
         with slider_place:
             shown = _columns(view, ghost, studio) if recorded is None else recorded_columns(recorded, studio)
             threshold_slider(chosen.keep, as_if_columns(shown, large), curve_note(view, recorded))
         with st.container():
-            if large:
-                st.caption(as_if_note)
+            if large is not None:
+                st.caption(large.note)
         with st.container():
             search_status(studio, chosen, view.measured)
         with st.container():
@@ -161,10 +159,13 @@ def _columns(view: View, ghost: PinnedRun | None, studio: Studio) -> str:
     return threshold_columns(measured, ghost.figures if ghost else None, preview, backbone.recall if backbone else None)
 
 
-def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None, large: Sequence[GrowthPoint]) -> bool:
-    """Draw all figures, size and latency of a larger catalogue's points if given; returns whether the latency is still to be timed."""
+def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun | None, large: Large | None) -> bool:
+    """Draw all figures, size and latency of a larger catalogue if given; returns whether the latency is still to be timed."""
     measured, stop = view.measured, chosen.stop
-    figures_are_of(FiguresOf(PAGE, studio, measured.config, measured.called, kept=chosen.keep))
+    of_charts = FiguresOf(PAGE, studio, measured.config, measured.called, kept=chosen.keep)
+    # Tiles may show another catalogue than the charts between them.
+    of_tiles = of_charts if large is None else of_charts._replace(besides=large.origin)
+    figures_are_of(of_tiles)
     point, version = measured.point(stop), f"{measured.version} {chosen.keep}"
     status(view, studio)
     with st.container():
@@ -177,6 +178,7 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
             version,
             says_kind=False,
         )
+    figures_are_of(of_charts)
     timed_place = last.container()
     with charts_of(version), st.grid(3, min_column_width=380):
         # While a recorded model is fine-tuned anew, show the new training.
@@ -190,8 +192,10 @@ def _figures(view: View, studio: Studio, chosen: Configuration, ghost: PinnedRun
         training_chart("Fine-tuning", records, ghost)
     # Last, because it takes a moment.
     timed = studio.setting_jobs.latency(measured, stop, owner_id())
+    figures_are_of(of_tiles)
     with timed_place:
         figure_tiles(as_if_tiles(latency_tiles(measured, timed, ghost), large, chosen.keep), "tiles-latency", version, says_kind=False)
+    figures_are_of(of_charts)
     with latency_place, charts_of(version):
         latency_chart(measured, stop, studio, ghost)
     if measured.complete:

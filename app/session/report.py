@@ -33,6 +33,7 @@ class FiguresOf(NamedTuple):
 
     `recording` is that of figures measured earlier; None: they were measured on this machine. `other_data` names data that is not the
     studio's own, in words; empty: it is. `kept` is the threshold as the share of scores kept, in percent; empty where figures have none.
+    `besides` says in words which of the figures are of another measurement, and of which.
     """
 
     page: str
@@ -42,6 +43,7 @@ class FiguresOf(NamedTuple):
     recording: Recording | None = None
     other_data: str = ""
     kept: str = ""
+    besides: str = ""
 
     @property
     def file_words(self) -> str:
@@ -54,6 +56,7 @@ class FiguresOf(NamedTuple):
         data = studio.interactions
         name = plain_text(data.name) if studio.scope else data.name
         made_up = ", made up by this project" if data.synthetic else ""
+        machine = studio.machine if self.recording is None else f"{self.recording.machine}, {self.recording.day_words}"
         return Source(
             page=self.page,
             run="" if self.other_data else studio.run_name,
@@ -63,7 +66,7 @@ class FiguresOf(NamedTuple):
             config="" if config is None else config.model_dump_json(),
             setting="" if config is None else label_of(config) + (f", {self.kept} % of scores kept" if self.kept else ""),
             seed=0 if config is None else config.training.seed,
-            machine=studio.machine if self.recording is None else f"{self.recording.machine}, {self.recording.day_words}",
+            machine=machine + (f"; {self.besides}" if self.besides else ""),
             data_flags=f"--data {loaders.OWN_DATA}" if self.other_data else _data_flags(),
         )
 
