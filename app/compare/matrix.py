@@ -14,7 +14,7 @@ from sparcode.comparison.peers import SERVED_BY
 from sparcode.config import DEFAULT_K
 
 # Words and symbols, so that colours need not be told apart.
-_MARKS: Final[dict[Standing, str]] = {"better": ":green[▲ better]", "same": "≈ same", "worse": ":orange[▼ worse]"}
+_MARKS: Final[dict[Standing, str]] = {"better": ":green[▲ better]", "same": "≈ within ±{:.3f}", "worse": ":orange[▼ worse]"}
 _TIMES: Final[dict[Standing, str]] = {"better": ":green[▲ faster]", "same": "≈ same", "worse": ":orange[▼ slower]"}
 _SIZES: Final[dict[Standing, str]] = {"better": ":green[▲ smaller]", "same": "≈ same", "worse": ":orange[▼ larger]"}
 
@@ -26,8 +26,8 @@ def matrix(rows: Sequence[Rival]) -> None:
     said = "Every way to serve beside SparCode, by falling recall"
     data_table(matrix_of(rows), said, "compare-matrix", plain=True, hide_index=True, border="horizontal")
     st.caption(
-        "Each beside SparCode (bold), at its least effort within 1% of its own best recall. ▲ better, ▼ worse; ≈ the same: recall within "
-        "two standard errors of the same users' differences, time within the quartiles between rounds, memory within 5%."
+        "Each beside SparCode (bold), at its least effort within 1% of its own best recall. ▲ better, ▼ worse; ≈ within noise: "
+        "recall within ± two standard errors of the same users' differences, time within the quartiles between rounds, memory within 5%."
     )
 
 
@@ -43,7 +43,7 @@ def _row(row: Rival) -> dict[str, str]:
     return {
         "way to serve": f"{bold}{point.name}{bold}",
         "how": keeping + point.setting if point.setting else SERVED_BY.get(point.name, ""),
-        f"Recall@{DEFAULT_K}": _cell(recall, "" if row.is_sparcode else _MARKS[row.recall]),
+        f"Recall@{DEFAULT_K}": _cell(recall, "" if row.is_sparcode else _MARKS[row.recall].format(row.noise)),
         "median time of a query": _cell(time, "" if row.is_sparcode else _TIMES[row.speed]),
         "memory": _cell(size, "" if row.is_sparcode else _SIZES[row.memory]),
     }

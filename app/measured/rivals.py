@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from app.measured.verdict import WITHIN, latency_outcome, least_effort, recall_outcome, size_outcome, times_text
+from app.measured.verdict import WITHIN, latency_outcome, least_effort, recall_difference, recall_outcome, size_outcome, times_text
 from sparcode.comparison.measuring import Measurement
 from sparcode.comparison.peers import ALL_TO_ALL, COOCCURRENCE, EASE_NAME, FLAT, SPARCODE
 
@@ -17,12 +18,16 @@ EXHAUSTIVE: Final = (FLAT, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
 
 
 class Rival(NamedTuple):
-    """A way to serve at one setting, and how it stands to SparCode; all "same" for SparCode itself."""
+    """A way to serve at one setting, and how it stands to SparCode; all "same" for SparCode itself.
+
+    `noise` is the difference in recall up to which recall counts as the same, NaN where it is not known.
+    """
 
     point: Measurement
     recall: Standing
     speed: Standing
     memory: Standing
+    noise: float = math.nan
 
     @property
     def is_sparcode(self) -> bool:
@@ -53,7 +58,12 @@ def _beside(ours: Measurement, theirs: Measurement) -> Rival:
     if theirs is ours:
         return Rival(ours, "same", "same", "same")
     outcomes = (recall_outcome(ours, theirs), latency_outcome(ours.p50_ms, theirs.p50_ms), size_outcome(ours, theirs))
-    return Rival(theirs, *(_STANDING[outcome] for outcome in outcomes))
+    return Rival(theirs, *(_STANDING[outcome] for outcome in outcomes), recall_difference(ours, theirs)[1])
+
+
+def suffices(rows: Sequence[Rival]) -> list[Rival]:
+    """The ways that score every item and are beaten by SparCode neither in recall nor in speed: brute force is then the right answer."""
+    return [row for row in rows if row.point.name in EXHAUSTIVE and "worse" not in (row.recall, row.speed)]
 
 
 def so_what(rows: Sequence[Rival], n_items: int) -> str:
@@ -62,8 +72,7 @@ def so_what(rows: Sequence[Rival], n_items: int) -> str:
     brute = [row for row in rows if row.point.name in EXHAUSTIVE]
     if ours is None or not brute:
         return ""
-    enough = [row for row in brute if "worse" not in (row.recall, row.speed)]
-    if enough:
+    if enough := suffices(rows):
         return _brute_force(max(enough, key=lambda row: row.point.recall), ours, n_items)
     more = [row for row in brute if row.recall == "better"]
     if more:
@@ -76,12 +85,12 @@ def so_what(rows: Sequence[Rival], n_items: int) -> str:
     fastest = min(brute, key=lambda row: row.point.p50_ms.middle)
     if fastest.speed == "better":
         return (
-            f"**At {n_items:,} items SparCode finds the most, and {fastest.point.name} is {_ratio(ours, fastest.point)} as fast for "
+            f"**At {n_items:,} items {_most(rows)}, and {fastest.point.name} is {_ratio(ours, fastest.point)} as fast for "
             f"{ours.recall - fastest.point.recall:.3f} less recall**: {_pair(fastest.point, ours)}."
         )
     best = max(brute, key=lambda row: row.point.recall)
     return (
-        f"**At {n_items:,} items SparCode is the right answer**: no model that scores every item finds more, and it is "
+        f"**At {n_items:,} items SparCode is the right answer**: no model that scores every item finds more{_noise_of(brute)}, and it is "
         f"{_ratio(best.point, ours)} as fast as {best.point.name} ({_pair(best.point, ours)})."
     )
 
@@ -91,13 +100,28 @@ def takeaways(rows: Sequence[Rival]) -> tuple[str, str]:
     ours = next((row.point for row in rows if row.is_sparcode), None)
     if ours is None:
         return "", ""
-    best = rows[0].point
-    if best is ours:
-        found = f"SparCode finds most: recall {ours.recall:.3f}"
+    above = [row.point for row in rows if row.recall == "better"]
+    if not above:
+        found = f"{_most(rows)}: recall {ours.recall:.3f}".replace("no way", "No way")
         return f"{found} in {ours.p50_ms.middle:.3f} ms", f"{found} in {ours.size_bytes / 1e6:.3g} MB"
+    best = max(above, key=lambda point: point.recall)
     more = f"{best.name} finds {best.recall - ours.recall:.3f} more than SparCode"
     time, size = best.p50_ms.middle / ours.p50_ms.middle, best.size_bytes / max(1, ours.size_bytes)
     return f"{more}, in {_share(time)} the time", f"{more}, in {_share(size)} the memory"
+
+
+def _most(rows: Sequence[Rival]) -> str:
+    """That nothing measured finds more than SparCode; call where no row is better."""
+    others = [row for row in rows if not row.is_sparcode]
+    if any(row.recall != "worse" for row in others):
+        return f"no way finds more than SparCode{_noise_of(others)}"
+    return "SparCode finds the most"
+
+
+def _noise_of(rows: Sequence[Rival]) -> str:
+    """The noise within which some of the rows are the same, with the largest of it; empty where all differ beyond it."""
+    noise = max((row.noise for row in rows if row.recall == "same" and row.noise > 0), default=0.0)
+    return f" beyond noise (±{noise:.3f})" if noise else ""
 
 
 def _share(ratio: float) -> str:
@@ -105,7 +129,7 @@ def _share(ratio: float) -> str:
 
 
 def _brute_force(row: Rival, ours: Measurement, n_items: int) -> str:
-    finds = "finds more" if row.recall == "better" else "finds as much"
+    finds = "finds more" if row.recall == "better" else f"finds no less{_noise_of([row])}"
     speed = f"is {_ratio(ours, row.point)} as fast" if row.speed == "better" else "is as fast within the noise"
     return (
         f"**At {n_items:,} items brute force is the right answer**: {row.point.name}, which scores every item, {finds} and {speed} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
@@ -110,13 +111,17 @@ def least_effort(points: Sequence[Measurement], recall: float) -> Measurement:
 
 def recall_outcome(ours: Measurement, theirs: Measurement) -> Outcome:
     """Whether the mean difference of the same users' recall is more than `ERRORS` standard errors."""
+    mean, noise = recall_difference(ours, theirs)
+    return "wins" if mean > noise else "loses" if mean < -noise else "ties"
+
+
+def recall_difference(ours: Measurement, theirs: Measurement) -> tuple[float, float]:
+    """The mean difference of the same users' recall, and `ERRORS` standard errors of it; NaN below two users."""
     change = ours.recall_by_query - theirs.recall_by_query
     change = change[np.isfinite(change)]
     if len(change) < 2:
-        return "ties"
-    error = ERRORS * float(change.std(ddof=1)) / np.sqrt(len(change))
-    mean = float(change.mean())
-    return "wins" if mean > error else "loses" if mean < -error else "ties"
+        return math.nan, math.nan
+    return float(change.mean()), ERRORS * float(change.std(ddof=1)) / math.sqrt(len(change))
 
 
 def latency_outcome(ours: Band, theirs: Band) -> Outcome:
