@@ -14,7 +14,7 @@ from app.lessons.lessons import LESSONS, lesson_of
 from app.lessons.prediction import Choice
 from app.lessons.recorded import address, found_in
 from app.lessons.result_panel import explanation, result_stage
-from app.lessons.results import LessonResult, LessonResults
+from app.lessons.results import LessonResult, LessonResults, lesson_key
 from app.lessons.ways import what_next
 from app.session import loaders
 from app.session.address import forget_refused, read_address, write_address
@@ -53,7 +53,7 @@ def results_of(studio: Studio) -> LessonResults:
                 return None
             return found_in(folder.parent / RECORDED_FILE).get(address(data_hash, config, lesson, value))
 
-        _results[studio] = LessonResults(studio, recorded)
+        return _results.setdefault(studio, LessonResults(recorded))
     return _results[studio]
 
 
@@ -87,7 +87,7 @@ def _panel(studio: Studio) -> None:
                 st.button("Predict again", on_click=_again, args=(lesson, studio), help="Hides the result and asks anew")
             result_stage(lesson, value, studio, results)
     _progress(studio, results)
-    job = results.job(lesson, value)
+    job = studio.jobs.get(lesson_key(lesson, value))
     keep_live(_LIVE, job is not None and job.active)
 
 

@@ -78,7 +78,7 @@ def _control(lesson: Lesson, value: str) -> None:
 
 def _work(lesson: Lesson, value: str, result: LessonResult | None, studio: Studio, results: LessonResults) -> None:
     """What is under way, or the button that starts it."""
-    job = results.job(lesson, value)
+    job = studio.jobs.get(lesson_key(lesson, value))
     if job is not None and job.active:
         _under_way(job, studio)
         return
@@ -90,7 +90,7 @@ def _work(lesson: Lesson, value: str, result: LessonResult | None, studio: Studi
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(AGAIN if here else RUN, type="secondary" if result else "primary", key="lesson-run"):
             want_in_tab(lesson_key(lesson, value), studio)
-            results.start(lesson, value, owner_id())
+            results.start(lesson, value, studio, owner_id())
             st.rerun()
         if result is None:
             return

@@ -47,13 +47,13 @@ class LessonResult(NamedTuple):
 
 
 class LessonResults:
-    """Results of one studio. Safe to share between threads.
+    """Results of one studio, without a reference to it, so that it is freed once it is closed. Safe to share between threads.
 
     `recorded` gives the recorded result of a lesson at a value of its control, or None.
     """
 
-    def __init__(self, studio: Studio, recorded: Callable[[Lesson, str], LessonResult | None]) -> None:
-        self._studio, self._recorded = studio, recorded
+    def __init__(self, recorded: Callable[[Lesson, str], LessonResult | None]) -> None:
+        self._recorded = recorded
         self._measured: dict[tuple[int, str], LessonResult] = {}
         self._lock = threading.Lock()
 
@@ -63,22 +63,18 @@ class LessonResults:
             known = self._measured.get((lesson.number, value))
         return known or self._recorded(lesson, value)
 
-    def start(self, lesson: Lesson, value: str, owner: str) -> JobSnapshot:
-        """Run an experiment in the background, or join the run under way; ValueError for a value that the control does not have."""
+    def start(self, lesson: Lesson, value: str, studio: Studio, owner: str) -> JobSnapshot:
+        """Run an experiment in the studio's background, or join the run under way; ValueError for a value that the control does not have."""
         if value not in lesson.control.options:
             raise ValueError(f"{lesson.control.label} must be one of {', '.join(lesson.control.options)}; got {value}")
 
         def work(handle: JobHandle) -> None:
-            result = run(lesson, value, self._studio, handle)
+            result = run(lesson, value, studio, handle)
             with self._lock:
                 self._measured[lesson.number, value] = result
 
         label = f"lesson {lesson.number}, {lesson.title[0].lower()}{lesson.title[1:]}"
-        return self._studio.jobs.submit(lesson_key(lesson, value), label, work, owner, LANE)
-
-    def job(self, lesson: Lesson, value: str) -> JobSnapshot | None:
-        """The last run of an experiment; None if there is none (any more)."""
-        return self._studio.jobs.get(lesson_key(lesson, value))
+        return studio.jobs.submit(lesson_key(lesson, value), label, work, owner, LANE)
 
 
 def run(lesson: Lesson, value: str, studio: Studio, handle: JobHandle) -> LessonResult:

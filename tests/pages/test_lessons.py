@@ -70,7 +70,7 @@ def test_the_first_step_says_what_is_asked_and_done() -> None:
 
 @pytest.mark.parametrize("step", ["3", "4"])
 def test_a_result_stays_hidden_until_a_prediction_is_made(step: str) -> None:
-    results_of(studio()).start(lesson_of(QUICK), lesson_of(QUICK).control.default, "ann")
+    results_of(studio()).start(lesson_of(QUICK), lesson_of(QUICK).control.default, studio(), "ann")
     ended(lesson_key(lesson_of(QUICK), lesson_of(QUICK).control.default))
     app = page(lesson=str(QUICK), step=step)
     assert not charts(app)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,11 +18,12 @@ from app.lessons.bench import Bench, LessonProgress, changed
 from app.lessons.lesson import Lesson
 from app.lessons.lessons import LESSONS, lesson_of
 from app.lessons.measures import gain_of
+from app.lessons.panel import results_of
 from app.lessons.prediction import Choice
 from app.lessons.reading import Rows, line, named
 from app.lessons.results import LessonResults, lesson_key, run
 from app.lessons.shown import picture_data, table
-from app.studio import Studio
+from app.studio import Place, Studio
 from sparcode.comparison.peers import ALL_TO_ALL, FLAT, SPARCODE
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
@@ -162,18 +165,18 @@ def test_progress_is_told_step_by_step(studio: Studio) -> None:
 
 
 def test_a_result_is_kept_by_the_value_of_the_control(studio: Studio) -> None:
-    results, lesson = LessonResults(studio, lambda lesson, value: None), lesson_of(10)
+    results, lesson = LessonResults(lambda lesson, value: None), lesson_of(10)
     assert results.of(lesson, "5") is None
-    job = ended(studio, results.start(lesson, "5", "ann").key)
+    job = ended(studio, results.start(lesson, "5", studio, "ann").key)
     assert (job.key, job.state, job.result) == (lesson_key(lesson, "5"), JobState.DONE, None)
     assert results.of(lesson, "5").rows[0]["loss"] == 0.05
     assert results.of(lesson, "1") is None
     with pytest.raises(ValueError, match="Loss of recall allowed must be one of 1, 2, 5; got 7"):
-        results.start(lesson, "7", "ann")
+        results.start(lesson, "7", studio, "ann")
 
 
 def test_a_cancelled_run_leaves_no_result(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    results, lesson, begun = LessonResults(studio, lambda lesson, value: None), lesson_of(3), threading.Event()
+    results, lesson, begun = LessonResults(lambda lesson, value: None), lesson_of(3), threading.Event()
     tell = Bench.tell
 
     def told_slowly(bench: Bench, step: str) -> None:
@@ -183,11 +186,26 @@ def test_a_cancelled_run_leaves_no_result(studio: Studio, monkeypatch: pytest.Mo
         tell(bench, step)
 
     monkeypatch.setattr(Bench, "tell", told_slowly)
-    job = results.start(lesson, "1x64", "ann")
+    job = results.start(lesson, "1x64", studio, "ann")
     assert begun.wait(20)
     assert studio.jobs.cancel(job.key, "ann")
     assert ended(studio, job.key).state is JobState.CANCELLED
     assert results.of(lesson, "1x64") is None
+
+
+def test_a_closed_studio_whose_lessons_were_opened_is_freed(studio: Studio) -> None:
+    beside = Studio(tiny_data(), CONFIG, place=Place("beside", studio))
+    results, lesson = results_of(beside), lesson_of(10)
+    beside.backbones.start(CONFIG, "ann")
+    job = results.start(lesson, "5", beside, "ann")
+    assert ended(beside, job.key).state is JobState.DONE
+    assert results_of(beside) is results
+    assert results.of(lesson, "5") is not None
+    beside.close()
+    seen = weakref.ref(beside)
+    del beside
+    gc.collect()
+    assert seen() is None
 
 
 def test_a_gain_is_the_mean_of_differences_user_by_user() -> None:
