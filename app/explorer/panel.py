@@ -21,7 +21,7 @@ from app.explorer.search import front_of, opened, search_status, settle
 from app.explorer.status import curve_note, is_training, plain_words, status
 from app.explorer.tiles import TILE_COLUMNS, has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
-from app.explorer.until_measured import BEFORE, estimate, recorded_beside, recorded_columns, recorded_of, until_measured
+from app.explorer.until_measured import estimate, recorded_beside, recorded_columns, recorded_of, remember, until_measured
 from app.jobs.job import epochs_of
 from app.measured.figures import figures_of
 from app.measured.measured_index import MeasuredIndex
@@ -93,7 +93,7 @@ def _panel(studio: Studio) -> None:
             until_measured(recorded, chosen, studio, epochs)
         else:
             untimed = _figures(view, studio, chosen, ghost, large)
-            st.session_state[BEFORE] = chosen
+            remember(chosen, studio)
         with st.container():
             figures_are_of(FiguresOf(PAGE, studio, config, "previews and fine-tuned points of a search"))
             front_chart(front_of(studio, chosen), lambda point: go_to(opened(chosen, point)))

@@ -27,11 +27,15 @@ from app.session.chosen_data import chosen_config
 from app.session.configuration import Configuration, label_of
 from app.session.report import FiguresOf, figures_are_of
 from app.studio import Studio
-from sparcode.config import RunConfig
 from sparcode.training.epoch_record import EpochRecord
 
-# In the session: the last choice that had figures.
-BEFORE: Final = "explorer_before"
+# In the session: scope of a studio, and the last choice that had figures there.
+_BEFORE: Final = "explorer_before"
+
+
+def remember(chosen: Configuration, studio: Studio) -> None:
+    """Keep a choice that has figures, as the setting before for those that have none yet."""
+    st.session_state[_BEFORE] = (studio.scope, chosen)
 
 
 def recorded_of(view: View, studio: Studio) -> RecordedFigures | None:
@@ -62,9 +66,8 @@ def until_measured(recorded: RecordedFigures | None, chosen: Configuration, stud
         _recorded(recorded, chosen, studio, epochs)
     elif epochs is not None:
         backbone_chart(epochs)
-    before: Configuration | None = st.session_state.get(BEFORE)
-    measured = _measured_before(studio)
-    if measured is None:
+    before, measured = _before(studio), _measured_before(studio)
+    if before is None or measured is None:
         return
     figures_are_of(FiguresOf("Index Explorer", studio, measured.config, measured.called, kept=before.keep))
     point = measured.point(before.stop)
@@ -101,7 +104,7 @@ def _recorded(recorded: RecordedFigures, chosen: Configuration, studio: Studio, 
     version = f"{recorded.version} {chosen.keep}"
     with st.container(horizontal=True, vertical_alignment="center"):
         kind_badge(KIND, recorded.recording)
-        st.markdown(_about(recorded, chosen, studio.config))
+        st.markdown(_about(recorded, chosen, studio))
     tiles = recorded_tiles(recorded, json.loads(recorded_columns(recorded, studio)), chosen.stop)
     _two_rows(tiles[:-3], tiles[-3:], "recorded", version)
     with charts_of(version), st.grid(3, min_column_width=380):
@@ -110,10 +113,10 @@ def _recorded(recorded: RecordedFigures, chosen: Configuration, studio: Studio, 
             backbone_chart(epochs)
 
 
-def _about(recorded: RecordedFigures, chosen: Configuration, base: RunConfig) -> str:
-    same = recorded.config == chosen_config(chosen, base)
+def _about(recorded: RecordedFigures, chosen: Configuration, studio: Studio) -> str:
+    same = recorded.config == chosen_config(chosen, studio.config)
     which = "Figures of this setting" if same else f"Figures of this encoder and interaction at **{label_of(recorded.config)}**"
-    differences = " Differences are to the setting before." if st.session_state.get(BEFORE) is not None else ""
+    differences = " Differences are to the setting before." if _measured_before(studio) is not None else ""
     return f"{which}, recorded {recorded.recording.day_words} after {_epochs(recorded)}; times are of that machine.{differences}"
 
 
@@ -171,11 +174,17 @@ def _still(tiles: list[Tile]) -> list[Tile]:
     return [tile._replace(name=f"before-{tile.name}") for tile in tiles]
 
 
+def _before(studio: Studio) -> Configuration | None:
+    """The setting before on this data: on other data the same setting says nothing, and may have been measured for somebody else."""
+    scope, before = st.session_state.get(_BEFORE, (studio.scope, None))
+    return before if scope == studio.scope else None
+
+
 def _measured_before(studio: Studio) -> MeasuredIndex | None:
-    before: Configuration | None = st.session_state.get(BEFORE)
+    before = _before(studio)
     return None if before is None else studio.indexes.best(chosen_config(before, studio.config))
 
 
 def _figures_before(studio: Studio) -> Figures | None:
-    measured = _measured_before(studio)
-    return None if measured is None else figures_of(measured, st.session_state[BEFORE].stop)
+    before, measured = _before(studio), _measured_before(studio)
+    return None if before is None or measured is None else figures_of(measured, before.stop)

@@ -25,7 +25,10 @@ from app.session.address import PINNED
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
 from sparcode.comparison.setting_grid import Grid
+from sparcode.config import SyntheticConfig
+from sparcode.data.loading import load
 from sparcode.metrics.registry import METRICS
+from tests.app import open_studio
 from tests.app.open_studio import tuned_in_part, tuned_too_late
 from tests.fakes import PATIENCE, gated, raising
 from tests.pages.opened_pages import (
@@ -335,6 +338,23 @@ def test_a_link_with_every_setting_opens_that_view() -> None:
     assert studio().indexes.best(config).kind == "fine-tuned"
     assert slider(app)["kept"] == KEPT.options[40]
     assert run_rows(app)[0]["label"] == f"{shown.label}, {KEPT.options[40]} % kept"
+
+
+def test_figures_of_the_setting_before_are_of_this_data_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaders, "SMALL_USERS", 70)
+    monkeypatch.setattr(loaders, "SMALL_ITEMS", 60)
+    app = settled(opened(PAGE, k="8", encoder="gru"))
+    # Another visitor has the same setting measured on other data.
+    other = loaders.opened().of_data("small", lambda: load(SyntheticConfig(n_users=70, n_items=60)))
+    config = Configuration(k="8", encoder="gru").run_config(other.config)
+    assert open_studio.settled(other, config, "bob").measured is not None
+    gate = held(monkeypatch, backbones_module, "train_backbone")
+    (picker,) = [box for box in app.selectbox if box.label == "Data or run"]
+    picker.set_value("small").run()
+    assert not app.exception
+    assert "Training the backbone" in charts(app)
+    assert "In grey the setting before" not in said(app)
+    gate.set()
 
 
 def test_another_encoder_trains_a_backbone_that_is_watched_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
