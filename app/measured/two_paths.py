@@ -118,7 +118,7 @@ def _search(story: QueryStory, names: ItemNames) -> Stage:
     labels = [f"{_name(story, place, names)}: {int(lengths[place]):,}" for place in longest.tolist()]
     ours = Lane(
         f"Each code has a list of its best items. Its {_counted(len(explained.lists), 'list')} hold **{int(lengths.sum()):,} scores above "
-        f"the threshold**, of {stored:,} stored: adding these up is all the work, and nothing is missed.",
+        f"the threshold**, of {stored:,} stored: adding these up is all the work, and nothing above the threshold is missed.",
         chips=_bars(labels, lengths[longest]),
     )
     return Stage("Search", theirs, ours)

@@ -53,6 +53,8 @@ def test_stages_tell_the_numbers_of_the_query() -> None:
     assert meeting.sparcode.chips[0].strength == 1.0
     stored = sum(len(one.item_ids) for one in told.explained.lists)
     assert numbers(search.sparcode) == [len(told.explained.lists), int(told.explained.lengths.sum()), stored]
+    # What was cut is missed.
+    assert search.sparcode.text.endswith("nothing above the threshold is missed.")
     assert numbers(search.two_tower)[0] == tiny_data().n_items
     assert numbers(answer.sparcode)[:3] == [int(told.hits.sum()), TOP, len(told.targets)]
 
