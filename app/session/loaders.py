@@ -34,6 +34,7 @@ from app.studio import Studio
 from app.training.data import SMALL_ITEMS, SMALL_USERS
 from app.training.reading import FileReader
 from sparcode.config import IndexConfig, RunConfig, SplitConfig, SyntheticConfig
+from sparcode.data.fetching import is_published
 from sparcode.data.interactions import Interactions
 from sparcode.data.limits import OWN_FILES
 from sparcode.data.loading import load
@@ -115,9 +116,15 @@ def _reader(chosen: str, studios: OpenedStudios) -> tuple[str, Callable[[], Inte
         return upload_scope(owner_id(), data.key), data.interactions
     if chosen in PUBLISHED:
         path, reader = archive_of(chosen, studios.first), FileReader(SplitConfig(), OWN_FILES, ARCHIVE_BYTES, ARCHIVE_SECONDS)
-        return chosen, lambda: replace(reader.read_path(path, path.name).interactions, name=PUBLISHED[chosen].title)
+        return chosen, lambda: replace(reader.read_path(path, path.name).interactions, name=_title(path, chosen))
     small = SyntheticConfig(n_users=SMALL_USERS, n_items=SMALL_ITEMS) if chosen == SMALL else SyntheticConfig()
     return chosen, lambda: load(small)
+
+
+def _title(path: Path, name: str) -> str:
+    """The title of a published archive, or that a copy which somebody put there is another file."""
+    title = PUBLISHED[name].title
+    return title if is_published(path, name) else f"{path.name} (not the published {title})"
 
 
 def chosen_source() -> tuple[str, str]:

@@ -47,6 +47,12 @@ def cached_archive(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def is_published(path: Path, name: str) -> bool:
+    """Whether a file has the published checksum of a data set; reads all of it."""
+    algorithm, _, digits = published(name).checksum.partition(":")
+    return pooch.file_hash(str(path), alg=algorithm) == digits
+
+
 def download(
     name: str,
     accept_terms: bool = False,

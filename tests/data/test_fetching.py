@@ -5,13 +5,14 @@ import http.server
 import re
 import threading
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pooch
 import pytest
 
 from sparcode.data import fetching
-from sparcode.data.fetching import MIRROR_VARIABLE, cache_folder, cached_archive, download
+from sparcode.data.fetching import MIRROR_VARIABLE, cache_folder, cached_archive, download, is_published
 from sparcode.data.loading import load
 from sparcode.data.published import GOODBOOKS_TERMS, MOVIELENS_TERMS, PUBLISHED
 from tests.data.test_goodbooks import FILES as GOODBOOKS
@@ -78,6 +79,16 @@ def test_a_published_set_is_fetched_once_from_a_mirror_and_read(
     assert load(name).name == PUBLISHED[name].title
     assert download(name, accept_terms=True, expected_checksum=server.checksum(name), progress=False) == path
     assert server.asked == [f"/{ARCHIVES[name][0]}"]
+
+
+def test_a_copy_is_told_from_the_published_file_by_its_checksum(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ml-100k", "ml-1m"):
+        (tmp_path / f"{name}.zip").write_bytes(server.contents[f"/{name}.zip"])
+        algorithm, _, _ = PUBLISHED[name].checksum.partition(":")
+        checksum = f"{algorithm}:{hashlib.new(algorithm, server.contents[f'/{name}.zip']).hexdigest()}"
+        monkeypatch.setitem(PUBLISHED, name, PUBLISHED[name]._replace(checksum=checksum))
+    for file, name in product(("ml-100k", "ml-1m"), repeat=2):
+        assert is_published(tmp_path / f"{file}.zip", name) == (file == name)
 
 
 def test_progress_is_told_and_ends_the_download_where_it_raises(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,16 @@ def test_a_copy_that_cannot_be_read_says_so_and_the_way_back(server: Server) -> 
     assert picker(app).value == ""
 
 
+def test_a_copy_that_is_another_file_does_not_get_the_published_title(server: Server, tmp_path: Path) -> None:
+    assert server
+    folder = cache_folder()
+    folder.mkdir(parents=True)
+    write_zip(folder / "ml-1m.zip", files_100k(RATINGS), "ml-100k")
+    app = overview(data="ml-1m")
+    assert figures(app)["Users"] == "30"
+    assert "**ml-1m.zip (not the published MovieLens 1M)**" in markdown(app)
+
+
 def test_made_up_data_of_another_size_is_a_choice_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loaders, "SMALL_USERS", 70)
     monkeypatch.setattr(loaders, "SMALL_ITEMS", 60)
