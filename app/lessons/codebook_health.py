@@ -125,7 +125,7 @@ def read(rows: Rows) -> tuple[Reading, ...]:
             outcome(final["gain"], final["error"]) > 0,
             f"Validation users find {final['recall']:.4f} with both remedies and {without['recall']:.4f} without: "
             f"{gain_text(final['gain'], final['error'])}.",
-            f"At each variant's best epoch, {BY_USER}.",
+            f"At each variant's best epoch, chosen on these same validation users, {BY_USER}.",
         ),
     )
 

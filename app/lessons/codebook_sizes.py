@@ -10,7 +10,7 @@ from app.lessons.bench import Bench, changed
 from app.lessons.lesson import Column, Control, Lesson, Picture, WayOn
 from app.lessons.measures import gain_of, index_of, recall_by_user, served
 from app.lessons.prediction import Choice
-from app.lessons.reading import ERRORS, Reading, Row, Rows, gain_text, line, outcome
+from app.lessons.reading import BY_USER, Reading, Row, Rows, gain_text, line, outcome
 from sparcode.comparison.table import readable_bytes
 from sparcode.config import DEFAULT_K
 from sparcode.metrics.codes import perplexity
@@ -99,7 +99,7 @@ def read(rows: Rows) -> tuple[Reading, ...]:
             f"Recall@{DEFAULT_K} goes from {first['recall']:.4f} with {first['possible']:.0f} possible codes to {largest['recall']:.4f} "
             f"with {largest['possible']:,.0f}: {gain_text(largest['gain'], largest['error'])}; the best is M x K = {words(best)} with "
             f"{best['recall']:.4f}.",
-            f"± is one standard error of the difference user by user, and more than {ERRORS:g} count. {_trained(first)}",
+            f"Differences are taken {BY_USER}. {_trained(first)}",
         ),
         Reading(
             "The gain flattens while the index grows on.",

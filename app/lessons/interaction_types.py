@@ -11,7 +11,7 @@ from app.lessons.bench import Bench, changed
 from app.lessons.lesson import Column, Control, Lesson, Picture, WayOn
 from app.lessons.measures import gain_of, in_turn, index_of, recall_by_user, served
 from app.lessons.prediction import Choice
-from app.lessons.reading import ERRORS, Reading, Row, Rows, gain_text, named, outcome
+from app.lessons.reading import ERROR_OF, Reading, Row, Rows, gain_text, named, outcome
 from sparcode.comparison.peers import of_codes
 from sparcode.config import DEFAULT_K, ModelConfig
 from sparcode.training.pipeline import fine_tune, preview, train_backbone
@@ -81,8 +81,7 @@ def read(rows: Rows) -> tuple[Reading, ...]:
             "A more expressive interaction finds more.",
             outcome(best["gain"], best["error"]) > 0,
             _most(dot, best),
-            f"Against the dot product, user by user after {dot['epochs']:.0f} epochs each: {each}. ± is one standard error, and more than "
-            f"{ERRORS:g} count.",
+            f"Against the dot product, user by user after {dot['epochs']:.0f} epochs each: {each}. {ERROR_OF}.",
         ),
         Reading(
             "A query costs the same whatever the network: E(code, item) is computed ahead of time.",

@@ -9,7 +9,11 @@ from typing import Final, NamedTuple
 
 # Standard errors of a mean difference per user from which on it counts as more than noise.
 ERRORS: Final = 2.0
-BY_USER: Final = f"user by user; ± is one standard error, and more than {ERRORS:g} count"
+# What the error of a difference says, and what it does not.
+ERROR_OF: Final = (
+    f"± is one standard error over users, and more than {ERRORS:g} count; each way is trained once, and another seed may differ by as much"
+)
+BY_USER: Final = f"user by user; {ERROR_OF}"
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class LessonResults:
         return known or self._recorded(lesson, value)
 
     def start(self, lesson: Lesson, value: str, studio: Studio, owner: str) -> JobSnapshot:
-        """Run an experiment in the studio's background, or join the run under way; ValueError for a value that the control does not have."""
+        """Run an experiment in the background, or join the run under way; ValueError for a value that the control does not have."""
         if value not in lesson.control.options:
             raise ValueError(f"{lesson.control.label} must be one of {', '.join(lesson.control.options)}; got {value}")
 
