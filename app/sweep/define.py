@@ -154,7 +154,7 @@ def _search(studio: Studio) -> tuple[Callable[[], SweepConfig], int, int]:
 
 
 def _extent(asked: _Asked, config: RunConfig) -> str:
-    grid = len(asked.space.grid()) if asked.search.sampler == "grid" else asked.space.n_settings
+    grid = asked.space.n_grid if asked.search.sampler == "grid" else asked.space.n_settings
     of = f" of {grid:,.0f} settings" if grid < 1e6 else ""
     n_trials = int(min(asked.search.trials, grid))
     return (

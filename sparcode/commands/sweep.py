@@ -143,7 +143,7 @@ def _create(
 
     space, wanted = parse_space(vary), search.config
     if wanted.sampler == "grid":
-        space.grid()
+        _ = space.n_grid
     config = settings.run_config(source.is_synthetic, source.default_protocol.name)
     data, split = source.load_split(config.split, quiet)
     k = within_catalogue(k or PROTOCOLS[config.split.protocol].default_k, data.n_items)

@@ -80,13 +80,13 @@ class Definition(Config):
     @model_validator(mode="after")
     def _grid_is_finite(self) -> Definition:
         if self.search.sampler == "grid":
-            self.space.grid()
+            _ = self.space.n_grid
         return self
 
     @property
     def n_trials(self) -> int:
         """Trials at most: as many as asked for, or all that the space allows."""
-        n_settings = len(self.space.grid()) if self.search.sampler == "grid" else self.space.n_settings
+        n_settings = self.space.n_grid if self.search.sampler == "grid" else self.space.n_settings
         return int(min(self.search.trials, n_settings))
 
     @property

@@ -26,6 +26,8 @@ Params = Mapping[str, Value]
 # Another split has other users: figures would not be comparable.
 STAGES: Final = {name: field.annotation for name, field in RunConfig.model_fields.items() if name != "split"}
 MOST_VALUES: Final = 1000
+# Settings of a grid, which are listed in memory.
+MOST_GRID: Final = 100_000
 _RANGE: Final = re.compile(r"(?P<low>\S+?)\.\.(?P<high>\S+)(?P<log>\s+log)?(?:\s+(?P<points>\d+))?")
 _FORM: Final = "FIELD=VALUE,VALUE,... or FIELD=LOW..HIGH, with ' log' and a number of points after it if wanted"
 
@@ -160,8 +162,19 @@ class Space(Config):
         values = [one.values if isinstance(one, Choices) else range(int(one.low), int(one.high) + 1) for one in self.dimensions]
         return [dict(zip(self.settings, chosen, strict=True)) for chosen in product(*values)]
 
+    @property
+    def n_grid(self) -> int:
+        """Settings of the grid; ValueError if a range has no number of points, or they are more than `MOST_GRID`."""
+        n_settings = math.prod(len(dimension.grid_values) for dimension in self.dimensions)
+        if n_settings > MOST_GRID:
+            raise ValueError(
+                f"a grid of {n_settings:,} settings is too large, at most {MOST_GRID:,} are allowed; give fewer values, or search at random"
+            )
+        return n_settings
+
     def grid(self) -> list[dict[str, Value]]:
-        """Every setting of the grid; those that share a backbone follow each other if settings of codes come last."""
+        """Every setting of the grid, errors as for `n_grid`; those that share a backbone stand together if settings of codes come last."""
+        _ = self.n_grid
         values = [dimension.grid_values for dimension in self.dimensions]
         return [dict(zip(self.settings, chosen, strict=True)) for chosen in product(*values)]
 

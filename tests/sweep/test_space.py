@@ -77,6 +77,14 @@ def test_a_grid_needs_points() -> None:
         parse_space(["density=0.1..0.5"]).grid()
 
 
+def test_a_grid_that_no_memory_holds_is_refused_before_it_is_made() -> None:
+    texts = [f"{name}=0.001..0.002 1000" for name in ("learning_rate", "joint_learning_rate", "density", "dropout")]
+    space = parse_space([*texts, "n_nearest=1..128 128"])
+    with pytest.raises(ValueError, match=r"a grid of 128,000,000,000,000 settings is too large, at most 100,000"):
+        space.grid()
+    assert parse_space(texts[:1]).n_grid == len(parse_space(texts[:1]).grid()) == 1000
+
+
 def test_settings_of_a_trial_are_the_base_with_others_in_place() -> None:
     config = config_of(CONFIG, {"quantizer.codebook_size": 4, "training.density": 0.2})
     assert (config.quantizer.codebook_size, config.training.density, config.model) == (4, 0.2, CONFIG.model)
