@@ -11,7 +11,8 @@ from app.charts.frame import Figure, log_axis, name_columns, titled_figure, with
 from app.kept.sweep_words import megabytes, params_words
 from app.theme import SEQUENTIAL, series_style, text_colour
 from sparcode.sweep.answer import Figure as SweepFigure
-from sparcode.sweep.answer import SweepPoint, front, points_of, smallest_near_best
+from sparcode.sweep.answer import SweepPoint, allowed_points, front, points_of, smallest_near_best
+from sparcode.sweep.definition import Definition
 from sparcode.sweep.record import TrialRecord
 
 NAME: Final = "Every trial at every threshold"
@@ -63,7 +64,7 @@ class SweepFrontData(NamedTuple):
     chosen: np.ndarray
 
 
-def sweep_front_data(trials: Sequence[TrialRecord], by: str, k: int, chosen: int | None) -> SweepFrontData:
+def sweep_front_data(definition: Definition, trials: Sequence[TrialRecord], by: str, chosen: int | None) -> SweepFrontData:
     """The chart's data; `by` is one of `FRONTS`, `chosen` the number of a trial."""
     points, figures = points_of(trials), FRONTS[by]
     axis, scale = _AXES[figures[0]]
@@ -73,7 +74,7 @@ def sweep_front_data(trials: Sequence[TrialRecord], by: str, k: int, chosen: int
     numbers = np.array([point.trial for point in points], dtype=np.int64)
     at = {point: place for place, point in enumerate(points)}
     found = front(points, figures) if points else []
-    near = smallest_near_best(points)
+    near = smallest_near_best(allowed_points(definition, trials))
     of_chosen = np.flatnonzero(numbers == chosen) if chosen is not None else np.zeros(0, np.int64)
     texts = tuple(f"{words[point.trial]}, {megabytes(point.size_bytes)}, {point.p50_ms:.3f} ms" for point in points)
     places = np.array([at[point] for point in found], dtype=np.int64)
@@ -81,7 +82,7 @@ def sweep_front_data(trials: Sequence[TrialRecord], by: str, k: int, chosen: int
     return SweepFrontData(
         title=_takeaway(points, found, figures),
         axis=axis,
-        k=k,
+        k=definition.k,
         cost=cost,
         recall=recall,
         p50_ms=p50_ms,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sparcode.sweep.answer import Figure, SweepPoint, points_of, smallest_near_best
+from sparcode.sweep.answer import Figure, SweepPoint, allowed_points, points_of, smallest_near_best
 from sparcode.sweep.definition import Definition
 from sparcode.sweep.events import Event
 from sparcode.sweep.record import TrialRecord
@@ -28,6 +28,11 @@ _WORDS: Final = {
     "model.n_tokens": "tokens",
     "model.token_dim": "dims",
 }
+# The best of many is partly the luckiest.
+LUCK: Final = (
+    "These recalls are of the validation users, on whom the best was picked: expect somewhat less of other users. A run that is opened is "
+    "measured on the test users."
+)
 FIGURES: Final[dict[Figure, str]] = {"recall": "recall", "size_bytes": "index size", "p50_ms": "latency"}
 
 
@@ -55,38 +60,39 @@ def params_words(params: Mapping[str, Value]) -> str:
 
 
 def megabytes(size_bytes: float) -> str:
-    """Megabytes with three digits."""
-    return f"{size_bytes / 1e6:.3g} MB"
+    """Megabytes with three digits, or whole ones."""
+    return f"{size_bytes / 1e6:,.0f} MB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.3g} MB"
 
 
 def answer(definition: Definition, trials: Sequence[TrialRecord]) -> str:
     """One sentence, in Markdown: the smallest index within 1% of the best recall; empty before a trial is complete."""
-    points = points_of(trials)
-    near = smallest_near_best(points)
+    near, most = smallest_near_best(allowed_points(definition, trials)), definition.search.max_bytes
     if near is None:
-        return ""
+        return f"No threshold of any trial is within the {megabytes(most)} allowed" if most and points_of(trials) else ""
+    the = "The" if most is None else f"Within {megabytes(most)}, the"
     return (
-        f"**The smallest index within 1% of the best recall is {params_words(_params(trials, near))}**: {megabytes(near.size_bytes)}, "
+        f"**{the} smallest index within 1% of the best recall is {params_words(_params(trials, near))}**: {megabytes(near.size_bytes)}, "
         f"Recall@{definition.k} {near.recall:.3f}, {near.p50_ms:.3f} ms"
     )
 
 
-def beside(trials: Sequence[TrialRecord]) -> str:
-    """The best of all, and how many trials there are of each kind; empty before one has finished."""
+def beside(definition: Definition, trials: Sequence[TrialRecord]) -> str:
+    """The best of all, how lucky it may be, and how many trials there are of each kind; empty before one has finished."""
     if not trials:
         return ""
     states = Counter(trial.state for trial in trials)
     kinds = [("complete", "complete"), ("pruned", "given up early"), ("failed", "failed")]
     counted = ", ".join(f"{states[state]} {words}" for state, words in kinds if states[state])
     many = f"{len(trials)} trial{'' if len(trials) == 1 else 's'}: {counted}."
-    points, near = points_of(trials), smallest_near_best(points_of(trials))
+    points = allowed_points(definition, trials)
+    near = smallest_near_best(points)
     if near is None:
         return many
     best = max(points, key=lambda point: (point.recall, -point.size_bytes))
-    if best == near:
-        return f"It is the best of all. {many}"
     ratio = best.size_bytes / max(1, near.size_bytes)
-    return f"The best recall is {best.recall:.3f}, of {params_words(_params(trials, best))} with {ratio:.2g} times the bytes. {many}"
+    times = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+    of_best = f"The best recall is {best.recall:.3f}, of {params_words(_params(trials, best))} with {times} times the bytes."
+    return f"{'It is the best of all.' if best == near else of_best} {many} {LUCK}"
 
 
 def event_words(number: int, event: Event) -> str:

@@ -23,7 +23,7 @@ from app.sweep.define import new_sweep
 from app.sweep.opening import looked_at
 from app.sweep.results import charts, downloads, trials_table
 from app.sweep.watch import making, watch
-from sparcode.sweep.answer import points_of, smallest_near_best
+from sparcode.sweep.answer import allowed_points, smallest_near_best
 from sparcode.sweep.folder import Sweep
 
 POLL_SECONDS: Final = 1.0
@@ -112,8 +112,8 @@ def _shown(name: str, jobs: SweepJobs, studio: Studio, answered: DeltaGenerator)
     with answered:
         said = answer(sweep.definition, sweep.trials)
         st.markdown(f"#### {said}" if said else f"#### {QUESTION}")
-        st.markdown(beside(sweep.trials) or "No trial has finished yet.")
-    near = smallest_near_best(points_of(sweep.trials))
+        st.markdown(beside(sweep.definition, sweep.trials) or "No trial has finished yet.")
+    near = smallest_near_best(allowed_points(sweep.definition, sweep.trials))
     computing = charts(name, sweep, jobs, studio)
     looked_at(name, sweep, None if near is None else near.trial, studio)
     trials_table(sweep_label(name), sweep)
@@ -137,7 +137,7 @@ def _origin(name: str, sweep: Sweep, jobs: SweepJobs) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge("RECORDED", color="violet", help=f"Run {recording.words}, and stored with the studio without its runs.")
     machines = dict.fromkeys(trial.machine for trial in sweep.trials if trial.machine)
-    where = f"Recorded {recording.words}" if recording else f"Measured on this machine: {'; '.join(machines) or 'nothing yet'}"
+    where = f"Recorded {recording.words}" if recording else f"Measured on: {'; '.join(machines) or 'nothing yet'}"
     varies = "; ".join(dimension.text for dimension in definition.space.dimensions)
     st.caption(
         f"Data: **{plain_text(facts.name)}**, {facts.n_users:,} users, {facts.n_items:,} items. Varies: `{varies}`. Sampler "

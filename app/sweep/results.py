@@ -43,7 +43,7 @@ def charts(name: str, sweep: Sweep, jobs: SweepJobs, studio: Studio) -> bool:
     job = jobs.importance(name, sweep, of, owner_id()) if trials else None
     if job is not None and job.active:
         want_in_tab(job.key, studio)
-    front = sweep_front_data(trials, by, definition.k, chosen)
+    front = sweep_front_data(definition, trials, by, chosen)
     parallel = parallel_trials_data(definition.space, trials, within, chosen)
     shares = setting_shares_data(
         _shares(job), of, "Being computed ..." if job is not None and job.active else "Too few trials differ to tell"

@@ -104,18 +104,18 @@ def sweep_text(sweep: Sweep, ended: str) -> str:
 
 def sweep_record(sweep: Sweep, ended: str) -> dict[str, Any]:
     """The same as exact plain values, with every trial and point."""
-    from sparcode.sweep.answer import answer_text, front, importance, points_of, smallest_near_best
+    from sparcode.sweep.answer import allowed_points, answer_text, front, importance, points_of, smallest_near_best
     from sparcode.sweep.table import point_rows, trial_rows
 
-    definition, points = sweep.definition, points_of(sweep.complete)
-    near = smallest_near_best(points)
+    definition = sweep.definition
+    near = smallest_near_best(allowed_points(definition, sweep.trials))
     return {
         "folder": str(sweep.folder),
         "ended": ended,
         "definition": definition.model_dump(mode="json"),
         "trials": trial_rows(definition, sweep.trials),
         "points": point_rows(sweep.complete),
-        "front": [point._asdict() for point in front(points)],
+        "front": [point._asdict() for point in front(points_of(sweep.complete))],
         "smallest_near_best": None if near is None else near._asdict(),
         "answer": answer_text(definition, sweep.trials),
         "importance": importance(definition, sweep.trials),

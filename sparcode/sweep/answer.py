@@ -53,23 +53,32 @@ def front(points: Sequence[SweepPoint], by: Sequence[Figure] = ("size_bytes", "r
     return found[::-1] if by[0] == "recall" else found
 
 
+def allowed_points(definition: Definition, trials: Sequence[TrialRecord]) -> list[SweepPoint]:
+    """The points that the answer is chosen from: all, or those within the bytes that the sweep allows."""
+    most = definition.search.max_bytes
+    return [point for point in points_of(trials) if most is None or point.size_bytes <= most]
+
+
 def smallest_near_best(points: Sequence[SweepPoint], share: float = NEAR_BEST) -> SweepPoint | None:
     """The smallest index whose recall is at least that share of the best one; None without points."""
     return smallest_within(points, share)
 
 
 def answer_text(definition: Definition, trials: Sequence[TrialRecord], share: float = NEAR_BEST) -> str:
-    """The answer in one sentence or two."""
+    """The answer in one sentence or two, within the bytes that the sweep allows."""
     # Imports networks, which take seconds.
     from sparcode.comparison.table import readable_bytes
 
-    points = points_of(trials)
+    points, most = allowed_points(definition, trials), definition.search.max_bytes
     best, near = max(points, key=lambda point: (point.recall, -point.size_bytes), default=None), smallest_near_best(points, share)
     if best is None or near is None:
+        if most is not None and points_of(trials):
+            return f"No trial has a point within the {readable_bytes(most)} allowed: there is no answer."
         return "No trial has finished with a curve yet: there is no answer."
     chosen = next(trial for trial in trials if trial.number == near.trial)
     sentence = (
-        f"The smallest index within {100 * (1 - share):.3g}% of the best recall is {readable_bytes(near.size_bytes)} with "
+        f"{'The' if most is None else f'Within {readable_bytes(most)}, the'} smallest index within {100 * (1 - share):.3g}% of the best "
+        f"recall is {readable_bytes(near.size_bytes)} with "
         f"{params_text(chosen.params)} (trial {near.trial}, threshold {near.threshold:.4g}): recall@{definition.k} {near.recall:.4f} in "
         f"{near.p50_ms:.3f} ms."
     )
@@ -86,14 +95,14 @@ def params_text(params: dict) -> str:
 def importance(definition: Definition, trials: Sequence[TrialRecord], of: Figure = "recall") -> dict[str, float]:
     """How much of the variance of a figure each setting explains, most first; they sum to 1. Empty if too little is known.
 
-    By fANOVA (Hutter et al., ICML 2014) over the complete trials, with the sweep's seed, as `optuna.importance` has it. `recall` is what
-    the sweep maximises; latency and bytes are those at the threshold of training.
+    By fANOVA (Hutter et al., ICML 2014) with the sweep's seed, as `optuna.importance` has it: of what settings explain alone, not together.
+    Figures are those of each complete trial's best point within the bytes that the sweep allows; trials without one are left out.
     """
     # scikit-learn takes seconds to import.
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    done = [trial for trial in trials if trial.state == "complete"]
-    values = [_figure(definition, trial, of) for trial in done]
+    known = [(trial, point) for trial in trials if (point := trial.best(definition.search.max_bytes)) is not None]
+    done, values = [trial for trial, _ in known], [float(getattr(point, of)) for _, point in known]
     distributions = definition.space.distributions
     varied = [name for name in distributions if len({trial.params[name] for trial in done}) > 1]
     if len(done) < _LEAST_TRIALS or not varied or len(set(values)) < 2:
@@ -103,10 +112,6 @@ def importance(definition: Definition, trials: Sequence[TrialRecord], of: Figure
         study.add_trial(create_trial(state=TrialState.COMPLETE, value=value, params=trial.params, distributions=distributions))
     found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=definition.seed), params=varied)
     return {name: float(value) for name, value in found.items()} | {name: 0.0 for name in distributions if name not in varied}
-
-
-def _figure(definition: Definition, trial: TrialRecord, of: Figure) -> float:
-    return trial.value(definition.search.max_bytes) if of == "recall" else float(getattr(trial.own, of))
 
 
 def _value(value: object) -> str:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcode.comparison.pareto import undominated
-from sparcode.sweep.answer import SweepPoint, answer_text, front, importance, points_of, smallest_near_best
+from sparcode.sweep.answer import SweepPoint, allowed_points, answer_text, front, importance, points_of, smallest_near_best
 from sparcode.sweep.record import TrialRecord
 from sparcode.sweep.table import as_file, point_rows, trial_rows
 from tests.sweep.planted import definition, planted_record
@@ -39,6 +39,16 @@ def test_the_answer_is_a_sentence_with_its_setting() -> None:
     assert "recall@50 0.6667 in 0.040 ms. The best recall is 0.6700, of trial 22 in 12.80 kB." in told
     assert "no answer" in answer_text(DEFINITION, [])
     assert answer_text(DEFINITION, TRIALS[:1], 1.0).endswith("It has the best recall.")
+
+
+def test_the_answer_keeps_to_the_bytes_allowed() -> None:
+    within = definition(sampler="grid", max_bytes=3_300)
+    # 3,200 bytes of K = 64 with P = 4: 0.62 * 0.995, more than a quarter of K = 128, 0.67 * 0.9.
+    told = answer_text(within, TRIALS)
+    assert told.startswith("Within 3.30 kB, the smallest index within 1% of the best recall is 3.20 kB with codebook_size 64, n_nearest 4")
+    assert told.endswith("It has the best recall.")
+    assert {point.size_bytes <= 3_300 for point in allowed_points(within, TRIALS)} == {True}
+    assert answer_text(definition(max_bytes=10), TRIALS) == "No trial has a point within the 10 B allowed: there is no answer."
 
 
 def test_the_front_of_recall_and_bytes_is_the_planted_one() -> None:
@@ -94,6 +104,18 @@ def test_importance_is_silent_where_too_little_is_known() -> None:
     assert importance(DEFINITION, same) == {}
     fixed = [trial for trial in TRIALS if trial.params["quantizer.n_nearest"] == 1]
     assert importance(DEFINITION, fixed)["quantizer.n_nearest"] == 0
+
+
+def test_importance_is_of_the_points_that_the_charts_show() -> None:
+    # Sizes of best points are all alike here, sizes at the threshold of training are not.
+    alike = [
+        trial.model_copy(update={"curve": (trial.curve[0].model_copy(update={"size_bytes": 9_000}), *trial.curve[1:])}) for trial in TRIALS
+    ]
+    assert importance(DEFINITION, alike, "size_bytes") == {}
+    # Within 5,000 bytes K = 16 takes 1,600 and all others 3,200.
+    within = importance(definition(sampler="grid", max_bytes=5_000), TRIALS, "size_bytes")
+    assert next(iter(within)) == "quantizer.codebook_size"
+    assert importance(definition(sampler="grid", max_bytes=100), TRIALS) == {}
 
 
 def test_bytes_allowed_decide_what_is_maximised() -> None:

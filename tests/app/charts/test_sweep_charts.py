@@ -11,7 +11,7 @@ from sparcode.sweep.answer import front, points_of
 from sparcode.sweep.record import TrialRecord
 from sparcode.sweep.space import parse_space
 from tests.app.charts.checked import checked
-from tests.sweep.planted import planted_record
+from tests.sweep.planted import definition, planted_record
 
 SPACE = parse_space(["codebook_size=16,64,128", "n_nearest=1..4", "joint_learning_rate=0.001..0.1 log"])
 RATES = (0.001, 0.01, 0.1)
@@ -19,13 +19,14 @@ TRIALS = [
     planted_record(number, {"quantizer.codebook_size": size, "quantizer.n_nearest": nearest, "training.joint_learning_rate": rate})
     for number, (size, nearest, rate) in enumerate(zip((16, 64, 128), (1, 4, 2), RATES, strict=True))
 ]
+DEFINITION = definition()
 PRUNED = TrialRecord(number=9, state="pruned", params=TRIALS[0].params)
 
 
 @pytest.mark.parametrize("by", FRONTS)
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_front_is_that_of_the_library_and_the_answer_is_marked(by: str, dark: bool) -> None:
-    data = sweep_front_data(TRIALS, by, 50, chosen=1)
+    data = sweep_front_data(DEFINITION, TRIALS, by, chosen=1)
     points = points_of(TRIALS)
     assert len(data.cost) == len(points) == 9
     found = {(points[at].trial, points[at].place) for at in data.front.tolist()}
@@ -43,14 +44,15 @@ def test_the_front_is_that_of_the_library_and_the_answer_is_marked(by: str, dark
 
 def test_titles_say_what_most_of_the_recall_costs() -> None:
     # 0.995 of the recall of K = 128 at half its bytes; 0.62 * 0.995 of K = 64, P = 4 is below 95% of 0.66.
-    assert sweep_front_data(TRIALS, "size", 50, None).title == "95% of the best recall takes 0.0064 MB, all of it 0.0128 MB"
-    assert sweep_front_data(TRIALS, "both", 50, None).title.endswith("points are beaten by no other in recall, size and time together")
+    assert sweep_front_data(DEFINITION, TRIALS, "size", None).title == "95% of the best recall takes 0.0064 MB, all of it 0.0128 MB"
+    both = sweep_front_data(DEFINITION, TRIALS, "both", None).title
+    assert both.endswith("points are beaten by no other in recall, size and time together")
 
 
 def test_without_a_complete_trial_every_chart_says_so() -> None:
     none = [PRUNED]
     for figure in (
-        sweep_front_figure(sweep_front_data(none, "size", 50, None), False),
+        sweep_front_figure(sweep_front_data(DEFINITION, none, "size", None), False),
         parallel_trials_figure(parallel_trials_data(SPACE, none, None, None), False),
         setting_slice_figure(setting_slice_data(SPACE, none, "quantizer.n_nearest", "recall", None, None), False),
     ):
@@ -79,6 +81,9 @@ def test_every_trial_crosses_every_axis_where_its_value_is(dark: bool) -> None:
 def test_a_budget_moves_a_trial_to_what_fits() -> None:
     within = parallel_trials_data(SPACE, TRIALS, 3_300, None)
     np.testing.assert_allclose(within.recall, [0.5, 0.62 * 0.995, 0.66 * 0.9])
+    front = sweep_front_data(definition(max_bytes=3_300), TRIALS, "size", None)
+    # Half the scores of K = 64; the star would stand at 0.0064 MB without a budget.
+    assert (front.cost[front.answer], front.recall[front.answer]) == (pytest.approx(0.0032), pytest.approx(0.62 * 0.995))
 
 
 @pytest.mark.parametrize("dark", [False, True])

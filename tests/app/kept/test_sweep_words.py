@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 
 from app.kept.sweep_words import (
+    LUCK,
     answer,
     beside,
     event_words,
     importance_words,
     left_words,
     long_name,
+    megabytes,
     params_words,
     setting_name,
     value_text,
@@ -32,12 +34,31 @@ def test_the_answer_is_the_smallest_index_near_the_best_recall() -> None:
 
 
 def test_beside_it_stand_the_best_and_the_number_of_trials() -> None:
-    assert beside([*TRIALS, FAILED, PRUNED]) == (
+    assert beside(definition(), [*TRIALS, FAILED, PRUNED]) == (
         "The best recall is 0.670, of K=128, P=4, joint learning rate 0.001 with 2 times the bytes. "
-        "5 trials: 3 complete, 1 given up early, 1 failed."
+        f"5 trials: 3 complete, 1 given up early, 1 failed. {LUCK}"
     )
-    assert beside([FAILED]) == "1 trial: 1 failed."
-    assert beside([]) == ""
+    assert beside(definition(), [FAILED]) == "1 trial: 1 failed."
+    assert beside(definition(), []) == ""
+    point = TRIALS[2].curve[0]
+    small = point.model_copy(update={"recall": 0.995 * point.recall, "size_bytes": point.size_bytes // 128})
+    assert "with 128 times the bytes" in beside(definition(), [TRIALS[2].model_copy(update={"curve": (point, small)})])
+
+
+def test_within_a_budget_the_answer_and_the_best_are_within_it() -> None:
+    # Half the scores of K = 64 have 3,200 bytes; of K = 128 only a quarter fit.
+    within = definition(max_bytes=3_300)
+    assert answer(within, TRIALS).startswith(
+        "**Within 0.0033 MB, the smallest index within 1% of the best recall is K=64, P=4, joint learning rate 0.001**: 0.0032 MB, "
+        "Recall@50 0.617"
+    )
+    assert beside(within, TRIALS).startswith("It is the best of all.")
+    assert answer(definition(max_bytes=10), TRIALS) == "No threshold of any trial is within the 1e-05 MB allowed"
+    assert beside(definition(max_bytes=10), TRIALS) == "3 trials: 3 complete."
+
+
+def test_gigabytes_are_whole_megabytes() -> None:
+    assert [megabytes(size) for size in (3_200, 12_345_678, 1_234_567_890)] == ["0.0032 MB", "12.3 MB", "1,235 MB"]
 
 
 def test_settings_have_letters_where_the_studio_has_them() -> None:
