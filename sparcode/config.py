@@ -365,7 +365,8 @@ class SweepConfig(Config):
         "quartile",
         description="Which trials end early: those whose best validation recall so far is below that of three quarters (quartile) or "
         "of half (median) of the complete trials at the same joint epoch. None is judged by epoch 0, before five trials are complete, "
-        "where training.density varies, on which that recall depends, or where the objective is the front.",
+        "where training.density varies, on which that recall depends, or where small indexes are wanted: with max_bytes, or the front as "
+        "objective.",
     )
     trials: int = Field(24, ge=1, le=10_000, description="Settings to try, at most; a grid may have fewer.")
     max_bytes: int | None = Field(

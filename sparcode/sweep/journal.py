@@ -179,8 +179,9 @@ def _sampler(definition: Definition, seed: int) -> BaseSampler:
 def _pruner(definition: Definition) -> BasePruner:
     kept = _KEPT_PERCENT.get(definition.search.pruner)
     # Epochs are measured at the threshold that the density sets: less of it, less recall, whatever the whole curve will be; and a small
-    # index on the front has less recall than others.
-    if _DENSITY in definition.space.settings or definition.search.objective == "front":
+    # index, on the front or within the bytes allowed, has less recall than others.
+    search = definition.search
+    if _DENSITY in definition.space.settings or search.objective == "front" or search.max_bytes is not None:
         return NopPruner()
     return NopPruner() if kept is None else PercentilePruner(kept, n_startup_trials=_UNJUDGED_TRIALS, n_warmup_steps=1)
 

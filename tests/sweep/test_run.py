@@ -177,8 +177,9 @@ def test_what_trials_do_is_told_and_seen_from_outside(tmp_path: Path) -> None:
 
 
 def test_hopeless_trials_are_those_below_the_others(tmp_path: Path) -> None:
-    def of(pruner: str, texts: tuple[str, ...] = SPACE, n_trials: int = 8) -> Hopeless:
-        folder = planted_folder(tmp_path / f"{pruner}-{len(texts)}-{n_trials}", texts, pruner=pruner, sampler="grid", trials=24)
+    def of(pruner: str, texts: tuple[str, ...] = SPACE, n_trials: int = 8, **search: object) -> Hopeless:
+        place = tmp_path / f"{pruner}-{len(texts)}-{n_trials}-{len(search)}"
+        folder = planted_folder(place, texts, pruner=pruner, sampler="grid", trials=24, **search)
         journal = Journal(folder, load(folder).definition)
         for _ in range(n_trials):
             number, params = journal.begin()
@@ -194,6 +195,8 @@ def test_hopeless_trials_are_those_below_the_others(tmp_path: Path) -> None:
     assert median.after({0: 0.1, 1: middle})
     assert not median.after({0: 0.9, 1: middle})
     assert not of("median", n_trials=4).after({0: 0.0, 1: 0.0})
+    # A large index that is hopeful may have nothing within the bytes.
+    assert not of("median", max_bytes=3_200).after({0: 0.1, 1: middle})
     assert not of("median", ("density=0.1,0.2,0.3", *SPACE)).after({0: 0.0, 1: 0.0})
 
 
