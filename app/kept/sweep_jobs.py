@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from app.jobs.job import JobHandle, JobSnapshot
+from app.jobs.job import JobHandle, JobSnapshot, JobState
 from app.jobs.manager import JobManager
 from app.kept.sweeps import KeptSweeps
 from sparcode.sweep.answer import Figure, importance
@@ -42,9 +42,9 @@ class SweepJobs:
         self._lock = threading.Lock()
 
     def start(self, name: str, owner: str, n_workers: int, make: Callable[[], object] = lambda: None) -> JobSnapshot:
-        """Go on with a sweep, or `make` it first; ValueError, which names it, if another one is under way."""
+        """Go on with a sweep, or `make` it first; ValueError, which names it, if another one, or somebody else's, is under way."""
         with self._lock:
-            if (other := self.under_way()) and other != name:
+            if (other := self.under_way()) and not (other == name and self.may_cancel(name, owner)):
                 raise ValueError(f"the sweep {other!r} is under way, and there is one at a time; wait for it, or have it cancelled")
             self._names.add(name)
 
@@ -62,7 +62,8 @@ class SweepJobs:
 
     def under_way(self) -> str:
         """The name of the sweep that this studio runs now; empty if none."""
-        return next((name for name in self._names if (job := self.job(name)) is not None and job.active), "")
+        # Another thread may add a name meanwhile.
+        return next((name for name in tuple(self._names) if (job := self.job(name)) is not None and job.active), "")
 
     def may_cancel(self, name: str, owner: str) -> bool:
         """Whether this owner began the sweep that is under way."""
@@ -75,9 +76,10 @@ class SweepJobs:
 
     def importance(self, name: str, sweep: Sweep, of: Figure, owner: str) -> JobSnapshot:
         """Which settings matter for a figure, computed in the background: the job has the result of `sparcode.sweep.answer.importance`."""
-        key = f"{READINGS}/{name}/{len(sweep.complete)}/{of}"
+        # A name may be used again once its sweep is deleted.
+        key = f"{READINGS}/{name}/{sweep.definition.identity}/{len(sweep.complete)}/{of}"
         found = self._jobs.get(key)
-        if found is None:
+        if found is None or found.state is JobState.CANCELLED or (found.active and owner not in found.owners):
             label = f"which settings of the sweep {name} matter"
             found = self._jobs.submit(key, label, lambda handle: importance(sweep.definition, sweep.trials, of), owner, READINGS)
         return found

@@ -18,6 +18,7 @@ from sparcode.config import SweepConfig
 from sparcode.sweep.definition import DEFINITION
 from sparcode.sweep.folder import create
 from sparcode.sweep.request import TrialRequest
+from sparcode.sweep.run import run_sweep
 from sparcode.sweep.space import parse_space
 from sparcode.sweep.trial import run_trial
 from tests.fakes import PATIENCE
@@ -100,6 +101,31 @@ def test_a_sweep_runs_in_the_background_and_tells_how_far_it_is(sweeps: KeptSwee
     assert jobs.importance("mine", sweep, "recall", "bob").result == shares
 
 
+def test_what_matters_is_told_of_this_sweep_whoever_left_before(sweeps: KeptSweeps, tmp_path: Path) -> None:
+    left, go_on = set(), threading.Event()
+    manager = JobManager({SWEEPS: 1, READINGS: 1}, has_left=lambda owner, key, joined: owner in left)
+    try:
+        jobs = SweepJobs(manager, sweeps)
+        planted_folder(tmp_path / "sweeps" / "mine", trials=24, sampler="grid")
+        run_sweep(tmp_path / "sweeps" / "mine", Inline())
+        sweep = sweeps.load("mine")
+        manager.submit("before", "another reading", lambda handle: go_on.wait(PATIENCE), "eve", READINGS)
+        jobs.importance("mine", sweep, "recall", "ann")
+        assert jobs.importance("mine", sweep, "recall", "bob").owners == {"ann", "bob"}
+        left |= {"ann", "bob"}
+        go_on.set()
+        assert ended(manager, jobs.importance("mine", sweep, "recall", "ann")).state is JobState.CANCELLED
+        assert set(ended(manager, jobs.importance("mine", sweep, "recall", "cat")).result) == set(sweep.definition.space.settings)
+        # Deleted, and another one made by its name.
+        sweeps.delete("mine")
+        planted_folder(tmp_path / "sweeps" / "mine", ("codebook_size=8..31", "dropout=0.1,0.2"), trials=24)
+        run_sweep(tmp_path / "sweeps" / "mine", Inline())
+        again = sweeps.load("mine")
+        assert set(ended(manager, jobs.importance("mine", again, "recall", "cat")).result) == set(again.definition.space.settings)
+    finally:
+        manager.close()
+
+
 def test_one_sweep_at_a_time_whoever_asks_and_only_its_owner_ends_it(sweeps: KeptSweeps, manager: JobManager, tmp_path: Path) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
@@ -114,8 +140,11 @@ def test_one_sweep_at_a_time_whoever_asks_and_only_its_owner_ends_it(sweeps: Kep
     job = jobs.start("mine", "ann", 1)
     assert begun.wait(PATIENCE)
     assert jobs.under_way() == "mine"
-    with pytest.raises(ValueError, match="the sweep 'mine' is under way"):
-        jobs.start("other", "bob", 1)
+    # Nor does who asks for it again become one of those who can end it.
+    for name in ("other", "mine"):
+        with pytest.raises(ValueError, match="the sweep 'mine' is under way"):
+            jobs.start(name, "bob", 1)
+    assert jobs.start("mine", "ann", 1).key == job.key
     assert sweeps.load("mine").is_running
     with pytest.raises(ValueError, match="it is running; cancel it first"):
         sweeps.delete("mine")
