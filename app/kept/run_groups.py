@@ -37,10 +37,13 @@ class SeedGroup(NamedTuple):
 
 
 def seed_groups(runs: Sequence[RunFigures]) -> list[SeedGroup]:
-    """Groups in order of their first run."""
-    found: dict[tuple[str, str], list[RunFigures]] = {}
+    """Groups in order of their first run; a copy of a run, with its seed too, is in another group: it says nothing about the spread."""
+    found: dict[tuple[str, str, int], list[RunFigures]] = {}
     for run in runs:
-        found.setdefault(_but_for_the_seed(run.facts), []).append(run)
+        alike, seed, copies = _but_for_the_seed(run.facts), run.facts.config.training.seed, 0
+        while any(other.facts.config.training.seed == seed for other in found.get((*alike, copies), ())):
+            copies += 1
+        found.setdefault((*alike, copies), []).append(run)
     return [SeedGroup(tuple(group)) for group in found.values()]
 
 

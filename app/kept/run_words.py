@@ -31,11 +31,14 @@ def p_text(p_value: float) -> str:
 def answer(first: RunFigures, second: RunFigures, found: Paired) -> str:
     """One sentence, in Markdown, on the second run beside the first; for runs with the same test users."""
     a, b = in_markdown(first.facts.name), in_markdown(second.facts.name)
-    counts = f"{found.wins:,} users won, {found.losses:,} lost, {p_text(found.p_value)}; it {costs(first, second)}"
+    counts = f"{found.wins:,} users won, {found.losses:,} lost, {p_text(found.p_value)};"
     if found.p_value >= SIGNIFICANT:
-        return f"**{b} finds as much as {a}, within chance**: {counts}."
+        return (
+            f"**Whether {b} finds more or less than {a} cannot be told from chance**: {found.mean:+.3f} Recall@{DEFAULT_K}, {counts} "
+            f"{b} {costs(first, second)}."
+        )
     more = "more" if found.mean > 0 else "less"
-    return f"**{b} has {abs(found.mean):.3f} {more} Recall@{DEFAULT_K} than {a}**: {counts}."
+    return f"**{b} has {abs(found.mean):.3f} {more} Recall@{DEFAULT_K} than {a}**: {counts} it {costs(first, second)}."
 
 
 def unpaired(first: RunFigures, second: RunFigures) -> str:

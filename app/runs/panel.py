@@ -37,7 +37,8 @@ TRAIN: Final = Path(__file__).resolve().parents[2] / "pages" / "train.py"
 TEST_HELP: Final = (
     "Sign-flip test: how often a mean difference at least as large comes up if it is chance which run has which of a user's two values. "
     "10,000 random flips with a fixed seed; all flips where 13 users or fewer differ. A small p speaks against chance; below 0.05 a "
-    "difference is called one."
+    "difference is called one. It is about these two models: trained again with another seed, a setting may do better or worse, as the "
+    "spread over seeds shows."
 )
 _LIVE: Final = "runs_live"
 

@@ -26,7 +26,10 @@ def test_a_gain_of_every_user_is_called_one_with_its_price() -> None:
 
 def test_a_difference_that_chance_explains_is_not_called_one() -> None:
     first, second = run_of("a", [0.5, 0.5, 0.5, 0.4]), run_of("b", [0.6, 0.6, 0.5, 0.5])
-    assert said(first, second) == ("**b finds as much as a, within chance**: 3 users won, 0 lost, p = 0.25; it is as large and as fast.")
+    assert said(first, second) == (
+        "**Whether b finds more or less than a cannot be told from chance**: +0.075 Recall@50, 3 users won, 0 lost, p = 0.25; "
+        "b is as large and as fast."
+    )
 
 
 def test_runs_of_other_users_are_not_compared_one_by_one() -> None:
@@ -66,6 +69,13 @@ def test_runs_that_differ_in_the_seed_alone_are_one_group_with_its_spread() -> N
     alone = groups[1].spread(lambda run: run.own_recall)
     assert (alone.mean, alone.n) == (0.9, 1)
     assert math.isnan(alone.deviation)
+
+
+def test_a_copy_of_a_run_does_not_make_the_spread_smaller() -> None:
+    runs = [run_of(name, [recall], config_of(seed=seed)) for name, recall, seed in (("a", 0.4, 0), ("copy", 0.4, 0), ("b", 0.6, 1))]
+    groups = seed_groups(runs)
+    assert [[run.facts.name for run in group.runs] for group in groups] == [["a", "b"], ["copy"]]
+    assert groups[0].spread(lambda run: run.own_recall).deviation == pytest.approx(math.sqrt(0.02))
 
 
 def test_only_settings_that_differ_are_listed_and_data_by_its_content() -> None:
