@@ -166,13 +166,14 @@ class Recorder:
         result = scaling.result(self.config)
         if result is None:
             raise RuntimeError(f"the measurement on growing catalogues has no result: {ended.error}")
-        _say("growing catalogues", f"{len(result.points)} points", sum(result.seconds.values()))
+        said = f"{len(result.points)} points, load {result.load:.2f} per core"
+        _say("growing catalogues", f"{said}: {result.load_words}" if result.load_words else said, sum(result.seconds.values()))
         return ScaleEntry(
             **self._address(self.config, ALL_STAGES),
             points=plain(result.points),
             left_out=plain(result.left_out),
             seconds=list(result.seconds.items()),
-            facts=ScaleFacts(**{name: getattr(result, name) for name in ScaleFacts.model_fields}),
+            facts=ScaleFacts(**plain({name: getattr(result, name) for name in ScaleFacts.model_fields})),
         )
 
     def serving(self, serving: ServingMeasurements, jobs: JobManager) -> ServingEntry:

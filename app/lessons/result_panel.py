@@ -18,13 +18,13 @@ from app.lessons.shown import charts, table
 from app.session.report import FiguresOf, figures_are_of
 from app.session.visitor import owner_id, want_in_tab
 from app.studio import Studio
+from sparcode.runs.machine import BUSY_LOAD
 
 RUN: Final = "Run it here"
 AGAIN: Final = "Run it again"
 HOLDS: Final = "HOLDS HERE"
 FAILS: Final = "DOES NOT HOLD HERE"
 # Work of others per core from which on times are marked.
-_BUSY: Final = 0.75
 
 
 def result_stage(lesson: Lesson, value: str, studio: Studio, results: LessonResults) -> None:
@@ -122,7 +122,11 @@ def _under_way(job: JobSnapshot, studio: Studio) -> None:
 def _origin(result: LessonResult, studio: Studio) -> None:
     """Recorded or measured here; machine, seed, day and what else ran."""
     where = f"Measured on this machine: {result.machine}" if result.recording is None else f"Recorded {result.recording.words}"
-    busy = f" Beside other work (load {result.load:.1f} per core): ratios of times say more than times." if result.load > _BUSY else ""
+    busy = (
+        f" Beside other work (load {result.load:.1f} per core): neither times nor their ratios are exact."
+        if result.load > BUSY_LOAD
+        else ""
+    )
     st.caption(
         f"{where}, seed {result.seed}, in {result.seconds:.0f} s ({result.processor_seconds:.1f} s of processor time).{busy} "
         f"{data_line(studio)}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from app.lessons.lesson import Lesson
 from app.lessons.reading import Rows
 from app.models.trained import Recording
 from app.studio import Studio
-from sparcode.runs.machine import machine_facts
+from sparcode.runs.machine import machine_facts, machine_load
 
 LANE: Final = "training"
 
@@ -86,7 +85,7 @@ def run(lesson: Lesson, value: str, studio: Studio, handle: JobHandle) -> Lesson
         rows=rows,
         seconds=time.perf_counter() - started,
         processor_seconds=time.thread_time() - at_work,
-        load=_load(),
+        load=machine_load(),
         seed=studio.config.training.seed,
         data_name=studio.interactions.name,
         machine=machine_facts(),
@@ -97,10 +96,3 @@ def run(lesson: Lesson, value: str, studio: Studio, handle: JobHandle) -> Lesson
 def lesson_key(lesson: Lesson, value: str) -> str:
     """Key of the job that runs an experiment."""
     return f"lesson/{lesson.number}/{value}"
-
-
-def _load() -> float:
-    try:
-        return os.getloadavg()[0] / (os.cpu_count() or 1)
-    except OSError:
-        return float("nan")

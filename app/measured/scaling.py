@@ -23,7 +23,7 @@ from sparcode.comparison.growth import GrowthMeasurement, GrowthPlan, GrowthPoin
 from sparcode.comparison.peers import HNSW
 from sparcode.config import RunConfig
 from sparcode.data.split import Split
-from sparcode.runs.machine import machine_facts
+from sparcode.runs.machine import BUSY_LOAD, machine_facts, machine_load
 
 LADDER: Final = (3_000, 10_000, 30_000, 100_000)
 LARGEST: Final = 1_000_000
@@ -64,6 +64,8 @@ class ScaleResult(NamedTuple):
         What pages call the SparCode model; see `app.measured.measured_index.MeasuredIndex.called`.
     measured_at
         Local time, ISO 8601.
+    load
+        Of the machine, per core: that before it began, or if more, what it was beyond own threads after a size; NaN where it is unknown.
     recording
         When and where it was recorded; None: it was measured here.
     version
@@ -79,8 +81,18 @@ class ScaleResult(NamedTuple):
     data_name: str
     machine: str
     measured_at: str
+    load: float = math.nan
     recording: Recording | None = None
     version: str = ""
+
+    @property
+    def load_words(self) -> str:
+        """What other work on the machine means for the times; empty up to `BUSY_LOAD`."""
+        if math.isnan(self.load):
+            return "at a load of the machine that is not known"
+        if self.load <= BUSY_LOAD:
+            return ""
+        return f"beside other work (load {self.load:.1f} per core, more than {BUSY_LOAD:g}), so neither times nor their ratios are exact"
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -156,8 +168,8 @@ class ScaleMeasurements:
         measured = best_measured(self._seen_indexes(), config)
         if measured is None:
             raise ValueError("there is no whole index of this setting yet; wait for its first figures and start again")
-        progress = _Progress(sizes, handle)
-        measuring = GrowthMeasurement(self._models(measured, config, handle), plan_for(sizes), handle.check, progress.step)
+        progress, plan, loads = _Progress(sizes, handle), plan_for(sizes), [machine_load()]
+        measuring = GrowthMeasurement(self._models(measured, config, handle), plan, handle.check, progress.step)
         found: list[GrowthPoint | LeftOut] = []
         seconds: dict[int, float] = {}
         for n_items in sizes:
@@ -167,6 +179,7 @@ class ScaleMeasurements:
                 found.append(one)
                 progress.tell(one)
             seconds[n_items] = time.perf_counter() - at_start
+            loads.append(machine_load(plan.ways.n_threads))
         handle.check()
         result = ScaleResult(
             points=tuple(one for one in found if isinstance(one, GrowthPoint)),
@@ -178,6 +191,7 @@ class ScaleMeasurements:
             data_name=self._data_name,
             machine=machine_facts(),
             measured_at=started.isoformat(timespec="seconds"),
+            load=max(loads),
             version=measured.version,
         )
         self._results.put(config.content_hash(), _with_earlier(result, self._results.get(config.content_hash())))
@@ -233,6 +247,7 @@ def _with_earlier(result: ScaleResult, earlier: ScaleResult | None) -> ScaleResu
         points=_ordered([*(one for one in earlier.points if one.n_items in kept), *result.points]),
         left_out=_ordered([*(one for one in earlier.left_out if one.n_items in kept), *result.left_out]),
         seconds=kept | result.seconds,
+        load=max(earlier.load, result.load),
     )
 
 

@@ -33,6 +33,7 @@ def headline(studio: Studio) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         kind_badge(result.kind, result.recording)
         where = "on this machine" if result.recording is None else result.recording.words
+        where += f", {result.load_words}" if result.load_words else ""
         st.caption(f"{data_name(studio)}, {result.n_items:,} items, grown by items drawn from its own; measured {where}.")
     if beside := beside_rivals(chosen):
         st.markdown(beside)

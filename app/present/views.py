@@ -54,6 +54,7 @@ def run_views(measured: MeasuredIndex, stop: int, studio: Studio, dark: bool) ->
         chosen, words = at_enough(grown.points, ENOUGH), headline(grown.points)
         figure = growth_figure(time_data(chosen, grown.n_items), dark)
         where = f"on {grown.machine}" if grown.recording is None else grown.recording.words
+        where += f", {grown.load_words}" if grown.load_words else ""
         foot = f"{_subject(grown.kind, measured, studio)} Catalogue grown from its {grown.n_items:,} items. Measured {where}."
         views.append({**_view(words, foot), "figures": [figure.to_json()]})
     return first, views

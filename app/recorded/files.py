@@ -103,13 +103,14 @@ class TwoTowerEntry(TunedEntry):
 
 
 class ScaleFacts(_Part):
-    """What the figures on growing catalogues depend on; see `app.measured.scaling.ScaleResult`."""
+    """What the figures on growing catalogues depend on; see `app.measured.scaling.ScaleResult`. `load` is None where it is unknown."""
 
     n_items: int
     n_lists: int
     data_name: str
     machine: str
     measured_at: str
+    load: float | None = Field(None, ge=0)
 
 
 class ScaleEntry(Entry):

@@ -250,7 +250,8 @@ def _scale(entry: ScaleEntry) -> ScaleResult:
         raise ValueError(f"{DESCRIPTION} holds a measurement on growing catalogues without points")
     left_out = tuple(_LEFT_OUT.validate_python(with_nan(row)) for row in entry.left_out)
     recording = Recording(entry.facts.measured_at[:10], entry.facts.machine)
-    return ScaleResult(points, left_out, dict(entry.seconds), kind="recorded", recording=recording, **entry.facts.model_dump())
+    facts = with_nan(entry.facts.model_dump())
+    return ScaleResult(points, left_out, dict(entry.seconds), kind="recorded", recording=recording, **facts)
 
 
 def _serving_point(row: dict[str, Any]) -> Measurement:

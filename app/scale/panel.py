@@ -212,6 +212,7 @@ def _origin(result: ScaleResult, is_other: bool, config: object, studio: Studio)
     where = f"measured on this machine at {result.measured_at.replace('T', ' ')}: {result.machine}"
     if result.recording is not None:
         where = f"measured {result.recording.words}; times here may differ"
+    where += f", {result.load_words}" if result.load_words else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         kind_badge(result.kind, result.recording)
         other = f"This setting ({label_of(config)}) is not measured yet; below is {label_of(studio.config)}. " if is_other else ""

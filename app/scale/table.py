@@ -52,7 +52,7 @@ def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
 def csv_of(result: ScaleResult) -> str:
     """All points, with what they depend on in every row."""
     depends = {"data": result.data_name, "real_items": result.n_items, "codes_in_use": result.n_lists, "sparcode_model": result.kind}
-    where = {"machine": result.machine, "measured_at": result.measured_at}
+    where = {"machine": result.machine, "measured_at": result.measured_at, "load_per_core": result.load}
     return pd.DataFrame([{**point._asdict(), **depends, **where} for point in result.points]).to_csv(index=False)
 
 
@@ -66,7 +66,8 @@ def details(result: ScaleResult, points: Sequence[GrowthPoint]) -> None:
     st.caption(
         f"A larger catalogue holds the {result.n_items:,} real items and others drawn from them: a trained item plus noise with the "
         f"covariance of all items (smoothed bootstrap). Queries are those of test users: {timed[-1]} of them, {timed[0]} for ways that "
-        "score every item; single queries on one thread, encoding included, all ways in turn. HNSW and IVF stand at the least effort that "
+        "score every item; single queries on one thread, encoding included, all ways in turn; a query's time is that of "
+        "its fastest round. HNSW and IVF stand at the least effort that "
         f"finds 95%. SparCode's index is that of all {result.n_lists:,} codes in use: its bytes follow from the share kept, its build "
         "time from that of some lists, and only the lists of the timed queries are made. Co-occurrence is grown alike: a new item has the "
         "counts of the item it was drawn from, so counts grow with the square of the items."

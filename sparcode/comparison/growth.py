@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import faiss
 import numpy as np
 
 from sparcode.comparison.grown_ways import Built, GrownWays, LeftOut, ServedModels, WayPlan
-from sparcode.comparison.interleaved_timing import timed_rounds
+from sparcode.comparison.interleaved_timing import Call, timed_rounds
+from sparcode.data.interactions import Histories
 
 
 class GrowthPlan(NamedTuple):
@@ -21,15 +23,17 @@ class GrowthPlan(NamedTuple):
         How the ways are built and what they may take.
     slow_queries
         Queries timed of ways that score every item by a network or by counts: the first of those that all others are timed on.
-    rounds
-        Times that each query is timed.
+    rounds, most_rounds, seconds
+        Times that each query is timed at least, and at most: more than the least until so many seconds are spent on a size.
     seed
         Of the order in turns.
     """
 
     ways: WayPlan = WayPlan()
     slow_queries: int = 6
-    rounds: int = 3
+    rounds: int = 5
+    most_rounds: int = 12
+    seconds: float = 1.0
     seed: int = 0
 
 
@@ -52,7 +56,7 @@ class GrowthPoint(NamedTuple):
         NaN where nothing is built.
     p50_ms, encode_ms
         Median over queries of one query's time, encoding included, and of its encoding alone (NaN where that is not a step of its own); a
-        query's time is its median over rounds.
+        query's time is that of its fastest round, which other work on the machine disturbs least.
     n_timed
         Queries timed.
     """
@@ -116,10 +120,23 @@ class GrowthMeasurement:
             if ways:
                 asked = queries.take(np.arange(min(len(queries), plan.slow_queries))) if slow else queries
                 calls = {one.label: one.call for one in ways}
-                rounds = list(timed_rounds(calls, asked, plan.rounds, seed=plan.seed, check=self._check))
+                rounds = self._rounds(calls, asked)
                 for one in ways:
-                    taken = np.median(np.stack([part[one.label] for part in rounds]), axis=0) / 1e6  # (2, n) ms
-                    yield _point(one, n_items, taken)
+                    yield _point(one, n_items, _fastest(np.stack([part[one.label] for part in rounds])) / 1e6)
+
+    def _rounds(self, calls: Mapping[str, Call], asked: Histories) -> list[dict[str, np.ndarray]]:
+        """As many rounds as the plan allows; see `timed_rounds`."""
+        plan, started, rounds = self.plan, time.perf_counter(), []
+        for part in timed_rounds(calls, asked, max(plan.rounds, plan.most_rounds), seed=plan.seed, check=self._check):
+            rounds.append(part)
+            if len(rounds) >= plan.rounds and time.perf_counter() - started >= plan.seconds:
+                break
+        return rounds
+
+
+def _fastest(taken: np.ndarray) -> np.ndarray:
+    """(2, n) of (rounds, 2, n): encoding and retrieving of each query in the round in which both together took least."""
+    return taken[taken.sum(1).argmin(0), :, np.arange(taken.shape[2])].T
 
 
 def _point(one: Built, n_items: int, taken: np.ndarray) -> GrowthPoint:

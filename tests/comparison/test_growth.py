@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 
@@ -11,12 +12,13 @@ import torch
 
 from benchmarks.retrieval_cases import measure_lists, timed_build
 from sparcode.baselines.cooccurrence import Cooccurrence, Exponents
-from sparcode.comparison import grown_index
+from sparcode.comparison import grown_index, growth
 from sparcode.comparison.found_share import Codes, found_share, uncut_best
 from sparcode.comparison.grown_index import GrownIndex, whole_bytes
 from sparcode.comparison.grown_ways import EF_SEARCH, GROWTH_SEED, N_PROBE, WAYS, LeftOut, ServedModels, WayPlan
 from sparcode.comparison.growth import GrowthMeasurement, GrowthPlan, GrowthPoint
 from sparcode.comparison.peers import COOCCURRENCE, FLAT, HNSW, IVF_FLAT, SPARCODE
+from sparcode.data.interactions import Histories
 from sparcode.index.index_builder import build_index
 from sparcode.model.grown import growing_bytes, grown
 from tests.fakes import raising
@@ -159,3 +161,33 @@ def test_a_graph_that_would_take_too_long_is_not_begun(monkeypatch: pytest.Monke
 def test_it_can_be_stopped() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(GrowthMeasurement(models(), PLAN, check=raising(KeyboardInterrupt())).measure(SIZE))
+
+
+def planted_rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every round takes 1 ms of encoding and 2 ms of retrieving a query, but one query a round is interrupted for 40 ms."""
+    begun: list[int] = []
+
+    def rounds(calls: dict, asked: Histories, n_rounds: int, **options: object) -> Iterator[dict[str, np.ndarray]]:
+        for at in range(n_rounds):
+            begun.append(at)
+            taken = np.tile(np.array([[1_000_000], [2_000_000]]), (1, len(asked)))
+            taken[at % 2, at % len(asked)] += 40_000_000
+            yield dict.fromkeys(calls, taken)
+
+    monkeypatch.setattr(growth, "timed_rounds", rounds)
+    return begun
+
+
+def test_a_query_is_timed_by_its_fastest_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    planted_rounds(monkeypatch)
+    points = [point for point in measured() if isinstance(point, GrowthPoint)]
+    assert {point.p50_ms for point in points} == {3.0}
+    assert {point.encode_ms for point in points if point.name == SPARCODE} == {1.0}
+
+
+@pytest.mark.parametrize(("seconds", "n_rounds"), [(0.0, 2), (math.inf, 7)])
+def test_more_rounds_are_timed_where_they_are_cheap(monkeypatch: pytest.MonkeyPatch, seconds: float, n_rounds: int) -> None:
+    begun = planted_rounds(monkeypatch)
+    list(GrowthMeasurement(models(), PLAN._replace(most_rounds=7, seconds=seconds)).measure(SIZE))
+    # Of the fast ways, then of the slow ones.
+    assert begun == [*range(n_rounds), *range(n_rounds)]

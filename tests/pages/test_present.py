@@ -48,7 +48,7 @@ def test_the_view_of_growing_catalogues_names_the_model_and_machine_it_is_of(mon
     measured()
     point = GrowthPoint(SPARCODE, "", 80, 0.2, 0.99, 1_000, 1.0, 0.1, 0.05, 24)
     points = tuple(point._replace(name=name, n_items=size, share=share) for size in (80, 200) for name, share in WAYS_SHOWN)
-    grown = ScaleResult(points, (), {80: 1.0, 200: 1.0}, 80, 10, "preview", "tiny", "Another machine", "2026-11-30T00:00:00+00:00")
+    grown = ScaleResult(points, (), {80: 1.0, 200: 1.0}, 80, 10, "preview", "tiny", "Another machine", "2026-11-30T00:00:00+00:00", 0.1)
     of_this = {config_of(k="8").content_hash(): grown}
     monkeypatch.setattr(ScaleMeasurements, "result", lambda self, config: of_this.get(config.content_hash()))
     views = presented(visited("index_explorer.py", k="8", present="1"))["views"]

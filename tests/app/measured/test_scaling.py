@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -111,3 +112,15 @@ def test_a_small_measurement_here_does_not_hide_a_wider_recorded_one(studio: Stu
     assert studio.scaling.result(CONFIG) is here
     monkeypatch.setattr(studio.scaling, "_recorded", lambda config: here._replace())
     assert studio.scaling.widest(CONFIG) is here
+
+
+def test_a_result_keeps_the_load_of_the_machine_less_its_own_threads(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    n_cores = os.cpu_count() or 1
+    before_and_after = iter([(0.5 * n_cores, 0, 0), (400.0 * n_cores, 0, 0)])
+    monkeypatch.setattr(os, "getloadavg", lambda: next(before_and_after))
+    result = measured(studio, 80)
+    # As many threads as cores are its own; more than at the measurements before, which it is added to.
+    assert result.load == 399.0
+    assert result.load_words.startswith("beside other work (load 399.0 per core, more than 0.75)")
+    assert result._replace(load=0.75).load_words == ""
+    assert result._replace(load=float("nan")).load_words == "at a load of the machine that is not known"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,8 +21,8 @@ from app.session import loaders
 from app.training.data import DataShelf
 from app.training.run import BACKBONE, JOINT, TWO_TOWER
 from scripts.record_runs import Recorder, with_earlier_parts, with_new_part
-from sparcode.comparison.growth_lines import at_share
-from sparcode.comparison.peers import SPARCODE
+from sparcode.comparison.growth_lines import at_share, line_of
+from sparcode.comparison.peers import FLAT, SPARCODE
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
@@ -130,6 +131,7 @@ def test_growing_catalogues_are_recorded_with_their_two_tower_and_kept_by_a_whol
     assert (result.sizes, result.n_items, result.kind) == ((80, 200), 80, "recorded")
     assert {point.n_items for point in result.points} == {80, 200}
     assert result.recording.machine == result.machine
+    assert result.load >= 0
     assert recorded.scale(OTHER) is None
     trained = recorded.two_tower(CONFIG)
     assert trained.epochs > 0
@@ -141,6 +143,11 @@ def test_growing_catalogues_are_recorded_with_their_two_tower_and_kept_by_a_whol
     assert with_earlier_parts(before, Recorder(tiny_data(), OTHER, later), new).scales == []
     (new / after.two_towers[0].weights.name).write_bytes(b"damaged")
     assert opened(new).two_tower(CONFIG) is None
+    # Recordings made before loads were kept.
+    described = json.loads((new / DESCRIPTION).read_text(encoding="utf-8"))
+    del described["scales"][0]["facts"]["load"]
+    (new / DESCRIPTION).write_text(json.dumps(described), encoding="utf-8")
+    assert math.isnan(opened(new).scale(CONFIG).load)
 
 
 def test_other_settings_find_nothing(folder: Path) -> None:
@@ -270,6 +277,15 @@ def test_the_recorded_time_at_one_percent_is_at_most_half_of_that_at_twenty() ->
     points = [point for point in recorded.points if point.n_items == N_ITEMS]
     times = {share: point.p50_ms for share in (0.01, 0.2) for point in at_share(points, share) if point.name == SPARCODE}
     assert times[0.01] <= times[0.2] / 2
+
+
+def test_the_recorded_time_of_exact_search_grows_at_most_as_the_catalogue_does() -> None:
+    data, config = loaders.load("synthetic"), loaders.run_config(synthetic=True)
+    result = RecordedRuns.opened(loaders.RECORDED_FOLDER, data, config).scale(config)
+    if math.isnan(result.load):
+        pytest.skip("the runs were recorded before the load of the machine was kept; record the growing catalogues again")
+    assert result.load_words == "", "record the growing catalogues again on an idle machine"
+    assert line_of(result.points, FLAT, lambda point: point.p50_ms).slope(10_000) < 1.15
 
 
 def test_shipped_runs_are_small() -> None:
