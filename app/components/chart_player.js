@@ -72,7 +72,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     (root) => new Player(root),
     (player) => {
       player.take(data);
-      letAdd(parentElement, data.name, player.last >= 0 ? () => setTriggerValue("add", player.at) : null);
+      letAdd(parentElement, { ...data, toAdd: player.last >= 0 ? () => player.at : null }, setTriggerValue);
     },
   );
 }

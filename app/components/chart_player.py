@@ -15,7 +15,7 @@ from app.components import add_button
 from app.components.bundle import script, style
 from app.components.live_chart import FRAMED, HEIGHT, STYLE, Data, chart_content, entry_of
 from app.report.entry import Entry, Source
-from app.session.report import add_to_report, shown_figures
+from app.session.report import add_to_report, keep_note, note_for, shown_figures
 
 FRAME_MS: Final = 350
 
@@ -63,14 +63,15 @@ def chart_player(
     """
     figure, of = make(data, st.context.theme.type == "dark"), shown_figures()
     steps = json.dumps([{"label": label, "use": np.round(use.astype(np.float64), 3).tolist()} for label, use in frames])
-    content = {**chart_content(figure, of, alt, height), "frames": steps, "frame_ms": FRAME_MS}
+    content = {**chart_content(figure, of, alt, height), "frames": steps, "frame_ms": FRAME_MS, "note": note_for(key)}
 
     def added() -> None:
-        at = getattr(st.session_state.get(key), "add", None)
+        at = add_button.told(key, "add")
         if isinstance(at, int) and 0 <= at < len(frames):
-            add_to_report(lambda source, day: frame_entry(make, data, frames[at], source, day), of)
+            add_to_report(lambda source, day: frame_entry(make, data, frames[at], source, day), of, key)
 
-    _mount(key=key, data=content, width="stretch", height="content", on_add_change=added)
+    calls = {"on_add_change": added, "on_note_change": lambda: keep_note(add_button.told(key, "note"))}
+    _mount(key=key, data=content, width="stretch", height="content", **calls)
 
 
 def frame_entry(make: Callable[[Data, bool], Figure], data: Data, frame: tuple[str, np.ndarray], source: Source, day: str) -> Entry:

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from app.components.column_tips import column_tips
+from app.components.report_button import report_button
 from app.report.entry import Entry, Source, table_entry
-from app.session.report import add_to_report, shown_figures
 
 # Colours, bold type and escapes of Markdown: what is inside stays.
 _COLOURED: Final = re.compile(r":\w+\[(.*?)\]")
@@ -41,21 +41,13 @@ def data_table(table: pd.DataFrame, alt: str, key: str, plain: bool = False, **o
 
 def add_table_button(table: pd.DataFrame, title: str, key: str, plain: bool = False, is_indexed: bool = False) -> None:
     """A button that adds a table to the report under a title; `key` and `plain` as for `data_table`, `is_indexed`: its index is shown."""
-    figures = shown_figures()
 
     def make(source: Source, day: str) -> Entry:
         shown = table.reset_index() if is_indexed else table
         rows = [[_text(cell) if plain else cell for cell in row] for row in shown.itertuples(index=False, name=None)]
         return table_entry(title, [str(name) for name in shown.columns], rows, source, day)
 
-    st.button(
-        "Add to report",
-        key=f"add-{key}",
-        type="tertiary",
-        help=f"This table: {title}",
-        on_click=lambda: add_to_report(make, figures),
-        disabled=table.empty,
-    )
+    report_button(make, f"This table: {title}", key, disabled=table.empty)
 
 
 def _text(cell: Any) -> Any:

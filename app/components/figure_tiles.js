@@ -100,7 +100,7 @@ function write(card, texts) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const name = data.tiles.map((tile) => tile.label).join(", ");
-  letAdd(parentElement, name, data.adds ? () => setTriggerValue("add", true) : null);
+  letAdd(parentElement, { name, toAdd: data.adds ? () => true : null, note: data.note }, setTriggerValue);
   return shown(
     parentElement.querySelector(TILES),
     (box) => new Tiles(box),

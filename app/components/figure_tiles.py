@@ -9,10 +9,11 @@ import streamlit as st
 
 from app.components import add_button
 from app.components.bundle import script, style
+from app.components.report_button import report_button
 from app.measured.figures import NO_DELTA, Delta
 from app.report.entry import Tile as ReportTile
 from app.report.entry import tiles_entry
-from app.session.report import add_to_report, shown_figures
+from app.session.report import note_for, shown_figures
 from sparcode.glossary import TERMS, about_label
 
 
@@ -49,32 +50,20 @@ def figure_tiles(tiles: Sequence[Tile], key: str, version: str, says_kind: bool 
     for tile in plain:
         tile["tip"] = TERMS[tile["name"]].meaning if tile["name"] in TERMS else about_label(tile["label"])
 
-    def add() -> None:
-        add_to_report(lambda source, day: tiles_entry([_reported(tile) for tile in tiles], source, day), figures)
-
-    _mount(
-        key=key,
-        data={"tiles": plain, "version": version, "adds": True, "kinds": says_kind},
-        width="stretch",
-        height="content",
-        on_add_change=add,
-    )
+    calls = add_button.adding(lambda source, day: tiles_entry([_reported(tile) for tile in tiles], source, day), figures, key)
+    data = {"tiles": plain, "version": version, "adds": True, "kinds": says_kind, "note": note_for(key)}
+    _mount(key=key, data=data, width="stretch", height="content", **calls)
 
 
 def add_figures_button(tiles: Sequence[ReportTile], key: str) -> None:
     """A button that adds figures to the report that are drawn in another way; `key` is unique on the page."""
-    figures = shown_figures()
-
-    def add() -> None:
-        add_to_report(lambda source, day: tiles_entry(tiles, source, day), figures)
-
-    st.button("Add to report", key=f"add-{key}", type="tertiary", help="These figures", on_click=add)
+    report_button(lambda source, day: tiles_entry(tiles, source, day), "These figures", key)
 
 
 def tile_cards(tiles: Sequence[ReportTile], key: str) -> None:
     """The tiles of a report's entry, which do not move."""
     plain = [{**Tile(f"tile-{at}", *tile)._asdict(), "delta": "", "tone": "same", "tip": ""} for at, tile in enumerate(map(_shown, tiles))]
-    _mount(key=key, data={"tiles": plain, "version": "", "adds": False, "kinds": True}, width="stretch", height="content")
+    _mount(key=key, data={"tiles": plain, "version": "", "adds": False, "kinds": True, "note": None}, width="stretch", height="content")
 
 
 def _reported(tile: Tile) -> ReportTile:

@@ -3,7 +3,7 @@ import { Chart } from "./chart.js";
 import { CHARTS, shown } from "./page.js";
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  letAdd(parentElement, data.name, data.adds ? () => setTriggerValue("add", true) : null);
+  letAdd(parentElement, { ...data, toAdd: data.adds ? () => true : null }, setTriggerValue);
   return shown(parentElement.querySelector(CHARTS), Chart.in, (chart) => {
     chart.onPick = data.pickable ? (number) => setTriggerValue("pick", number) : null;
     chart.take(data);

@@ -16,7 +16,7 @@ from app.components import add_button
 from app.components.bundle import script, style
 from app.report.entry import Entry, Source, chart_entry
 from app.server.plotly_asset import PLOTLY_URL
-from app.session.report import FiguresOf, add_to_report, shown_figures
+from app.session.report import FiguresOf, note_for, shown_figures
 
 HEIGHT: Final = 360
 
@@ -86,8 +86,8 @@ def live_chart(
         Called, before the page runs again, with the `customdata` of a point that was clicked.
     """
     figure, of = make(data, st.context.theme.type == "dark"), shown_figures()
-    content = {**chart_content(figure, of, alt, height), "adds": bool(figure.data)}
-    calls = {"on_add_change": lambda: add_to_report(lambda source, day: entry_of(make, data, source, day), of)}
+    content = {**chart_content(figure, of, alt, height), "adds": bool(figure.data), "note": note_for(key)}
+    calls = add_button.adding(lambda source, day: entry_of(make, data, source, day), of, key)
     if on_pick is None:
         _mount(key=key, data=content, width="stretch", height="content", **calls)
         return

@@ -441,7 +441,7 @@ function isInside(path, x, y) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  letAdd(parentElement, data.title, data.cloud.n ? () => setTriggerValue("add", true) : null);
+  letAdd(parentElement, { name: data.title, toAdd: data.cloud.n ? () => true : null, note: data.note }, setTriggerValue);
   return shown(
     parentElement.querySelector(".sparcode-map"),
     (box) => new PointMap(box),

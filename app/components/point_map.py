@@ -16,7 +16,7 @@ import streamlit as st
 from app.components import add_button
 from app.components.bundle import script, style
 from app.components.live_chart import STYLE
-from app.session.report import FiguresOf, MakeEntry, add_to_report
+from app.session.report import FiguresOf, MakeEntry, note_for
 from app.theme import NEUTRAL_DARK, NEUTRAL_LIGHT, series_style
 
 # Places are sent as whole numbers up to this.
@@ -157,8 +157,10 @@ def point_map(
         "colours": colours,
         "alt": words.alt,
         "setting": "" if report[1] is None else report[1].file_words,
+        "note": note_for(key),
     }
-    _mount(key=key, data=data, width="stretch", height="content", on_pick_change=picked, on_add_change=lambda: add_to_report(*report))
+    calls = {"on_pick_change": picked, **add_button.adding(*report, key)}
+    _mount(key=key, data=data, width="stretch", height="content", **calls)
 
 
 def read_pick(told: Any) -> Pick | None:

@@ -14,7 +14,7 @@ from app.report.store import ALL_BYTES, MOST_ENTRIES, REPORT_BYTES, TITLE
 from app.report.words import contents_line, origin_line
 from app.report_page.exports import export_buttons
 from app.report_page.pictures import missing_pictures, picture_drawer
-from app.session.report import own_report, reports
+from app.session.report import forget_added, own_report, reports
 from app.session.visitor import owner_id
 
 # Rows of a table that the page shows; the exports have all.
@@ -35,6 +35,8 @@ _KEPT: Final = (
 
 def report_page() -> None:
     """The whole page."""
+    # Notes are written here.
+    forget_added()
     report = own_report()
     if error := st.session_state.pop(_ERROR, ""):
         st.error(error)

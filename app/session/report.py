@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.models.trained import Recording
-from app.report.entry import Entry, Source
+from app.report.entry import LONGEST_NOTE, Entry, Source
 from app.report.store import Report, Reports
 from app.session import loaders
 from app.session.address import plain_text
@@ -24,8 +25,16 @@ from sparcode.config import RunConfig
 _FIGURES: Final = "report_figures"
 # What became of the last entry. Told when the page is drawn: what a callback draws takes the place of the page's first elements.
 _SAID: Final = "report_said"
+# The entry that was added last, which may get a note where it was added.
+_ADDED: Final = "report_added"
 # Called with what the figures are of, and the time.
 MakeEntry = Callable[[Source, str], Entry]
+
+
+class _Added(NamedTuple):
+    key: str
+    number: int
+    page: str
 
 
 class FiguresOf(NamedTuple):
@@ -83,16 +92,48 @@ def shown_figures() -> FiguresOf | None:
     return st.session_state.get(_FIGURES)
 
 
-def add_to_report(make: MakeEntry, figures: FiguresOf | None) -> None:
-    """Add an entry, and tell the visitor; call from a callback, with the `figures` known when it was drawn."""
+def add_to_report(make: MakeEntry, figures: FiguresOf | None, key: str) -> None:
+    """Add an entry, and tell the visitor; call from a callback, with the `figures` known when it was drawn, and the element's key."""
     source = Source(page="") if figures is None else figures.source()
     try:
-        n_entries = len(reports().add(owner_id(), make(source, now())).entries)
+        entries = reports().add(owner_id(), make(source, now())).entries
     except ValueError as error:
         st.session_state[_SAID] = f"Not added: {error!s:.300}"
         return
-    many = f"{n_entries} entr{'y' if n_entries == 1 else 'ies'}"
+    st.session_state[_ADDED] = _Added(key, entries[-1].number, _page())
+    many = f"{len(entries)} entr{'y' if len(entries) == 1 else 'ies'}"
     st.session_state[_SAID] = f"Added to the report, which has {many}. Notes and exports are on the page Report."
+
+
+def note_for(key: str) -> dict[str, int] | None:
+    """What the browser needs to offer a note where the element of this key was the last to be added to the report; else None."""
+    added: _Added | None = st.session_state.get(_ADDED)
+    if added is None or added.key != key or added.page != _page():
+        return None
+    return {"number": added.number, "longest": LONGEST_NOTE}
+
+
+def keep_note(told: Any) -> None:
+    """Give an entry the note that the browser sent, ``{"number": .., "text": ..}``, and offer it no more; without a text it gets none."""
+    if not isinstance(told, dict) or not isinstance(told.get("number"), int) or not isinstance(told.get("text"), str):
+        return
+    number, text = told["number"], told["text"].strip()
+    added: _Added | None = st.session_state.get(_ADDED)
+    if added is not None and added.number == number:
+        forget_added()
+    if not text:
+        return
+    try:
+        reports().write(owner_id(), number, "", text)
+    except ValueError as error:
+        st.session_state[_SAID] = f"The note is not kept: {error!s:.300}"
+        return
+    st.session_state[_SAID] = "The note is kept with its entry."
+
+
+def forget_added() -> None:
+    """Offer no note for what was added last."""
+    st.session_state.pop(_ADDED, None)
 
 
 def own_report() -> Report:
@@ -108,6 +149,11 @@ def reports() -> Reports:
 def now() -> str:
     """The time in UTC, ISO 8601 to the minute."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+def _page() -> str:
+    context = get_script_run_ctx()
+    return "" if context is None else context.page_script_hash
 
 
 def _data_flags() -> str:

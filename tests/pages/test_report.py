@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.report.archive import archive
-from app.report.entry import Chart, Table
+from app.report.entry import LONGEST_NOTE, Chart, Table
 from app.report.html_file import html_file
 from app.report_page import pictures
 from app.report_page.exports import exported
 from app.session import loaders
+from app.session import report as session_report
+from app.session.report import keep_note, own_report
 from app.studio import EXPORTS
 from tests.app.report.examples import chart, data_url, png, svg, table, tiles
 from tests.pages.opened_pages import click, markdown, mounted, opened, settled, studio, visited
@@ -73,6 +76,47 @@ def test_a_table_is_added_where_it_stands_and_is_in_the_report_with_its_source()
     app.switch_page("../pages/report.py").run()
     assert headings(app) == ["#### 1 table of tiny, ready to take home"] or "1 table" in headings(app)[0]
     assert not app.exception
+
+
+def offered(app: AppTest) -> list[dict]:
+    return [given for given in mounted(app) if isinstance(given.get("note"), dict)]
+
+
+def test_a_note_is_offered_where_something_was_added_last_until_the_page_is_left() -> None:
+    app = settled(opened("index_explorer.py", k="8"))
+    app.session_state["explorer-numbers"] = True
+    app.run()
+    assert offered(app) == []
+    for number in (1, 2):
+        app.button(key="add-explorer-numbers-0").click().run()
+        (given,) = offered(app)
+        assert given["name"].startswith("This table: ")
+        assert given["note"] == {"number": number, "longest": LONGEST_NOTE}
+    app.run()
+    assert [given["note"]["number"] for given in offered(app)] == [2]
+    app.switch_page("../pages/report.py").run()
+    app.switch_page("../pages/index_explorer.py").run()
+    assert offered(app) == []
+
+
+def test_a_note_from_the_browser_is_checked_and_kept_with_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = report_with(table(), tiles())
+    state: dict[str, object] = {}
+    who = owner(app)
+    monkeypatch.setattr(session_report, "st", SimpleNamespace(session_state=state))
+    monkeypatch.setattr(session_report, "owner_id", lambda: who)
+    for wrong in (None, 7, {}, {"number": "1", "text": "x"}, {"number": 1, "text": 3}, {"number": 1, "text": "  "}, {"number": 1}):
+        keep_note(wrong)
+    keep_note({"number": 99, "text": "of nobody"})
+    assert [entry.note for entry in own_report().entries] == ["", ""]
+    keep_note({"number": 1, "text": "  The\x00 knee "})
+    assert [entry.note for entry in own_report().entries] == ["The knee", ""]
+    assert [entry.title for entry in own_report().entries] == [table().title, tiles().title]
+    assert list(state.values()) == ["The note is kept with its entry."]
+    monkeypatch.setattr(loaders.opened().reports, "_report_bytes", 10)
+    keep_note({"number": 2, "text": "no room"})
+    assert next(iter(state.values())).startswith("The note is not kept: the report would have")
+    assert own_report().entries[1].note == ""
 
 
 def test_entries_are_titled_noted_moved_and_dropped() -> None:

@@ -9,8 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pptx import Presentation
 
-from tests.pages.browser_pages import FITS, PATIENCE_MS, Visit, at_rest, explored, in_address
+from tests.pages.browser_pages import FITS, PATIENCE_MS, Visit, at_rest, explored, in_address, measured
 
+HEIGHT = "() => document.querySelector('[data-testid=stMain]').scrollHeight"
+CHART = "Recall against index size"
 # Keys, and the view they lead to where the number of views does not matter.
 KEYS = [("End", ""), ("ArrowRight", ""), ("Home", "1"), ("ArrowLeft", "1"), ("PageDown", "2"), (" ", "3"), ("PageUp", "2")]
 SCREEN_FITS = "() => { const one = document.querySelector('.sparcode-present'); return one.scrollWidth <= one.clientWidth; }"
@@ -90,6 +92,45 @@ def test_a_chart_goes_from_its_page_into_the_report_and_into_files(visit: Visit,
         text = packed.read(drawing).decode()
     assert text.startswith("<svg")
     assert "Recall against index size" in text
+    assert not visit.problems
+
+
+@pytest.mark.browser
+def test_a_note_is_written_where_something_was_added_by_keyboard_alone(visit: Visit, studio_url: str) -> None:
+    page = visit.page
+    page.goto(f"{studio_url}/explorer?k=8", timeout=PATIENCE_MS)
+    measured(page)
+    height = page.evaluate(HEIGHT)
+    for name, text in ((CHART, "The knee is at 10 %"), ("Recall@50", "")):
+        button = page.get_by_role("button", name=f"Add to report: {name}")
+        button.focus()
+        page.keyboard.press("Enter")
+        note = page.get_by_role("textbox", name=f"Note on “{name}")
+        expect(note).to_be_visible(timeout=PATIENCE_MS)
+        assert page.locator(".sparcode-note:not([hidden])").count() == 1
+        # Nothing on the page moves for it.
+        assert page.evaluate(HEIGHT) == height
+        expect(button).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(note).to_be_focused()
+        page.keyboard.type(text or "never mind")
+        page.keyboard.press("Enter" if text else "Escape")
+        expect(note).to_be_hidden()
+        expect(button).to_be_focused()
+        at_rest(page)
+    # A table's button is Streamlit's own. The note is sent when its field is left.
+    button = page.get_by_role("button", name="Add to report", exact=True).first
+    button.click()
+    note = page.get_by_role("textbox", name="Note on “This table")
+    expect(note).to_be_visible(timeout=PATIENCE_MS)
+    note.fill("For the engineers")
+    note.blur()
+    expect(page.get_by_text("The note is kept with its entry.").first).to_be_visible(timeout=PATIENCE_MS)
+    at_rest(page)
+    page.get_by_role("link", name="Report", exact=True).click()
+    notes = page.get_by_role("textbox", name="Note of entry")
+    expect(notes.last).to_have_value("For the engineers", timeout=PATIENCE_MS)
+    assert [one.input_value() for one in notes.all()][-3:] == ["The knee is at 10 %", "", "For the engineers"]
     assert not visit.problems
 
 
