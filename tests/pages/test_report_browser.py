@@ -98,6 +98,7 @@ def test_a_chart_goes_from_its_page_into_the_report_and_into_files(visit: Visit,
 @pytest.mark.browser
 def test_a_note_is_written_where_something_was_added_by_keyboard_alone(visit: Visit, studio_url: str) -> None:
     page = visit.page
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(f"{studio_url}/explorer?k=8", timeout=PATIENCE_MS)
     measured(page)
     height = page.evaluate(HEIGHT)
