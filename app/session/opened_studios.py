@@ -76,6 +76,11 @@ class OpenedStudios:
         with self._lock:
             return next((studio for scope, studio in reversed(self._opened.items()) if scope.startswith(prefix)), None)
 
+    def open_beside(self) -> list[Studio]:
+        """The studios that are open beside the first, the least recently used one first."""
+        with self._lock:
+            return list(self._opened.values())
+
     def close_all_of(self, prefix: str) -> None:
         """Close the studios whose scope begins so."""
         with self._lock:
@@ -97,26 +102,29 @@ class OpenedStudios:
             studio.close()
 
     def _get(self, scope: str, make: Callable[[Place], Studio]) -> Studio:
-        with self._lock:
-            if scope in self._opened:
-                self._opened.move_to_end(scope)
-                return self._opened[scope]
-            mine = self._opening.setdefault(scope, threading.Lock())
-        # Others open theirs meanwhile; who wants the same one waits for it.
-        with mine:
+        while True:
             with self._lock:
                 if scope in self._opened:
+                    self._opened.move_to_end(scope)
                     return self._opened[scope]
-            try:
-                # Not read in vain.
-                self._make_room()
-                made = make(Place(scope, self.first))
-                self._make_room()
-            finally:
+                mine = self._opening.setdefault(scope, threading.Lock())
+            # Others open theirs meanwhile; who wants the same one waits for it.
+            with mine:
                 with self._lock:
-                    self._opening.pop(scope, None)
-            with self._lock:
-                return self._opened.setdefault(scope, made)
+                    if self._opening.get(scope) is not mine:
+                        # It was opened, or could not be, while this one waited: two at once would share the names of their jobs.
+                        continue
+                try:
+                    # Not read in vain.
+                    self._make_room()
+                    made = make(Place(scope, self.first))
+                    self._make_room()
+                    with self._lock:
+                        self._opened[scope] = made
+                    return made
+                finally:
+                    with self._lock:
+                        del self._opening[scope]
 
     def _make_room(self) -> None:
         """Close the least recently used studios without work under way, so that there is room for one; ValueError if there are too few."""

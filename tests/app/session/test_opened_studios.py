@@ -97,6 +97,52 @@ def test_data_that_cannot_be_read_is_tried_again(studios: OpenedStudios) -> None
     assert studios.of_data("a", tiny_data).data is tiny_data()
 
 
+def test_data_is_never_opened_twice_at_once_also_after_a_failure(studios: OpenedStudios) -> None:
+    goes_on, fails, found = threading.Event(), threading.Event(), []
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def read() -> Interactions:
+        nonlocal at_once, most
+        with lock:
+            at_once, most = at_once + 1, max(most, at_once + 1)
+        try:
+            if not fails.is_set():
+                fails.set()
+                assert goes_on.wait(PATIENCE)
+                raise ValueError("damaged")
+            # Time for another one to come in between.
+            threading.Event().wait(0.2)
+            return tiny_data()
+        finally:
+            with lock:
+                at_once -= 1
+
+    def ask() -> None:
+        try:
+            found.append(studios.of_data("a", read))
+        except ValueError:
+            # Came after the lock of the first was given up.
+            found.append(studios.of_data("a", read))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    assert fails.wait(PATIENCE)
+    goes_on.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(found) == 6
+    assert len(set(map(id, found))) == most == 1
+    assert not studios._opening
+
+
+def test_those_open_are_listed_by_their_use(studios: OpenedStudios) -> None:
+    first, second = (studios.of_data(name, tiny_data) for name in ("a", "b"))
+    assert studios.open_beside() == [first, second]
+    studios.of_data("a", tiny_data)
+    assert studios.open_beside() == [second, first]
+
+
 def test_a_studio_with_work_under_way_is_not_closed_for_another(studios: OpenedStudios) -> None:
     first, second = (studios.of_data(name, tiny_data) for name in ("a", "b"))
     first.is_busy = True
