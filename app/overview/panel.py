@@ -15,7 +15,9 @@ from app.components.provenance import data_name, kind_badge, recorded_notes
 from app.jobs.job import JobSnapshot, JobState, status_text
 from app.measured.comparison import Comparison, Step
 from app.models.backbones import backbone_key
+from app.session import loaders
 from app.session.live_panel import keep_live, live_panel
+from app.session.opened_studios import MOST_OPENED
 from app.session.report import FiguresOf, figures_are_of
 from app.session.settings import settings_text
 from app.session.visitor import owner_id, want_in_tab
@@ -182,6 +184,20 @@ def data_facts(studio: Studio) -> None:
         f"{len(split.test.queries):,} are kept for the figures on these pages. Of those, the models see the first "
         f"{1 - studio.config.split.target_share:.0%} of a history and are to find the rest."
     )
+    if beside := loaders.opened().open_beside():
+        names = ", ".join(_named(one, studio) for one in beside)
+        st.caption(
+            f"Open beside the data that the studio was started with, by all visitors: {names}; {len(beside)} of at most {MOST_OPENED}. "
+            "Another one closes the one longest unused without work under way: what was trained or measured for it here is made anew when "
+            "it is opened again."
+        )
+
+
+def _named(one: Studio, studio: Studio) -> str:
+    """The name of a studio that is open, for the visitor of `studio`; files are their owners' alone."""
+    if one.own_data.private and one is not studio:
+        return "a visitor's file"
+    return f"run {one.run_name}" if one.run_name else data_name(one)
 
 
 def _kept(studio: Studio) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import streamlit as st
 
 from app.kept.runs import KeptRuns
 from app.recorded.runs import RecordedRuns
+from app.session.address import plain_text
 from app.session.chosen_data import (
     BUILT_IN,
     DATA_VARIABLE,
@@ -50,6 +52,8 @@ OWN_DATA: Final = "YOUR_DATA.csv"
 # What reading a published archive may take: MovieLens 10M has ten million ratings.
 ARCHIVE_BYTES: Final = 8 * 2**30
 ARCHIVE_SECONDS: Final = 900.0
+# In the session: scope -> the studio that was seen there.
+_SEEN: Final = "studios_seen"
 # Owner of the backbone's job that starts before the first visit; it never leaves.
 _SERVER: Final = "server"
 
@@ -99,12 +103,27 @@ def studio() -> Studio:
         # Outside the spinner: it may end the page.
         read = None if chosen_run() else _reader(chosen, studios)
         with st.spinner(f"Opening {label} ..."):
-            return studios.of_run(chosen_run()) if read is None else studios.of_data(*read, private=chosen == UPLOAD)
+            found = studios.of_run(chosen_run()) if read is None else studios.of_data(*read, private=chosen == UPLOAD)
     except (ValueError, OSError) as error:
         st.error(f"**{label}** cannot be opened.")
         st.text(f"{error!s:.1000}")
         st.button("Go on with the data that the studio was started with", on_click=choose_data, args=("",))
         st.stop()
+    _tell_if_reopened(found, label)
+    return found
+
+
+def _tell_if_reopened(found: Studio, label: str) -> None:
+    """Say once that data which this session looked at before was closed meanwhile."""
+    seen = st.session_state.setdefault(_SEEN, {})
+    before = seen.get(found.scope)
+    seen[found.scope] = weakref.ref(found)
+    if before is not None and before() is not found:
+        st.toast(
+            f"{plain_text(label)} was closed meanwhile, to make room for other data, and is opened again: what was trained or measured for "
+            "it here is made anew.",
+            duration="long",
+        )
 
 
 def _reader(chosen: str, studios: OpenedStudios) -> tuple[str, Callable[[], Interactions]]:

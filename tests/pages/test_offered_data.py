@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.session import loaders
+from app.session import loaders, opened_studios
 from app.session.chosen_data import DATA_SETS
 from app.session.offered_data import Fetched, progress_text
 from app.studio import FETCHING
@@ -111,6 +111,25 @@ def test_my_file_is_taken_on_any_page_and_shown_to_its_browser_alone(tiny_table:
     assert not app.exception
     assert any("mine: 120 users" in text.value for text in app.caption)
     assert "Choose a file" in overview(data="upload").info[0].value
+
+
+def test_the_data_that_is_open_is_named_and_what_was_closed_for_it_is_told_once(tiny_table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened_studios, "MOST_OPENED", 1)
+    monkeypatch.setattr(loaders, "SMALL_USERS", 70)
+    monkeypatch.setattr(loaders, "SMALL_ITEMS", 60)
+    app = overview(data="small")
+    (small,) = loaders.opened().open_beside()
+    assert any(f"by all visitors: {small.interactions.name}; 1 of at most" in text.value for text in app.caption)
+    other = overview(data="upload")
+    other.file_uploader[0].upload("mine.csv", tiny_table.read_bytes(), "text/csv").run()
+    assert any("by all visitors: mine; 1 of at most" in text.value for text in other.caption)
+    assert not other.toast
+    # Who looks at the studio's own data does not learn the name of the file.
+    assert any("by all visitors: a visitor's file;" in text.value for text in overview().caption)
+    app.run()
+    assert "Small synthetic was closed meanwhile" in app.toast[0].value
+    app.run()
+    assert not app.toast
 
 
 def test_the_columns_of_a_file_can_be_chosen(tiny_table: Path) -> None:
