@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -18,6 +20,7 @@ from app.training.data import TrainingData
 from sparcode.config import RunConfig
 from sparcode.config_message import validation_message
 from sparcode.data.profile import profile_of
+from sparcode.training.recommended import recommended
 
 
 class Choice(NamedTuple):
@@ -39,6 +42,8 @@ def training_settings(studio: Studio, defaults: RunConfig) -> Choice | None:
     with st.expander("Step sizes and patience"):
         values |= _in_pairs([setting for setting in of_run if setting.folded])
     two_tower = widget(TWO_TOWER)
+    if data is not None and not data.synthetic:
+        _on_the_command_line(data, studio)
     if data is None or None in values.values():
         return None
     values[DIMENSIONS] = _evenly_split(values[DIMENSIONS], values[CODEBOOKS])
@@ -47,6 +52,17 @@ def training_settings(studio: Studio, defaults: RunConfig) -> Choice | None:
     except ValidationError as error:
         st.error(f"These settings do not go together: {validation_message(error)}")
         return None
+
+
+def _on_the_command_line(data: TrainingData, studio: Studio) -> None:
+    """What ``sparcode train`` would choose for real data, and why: a run here fits neither item lists nor pair features."""
+    reason = recommended(data.split(), RunConfig.for_data(False), {}).reason
+    if not reason:
+        return
+    source, flags = loaders.chosen_source() if data.key == studio.own_data.key else (loaders.OWN_DATA, "")
+    st.caption(f"A run here trains the network's codes alone. On the command line other settings are chosen for this data. {reason}.")
+    # Of a path only the name, since pages may be public.
+    st.code(f"sparcode train --data {shlex.quote(Path(source).name)} {flags}".strip(), language="bash", wrap_lines=True)
 
 
 def _use_defaults(base: RunConfig) -> None:

@@ -14,7 +14,9 @@ from app.training import session as session_module
 from app.training.control import Pace
 from app.training.data import DataShelf, TrainingData
 from app.training.session import FROM_SCRATCH, TrainingView
+from sparcode.config import RunConfig
 from sparcode.metrics.registry import METRICS
+from sparcode.training.recommended import recommended
 from sparcode.training.trainer import DivergenceError
 from tests.app import open_studio
 from tests.fakes import PATIENCE
@@ -202,6 +204,20 @@ def test_an_uploaded_table_is_trained_on(tiny_table: Path) -> None:
     assert any("mine: 120 users, 80 items" in text.value for text in app.caption)
     app = ended(click(app, "Start training"))
     assert view_of(app).plan.data.name == "mine"
+
+
+def test_real_data_is_told_what_the_command_line_would_choose(tiny_table: Path) -> None:
+    app = visited(PAGE, **SMALL)
+    (said,) = [text.value for text in app.caption if "On the command line" in text.value]
+    reason = recommended(studio().split, RunConfig.for_data(False), {}).reason
+    assert reason in said
+    assert reason.startswith("80 items of which users have")
+    assert [code.value for code in app.code] == [f"sparcode train --data {tiny_table.name}"]
+    app = visited(PAGE, **SMALL, t_data="upload")
+    app.file_uploader[0].upload("mine.csv", tiny_table.read_bytes(), "text/csv").run()
+    assert [code.value for code in app.code] == [f"sparcode train --data {loaders.OWN_DATA}"]
+    # The defaults for made-up data are the command line's, too.
+    assert not visited(PAGE, **SMALL, t_data="small").code
 
 
 def test_rows_that_an_upload_loses_are_counted_beside_the_data(tiny_table: Path) -> None:
