@@ -63,8 +63,7 @@ def build_index(
     if n_threads < 0:
         raise ValueError(f"n_threads must not be negative; got {n_threads}")
     lowest, codes = threshold32(floor, "floor"), distinct_code_list(codes_in_use)
-    step = block_step(model.n_items, block_codes)
-    step = max(1, step // BLOCK_PARTS) if step * model.n_items > SPLIT_ABOVE else step
+    step = codes_at_a_time(model.n_items, block_codes)
     item_ids, n_threads = np.arange(model.n_items, dtype=np.int32), n_threads or os.cpu_count() or 1
     built = _Built(len(codes))
     waiting: list[Future[BlockCut]] = []
@@ -83,6 +82,12 @@ def build_index(
         waiting = _start_cut(scores, item_ids, lowest, n_threads)
     collect()
     return InvertedIndex(codes, offsets(built.lengths), *built.postings.finished(), model.n_items, float(lowest))
+
+
+def codes_at_a_time(n_items: int, block_codes: int) -> int:
+    """Codes that `build_index` scores in one call; ValueError if `block_codes` is below 1."""
+    step = block_step(n_items, block_codes)
+    return max(1, step // BLOCK_PARTS) if step * n_items > SPLIT_ABOVE else step
 
 
 def add_lists(index: InvertedIndex, model: CodedModel, codes: np.ndarray, block_codes: int) -> InvertedIndex:
