@@ -172,11 +172,16 @@ def ways(model: CostModel, assumed: Assumptions) -> Iterator[Serving]:
             for law, kind in (("search in lists", "float32"), ("search in blocks", "quantized")):
                 seconds = encode + n_shards * model.of(law, shard)
                 yield Serving(f"{law[10:]}, {share:.2%} kept", n_shards, n_shards * index_bytes(shard, kind), seconds)
-    whole = assumed.size
-    yield Serving("brute force over vectors", 1, 4.0 * whole.n_items * whole.token_dim, model.of("brute force", whole))
+    whole, encode = assumed.size, vector_seconds(model, assumed.size)
+    yield Serving("brute force over vectors", 1, 4.0 * whole.n_items * whole.token_dim, encode + model.of("brute force", whole))
     for n_items in SHARD_ITEMS:
         n_shards, shard = whole.n_items // n_items, whole._replace(n_items=n_items)
-        yield Serving("HNSW", n_shards, n_shards * graph_bytes(shard, GRAPH.n_links), n_shards * model.of("HNSW", shard))
+        yield Serving("HNSW", n_shards, n_shards * graph_bytes(shard, GRAPH.n_links), encode + n_shards * model.of("HNSW", shard))
+
+
+def vector_seconds(model: CostModel, size: Size) -> float:
+    """Core-seconds of encoding a query as one vector: as one token without a codebook to meet."""
+    return model.of("encoding a query", size._replace(n_tokens=1, n_nearest=1, codebook_size=1))
 
 
 def _splits(model: CostModel, assumed: Assumptions) -> Iterator[str]:
@@ -220,6 +225,7 @@ def _needs(model: CostModel, assumed: Assumptions) -> Iterator[str]:
             ("all epochs on one rank, days", assumed.epochs * epochs[0] + assumed.joint_epochs * epochs[1]),
             ("candidates of a batch", candidates(size)),
             ("codes in use of M = 2, K = 256, of 65,536", model.of(IN_USE, size._replace(n_codebooks=2, codebook_size=256))),
+            ("encoding a query, core-ms", model.of("encoding a query", size) * 1e3),
             ("cores busy at the peak", assumed.peak_queries * (query + assumed.request_ms / 1e3)),
         ):
             rows.setdefault(name, []).append(f"{value:,.3g}" if value < 1000 else f"{value:,.0f}")
@@ -249,8 +255,8 @@ def _break_even(model: CostModel, assumed: Assumptions) -> Iterator[str]:
     )
     for n_items in (10_000, 100_000, *SHARD_ITEMS):
         size = assumed.size._replace(n_items=n_items)
-        flat, graph = model.of("brute force", size), model.of("HNSW", size)
-        blocks = model.of("search in blocks", size._replace(density=0.001))
+        flat, graph = (vector_seconds(model, size) + model.of(law, size) for law in ("brute force", "HNSW"))
+        blocks = model.of("encoding a query", size) + model.of("search in blocks", size._replace(density=0.001))
         equal = [share_at(model, size, seconds) for seconds in (flat, graph)]
         words = [f"{share:.3%}" if share else "none" for share in equal]
         yield _row(f"{n_items:.0e}", f"{flat * 1e3:,.3f}", f"{graph * 1e3:,.3f}", *words, f"{blocks * 1e3:,.3f}")
