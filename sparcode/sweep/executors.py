@@ -154,11 +154,12 @@ class _Worker:
         raise WorkerDied(f"the process of the trial was {how}{memory}" if code < 0 else f"the process of the trial {how}")
 
     def kill(self) -> None:
-        """End the process."""
+        """End the process, and wait for its end."""
         with suppress(OSError):
             self._process.stdin.close()
         if self._process.poll() is None:
             self._process.kill()
+        self._process.wait()
 
 
 class DaskCluster:

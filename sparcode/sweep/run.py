@@ -15,7 +15,7 @@ from sparcode.sweep.executors import Executor
 from sparcode.sweep.journal import Journal
 from sparcode.sweep.record import TrialRecord, read_record, write_record
 from sparcode.sweep.request import TrialRequest
-from sparcode.sweep.session import current, session
+from sparcode.sweep.session import Heartbeat, current, session
 from sparcode.sweep.space import Value
 
 _LOOK_SECONDS: Final = 0.2
@@ -95,7 +95,9 @@ class _Run:
 
     def until(self, should_stop: Callable[[], bool], deadline: float) -> Ended:
         """Run trials to the end, or to one of these."""
+        heart = Heartbeat(self._folder)
         while True:
+            heart.beat()
             if should_stop() or current(self._folder) != self._word:
                 return "stopped"
             if time.monotonic() >= deadline:

@@ -19,6 +19,9 @@ from sparcode.index.whole_folder import reserved
 
 _NAME: Final = "session"
 _LOOK_SECONDS: Final = 0.3
+_BEAT_SECONDS: Final = 5.0
+# A process that was killed leaves the word behind, and its number, or its machine's name, may be another's or nobody's later.
+_SILENT_SECONDS: Final = 60.0
 
 
 @contextmanager
@@ -56,11 +59,31 @@ def cancel(folder: Path) -> bool:
     return True
 
 
+class Heartbeat:
+    """Shows from outside that the process of a session lives, also from other machines: `beat`, called often, touches its file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._last = folder / _NAME, time.monotonic()
+
+    def beat(self) -> None:
+        """Touch the file every few seconds."""
+        if time.monotonic() - self._last >= _BEAT_SECONDS:
+            self._last = time.monotonic()
+            # Gone: the sweep was cancelled.
+            with suppress(OSError):
+                os.utime(self._path)
+
+
 def is_running(folder: Path) -> bool:
-    """Whether a process runs the sweep now; one on another machine is believed to."""
+    """Whether a process runs the sweep now, on this machine or another one; seen within a minute of its end if it was killed."""
     _, _, owner = current(folder).partition(" ")
     pid, _, host = owner.partition(" ")
     if not pid.isdecimal():
+        return False
+    try:
+        if time.time() - (folder / _NAME).stat().st_mtime > _SILENT_SECONDS:
+            return False
+    except OSError:
         return False
     if host != socket.gethostname():
         return True

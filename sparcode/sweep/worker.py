@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import sys
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from sparcode.sweep.request import TrialRequest
@@ -14,6 +17,11 @@ from sparcode.sweep.request import TrialRequest
 
 def main() -> None:
     """Answer requests until standard input ends, which it does when the process that asks has ended, however."""
+    # Sent to all processes of a service that stops: a trial under way has not failed, and this process ends with the one that asks.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Where memory runs out, it is to be the trial that ends, not the studio or the sweep.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     # Whatever a library prints must not stand between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

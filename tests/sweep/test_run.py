@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -158,6 +160,28 @@ def test_one_process_runs_a_sweep_at_a_time(tmp_path: Path) -> None:
     with session(folder), pytest.raises(ValueError, match="another process runs the sweep"):
         run_sweep(folder, executor)
     assert executor.closed
+
+
+def test_a_killed_process_is_not_taken_for_one_that_has_its_number_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = planted_folder(tmp_path / "sweep", trials=3)
+    path, long_ago = folder / "session", time.time() - 300
+    # As after a restart of a container: the number is this process's own, or the machine has another name.
+    for host in (socket.gethostname(), "elsewhere"):
+        path.write_text(f"word {os.getpid()} {host}")
+        assert is_running(folder)
+        os.utime(path, (long_ago, long_ago))
+        assert not is_running(folder)
+    monkeypatch.setattr("sparcode.sweep.session._BEAT_SECONDS", 0.0)
+    seen = []
+
+    def silent(request: TrialRequest) -> bool:
+        seen.append(is_running(folder))
+        os.utime(path, (long_ago, long_ago))
+        return write_planted(request)
+
+    # A process that lives shows it.
+    assert run_sweep(folder, Inline(silent)) == "complete"
+    assert seen == [True] * 3
 
 
 def test_what_trials_do_is_told_and_seen_from_outside(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,21 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
             first.result()
         with pytest.raises(ValueError, match="is not the folder of a sweep"):
             executor.submit(request).result()
+
+
+def test_a_process_outlives_a_term_signal_goes_first_without_memory_and_leaves_no_zombie(tmp_path: Path) -> None:
+    request = TrialRequest(str(tmp_path), 0, {}, "", "")
+    with Processes(1, 1) as executor:
+        with pytest.raises(ValueError, match="is not the folder of a sweep"):
+            executor.submit(request).result()
+        (worker,) = executor._workers
+        pid = worker._process.pid
+        assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n"
+        os.kill(pid, signal.SIGTERM)
+        with pytest.raises(ValueError, match="is not the folder of a sweep"):
+            executor.submit(request).result()
+        assert {one._process.pid for one in executor._workers} == {pid}
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_dask_cluster_runs_the_same_sweep(swept: Sweep, tmp_path: Path) -> None:
