@@ -42,17 +42,17 @@ class SweepJobs:
         self._lock = threading.Lock()
 
     def start(self, name: str, owner: str, n_workers: int, make: Callable[[], object] = lambda: None) -> JobSnapshot:
-        """Go on with a sweep, or `make` it first; ValueError, which names it, if another one, or somebody else's, is under way."""
+        """Go on with a sweep, or `make` it first; ValueError if there is no room, or another one, or somebody else's, is under way."""
         with self._lock:
             if (other := self.under_way()) and not (other == name and self.may_cancel(name, owner)):
                 raise ValueError(f"the sweep {other!r} is under way, and there is one at a time; wait for it, or have it cancelled")
+            self.sweeps.check_room()
             self._names.add(name)
 
             def work(handle: JobHandle) -> Ended:
                 make()
-                return run_sweep(
-                    self.sweeps.place(name), self._executor(n_workers), _Published(handle), handle.should_stop, max_seconds=MOST_SECONDS
-                )
+                told = _Published(handle, self.sweeps)
+                return run_sweep(self.sweeps.place(name), self._executor(n_workers), told, handle.should_stop, max_seconds=MOST_SECONDS)
 
             return self._jobs.submit(_key(name), f"the sweep {name}", work, _lasting(owner), SWEEPS)
 
@@ -86,11 +86,13 @@ class SweepJobs:
 
 
 class _Published(Listener):
-    def __init__(self, handle: JobHandle) -> None:
-        self._handle = handle
+    def __init__(self, handle: JobHandle, sweeps: KeptSweeps) -> None:
+        self._handle, self._sweeps = handle, sweeps
 
     def on_finished(self, record: TrialRecord, n_finished: int, seconds_left: float) -> None:
         self._handle.publish(SweepProgress(n_finished, seconds_left))
+        if seconds_left:
+            self._sweeps.check_room()
 
 
 def _key(name: str) -> str:

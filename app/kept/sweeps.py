@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,8 @@ RECORDING: Final = "recorded.json"
 # Its name on pages; no folder has it.
 RECORDED_NAME: Final = "recorded:sweep"
 MOST_SWEEPS: Final = 20
+# Of all together; once they take more, no other trial begins.
+MOST_BYTES: Final = 8 * 2**30
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +71,18 @@ class KeptSweeps:
             raise ValueError(f"there is a sweep {name!r} already; choose another name")
         if len(self.names) >= MOST_SWEEPS:
             raise ValueError(f"{MOST_SWEEPS} sweeps are kept, the most there may be; delete one first")
+
+    def check_room(self) -> None:
+        """ValueError if the sweeps take too much room for another trial; a file under several names counts once."""
+        sizes = {}
+        for place, _, files in os.walk(self._folder) if self._folder else ():
+            for file in files:
+                # A trial under way may have moved it meanwhile.
+                with suppress(OSError):
+                    found = Path(place, file).lstat()
+                    sizes[found.st_dev, found.st_ino] = found.st_size
+        if (taken := sum(sizes.values())) > MOST_BYTES:
+            raise ValueError(f"sweeps take {taken / 2**20:,.0f} MB, at most {MOST_BYTES / 2**20:,.0f} MB are kept; delete one first")
 
     def free_name(self, text: str) -> str:
         """A name for another sweep, made of any text, with a number where the plain one is taken."""

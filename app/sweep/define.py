@@ -30,7 +30,7 @@ from sparcode.sweep.space import STAGES, Space, config_of, parse_space
 
 MOST_TRIALS: Final = 64
 MOST_VARIED: Final = 8
-# Trials at first: a quarter of an hour on the built-in data.
+# Trials at first: about five minutes of processor time on the built-in data.
 FEW_TRIALS: Final = 16
 SYNTAX: Final = (
     "Values, as 64,128,256, or a range, as 0.001..0.01; 'log' after a range spaces it by its logarithm, a number gives a grid's points."
@@ -64,7 +64,9 @@ def new_sweep(jobs: SweepJobs, studio: Studio) -> None:
         help=f"Everything else is as on the other pages now. At most {MOST_VARIED}.",
     )
     texts = _values(varied, config)
-    search, seed, n_workers = _search(studio)
+    search, seed, n_workers = _search(config.training.seed)
+    # One seed for both, as `--seed` of the command line: its command repeats the sweep.
+    config = config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
     usual = jobs.sweeps.free_name("sweep")
     # Once a sweep has taken its name, another field suggests the next one.
     name = st.text_input("Name of the sweep", usual, key=f"sweep-name-{len(jobs.sweeps.names)}", width=260, max_chars=60).strip()
@@ -125,7 +127,7 @@ def _values(varied: list[str], config: RunConfig) -> list[str]:
     return texts
 
 
-def _search(studio: Studio) -> tuple[Callable[[], SweepConfig], int, int]:
+def _search(usual_seed: int) -> tuple[Callable[[], SweepConfig], int, int]:
     """How settings are searched; the first is called for the settings of the search, with errors as pydantic raises them."""
     fields, usual, n_processors = SweepConfig.model_fields, SweepConfig(), os.cpu_count() or 1
     with st.grid(6, min_column_width=150):
@@ -146,7 +148,9 @@ def _search(studio: Studio) -> tuple[Callable[[], SweepConfig], int, int]:
             help=fields["max_bytes"].description,
             placeholder="no limit",
         )
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="sweep-seed", help="Of the sampler, and of which settings matter.")
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, usual_seed, key="sweep-seed", help="Of training, of the sampler, and of which settings matter."
+        )
     max_bytes = usual.max_bytes if budget is None else int(budget * 1e6)
     # Checked here, too: a browser may send anything.
     few = min(int(trials), MOST_TRIALS)

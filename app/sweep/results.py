@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +19,8 @@ from app.components.live_chart import live_chart
 from app.jobs.job import JobSnapshot
 from app.kept.sweep_jobs import SweepJobs
 from app.kept.sweep_words import FIGURES, megabytes, params_words, setting_name
+from app.session.chosen_data import sweeps_folder
+from app.session.error_words import error_words
 from app.session.settings import FIGURE, FRONT, Setting
 from app.session.visitor import owner_id, want_in_tab
 from app.studio import Studio
@@ -105,7 +108,8 @@ def table_of(sweep: Sweep) -> pd.DataFrame:
 
 def downloads(name: str, sweep: Sweep) -> None:
     """Files of all trials, and the command that repeats the sweep."""
-    definition, trials, stem = sweep.definition, sweep.trials, name.replace(":", "-")
+    shown = for_visitors(sweep)
+    definition, trials, stem = shown.definition, shown.trials, name.replace(":", "-")
     with st.container(horizontal=True, vertical_alignment="center"):
         for form in FORMATS:
             st.download_button(
@@ -123,6 +127,19 @@ def downloads(name: str, sweep: Sweep) -> None:
         st.code(command, language="shell", wrap_lines=True)
 
 
+def for_visitors(sweep: Sweep) -> Sweep:
+    """A sweep as files and commands name it, which may be public: of the server's folders nothing, of a path its last part."""
+    data = sweep.definition.data
+    update = {
+        "flags": shlex.join(map(_last_part, shlex.split(data.flags))),
+        "options": {option: _last_part(value) for option, value in data.options.items()},
+        **{field: _last_part(getattr(data, field)) for field in ("path", "train", "test")},
+    }
+    trials = [trial.model_copy(update={"error": error_words(ValueError(trial.error), sweeps_folder())}) for trial in sweep.trials]
+    definition = sweep.definition.model_copy(update={"data": data.model_copy(update=update)})
+    return sweep._replace(definition=definition, trials=tuple(trials))
+
+
 def trial_words(trial: TrialRecord, k: int, max_bytes: int | None) -> str:
     """A trial in one line of Markdown."""
     best = trial.best(max_bytes)
@@ -134,6 +151,10 @@ def trial_words(trial: TrialRecord, k: int, max_bytes: int | None) -> str:
         f"**Trial {trial.number}**: {params_words(trial.params)}. At its best threshold Recall@{k} {best.recall:.3f}, "
         f"{megabytes(best.size_bytes)}, {best.p50_ms:.3f} ms; {seconds} to train and measure."
     )
+
+
+def _last_part(value: Any) -> Any:
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _slice(settings: tuple[str, ...]) -> str:

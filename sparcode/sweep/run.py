@@ -91,6 +91,9 @@ class _Run:
         self._running: dict[Future[bool], _Running] = {}
         self._attempts: Counter[int] = Counter()
         self._began, self._n_finished_here = time.monotonic(), 0
+        # Half written by processes that were killed.
+        for leftover in folder.glob("*/*.new"):
+            leftover.unlink(missing_ok=True)
         self._again = self._settle()
 
     def until(self, should_stop: Callable[[], bool], deadline: float) -> Ended:

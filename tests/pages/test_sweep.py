@@ -12,9 +12,12 @@ from streamlit.testing.v1.element_tree import TextInput
 from app.kept.sweep_jobs import SweepJobs
 from app.kept.sweeps import KeptSweeps
 from app.session import loaders
+from app.sweep.results import for_visitors
+from sparcode.sweep.definition import write_definition
 from sparcode.sweep.record import TrialRecord, finished_numbers, write_record
 from sparcode.sweep.request import TrialRequest
 from sparcode.sweep.run import run_sweep
+from sparcode.sweep.table import as_file
 from sparcode.sweep.trial import run_trial
 from tests.fakes import PATIENCE
 from tests.pages.opened_pages import charts, click, labels, markdown, mounted, visited
@@ -101,6 +104,7 @@ def test_a_sweep_is_started_from_the_form_and_named_anew(folder: Path) -> None:
     app.text_input(key="sweep-values-quantizer.codebook_size").set_value("8,16").run()
     app.selectbox(key="sweep-sampler").set_value("grid").run()
     name_field(app).set_value("second").run()
+    app.number_input(key="sweep-seed").set_value(7).run()
     assert any("2 trials of 2 settings" in text.value for text in app.caption)
     app = settled(click(app, "Start the sweep"))
     assert app.query_params.get("sweep") in (None, "second", ["second"])
@@ -108,7 +112,10 @@ def test_a_sweep_is_started_from_the_form_and_named_anew(folder: Path) -> None:
     assert sorted(table(app)["K"]) == [8, 16]
     assert name_field(app).value == "sweep"
     sweep = loaders.opened().sweeps.sweeps.load("second")
-    assert sweep.definition.config == loaders.studio().config
+    usual = loaders.studio().config
+    # The command line has one seed for both.
+    assert (sweep.definition.seed, sweep.definition.config.training.seed) == (7, 7)
+    assert sweep.definition.config == usual.model_copy(update={"training": usual.training.model_copy(update={"seed": 7})})
     assert sweep.definition.data.facts.content_hash == loaders.studio().interactions.content_hash()
     assert sweep.definition.data.is_kept
 
@@ -174,6 +181,32 @@ def test_failed_trials_are_counted_with_their_reasons_without_the_servers_folder
     assert any("1 trial failed and was skipped" in text.value for text in app.warning)
     assert [text.value for text in app.text if "x.csv" in text.value] == ["1 x x.csv is gone", "x.csv is gone"]
     assert "**Trial 3**: K=128, P=1; failed." in markdown(app)
+
+
+def test_files_and_command_name_no_folder_of_the_server(folder: Path) -> None:
+    place = folder / "mine"
+    write_record(
+        place,
+        TrialRecord(
+            number=3, state="failed", params={"quantizer.codebook_size": 128, "quantizer.n_nearest": 1}, error="/srv/data/x.csv is gone"
+        ),
+    )
+    sweep = KeptSweeps(folder).load("mine")
+    data = {
+        "flags": "--data /srv/data/x.csv --items /srv/data/y.csv --user-column a/b",
+        "path": "/srv/data/x.csv",
+        "options": {"items_path": "/srv/data/y.csv", "user_column": "a/b"},
+    }
+    definition = sweep.definition.model_copy(update={"data": sweep.definition.data.model_copy(update=data)})
+    shown = for_visitors(sweep._replace(definition=definition))
+    for form in ("json", "csv"):
+        told = as_file(shown.definition, shown.trials, form).decode()
+        assert "/srv" not in told
+        assert "x.csv is gone" in told
+    assert shown.definition.data.options == {"items_path": "y.csv", "user_column": "a/b"}
+    assert "--data x.csv --items y.csv --user-column a/b" in shown.definition.command()
+    write_definition(place, definition)
+    assert "/srv" not in page(folder).code[0].value
 
 
 def test_a_trial_that_was_clicked_is_marked_in_all_charts_and_in_the_address(folder: Path) -> None:

@@ -155,6 +155,15 @@ def test_cancelled_stopped_and_late_sweeps_go_on_where_they_were(tmp_path: Path)
     assert tried(folder) == tried(whole)
 
 
+def test_what_killed_processes_left_half_written_is_removed(tmp_path: Path) -> None:
+    folder = planted_folder(tmp_path / "sweep", trials=2)
+    for name in ("backbones/0123.77.new", "trials/0000.77.new"):
+        (folder / name).parent.mkdir()
+        (folder / name).write_text("half")
+    assert run_sweep(folder, Inline()) == "complete"
+    assert list(folder.rglob("*.new")) == []
+
+
 def test_one_process_runs_a_sweep_at_a_time(tmp_path: Path) -> None:
     folder, executor = planted_folder(tmp_path / "sweep"), Inline()
     with session(folder), pytest.raises(ValueError, match="another process runs the sweep"):

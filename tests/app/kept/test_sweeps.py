@@ -101,6 +101,27 @@ def test_a_sweep_runs_in_the_background_and_tells_how_far_it_is(sweeps: KeptSwee
     assert jobs.importance("mine", sweep, "recall", "bob").result == shares
 
 
+def test_sweeps_that_take_too_much_room_end_and_are_not_gone_on_with(
+    sweeps: KeptSweeps, manager: JobManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.kept.sweeps.MOST_BYTES", 100_000)
+    folder = planted_folder(tmp_path / "sweeps" / "mine", trials=6)
+
+    def large(request: TrialRequest) -> bool:
+        file = folder / f"model-{request.number}"
+        # The same file under several names takes its room once.
+        os.link(folder / "model-0", file) if request.number in (1, 2) else file.write_bytes(bytes(60_000))
+        return write_planted(request)
+
+    jobs = SweepJobs(manager, sweeps, lambda n_workers: Inline(large))
+    found = ended(manager, jobs.start("mine", "ann", 1))
+    assert found.state is JobState.FAILED
+    assert "sweeps take 0 MB, at most 0 MB are kept; delete one first" in found.error
+    assert len(sweeps.load("mine").trials) == 4
+    with pytest.raises(ValueError, match="delete one first"):
+        jobs.start("mine", "ann", 1)
+
+
 def test_what_matters_is_told_of_this_sweep_whoever_left_before(sweeps: KeptSweeps, tmp_path: Path) -> None:
     left, go_on = set(), threading.Event()
     manager = JobManager({SWEEPS: 1, READINGS: 1}, has_left=lambda owner, key, joined: owner in left)
