@@ -43,6 +43,7 @@ def adopted_run(folder: Path, data_key: str = "") -> FinishedRun:
         two_tower=math.nan,
         seconds=sum(record.train_seconds for record in run.records),
         machine=run.machine,
+        n_users=len(split.test.queries),
     )
     data = training_data(data_key or run.data.content_hash, interactions, split)
     points = tuple(_point(record, BACKBONE if place < first else JOINT) for place, record in enumerate(run.records))

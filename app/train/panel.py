@@ -11,6 +11,7 @@ from app.components.data_table import data_table
 from app.components.figure_tiles import add_figures_button
 from app.components.provenance import kind_badge, recorded_notes
 from app.jobs.job import JobState, status_text
+from app.measured.verdict import ERRORS
 from app.report.entry import Tile
 from app.session import loaders
 from app.session.address import plain_text, read_address, write_address
@@ -26,6 +27,7 @@ from app.training.control import Pace
 from app.training.run import JOINT, RunResult
 from app.training.session import TrainingSession, TrainingView
 from app.training.time_left import TimeLeft
+from sparcode.comparison.paired import most_error
 from sparcode.config import DEFAULT_K
 from sparcode.glossary import about
 from sparcode.metrics.registry import METRICS
@@ -258,8 +260,21 @@ def _provenance(view: TrainingView, studio: Studio) -> None:
     st.caption(
         f"**Trained from scratch**, {view.plan.name}: {settings_text(config)}. Data: **{plain_text(data.name)}**{made_up}: "
         f"{data.facts}. Curves: validation users, the best epoch is kept. Recall and size in the boxes: test users, through the index at "
-        f"the run's own threshold. One seed: differences of a few thousandths are chance. {measured}."
+        f"the run's own threshold. One seed. {_chance(view, studio)}{measured}."
     )
+
+
+def _chance(view: TrainingView, studio: Studio) -> str:
+    """How far chance may move a recall, by the number of test users, since only means are kept; empty where that is not known."""
+    if view.result is None:
+        return ""
+    n_users = view.result.n_users
+    if not n_users and view.plan.data.key == studio.own_data.key:
+        n_users = len(studio.split.test.queries)
+    if not n_users:
+        return ""
+    noise = ERRORS * most_error(view.result.recall, n_users)
+    return f"Over {n_users:,} test users two standard errors of a recall are at most {noise:.3f}: smaller differences may be chance. "
 
 
 def _tables(view: TrainingView, session: TrainingSession, owner: str) -> None:

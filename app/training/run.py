@@ -86,6 +86,8 @@ class RunResult(NamedTuple):
         Recall at `DEFAULT_K` of the baselines, scoring every item; two-tower's is NaN where it was not trained.
     seconds
         From the first batch to here, pauses left out.
+    n_users
+        Test users; 0 where it was not kept.
     """
 
     recall: float
@@ -96,6 +98,7 @@ class RunResult(NamedTuple):
     two_tower: float
     seconds: float
     machine: str
+    n_users: int = 0
 
 
 class TrainedModels(NamedTuple):
@@ -232,6 +235,7 @@ def train_from_scratch(
         two_tower=math.nan if baseline is None else baseline.recall,
         seconds=monitor.working_seconds() - monitor.started,
         machine=machine_facts(device_of(model)),
+        n_users=len(split.test.queries),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -83,6 +84,14 @@ def paired(first: np.ndarray, second: np.ndarray, seed: int = 0, n_resamples: in
     wins, losses = int((change > 0).sum()), int((change < 0).sum())
     p_value = _sign_flip(change, rng, n_resamples)
     return Paired(n_users, wins, n_users - wins - losses, losses, float(change.mean()), float(low), float(high), p_value)
+
+
+def most_error(mean: float, n_users: int) -> float:
+    """The most that the standard error of a mean over so many users (at least 1) can be, of values between 0 and 1 such as recall.
+
+    For where single values are not known: their variance is at most ``mean (1 - mean)``.
+    """
+    return math.sqrt(max(0.0, mean * (1 - mean)) / n_users)
 
 
 def _sign_flip(change: np.ndarray, rng: np.random.Generator, n_resamples: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sparcode.comparison.paired import EXACT_USERS, paired, user_differences
+from sparcode.comparison.paired import EXACT_USERS, most_error, paired, user_differences
 
 NAN = math.nan
 
@@ -93,3 +93,12 @@ def test_the_models_exchanged_give_the_mirror_image() -> None:
 def test_what_cannot_be_compared_is_refused(first: np.ndarray, second: np.ndarray, n_resamples: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         paired(first, second, n_resamples=n_resamples)
+
+
+def test_no_standard_error_of_shares_is_larger_than_the_most_that_their_mean_allows() -> None:
+    rng = np.random.default_rng(0)
+    for values in (rng.random(50), (rng.random(50) < 0.3).astype(float), np.zeros(50), np.ones(50)):
+        error = values.std() / np.sqrt(len(values))
+        assert error <= most_error(values.mean(), len(values)) + 1e-12
+    # All or nothing is the widest.
+    assert most_error(0.5, 100) == 0.05
