@@ -15,12 +15,11 @@ from app.jobs.viewers import Viewers
 from app.kept.measured_runs import RUNS
 from app.kept.sweep_jobs import READINGS, SWEEPS
 from app.measured.code_spaces import MAPPING, SPACES, CodeSpaces
-from app.measured.comparison import Comparison, Step, compare
 from app.measured.front_tuning import FRONT, FrontTuning
 from app.measured.indexes import MeasuredIndexes
 from app.measured.item_names import ItemNames
 from app.measured.scaling import ScaleMeasurements
-from app.measured.serving import ServingMeasurements
+from app.measured.serving import Progress, ServingMeasurements
 from app.measured.setting_grids import GRIDS, SettingGrids
 from app.measured.setting_jobs import PREVIEWS, TIMING, TRAINING, SettingJobs
 from app.models.backbones import Backbones
@@ -82,8 +81,6 @@ class Studio:
         Use of codes and their layouts, for the page Code space.
     own_data, own_training
         Its data as a choice for a training, and the training of its own settings that was recorded or kept.
-    comparison
-        The finished table of models, recorded or measured here; None until there is one.
     """
 
     def __init__(
@@ -142,7 +139,6 @@ class Studio:
         self.scaling = ScaleMeasurements(
             self.split, interactions.name, self.jobs, self.backbones, self.serving, self.indexes.all, self.recorded.scale
         )
-        self.comparison: Comparison | None = self.recorded.comparison(config)
 
     @property
     def run_name(self) -> str:
@@ -175,7 +171,10 @@ class Studio:
         return {key for key in self.jobs.running() if not without_scope(key).startswith(f"{TIMING}/")} - self.from_scratch.paused()
 
     def start_comparison(self, owner: str) -> JobSnapshot:
-        """Train and measure the peers in the background, after the backbone if it is missing, or join the work under way."""
+        """Train the studio's own setting and measure it beside its peers in the background, or join the work under way.
+
+        A missing backbone is trained first. The result is that of `serving`, which every page shows.
+        """
         if self.backbone is None:
             self.backbones.start(self.config, owner)
         return self.jobs.submit(COMPARISON_KEY, "comparison of models", self._compare, owner, TRAINING)
@@ -187,15 +186,21 @@ class Studio:
         self.jobs.close()
 
     def _compare(self, handle: JobHandle) -> None:
-        backbone = self.backbone
-        if backbone is None:
+        if self.backbone is None:
             raise ValueError("the backbone was not trained, so there is nothing to compare")
+        most = self.config.training.joint_epochs
+
+        def busy() -> bool:
+            return not self.at_work() <= {COMPARISON_KEY}
+
         # All epochs, as for its peers.
-        tuned = self.tuned.train(self.config, math.inf, lambda record: handle.publish(Step("fine-tuning SparCode", record)), handle)
-        shown = self.indexes.get("fine-tuned", self.config)
-        if shown is not None and shown.cut_short:
-            # The Explorer measures the better model on the next visit.
-            self.indexes.discard("fine-tuned", self.config)
-        self.comparison = compare(
-            self.split, self.config, backbone, tuned, handle, lambda told: self.serving.two_tower(self.config, handle, told)
+        tuned = self.tuned.train(
+            self.config, math.inf, lambda record: handle.publish(Progress("Fine-tuning SparCode", record.epoch, most)), handle
         )
+        handle.publish(Progress("Measuring SparCode's index", 0, 0))
+        shown = self.indexes.get("fine-tuned", self.config)
+        if not tuned.trained:
+            self.indexes.measure_preview(self.config, handle, whole_curve=False, busy=busy)
+        elif shown is None or shown.cut_short or not shown.complete:
+            self.indexes.measure_tuned(self.config, tuned, handle, busy)
+        self.serving.measure(self.config, handle, COMPARISON_KEY)

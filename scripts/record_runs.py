@@ -1,8 +1,8 @@
 """Records runs of the default data, which the studio shows at first: `python -m scripts.record_runs`. Takes about two minutes.
 
-Trains with the studio's own settings and seed: the all-to-all backbone, SparCode fine-tuned for the codebooks that visitors meet first, the
-comparison of models, its index beside other ways to serve, and one training from scratch. Needed after every change of the default data, of
-default settings, or of training. `--only servings` records the index beside other ways to serve anew and leaves the rest;
+Trains with the studio's own settings and seed: the all-to-all backbone, SparCode fine-tuned for the codebooks that visitors meet first, its
+index beside other ways to serve, and one training from scratch. Needed after every change of the default data, of default settings, or of
+training. `--only servings` records the index beside other ways to serve anew and leaves the rest;
 `--only scales` does so for growing catalogues of up to a million items, which takes longer than all else: a whole recording keeps them as
 long as the settings are the same. `--only figures` records the figures of every encoder with every interaction network, one after the
 other, each written as soon as it is there; `--pairs gru/mlp sasrec/dot` only some of them. A whole recording keeps these, too.
@@ -28,7 +28,6 @@ import torch
 
 from app.jobs.job import JobHandle
 from app.jobs.manager import JobManager
-from app.measured.comparison import compare
 from app.measured.measured_index import MeasuredIndex, ModelFacts, measure
 from app.measured.scaling import LARGEST, ScaleMeasurements, sizes_for
 from app.measured.serving import LANE as SERVING_LANE
@@ -43,7 +42,6 @@ from app.recorded.files import (
     RECORDED_VERSION,
     TUNED_STAGES,
     BackboneEntry,
-    ComparisonEntry,
     Description,
     ScaleEntry,
     ScaleFacts,
@@ -122,16 +120,6 @@ class Recorder:
         books = config.quantizer
         _say(f"M = {books.n_codebooks}, K = {books.codebook_size}", f"validation {max(record.recall for record in records):.4f}", seconds)
         return Tuned(kept, tuple(records), seconds, False), entry
-
-    def comparison(self, backbone: Backbone, tuned: Tuned, serving: ServingMeasurements) -> ComparisonEntry:
-        """SparCode beside its peers."""
-        started = time.perf_counter()
-        handle = _handle([])
-        made = compare(self.split, self.config, backbone, tuned, handle, lambda told: serving.two_tower(self.config, handle, told))
-        _say("comparison", f"{len(made.rows)} models", time.perf_counter() - started)
-        return ComparisonEntry(
-            **self._address(self.config, ALL_STAGES), rows=[_row(row) for row in made.rows], left_out=list(made.left_out)
-        )
 
     def measurements(self, backbone: Backbone, tuned: Tuned, jobs: JobManager) -> ServingMeasurements:
         """Measurements of the recorded model as the studio makes them."""
@@ -254,9 +242,7 @@ def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
     trained, backbone, backbone_entry = recorder.backbone()
     tuned, tuned_entry = recorder.tuned(trained, config)
     with _one_lane() as jobs:
-        serving = recorder.measurements(backbone, tuned, jobs)
-        comparison = recorder.comparison(backbone, tuned, serving)
-        beside_peers = recorder.serving(serving, jobs)
+        beside_peers = recorder.serving(recorder.measurements(backbone, tuned, jobs), jobs)
     return Description(
         format_version=RECORDED_VERSION,
         day=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -266,7 +252,6 @@ def record(recorder: Recorder, others: Sequence[RunConfig]) -> Description:
         data_hash=data.content_hash(),
         backbones=[backbone_entry],
         tuned=[tuned_entry, *(recorder.tuned(trained, other)[1] for other in others)],
-        comparisons=[comparison],
         trainings=[recorder.training()],
         servings=[beside_peers],
     )
@@ -328,14 +313,12 @@ def _handle(records: list[Any]) -> JobHandle:
     return JobHandle(records.append, threading.Event().is_set)
 
 
-def _row(row: Measurement) -> dict[str, Any]:
-    return {name: value for name, value in plain(row).items() if name not in ("trained_where", "recall_by_query")}
-
-
 def _serving_row(point: Measurement) -> dict[str, Any]:
     # Six digits tell apart all shares that a recall can be.
     recall = [None if math.isnan(value) else round(value, 6) for value in point.recall_by_query.tolist()]
-    return {**_row(point), "recall_by_query": recall}
+    return {name: value for name, value in plain(point._replace(recall_by_query=None)).items() if name != "trained_where"} | {
+        "recall_by_query": recall
+    }
 
 
 def _say(what: str, figure: str, seconds: float) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.compare.points import csv_of, points_table
 from app.components.provenance import data_line
+from app.measured.rivals import rivals, suffices
 from app.measured.serving import ServingResult
 from app.measured.verdict import Verdict, listed
 from app.studio import Studio
@@ -38,7 +39,7 @@ def _labels(result: ServingResult, studio: Studio) -> None:
     slow_ones = listed(list(dict.fromkeys(point.name for point in result.points if point.n_timed < timed)))
     fewer = f" ({slow_ones} {slow})" if slow_ones else ""
     # General knowledge of approximate indexes, so that results on a small catalogue are not taken for those on a large one.
-    is_small = result.n_items < SMALL_CATALOGUE
+    is_small = result.n_items < SMALL_CATALOGUE and bool(suffices(rivals(result.points)))
     small = "The catalogue is small, where an approximate index gains little over exact search. " if is_small else ""
     name = f"compare-m{quantizer.n_codebooks}-k{quantizer.codebook_size}.csv"
     where = "Measured on this machine" if result.recording is None else "Recorded"

@@ -13,6 +13,7 @@ from app.charts.training_curve import training_curve_data, training_curve_figure
 from app.components.live_chart import live_chart
 from app.explorer.controls import run_history
 from app.measured.measured_index import MeasuredIndex
+from app.measured.rivals import rivals
 from app.session.chosen_data import chosen_config
 from app.session.configuration import label_of
 from app.session.run_history import PinnedRun
@@ -103,9 +104,10 @@ def _beside(pinned: PinnedRun | None) -> str:
 
 
 def _peers(studio: Studio) -> list[Measurement]:
-    rows = studio.comparison.rows if studio.comparison else ()
+    result = studio.serving.result(studio.config)
+    points = [] if result is None else [row.point for row in rivals(result.points)]
     # Flat gives two-tower's own results.
-    return [row for row in rows if row.name.startswith(_PEERS) and row.name != FLAT]
+    return [point._replace(name=TWO_TOWER) if point.name == FLAT else point for point in points if point.name.startswith(_PEERS)]
 
 
 def _short(row: Measurement, measured: MeasuredIndex, studio: Studio) -> str:
@@ -118,7 +120,8 @@ def _short(row: Measurement, measured: MeasuredIndex, studio: Studio) -> str:
     if measured.config.training.seed != studio.config.training.seed:
         notes.append(f"seed {studio.config.training.seed}")
     # Recorded latencies are those of another machine.
-    if studio.comparison is not None and studio.comparison.recording is not None:
+    result = studio.serving.result(studio.config)
+    if result is not None and result.recording is not None:
         notes.append("recorded")
     return f"{name} ({', '.join(notes)})" if notes else name
 

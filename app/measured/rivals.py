@@ -20,7 +20,8 @@ EXHAUSTIVE: Final = (FLAT, ALL_TO_ALL, EASE_NAME, COOCCURRENCE)
 class Rival(NamedTuple):
     """A way to serve at one setting, and how it stands to SparCode; all "same" for SparCode itself.
 
-    `noise` is the difference in recall up to which recall counts as the same, NaN where it is not known.
+    `difference` is its mean recall less SparCode's over the users that have both, `noise` the one up to which recall counts as the same;
+    both NaN where they are not known.
     """
 
     point: Measurement
@@ -28,6 +29,7 @@ class Rival(NamedTuple):
     speed: Standing
     memory: Standing
     noise: float = math.nan
+    difference: float = math.nan
 
     @property
     def is_sparcode(self) -> bool:
@@ -58,7 +60,8 @@ def _beside(ours: Measurement, theirs: Measurement) -> Rival:
     if theirs is ours:
         return Rival(ours, "same", "same", "same")
     outcomes = (recall_outcome(ours, theirs), latency_outcome(ours.p50_ms, theirs.p50_ms), size_outcome(ours, theirs))
-    return Rival(theirs, *(_STANDING[outcome] for outcome in outcomes), recall_difference(ours, theirs)[1])
+    difference, noise = recall_difference(theirs, ours)
+    return Rival(theirs, *(_STANDING[outcome] for outcome in outcomes), noise, difference)
 
 
 def suffices(rows: Sequence[Rival]) -> list[Rival]:

@@ -11,7 +11,6 @@ import faiss
 from app.jobs.byte_cache import ByteCache
 from app.jobs.job import JobHandle, JobSnapshot
 from app.jobs.scoped import Jobs
-from app.measured.comparison import left_out_sentences
 from app.measured.measured_index import Kind, MeasuredIndex
 from app.models.backbones import Backbones
 from app.models.trained import Recording, weight_bytes
@@ -126,7 +125,7 @@ class ServingMeasurements:
     def start(self, config: RunConfig, owner: str) -> JobSnapshot:
         """Measure a setting's best index in the background, or join the measurement under way."""
         label = f"measurement of M = {config.quantizer.n_codebooks}, K = {config.quantizer.codebook_size} beside its peers"
-        return self._jobs.submit(serving_key(config), label, lambda handle: self._measure(config, handle), owner, LANE)
+        return self._jobs.submit(serving_key(config), label, lambda handle: self.measure(config, handle, serving_key(config)), owner, LANE)
 
     def job(self, config: RunConfig) -> JobSnapshot | None:
         """The last measurement of a setting; None if there is none (any more)."""
@@ -167,16 +166,20 @@ class ServingMeasurements:
         """The last training that `start_two_tower` began; None if there is none (any more)."""
         return self._jobs.get(two_tower_key(config))
 
-    def _measure(self, config: RunConfig, handle: JobHandle) -> None:
+    def measure(self, config: RunConfig, handle: JobHandle, key: str) -> None:
+        """Measure a setting's best index and keep the result: the work of the job with that key.
+
+        ValueError where there is no whole index.
+        """
         started = datetime.datetime.now().astimezone()
         measured = best_measured(self._seen_indexes(), config)
         if measured is None:
             raise ValueError("there is no whole index of this setting yet; wait for its first figures and start again")
         peers, left_out = self._peers(measured, self._backbones.train(config, handle).model, config, handle)
-        points = self._points(peers, serving_key(config), handle)
+        points = self._points(peers, key, handle)
         result = ServingResult(
             points=points,
-            left_out=left_out_sentences(left_out),
+            left_out=tuple(f"{name} is left out: {reason}" for name, reason in left_out.items()),
             config=config,
             kind=measured.called,
             n_epochs=measured.n_epochs,

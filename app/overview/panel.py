@@ -13,7 +13,9 @@ from app.components.data_profile import data_profile
 from app.components.data_table import data_table
 from app.components.provenance import data_name, kind_badge, recorded_notes
 from app.jobs.job import JobSnapshot, JobState, status_text
-from app.measured.comparison import Comparison, Step
+from app.measured.rivals import Rival, rivals, suffices
+from app.measured.serving import Progress, ServingResult, points_of
+from app.measured.verdict import listed
 from app.models.backbones import backbone_key
 from app.session import loaders
 from app.session.live_panel import keep_live, live_panel
@@ -23,7 +25,7 @@ from app.session.settings import settings_text
 from app.session.visitor import owner_id, want_in_tab
 from app.studio import COMPARISON_KEY, Studio
 from sparcode.comparison.measuring import Measurement
-from sparcode.comparison.peers import ALL_TO_ALL, MODELS, SERVED_BY, SPARCODE, TWO_TOWER, runnable
+from sparcode.comparison.peers import ALL_TO_ALL, FLAT, SEARCHED, SERVED_BY, SPARCODE, runnable
 from sparcode.config import DEFAULT_K
 from sparcode.data.profile import profile_of
 from sparcode.metrics.registry import METRICS
@@ -38,20 +40,20 @@ def comparison(studio: Studio) -> None:
     live_panel(_panel, _LIVE, POLL_SECONDS, studio)
 
 
-def table_of(rows: Sequence[Measurement]) -> pd.DataFrame:
-    """Rows as a table for people."""
-    k = rows[0].k if rows else DEFAULT_K
+def table_of(rows: Sequence[Rival]) -> pd.DataFrame:
+    """Rows as a table for people: those of the page Compare, by falling recall."""
+    k = rows[0].point.k if rows else DEFAULT_K
     return pd.DataFrame(
         [
             {
-                "model": row.name,
-                "served by": SERVED_BY.get(row.name, ""),
-                f"Recall@{k}": METRICS["recall"].text(row.recall),
-                f"NDCG@{k}": METRICS["ndcg"].text(row.ndcg),
-                "median (ms)": f"{row.p50_ms.middle:.2f}",
-                "p95 (ms)": f"{row.p95_ms.middle:.2f}",
-                "search data (MB)": f"{row.size_bytes / 1e6:,.2f}",
-                "training (s)": f"{row.train_seconds:.1f}",
+                "way to serve": row.point.name,
+                "how": row.point.setting or SERVED_BY.get(row.point.name, ""),
+                f"Recall@{k}": METRICS["recall"].text(row.point.recall),
+                "against SparCode": "" if row.is_sparcode or math.isnan(row.noise) else f"{row.difference:+.3f} ± {row.noise:.3f}",
+                f"NDCG@{k}": METRICS["ndcg"].text(row.point.ndcg),
+                "median (ms)": f"{row.point.p50_ms.middle:.3f}",
+                "p95 (ms)": f"{row.point.p95_ms.middle:.3f}",
+                "memory (MB)": f"{row.point.size_bytes / 1e6:,.2f}",
             }
             for row in rows
         ]
@@ -59,35 +61,40 @@ def table_of(rows: Sequence[Measurement]) -> pd.DataFrame:
 
 
 def _panel(studio: Studio) -> None:
-    job = studio.jobs.get(COMPARISON_KEY)
+    job, known = studio.jobs.get(COMPARISON_KEY), studio.serving.result(studio.config)
     active = job is not None and job.active
-    known = studio.comparison
-    if known is not None and known.recording is not None and (measured := _rows_of(job)) and active:
-        # Rows measured here replace recorded ones, even if incomplete.
-        known = Comparison(tuple(measured), ())
-    rows = known.rows if known else _rows_of(job)
+    # Figures measured here replace recorded ones, even if incomplete.
+    under_way = rivals(points_of(job)) if active else []
+    if under_way and (known is None or known.recording is not None):
+        known, rows = None, under_way
+    else:
+        rows = [] if known is None else rivals(known.points)
     if rows:
         _kind(known)
-        figures_are_of(FiguresOf("Overview", studio, studio.config, recording=known.recording if known else None))
-        said = "Figures of SparCode and its peers"
-        data_table(table_of(rows), said, "overview-peers", plain=True, hide_index=True, border="horizontal")
+        figures_are_of(_source(known, studio))
+        data_table(table_of(rows), "Figures of SparCode and its peers", "overview-peers", plain=True, hide_index=True, border="horizontal")
         _reading(rows, known, studio)
     if active:
         _progress(job, studio)
-    elif studio.comparison is None or studio.comparison.recording is not None:
-        _start(job, studio)
+    elif known is None or known.recording is not None:
+        _start(job, known is not None, studio)
     keep_live(_LIVE, active)
 
 
-def _start(job: JobSnapshot | None, studio: Studio) -> None:
+def _source(known: ServingResult | None, studio: Studio) -> FiguresOf:
+    if known is None:
+        return FiguresOf("Overview", studio, studio.config)
+    return FiguresOf("Overview", studio, studio.config, known.kind, known.recording)
+
+
+def _start(job: JobSnapshot | None, recorded: bool, studio: Studio) -> None:
     if job is not None and job.state in (JobState.FAILED, JobState.CANCELLED):
         st.error(status_text(job))
-    recorded = studio.comparison is not None
     if not recorded:
-        names = ", ".join(peer.name for peer in runnable(MODELS, studio.split)[0])
+        names = ", ".join(peer.name for peer in runnable(SEARCHED, studio.split)[0])
         st.markdown(f"{names}: trained and measured on this machine with the same users.")
     label = "Measure on this machine" if recorded else "Train and compare the models"
-    help_text = "Measures the recorded models here, and trains their peers." if recorded else None
+    help_text = "Measures the recorded models here, and fits their peers, for the page Compare, too." if recorded else None
     if st.button(label, type="secondary" if recorded else "primary", help=help_text):
         # Also retry a backbone whose training failed or was cancelled.
         studio.backbones.retry(studio.config, owner_id())
@@ -97,13 +104,11 @@ def _start(job: JobSnapshot | None, studio: Studio) -> None:
 
 
 def _progress(job: JobSnapshot, studio: Studio) -> None:
-    steps = [record for record in job.records if isinstance(record, Step)]
+    steps = [record for record in job.records if isinstance(record, Progress)]
     text = status_text(job)
     if steps and job.state is JobState.RUNNING:
         last = steps[-1]
-        text = (
-            f"{last.name[0].upper()}{last.name[1:]}" + (f", epoch {last.record.epoch}" if last.record else "") + f" ({job.seconds:.0f} s)"
-        )
+        text = last.step + (f": {last.done} of {last.total}" if last.total else "") + f" ({job.seconds:.0f} s)"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"{text} ...")
         if owner_id() not in job.owners:
@@ -113,46 +118,60 @@ def _progress(job: JobSnapshot, studio: Studio) -> None:
             st.rerun()
 
 
-def _rows_of(job: JobSnapshot | None) -> list[Measurement]:
-    return [] if job is None else [record for record in job.records if isinstance(record, Measurement)]
-
-
-def _kind(known: Comparison | None) -> None:
+def _kind(known: ServingResult | None) -> None:
     if known is not None and known.recording is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             kind_badge("recorded", known.recording)
             st.markdown(f"trained and measured {known.recording.day_words}: accuracy and sizes hold here, too, times may not")
 
 
-def _origin(rows: Sequence[Measurement], known: Comparison | None, studio: Studio) -> tuple[str, str]:
-    """Where models were trained, and what they were measured on."""
-    if known is not None and known.recording is not None:
-        return "All trained", f"Trained and measured {known.recording.words}."
-    where = f"Measured on this machine: {studio.machine}."
-    trained = [row for row in rows if row.trained_where]
-    if not trained:
-        return "All trained here", where
-    names = " and ".join(row.name for row in trained)
-    return f"{names} trained {trained[0].trained_where}, the others here,", where
-
-
-def _reading(rows: Sequence[Measurement], known: Comparison | None, studio: Studio) -> None:
-    recall = {row.name: row.recall for row in rows}
+def _reading(rows: Sequence[Rival], known: ServingResult | None, studio: Studio) -> None:
+    by_name = {row.point.name: row for row in rows}
+    ours = by_name[SPARCODE].point
     # Too little data may have no hit at all.
-    if {SPARCODE, TWO_TOWER, ALL_TO_ALL} <= recall.keys() and recall[ALL_TO_ALL] and recall[TWO_TOWER]:
-        st.markdown(
-            f"SparCode reaches **{recall[SPARCODE] / recall[ALL_TO_ALL]:.0%}** of the recall of the all-to-all model it stands for, "
-            f"and **{recall[SPARCODE] / recall[TWO_TOWER]:.0%}** of two-tower's."
-        )
+    if {FLAT, ALL_TO_ALL} <= by_name.keys() and all(by_name[name].point.recall for name in (FLAT, ALL_TO_ALL)):
+        of_all, of_two = (_share(ours, by_name[name]) for name in (ALL_TO_ALL, FLAT))
+        st.markdown(f"SparCode reaches {of_all} of the recall of the all-to-all model it stands for, and {of_two} of two-tower's.")
     for reason in known.left_out if known else ():
         st.markdown(reason)
-    trained, measured = _origin(rows, known, studio)
+    where = f"Measured on this machine: {studio.machine}."
+    if known is not None and known.recording is not None:
+        where = f"Trained and measured {known.recording.words}."
     st.caption(
-        f"{trained} on **{data_name(studio)}**, one seed ({studio.config.training.seed}), means over "
-        f"{rows[0].n_queries:,} test users: differences of a few thousandths are chance. Latency: {rows[0].n_timed} single queries, "
-        "encoding included. Search data: the index, item vectors or network that a query is matched with. The catalogue is small "
-        f"({studio.interactions.n_items:,} items); all of these times grow with its size, that of SparCode with the scores it keeps. "
-        f"{measured}"
+        f"Each at its least effort within 1% of its own best recall, as on the page Compare. **{data_name(studio)}**, one seed "
+        f"({studio.config.training.seed}), means over {ours.n_queries:,} test users. {_chance(rows)}Latency: {ours.n_timed} single "
+        "queries, encoding included. Memory: the index, item vectors or network that a query is matched with. "
+        f"{_catalogue(rows, studio)}. {where}"
+    )
+
+
+def _share(ours: Measurement, row: Rival) -> str:
+    """SparCode's recall as a share of another's, and whether the difference may be noise."""
+    noise = f" (a difference within noise, ±{row.noise:.3f})" if row.recall == "same" and not math.isnan(row.noise) else ""
+    return f"**{ours.recall / row.point.recall:.0%}**{noise}"
+
+
+def _chance(rows: Sequence[Rival]) -> str:
+    """From which difference on it is more than chance, by the differences of the same users; empty below two of them."""
+    noises = [row.noise for row in rows if not row.is_sparcode and not math.isnan(row.noise)]
+    if not noises:
+        return ""
+    return (
+        "±: two standard errors of the difference to SparCode, user by user; a smaller one may be chance, here one of up to "
+        f"{max(noises):.3f}. "
+    )
+
+
+def _catalogue(rows: Sequence[Rival], studio: Studio) -> str:
+    """That the catalogue is small, where brute force is the right answer by these figures; else its size."""
+    n_items, enough = studio.interactions.n_items, suffices(rows)
+    if not enough:
+        return f"The catalogue has {n_items:,} items; all of these times grow with it, that of SparCode with the scores it keeps"
+    names = listed([row.point.name for row in enough])
+    scores = "scores every item and is" if len(enough) == 1 else "score every item and are"
+    return (
+        f"At {n_items:,} items the catalogue is small: {names} {scores} neither slower nor less accurate than SparCode. All of these times "
+        "grow with it, that of SparCode with the scores it keeps"
     )
 
 

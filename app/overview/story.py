@@ -58,7 +58,7 @@ def _paths(measured: MeasuredIndex, studio: Studio) -> None:
 
 def over_all_users(studio: Studio) -> dict[str, Measurement]:
     """Name -> measurement of the run over all test users, recalls of single users included where they were kept."""
-    found = {row.name: row for row in (studio.comparison.rows if studio.comparison else ())}
+    found: dict[str, Measurement] = {}
     result = studio.serving.result(studio.config)
     for point in result.points if result else ():
         if point.name == FLAT:

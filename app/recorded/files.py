@@ -70,13 +70,6 @@ class TunedEntry(Entry):
     seconds: float = Field(ge=0)
 
 
-class ComparisonEntry(Entry):
-    """All models measured beside each other; see `app.measured.comparison.Comparison`."""
-
-    rows: list[dict[str, Any]]
-    left_out: list[str]
-
-
 class ServingFacts(_Part):
     """What the figures of a measurement depend on; see `app.measured.serving.ServingResult`."""
 
@@ -169,7 +162,8 @@ class Description(_Part):
     data_hash: str
     backbones: list[BackboneEntry]
     tuned: list[TunedEntry]
-    comparisons: list[ComparisonEntry]
+    # No longer made or read; earlier recordings have some.
+    comparisons: list[dict[str, Any]] = []
     trainings: list[TrainingEntry]
     servings: list[ServingEntry] = []
     two_towers: list[TwoTowerEntry] = []

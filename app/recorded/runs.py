@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from app.measured.comparison import Comparison
 from app.measured.recorded_figures import RecordedFigures
 from app.measured.scaling import ScaleResult
 from app.measured.serving import ServingResult
@@ -23,7 +22,6 @@ from app.recorded.files import (
     DESCRIPTION,
     TUNED_STAGES,
     BackboneEntry,
-    ComparisonEntry,
     Description,
     Entry,
     FileEntry,
@@ -71,7 +69,7 @@ class RecordedRuns:
     """What is recorded for one data set. Safe to share between threads.
 
     Each look-up takes settings and returns None if nothing was recorded for them and this data, or if the record is damaged. Results carry
-    their `Recording`, which the page must name: figures from `comparison` and `training` were measured there, those of models from
+    their `Recording`, which the page must name: figures from `serving`, `scale` and `training` were measured there, those of models from
     `backbone` and `tuned` are measured here. `notes` has a sentence for each reason why records are not used. A `description` of None means
     nothing is recorded.
     """
@@ -134,10 +132,6 @@ class RecordedRuns:
                 if self._entry([entry], config, TUNED_STAGES) is entry:
                     found.append(config)
         return found
-
-    def comparison(self, config: RunConfig) -> Comparison | None:
-        """The recorded comparison of models for a setting: accuracy, size, and latency on the machine of the recording."""
-        return self._found("comparisons", config, ALL_STAGES, self._comparison)
 
     def serving(self, config: RunConfig) -> ServingResult | None:
         """The recorded measurement of a setting's index beside its peers, with the times of the recording's machine."""
@@ -214,12 +208,6 @@ class RecordedRuns:
         model = SparCodeModel(AllToAllModel(self._n_items, config.model, config.training.dropout), config.quantizer)
         read_weights(model, self._folder, entry.weights)
         return Tuned(model.to(choose_device()), _records(entry.records), entry.seconds, False, self.recording)
-
-    def _comparison(self, entry: ComparisonEntry) -> Comparison:
-        rows = tuple(_ROW.validate_python(row) for row in entry.rows)
-        if not rows:
-            raise ValueError(f"{DESCRIPTION} holds a comparison without rows")
-        return Comparison(rows, tuple(entry.left_out), self.recording)
 
     def _two_tower(self, entry: TwoTowerEntry, config: RunConfig) -> Trained:
         model = TwoTowerModel(self._n_items, config.model, config.training.dropout)

@@ -13,6 +13,8 @@ from app.models import tuned as tuned_module
 from app.models.backbones import backbone_key
 from app.models.tuned import fine_tune_within
 from app.studio import COMPARISON_KEY, Studio
+from sparcode.comparison.peers import SPARCODE
+from sparcode.index.pruning import KeepDensity
 from tests.app.open_studio import ended, settled, tuned_in_part
 from tests.fakes import PATIENCE, gated
 from tests.tiny import CONFIG, changed, tiny_data
@@ -72,13 +74,11 @@ def test_a_recorded_model_stays_until_the_one_trained_anew_is_there(studio: Stud
 
 
 def test_the_recorded_comparison_is_there_until_it_is_measured_here(studio: Studio) -> None:
-    assert studio.comparison.recording == studio.recorded.recording
+    assert studio.serving.result(CONFIG).recording.machine == studio.recorded.recording.machine
     studio.start_comparison("ann")
     assert ended(studio, COMPARISON_KEY).state is JobState.DONE
-    assert studio.comparison.recording is None
-    trained = {row.name: row.trained_where for row in studio.comparison.rows}
-    assert trained["SparCode (index)"] == trained["all-to-all"] == studio.recorded.recording.words
-    assert trained["two-tower"] == ""
+    measured = studio.serving.result(CONFIG)
+    assert (measured.recording, measured.kind) == (None, "recorded")
 
 
 def test_the_recorded_training_stands_for_owners_without_one_and_behind_those_of_others(studio: Studio) -> None:
@@ -105,8 +105,9 @@ def test_the_comparison_trains_all_epochs_and_the_explorer_takes_its_model(monke
     assert ended(studio, COMPARISON_KEY).state is JobState.DONE
     shown = settled(studio, studio.config).measured
     assert not shown.cut_short
-    at_its_threshold = shown.explorer.at(shown.explorer.default_threshold)
-    assert studio.comparison.rows[0].recall == at_its_threshold.recall
+    points = {point.label: point for point in studio.serving.result(studio.config).points}
+    at_20 = KeepDensity(0.2, shown.explorer.model.first_list_code).threshold(shown.explorer.index)
+    assert points[f"{SPARCODE}, 20% of scores"].recall == shown.explorer.at(at_20).recall
     studio.close()
 
 

@@ -45,7 +45,9 @@ def test_the_overview_compares_recorded_models() -> None:
     app = visited("overview.py")
     assert not app.exception
     (table,) = [element.value for element in app.table]
-    assert {"SparCode (index)", "all-to-all", "two-tower", "EASE", "popularity"} <= set(table["model"])
+    rows = rivals(studio().serving.result(studio().config).points)
+    assert table["way to serve"].tolist() == [row.point.name for row in rows]
+    assert {"SparCode (index)", "all-to-all", "two-tower Flat", "EASE"} <= set(table["way to serve"])
     assert "trained and measured on" in said(app)
     assert studio().recorded.recording.words in said(app)
     assert "Measured on this machine" not in said(app)
@@ -100,11 +102,11 @@ def test_the_explorer_shows_recorded_models_measured_here(address: dict[str, str
 def test_recorded_and_recomputed_figures_agree_and_the_model_is_trained_here_when_asked() -> None:
     app = settled(visited("index_explorer.py"))
     shows_recorded_models_measured_here(app)
-    (row,) = [row for row in studio().comparison.rows if row.name == "SparCode (index)"]
+    points = {point.label: point for point in studio().serving.result(studio().config).points}
+    row = points["SparCode (index), 20% of scores"]
     # On another processor sums may be rounded another way, and a few items change places.
     assert float(tiles(app)["recall"]["value"]) == pytest.approx(row.recall, abs=0.003)
-    (row,) = [row for row in studio().comparison.rows if row.name == "all-to-all"]
-    assert studio().backbone.recall == pytest.approx(row.recall, abs=1e-6)
+    assert studio().backbone.recall == pytest.approx(points["all-to-all"].recall, abs=1e-6)
     (button,) = [button for button in app.button if button.label == "Fine-tune here"]
     button.click().run()
     assert studio().jobs.get(tuning_key(studio().config)).active

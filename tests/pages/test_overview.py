@@ -5,13 +5,16 @@ import threading
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import studio as studio_module
 from app.jobs import viewers as viewers_module
 from app.jobs.job import JobState
+from app.measured.rivals import rivals
+from app.measured.serving import ServingMeasurements, ServingResult
 from app.models import backbones as backbones_module
 from app.studio import COMPARISON_KEY
+from sparcode.comparison.measuring import Measurement
+from sparcode.comparison.peers import ALL_TO_ALL, FLAT, SPARCODE
 from tests.app import open_studio
-from tests.fakes import gated, raising
+from tests.fakes import gated, raising, served
 from tests.pages.opened_pages import click, ended, figures, labels, mounted, opened, own_backbone, settled, studio, visited
 
 pytestmark = pytest.mark.usefixtures("tiny_app")
@@ -40,15 +43,49 @@ def test_the_comparison_runs_when_asked_and_shows_every_model() -> None:
     app = compared(opened())
     assert not app.exception
     (table,) = [element.value for element in app.table]
-    comparison = studio().comparison
-    assert table["model"].tolist() == [row.name for row in comparison.rows]
-    assert table["Recall@50"].tolist() == [f"{row.recall:.3f}" for row in comparison.rows]
+    result = studio().serving.result(studio().config)
+    rows = rivals(result.points)
+    assert table["way to serve"].tolist() == [row.point.name for row in rows]
+    assert table["Recall@50"].tolist() == [f"{row.point.recall:.3f}" for row in rows]
+    assert table["median (ms)"].tolist() == [f"{row.point.p50_ms.middle:.3f}" for row in rows]
     assert START not in labels(app)
-    recall = {row.name: row.recall for row in comparison.rows}
-    assert any(f"**{recall['SparCode (index)'] / recall['all-to-all']:.0%}**" in text.value for text in app.markdown)
+    recall = {row.point.name: row.point.recall for row in rows}
+    assert any(f"**{recall[SPARCODE] / recall[ALL_TO_ALL]:.0%}**" in text.value for text in app.markdown)
+    # The same measurement, on the page that has all of it.
+    compare = visited("compare.py")
+    (matrix,) = [element.value for element in compare.table]
+    assert [cell.split()[0].strip("*") for cell in matrix["median time of a query"]] == table["median (ms)"].tolist()
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, *points: Measurement) -> AppTest:
+    """The page of a measurement with these points."""
+    result = ServingResult(points, (), studio().config, "preview", 1, False, "tiny", 100, "a machine", "2026-11-30T00:00:00+00:00", 1.0)
+    monkeypatch.setattr(ServingMeasurements, "result", lambda self, config: result)
+    return visited("overview.py")
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(text.value for text in (*app.markdown, *app.caption))
+
+
+def test_what_may_be_chance_follows_from_the_differences_of_the_same_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened()
+    ours, near = served(SPARCODE, "20% of scores", 0.60, 0.1), served(FLAT, "", 0.605, 0.3, spread=0.1)
+    app = shown(monkeypatch, ours, near, served(ALL_TO_ALL, "", 0.7, 2.0))
+    assert app.table[0].value["against SparCode"].tolist() == ["+0.100 ± 0.000", "+0.005 ± 0.020", ""]
+    assert "**86%** of the recall of the all-to-all model" in said(app)
+    assert "**99%** (a difference within noise, ±0.020) of two-tower's" in said(app)
+    assert "a smaller one may be chance, here one of up to 0.020." in said(app)
+    assert "The catalogue has 80 items" in said(app)
+    assert "small:" not in said(app)
     # As on data with too few users.
-    studio().comparison = comparison._replace(rows=tuple(row._replace(recall=0.0) for row in comparison.rows))
-    assert not app.run().exception
+    assert not shown(monkeypatch, *(point._replace(recall=0.0) for point in (ours, near))).exception
+
+
+def test_a_catalogue_is_called_small_where_brute_force_is_the_right_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened()
+    app = shown(monkeypatch, served(SPARCODE, "20% of scores", 0.60, 0.2), served(FLAT, "", 0.62, 0.1), served(ALL_TO_ALL, "", 0.7, 2.0))
+    assert "the catalogue is small: two-tower Flat scores every item and is neither slower nor less accurate than SparCode" in said(app)
 
 
 def test_a_comparison_wants_its_backbone_whatever_another_tab_did(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +105,7 @@ def test_a_comparison_wants_its_backbone_whatever_another_tab_did(monkeypatch: p
 
 def test_a_comparison_that_another_visitor_wants_goes_on_after_a_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
-    monkeypatch.setattr(studio_module, "compare", gated(studio_module.compare, go_on))
+    monkeypatch.setattr(ServingMeasurements, "measure", gated(ServingMeasurements.measure, go_on))
     app = opened()
     click(app, START)
     studio().start_comparison("another")
@@ -81,7 +118,7 @@ def test_a_comparison_that_another_visitor_wants_goes_on_after_a_cancel(monkeypa
 
 
 def test_a_failed_comparison_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studio_module, "compare", raising(ValueError("the peers did not come")))
+    monkeypatch.setattr(ServingMeasurements, "measure", raising(ValueError("the peers did not come")))
     app = compared(opened())
     assert "the peers did not come" in app.error[0].value
     assert START in labels(app)

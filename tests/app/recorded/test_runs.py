@@ -23,6 +23,7 @@ from app.training.run import BACKBONE, JOINT, TWO_TOWER
 from scripts.record_runs import Recorder, with_earlier_parts, with_new_part
 from sparcode.comparison.growth_lines import at_share, line_of
 from sparcode.comparison.peers import FLAT, SPARCODE
+from sparcode.index.pruning import KeepDensity
 from sparcode.metrics.evaluation import accuracy
 from sparcode.retrieval.exact import ExactRetriever
 from tests.tiny import CONFIG, changed, tiny_data, tiny_split
@@ -69,13 +70,14 @@ def test_what_was_recorded_is_found_with_its_day_and_machine(folder: Path) -> No
 
 def test_recorded_figures_are_those_of_the_recorded_weights(folder: Path) -> None:
     recorded = opened(folder)
-    rows = {row.name: row for row in recorded.comparison(CONFIG).rows}
+    points = {point.label: point for point in recorded.serving(CONFIG).points}
+    ours = points["SparCode (index), 20% of scores"]
     facts = ModelFacts("recorded", CONFIG, (), lambda: 1.0, cut_short=False)
     stage = measure(recorded.tuned(CONFIG).model, facts, tiny_split(), lambda stage: None, lambda: None)
-    point = stage.explorer.at(stage.explorer.default_threshold)
-    assert (point.recall, point.ndcg) == (rows["SparCode (index)"].recall, rows["SparCode (index)"].ndcg)
-    assert point.total_bytes == rows["SparCode (index)"].size_bytes
-    assert rows["all-to-all"].recall == recorded.backbone(CONFIG).recall
+    point = stage.explorer.at(KeepDensity(0.2, stage.explorer.model.first_list_code).threshold(stage.explorer.index))
+    assert (point.recall, point.ndcg) == (ours.recall, ours.ndcg)
+    assert point.total_bytes == ours.size_bytes
+    assert points["all-to-all"].recall == recorded.backbone(CONFIG).recall
 
 
 def test_a_recorded_training_has_all_epochs_with_the_use_of_its_codes(folder: Path) -> None:
@@ -101,9 +103,10 @@ def test_a_recorded_measurement_beside_peers_has_the_recall_of_every_user(folder
         assert len(point.recall_by_query) == 12
         np.testing.assert_allclose(np.nanmean(point.recall_by_query), point.recall, atol=1e-6)
         assert point.n_rounds > 0
-    rows = {row.name: row.recall for row in recorded.comparison(CONFIG).rows}
-    assert {point.recall for point in result.points if point.name == "EASE"} == {rows["EASE"]}
     assert recorded.serving(OTHER) is None
+    # Earlier recordings hold rows of the Overview beside them.
+    before = edited(folder, lambda described: described.update(comparisons=[{"address": "0", "rows": [{}]}]))
+    assert opened(before).notes == ()
 
 
 def test_the_rest_of_a_recording_stays_when_its_measurement_beside_peers_is_made_anew(folder: Path, tmp_path: Path) -> None:
@@ -154,7 +157,6 @@ def test_other_settings_find_nothing(folder: Path) -> None:
     recorded = opened(folder)
     assert recorded.tuned(changed(quantizer={"codebook_size": 5})) is None
     assert recorded.backbone(changed(training={"seed": 1})) is None
-    assert recorded.comparison(OTHER) is None
     assert recorded.notes == ()
 
 
@@ -229,12 +231,12 @@ def test_weights_that_do_not_fit_are_said_once_and_not_used(folder: Path) -> Non
 
 def test_rows_and_epochs_that_make_no_sense_are_not_used(folder: Path) -> None:
     def spoil(described: dict) -> None:
-        described["comparisons"][0]["rows"][0].pop("recall")
+        described["servings"][0]["points"][0].pop("recall")
         described["trainings"][0]["points"].pop()
         described["trainings"][0]["points"][-1].pop("stage")
 
     recorded = opened(edited(folder, spoil))
-    assert recorded.comparison(CONFIG) is None
+    assert recorded.serving(CONFIG) is None
     assert recorded.training(CONFIG, own_data()) is None
     assert recorded.notes
 
@@ -265,7 +267,6 @@ def test_shipped_runs_are_those_of_the_default_data_and_settings() -> None:
     assert recorded.notes == (), why
     assert recorded.backbone(config) is not None, why
     assert recorded.tuned(config) is not None, why
-    assert recorded.comparison(config) is not None, why
     assert recorded.serving(config) is not None, why
     assert recorded.training(config, own_data()) is not None, why
     assert recorded.notes == (), why
