@@ -121,7 +121,7 @@ def importance_words(shares: Mapping[str, float], of: Figure) -> str:
     if not shares:
         return ""
     setting, share = max(shares.items(), key=lambda item: item[1])
-    return f"{long_name(setting)} decides {share:.0%} of the differences in {FIGURES[of]}"
+    return f"{long_name(setting)} explains about {share:.0%} of the differences in {FIGURES[of]}"
 
 
 def _params(trials: Sequence[TrialRecord], point: SweepPoint) -> Mapping[str, Value]:

@@ -138,7 +138,7 @@ def _figures(found: Sequence[RunFigures], pair: tuple[str, str] | None, answered
         answered.markdown(f"#### {said}", help=TEST_HELP if test else None)
         figure_tiles(_tiles(first, second, test), "tiles-runs", f"{version} {pair}", says_kind=False)
     else:
-        answered.markdown(f"#### {_alone(found)}")
+        answered.markdown(f"#### {_alone(found, awaited=pair is not None)}")
     with st.grid(2, min_column_width=480):
         for key, data in (("runs-size", size_curves(found)), ("runs-latency", latency_curves(found))):
             live_chart(run_curves_figure, data, key, f"{data.title}: {curves_takeaway(data)}.", HEIGHT)
@@ -152,11 +152,12 @@ def _figures(found: Sequence[RunFigures], pair: tuple[str, str] | None, answered
         _users(first, second, test)
 
 
-def _alone(found: Sequence[RunFigures]) -> str:
+def _alone(found: Sequence[RunFigures], awaited: bool) -> str:
     run = found[0]
+    then = "the other run is still being measured" if awaited else "choose another run beside it"
     return (
         f"**{in_markdown(run.facts.name)}** finds Recall@{DEFAULT_K} {run.own_recall:.3f} with {run.own_bytes / 1e6:.2f} MB in "
-        f"{run.own_ms:.3f} ms: choose another run beside it"
+        f"{run.own_ms:.3f} ms: {then}"
     )
 
 

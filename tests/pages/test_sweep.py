@@ -107,7 +107,6 @@ def test_a_sweep_is_started_from_the_form_and_named_anew(folder: Path) -> None:
     app.number_input(key="sweep-seed").set_value(7).run()
     assert any("2 trials of 2 settings" in text.value for text in app.caption)
     app = settled(click(app, "Start the sweep"))
-    assert app.query_params.get("sweep") in (None, "second", ["second"])
     assert [request.params for request in executor.requests] == [{"quantizer.codebook_size": size} for size in (8, 16)]
     assert sorted(table(app)["K"]) == [8, 16]
     assert name_field(app).value == "sweep"

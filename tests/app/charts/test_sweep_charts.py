@@ -92,7 +92,7 @@ def test_bars_show_the_most_important_setting_on_top(dark: bool) -> None:
     (bars,) = checked(setting_shares_figure(data, dark)).data
     assert (list(bars.y), bars.x.tolist()) == (["codes per token P", "codebook size K"], [0.25, 0.75])
     assert bars.orientation == "h"
-    assert data.title == "codebook size K decides 75% of the differences in recall"
+    assert data.title == "codebook size K explains about 75% of the differences in recall"
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -105,7 +105,7 @@ def test_a_slice_has_a_place_for_every_value_and_the_mean_of_each(dark: bool) ->
     mean, trials, chosen = figure.data
     assert (mean.name, list(trials.customdata), list(chosen.customdata)) == ("mean", [0, 1, 2], [3])
     assert list(figure.layout.xaxis.ticktext) == ["16", "64", "128"]
-    assert data.title == "On average K=128 has the most recall: 0.665"
+    assert data.title == "Of the trials drawn, those with K=128 have the most recall on average: 0.665"
 
 
 def test_a_slice_over_a_range_has_its_own_axis() -> None:

@@ -82,5 +82,5 @@ def test_time_left_is_rounded(seconds: float, text: str) -> None:
 
 def test_the_setting_that_matters_most_is_named() -> None:
     shares = {"quantizer.n_nearest": 0.3, "quantizer.codebook_size": 0.7}
-    assert importance_words(shares, "size_bytes") == "codebook size K decides 70% of the differences in index size"
+    assert importance_words(shares, "size_bytes") == "codebook size K explains about 70% of the differences in index size"
     assert importance_words({}, "recall") == ""
