@@ -124,4 +124,5 @@ def _takeaway(setting: str, values: Sequence[str], means: np.ndarray, x: np.ndar
         at = int(y.argmax() if of == "recall" else y.argmin())
         return f"The {most} {FIGURES[of]}, {y[at]:.3g}, is at {params_words({setting: float(f'{x[at]:.3g}')})}"
     place = int(np.nanargmax(means) if of == "recall" else np.nanargmin(means))
-    return f"Of the trials drawn, those with {params_words({setting: values[place]})} have the {most} {FIGURES[of]} on average: {means[place]:.3g}"
+    best = params_words({setting: values[place]})
+    return f"Of the trials drawn, those with {best} have the {most} {FIGURES[of]} on average: {means[place]:.3g}"
