@@ -54,19 +54,25 @@ def serve(
 @contextmanager
 def _prepared(run: Path, serving: ServingFlags, drain_seconds: int) -> Iterator[ServiceSettings]:
     """Check the run, and write what its workers share among the temporary files: blocks, where it is served in them, and counts."""
+    from sparcode.index.whole_folder import passing_folder
+
+    with passing_folder("sparcode-serve") as shared:
+        yield _settings(run, serving, drain_seconds, shared)
+
+
+def _settings(run: Path, serving: ServingFlags, drain_seconds: int, shared: Path) -> ServiceSettings:
     from sparcode.index.pruning import as_served
     from sparcode.index.storage import save_index
-    from sparcode.index.whole_folder import passing_folder
     from sparcode.runs.store import load_run
     from sparcode.service.answers import Limits
     from sparcode.service.worker import ServiceSettings
 
+    # Of this function alone: the parent of the workers has no use for it.
     loaded = load_run(run, mmap=True)
     cut, index = serving.cut(loaded), serving.index_config(loaded)
-    with passing_folder("sparcode-serve") as shared:
-        counts, blocks = shared / "counts", None
-        counts.mkdir()
-        if index.postings != "float32":
-            blocks = shared / "blocks"
-            save_index(as_served(loaded.index, cut, index.postings), blocks)
-        yield ServiceSettings(run.absolute(), loaded.run_id, blocks, counts, cut, index.unseen, Limits(), drain_seconds)
+    counts, blocks = shared / "counts", None
+    counts.mkdir()
+    if index.postings != "float32":
+        blocks = shared / "blocks"
+        save_index(as_served(loaded.index, cut, index.postings), blocks)
+    return ServiceSettings(run.absolute(), loaded.run_id, blocks, counts, cut, index.unseen, Limits(), drain_seconds)

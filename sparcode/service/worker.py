@@ -9,7 +9,7 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sparcode.index.pruning import Cut
 from sparcode.index.storage import load_index
@@ -17,6 +17,10 @@ from sparcode.retrieval.list_store import Unseen
 from sparcode.retrieval.sparse import SparseRetriever
 from sparcode.runs.store import load_run
 from sparcode.service.answers import Answers, Limits
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.applications import Starlette
 
 READY, GO = "ready", "go"
 # Seconds that an idle connection is kept, longer than most clients keep theirs.
@@ -64,12 +68,30 @@ def load_answers(settings: ServiceSettings) -> Answers:
     return Answers(run, make, settings.cut, settings.limits)
 
 
+def http_server(app: Starlette, drain_seconds: int) -> uvicorn.Server:
+    """A server of HTTP/1.1 alone that gives up on headers of which it has 64 KiB and no end."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        # Not left to what is installed: httptools sets no limit on headers.
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=drain_seconds,
+    )
+    return uvicorn.Server(config)
+
+
 def run_worker(settings: ServiceSettings, listening: socket.socket, parent: Connection) -> None:
     """A worker's whole life; `READY` is sent to the parent when it is warm, and it serves once `GO` comes back."""
     # prometheus_client reads the variable when it is imported.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.counts)
     import torch
-    import uvicorn
 
     from sparcode.service.routes import make_app
 
@@ -82,16 +104,7 @@ def run_worker(settings: ServiceSettings, listening: socket.socket, parent: Conn
     except (ValueError, OSError, MemoryError) as error:
         print(f"error: a worker could not start: {error}", file=sys.stderr)
         sys.exit(1)
-    config = uvicorn.Config(
-        make_app(answers),
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=settings.drain_seconds,
-    )
-    server = uvicorn.Server(config)
+    server = http_server(make_app(answers), settings.drain_seconds)
     try:
         parent.send(READY)
         parent.recv()

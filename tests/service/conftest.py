@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from sparcode.index.pruning import Cut
 from sparcode.retrieval.sparse import SparseRetriever
@@ -15,6 +14,7 @@ from sparcode.runs.store import save_run
 from sparcode.service.answers import Answers, Limits
 from sparcode.service.processes import bind
 from sparcode.service.routes import make_app
+from sparcode.service.worker import http_server
 from tests.fakes import PATIENCE
 from tests.runs.test_store import tiny_run
 from tests.tiny import tiny_index, tiny_model
@@ -34,7 +34,7 @@ def tiny_answers(limits: Limits = LIMITS, make: Callable[[], SparseRetriever] = 
 def running(answers: Answers) -> Iterator[str]:
     """The application in a thread of this process; its address."""
     bound = bind("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(make_app(answers), lifespan="off", log_level="critical"))
+    server = http_server(make_app(answers), PATIENCE)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     until = time.monotonic() + PATIENCE

@@ -72,6 +72,22 @@ def test_a_body_without_a_length_is_cut_off_too(address: str) -> None:
     connection.close()
 
 
+def test_headers_have_a_limit_and_no_other_protocol_is_spoken(address: str) -> None:
+    assert ask(address, "GET", "/health", headers={"x": "x" * 60_000})[0] == 200
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as begun:
+        # Never ended, so no more than what is held of it matters.
+        begun.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\nx: " + b"x" * 70_000)
+        assert begun.recv(65536).startswith(b"HTTP/1.1 400 ")
+    handshake = {
+        "connection": "upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "sec-websocket-version": "13",
+    }
+    assert ask(address, "GET", "/health", headers=handshake)[0] == 200
+
+
 def test_requests_and_queries_are_counted() -> None:
     with running(tiny_answers()) as address, ServiceClient(address) as client:
         client.retrieve(["item-3"])
