@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from sparcode.config import Config
+from sparcode.data.limits import shown
 
 # A value that only one item or user has says nothing about others; more values than this are free text, not categories.
 LEAST_SHARED = 2
@@ -122,7 +123,7 @@ class UserEncoding(Config):
         parts = {column.name: np.zeros(column.width, dtype=np.float32) for column in self.columns}
         for name, value in known.items():
             if name not in columns:
-                raise ValueError(f"nothing is known of users as {name!r}; allowed are {_listed(columns)}")
+                raise ValueError(f"nothing is known of users as {shown(name)}; allowed are {_listed(columns)}")
             column = columns[name]
             parts[name] = column.encode(pd.Series([_checked(column, value)]))[0]
         return np.concatenate(list(parts.values()))
@@ -155,17 +156,17 @@ def _fit_column(name: str, cells: pd.Series) -> CategoryColumn | NumberColumn | 
 def _checked(column: CategoryColumn | NumberColumn, value: object) -> object:
     if isinstance(column, CategoryColumn):
         if str(value) not in column.values:
-            raise ValueError(f"no training users have {column.name}={value!s}; allowed are {_listed(column.values)}")
+            raise ValueError(f"no training users have {column.name}={value!s:.80}; allowed are {_listed(column.values)}")
         return str(value)
     try:
         number = np.nan if isinstance(value, bool) else float(str(value))
     except ValueError:
         number = np.nan
     if not np.isfinite(number):
-        raise ValueError(f"{column.name} must be a finite number; got {value!r}")
+        raise ValueError(f"{column.name} must be a finite number; got {shown(value)}")
     return number
 
 
 def _listed(names: Mapping[str, object] | tuple[str, ...], most: int = 30) -> str:
-    shown = list(names)[:most]
-    return ", ".join(shown) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+    first = list(names)[:most]
+    return ", ".join(first) + (f" and {len(names) - most:,} more" if len(names) > most else "")

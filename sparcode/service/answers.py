@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sparcode.data.limits import shown
 from sparcode.index.pruning import Cut
 from sparcode.retrieval.filters import ItemFilter
 from sparcode.retrieval.sparse import SparseRetriever
@@ -29,14 +31,16 @@ class Limits(NamedTuple):
         Queries in a batch.
     depth
         Items per query (`k`), at most the catalogue.
-    computed_bytes
-        Bytes of lists computed for codes that the index has no list for. Beyond it a worker forgets them and computes them anew.
+    computed_bytes, unseen_codes
+        Bytes of lists computed for codes that the index has no list for, and how many such codes are counted. Beyond either a worker
+        forgets them once the request that met them is answered.
     """
 
     body_bytes: int = 1 << 20
     queries: int = 256
     depth: int = 1000
     computed_bytes: int = 1 << 28
+    unseen_codes: int = 1 << 18
 
 
 class Answers:
@@ -45,7 +49,7 @@ class Answers:
     Parameters
     ----------
     make_retriever
-        Makes the retriever that serves the run; called again when computed lists have outgrown their limit.
+        Makes the retriever that serves the run; called again when what it keeps has outgrown its limits.
     cut
         What of the index counts where a request names no threshold.
     """
@@ -73,7 +77,9 @@ class Answers:
         check_names(asked, ("items", "about", "queries", "k", "threshold", "allow", "deny"))
         rows = self._queries(asked)
         k = _whole(asked.get("k", DEFAULT_DEPTH), "k", min(self.limits.depth, self.n_items))
-        found = self._retriever_at(asked.get("threshold")).retrieve(self.known.histories(rows), k, self._filter(asked))
+        histories, only = self.known.histories(rows), self._filter(asked)
+        with self._retriever_at(asked.get("threshold")) as retriever:
+            found = retriever.retrieve(histories, k, only)
         ids, lengths = self.known.item_ids, np.count_nonzero(found.item_ids >= 0, axis=1).tolist()
         return {
             "results": [
@@ -89,12 +95,18 @@ class Answers:
         """
         check_names(asked, ("items", "about", "item", "threshold"))
         if not is_list_of_ids(item_id := [asked.get("item")]):
-            raise ValueError(f'"item" must be the id of an item; got {asked.get("item")!r}')
+            raise ValueError(f'"item" must be the id of an item; got {shown(asked.get("item"))}')
         query, item_id = self.known.histories(self._queries(asked)), str(item_id[0])
-        explained = self._retriever_at(asked.get("threshold")).explain(query, self.known.index("", item_id))
+        item = self.known.index("", item_id)
+        with self._retriever_at(asked.get("threshold")) as retriever:
+            explained = retriever.explain(query, item)
         parts = sorted((part for part in explained.contributions if part.contribution > 0), key=lambda part: -part.contribution)
         contributions = [part._asdict() | list_owner(self._lists, self.known.item_ids, part.code) for part in parts]
         return {"item_id": item_id, "score": explained.score, "is_seen": explained.is_seen, "contributions": contributions}
+
+    def keeps(self, threshold: object) -> bool:
+        """Whether a request's threshold needs no other retriever than those at hand; a new one looks through every list."""
+        return threshold is None or (isinstance(threshold, int | float) and threshold in self._at)
 
     def _queries(self, asked: dict[str, Any]) -> list[Query]:
         if "queries" not in asked:
@@ -114,13 +126,19 @@ class Answers:
         given = (((f"{name}: ", str(item_id)) for item_id in asked[name]) if name in asked else None for name in ("allow", "deny"))
         return self.known.filter_of(*given)
 
-    def _retriever_at(self, threshold: object) -> SparseRetriever:
-        if self._retriever.computed_bytes > self.limits.computed_bytes:
-            self._retriever, self._at = self._make(), {}
-        if threshold is None:
-            return self._retriever
+    @contextmanager
+    def _retriever_at(self, threshold: object) -> Iterator[SparseRetriever]:
+        """The retriever at a threshold; afterwards, what all of them keep is within its limits again."""
+        try:
+            yield self._retriever if threshold is None else self._kept_at(threshold)
+        finally:
+            n_unseen = self._retriever.unseen_codes + sum(other.unseen_codes for other in list(self._at.values()))
+            if self._retriever.computed_bytes > self.limits.computed_bytes or n_unseen > self.limits.unseen_codes:
+                self._retriever, self._at = self._make(), {}
+
+    def _kept_at(self, threshold: object) -> SparseRetriever:
         if isinstance(threshold, bool) or not isinstance(threshold, int | float):
-            raise ValueError(f'"threshold" must be a number; got {threshold!r}')
+            raise ValueError(f'"threshold" must be a number; got {shown(threshold)}')
         try:
             at = float(threshold)
         except OverflowError:  # JSON has whole numbers of any size
@@ -137,10 +155,10 @@ class Answers:
 def check_names(asked: dict[str, Any], allowed: Collection[str]) -> None:
     """ValueError if a request has a field that is not allowed."""
     if unknown := [name for name in asked if name not in allowed]:
-        raise ValueError(f"unknown field {unknown[0]!r}; allowed are {', '.join(allowed)}")
+        raise ValueError(f"unknown field {shown(unknown[0])}; allowed are {', '.join(allowed)}")
 
 
 def _whole(value: object, name: str, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ValueError(f'"{name}" must be a whole number from 1 to {most}; got {value!r}')
+        raise ValueError(f'"{name}" must be a whole number from 1 to {most}; got {shown(value)}')
     return value

@@ -19,10 +19,15 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self._requests = Counter("sparcode_requests", "Requests answered.", ("path", "status"), registry=registry)
+        self._requests = Counter(
+            "sparcode_requests",
+            "Requests answered, but for those with status 404 or 405.",
+            ("path", "status"),
+            registry=registry,
+        )
         self._seconds = Histogram(
             "sparcode_request_seconds",
-            "Seconds from a request's first byte read to its answer.",
+            "Seconds from the call of the handler, when the headers are read, to its answer, which is sent later.",
             ("path",),
             registry=registry,
             buckets=_SECONDS,

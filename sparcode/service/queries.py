@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sparcode.data.interactions import Histories
+from sparcode.data.limits import shown
 from sparcode.retrieval.filters import ItemFilter
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def parse_query(place: str, row: object) -> Query:
     if not isinstance(about, dict):
         raise ValueError(f'{place}"about" must be an object of what is known of the user, such as {{"gender": "F"}}')
     if empty := [name for name, value in about.items() if not (name.strip() and str(value).strip())]:
-        raise ValueError(f'{place}"about" has an empty {f"value for {empty[0]!r}" if empty[0].strip() else "name"}')
+        raise ValueError(f'{place}"about" has an empty {f"value for {shown(empty[0])}" if empty[0].strip() else "name"}')
     return Query(place, [str(item_id) for item_id in row], about)
 
 
@@ -60,8 +61,8 @@ class KnownItems:
         """Index of an item; ValueError, with examples of ids, if the run does not know it."""
         found = self._places.get(item_id)
         if found is None:
-            examples = ", ".join(repr(known) for known in self.item_ids[:N_EXAMPLES])
-            raise ValueError(f"{place}unknown item id {item_id!r}; the run knows {len(self.item_ids):,} items, such as {examples}")
+            examples = ", ".join(shown(known) for known in self.item_ids[:N_EXAMPLES])
+            raise ValueError(f"{place}unknown item id {shown(item_id)}; the run knows {len(self.item_ids):,} items, such as {examples}")
         return found
 
     def histories(self, rows: list[Query]) -> Histories:

@@ -18,10 +18,10 @@ from sparcode.service.answers import Answers
 from sparcode.service.metrics import CONTENT_TYPE, Metrics
 
 JSON_TYPE = "application/json"
-# Up to so many queries are answered in the event loop itself. Measured by `benchmarks/service.py`: the way to a thread and back takes
-# about as long as one query, and other connections wait no longer for a query than for the reading of a request. A larger batch goes to a
-# thread; its loops release the interpreter, so other requests are answered meanwhile.
-INLINE_QUERIES = 4
+# Up to so many queries, and item ids in all, are answered in the event loop itself. Measured by `benchmarks/service.py`: the way to a
+# thread and back takes about as long as one query, and other connections wait no longer for a query than for the reading of a request.
+# What takes longer goes to a thread; its loops release the interpreter, so other requests are answered meanwhile.
+INLINE_QUERIES, INLINE_IDS = 4, 1000
 
 
 def make_app(answers: Answers) -> Starlette:
@@ -30,9 +30,9 @@ def make_app(answers: Answers) -> Starlette:
 
     async def retrieve(request: Request) -> Response:
         asked = await read_json(request, answers.limits.body_bytes)
-        queries = asked.get("queries")
-        n_queries = len(queries) if isinstance(queries, list) else 1
-        found = answers.retrieve(asked) if n_queries <= INLINE_QUERIES else await run_in_threadpool(answers.retrieve, asked)
+        n_queries, n_ids = _size(asked)
+        is_short = n_queries <= INLINE_QUERIES and n_ids <= INLINE_IDS and answers.keeps(asked.get("threshold"))
+        found = answers.retrieve(asked) if is_short else await run_in_threadpool(answers.retrieve, asked)
         request.state.queries = n_queries
         return JSONResponse(found)
 
@@ -70,12 +70,22 @@ def make_app(answers: Answers) -> Starlette:
 
     async def no_such_place(request: Request, error: HTTPException) -> Response:
         offered = ", ".join(f"{'GET' if 'GET' in one.methods else 'POST'} {one.path}" for one in routes)
-        return _refusal(error.status_code, f"{request.method} {request.url.path} is not offered; allowed are {offered}", error.headers)
+        return _refusal(
+            error.status_code, f"{request.method:.20} {request.url.path:.80} is not offered; allowed are {offered}", error.headers
+        )
 
     async def fault(request: Request, error: Exception) -> Response:
         return _refusal(500, "the service failed; its log says why")
 
     return Starlette(routes=routes, exception_handlers={404: no_such_place, 405: no_such_place, Exception: fault})
+
+
+def _size(asked: dict[str, Any]) -> tuple[int, int]:
+    """Queries and item ids of a request that has not been checked yet."""
+    batch = asked.get("queries")
+    queries: list[Any] = batch if isinstance(batch, list) else [asked.get("items")]
+    lists = [*(query.get("items") if isinstance(query, dict) else query for query in queries), asked.get("allow"), asked.get("deny")]
+    return len(queries), sum(len(ids) for ids in lists if isinstance(ids, list))
 
 
 async def _answer(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -98,7 +108,7 @@ async def read_json(request: Request, limit: int) -> dict[str, Any]:
     HTTPException if its content type is another (415) or it is longer than `limit` bytes (413); ValueError if it is no JSON object.
     """
     if (got := request.headers.get("content-type", "").partition(";")[0].strip().lower()) != JSON_TYPE:
-        raise HTTPException(415, f"the content type must be {JSON_TYPE}; got {got or 'none'}")
+        raise HTTPException(415, f"the content type must be {JSON_TYPE}; got {got[:80] or 'none'}")
     # A body that is not read to its end closes the connection.
     too_long = HTTPException(413, f"the body may have {limit:,} bytes", {"connection": "close"})
     length = request.headers.get("content-length", "0")

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sparcode.data.interactions import Histories
 from sparcode.index.index_builder import build_index
+from sparcode.index.pruning import Cut
 from sparcode.retrieval.filters import ItemFilter
 from sparcode.retrieval.sparse import SparseRetriever
+from sparcode.service.worker import ServiceSettings, load_answers
 from tests.fakes import TableModel
 from tests.runs.test_store import tiny_run
 from tests.service.conftest import LIMITS, tiny_answers, tiny_retriever
@@ -126,6 +129,58 @@ def test_computed_lists_are_forgotten_beyond_their_limit() -> None:
         assert found["item_ids"] == ids(np.argsort(-scores, kind="stable")[:5].tolist())
     assert 4 < len(made) < 20
     assert all(one.computed_bytes < 8 * I * 8 for one in made)
+
+
+def test_what_one_batch_computed_beyond_the_limit_is_not_kept_until_the_next() -> None:
+    model = TableModel(np.random.default_rng(0).random((I, I)))
+    answers = tiny_answers(
+        LIMITS._replace(computed_bytes=2 * I * 8),
+        lambda: SparseRetriever(model, build_index(model, np.arange(1), -np.inf, 16), 0.5, n_threads=1),
+    )
+    assert len(answers.retrieve({"queries": [ids([item]) for item in range(1, 6)]})["results"]) == 5
+    assert answers._retriever.computed_bytes < 8 * I
+
+
+def test_unseen_codes_are_counted_up_to_a_limit_whatever_becomes_of_them() -> None:
+    made: list[SparseRetriever] = []
+    model = TableModel(np.random.default_rng(0).random((I, I)))
+
+    def make() -> SparseRetriever:
+        made.append(SparseRetriever(model, build_index(model, np.arange(2), -np.inf, 16), 0.5, "nearest", n_threads=1))
+        return made[-1]
+
+    answers = tiny_answers(LIMITS._replace(unseen_codes=10), make)
+    for item in range(2, 62):
+        # Each threshold has a count of its own.
+        (found,) = answers.retrieve({"items": ids([item]), "threshold": [0.5, 0.6][item % 2], "k": 1})["results"]
+        assert len(found["item_ids"]) == 1
+    assert len(made) == 6
+    assert sum(one.unseen_codes for one in (made[-1], *answers._at.values())) <= 10
+
+
+def test_refusals_quote_no_more_than_a_line() -> None:
+    long = "x" * 5000
+    cases = (
+        {"items": [long]},
+        {long: 1},
+        {"items": ["item-3"], "k": long},
+        {"items": ["item-3"], "threshold": long},
+        {"items": ["item-3"], "threshold": [[1] * 5000]},
+        {"items": ["item-3"], "deny": [long]},
+        {"items": ["item-3"], "about": {long: ""}},
+    )
+    for asked in cases:
+        with pytest.raises(ValueError, match=r"x{80}|1, 1, 1") as error:
+            tiny_answers().retrieve(asked)
+        assert len(str(error.value)) < 250
+
+
+def test_a_worker_has_the_run_with_its_index_mapped(run_folder: Path) -> None:
+    settings = ServiceSettings(run_folder, tiny_run().run_id, None, run_folder, Cut(tiny_model().threshold), "compute", LIMITS, 1)
+    asked = {"queries": [ids(history) for history in HISTORIES]}
+    assert load_answers(settings).retrieve(asked) == {"results": expected()}
+    with pytest.raises(ValueError, match=f"holds the run {tiny_run().run_id} now; another is being served"):
+        load_answers(settings._replace(run_id="another"))
 
 
 def test_a_run_is_named_and_warm() -> None:

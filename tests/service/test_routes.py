@@ -10,6 +10,9 @@ import pytest
 
 from sparcode.service.answers import Answers
 from sparcode.service.client import ServiceClient, ServiceError
+from sparcode.service.processes import bind
+from sparcode.service.routes import make_app
+from sparcode.service.worker import http_server
 from tests.fakes import PATIENCE, raising
 from tests.service.conftest import LIMITS, running, tiny_answers
 
@@ -55,6 +58,8 @@ def test_the_client_gets_what_the_library_answers(address: str) -> None:
         ("GET", "/retrieve", None, None, 405, "allowed are POST /retrieve, POST /explain, GET /health, GET /metrics"),
         ("OPTIONS", "/retrieve", None, None, 405, "OPTIONS /retrieve is not offered"),
         ("GET", "/", None, None, 404, "GET / is not offered"),
+        ("GET", "/" + "x" * 5000, None, None, 404, "x is not offered"),
+        ("POST", "/retrieve", "{}", {"content-type": "x" * 5000}, 415, "must be application/json; got x"),
     ],
 )
 def test_a_refusal_is_json_with_the_reason(
@@ -63,6 +68,7 @@ def test_a_refusal_is_json_with_the_reason(
     found, answer = ask(address, method, path, body, headers)
     assert (found, list(answer)) == (status, ["error"])
     assert message in answer["error"]
+    assert len(answer["error"]) < 250
 
 
 def test_a_body_without_a_length_is_cut_off_too(address: str) -> None:
@@ -70,6 +76,44 @@ def test_a_body_without_a_length_is_cut_off_too(address: str) -> None:
     connection.request("POST", "/retrieve", iter([b" " * 1500] * 2), JSON, encode_chunked=True)
     assert connection.getresponse().status == 413
     connection.close()
+
+
+def test_what_takes_longer_goes_to_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, threads = tiny_answers(LIMITS._replace(body_bytes=100_000)), []
+    retrieve = answers.retrieve
+    monkeypatch.setattr(answers, "retrieve", lambda asked: (threads.append(threading.current_thread()), retrieve(asked))[1])
+    many, at = ["item-3"] * 501, answers.cut.threshold + 0.25
+    asked = [
+        ({"items": many}, False),
+        ({"items": many, "deny": many}, True),
+        ({"items": ["item-3"], "allow": many + many}, True),
+        ({"queries": [many, {"items": many}]}, True),
+        ({"queries": [["item-3"]] * 4}, False),
+        ({"queries": [["item-3"]] * 5}, True),
+        # The first request at a threshold looks through all lists.
+        ({"items": ["item-3"], "threshold": at}, True),
+        ({"items": ["item-3"], "threshold": at}, False),
+    ]
+    with running(answers) as address:
+        for body, _ in asked:
+            assert ask(address, "POST", "/retrieve", json.dumps(body), JSON)[0] == 200
+    loop = threads[0]
+    assert [thread is not loop for thread in threads] == [is_apart for _, is_apart in asked]
+
+
+def test_a_request_that_does_not_end_is_cut_off_when_the_time_to_drain_is_over() -> None:
+    bound = bind("127.0.0.1", 0)
+    server = http_server(make_app(tiny_answers()), drain_seconds=0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    with socket.create_connection(bound.getsockname(), timeout=PATIENCE) as begun:
+        begun.sendall(
+            b"POST /retrieve HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n"
+        )
+        assert begun.recv(65536).startswith(b"HTTP/1.1 100 ")
+        server.should_exit = True
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
 
 
 def test_headers_have_a_limit_and_no_other_protocol_is_spoken(address: str) -> None:
