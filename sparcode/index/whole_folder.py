@@ -35,7 +35,7 @@ def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
     """
     refuse_link(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _hidden_folder(folder) as hidden:
+    with hidden_folder(folder) as hidden:
         new, old = hidden / _NEW, hidden / _OLD
         new.mkdir()
         fill(new)
@@ -57,7 +57,7 @@ def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
 def remove_whole(folder: Path) -> None:
     """Remove a folder at once: whoever looks meanwhile sees all of it or nothing. ValueError if a symbolic link is there."""
     refuse_link(folder)
-    with _hidden_folder(folder) as hidden:
+    with hidden_folder(folder) as hidden:
         os.replace(folder, hidden / _GONE)
 
 
@@ -91,7 +91,7 @@ def try_place(folder: Path) -> None:
             folder.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise NotADirectoryError(errno.ENOTDIR, f"{error.filename} is not a folder") from error
-        with _hidden_folder(folder) as hidden:
+        with hidden_folder(folder) as hidden:
             with (hidden / _NEW).open("wb") as file:
                 file.write(bytes(_TRIED_BYTES))
                 file.flush()
@@ -157,7 +157,7 @@ def _reserve(hidden: Path, folder: Path) -> int:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what killed processes left beside a folder, and put back a folder that one had moved aside; logs a warning about each."""
+    """Remove the hidden folders of killed processes, and put back a folder that one had moved aside; logs a warning about each."""
     name = re.compile(rf"{re.escape(_prefix(folder))}\w{{8}}")
     try:
         leftovers = [path for path in folder.parent.iterdir() if name.fullmatch(path.name)]
@@ -188,12 +188,13 @@ def passing_folder(name: str) -> Iterator[Path]:
     """An empty folder among the temporary files, removed at the end, as are those of this name that killed processes left."""
     folder = Path(tempfile.gettempdir()) / name
     clear_leftovers(folder)
-    with _hidden_folder(folder) as hidden:
+    with hidden_folder(folder) as hidden:
         yield hidden
 
 
 @contextmanager
-def _hidden_folder(folder: Path) -> Iterator[Path]:
+def hidden_folder(folder: Path) -> Iterator[Path]:
+    """The empty, locked folder ``.NAME.saving-XXXXXXXX`` beside a folder or file, removed at the end."""
     hidden, descriptor = _locked_folder(folder)
     try:
         yield hidden

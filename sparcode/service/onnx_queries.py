@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import torch
 
 from sparcode.data.interactions import Histories
 from sparcode.index.coded_model import merged_codes
+from sparcode.index.whole_folder import clear_leftovers, hidden_folder
 from sparcode.model.padded_queries import PaddedQuerySide
 from sparcode.model.sparcode_model import SparCodeModel
 
@@ -56,20 +56,13 @@ def export_queries(model: SparCodeModel, path: Path, run_id: str, overwrite: boo
         raise ValueError(f"the query side has {n_bytes:,} bytes of weights; an ONNX file takes at most {MOST_BYTES:,}")
     layer = model.backbone.tokenizer.encoder.features
     samples = _sample_histories(model.n_items, 0 if layer is None else layer.in_features, seed)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.saving-", suffix=".onnx")
-    os.close(descriptor)
-    unfinished = Path(name)
-    try:
+    clear_leftovers(path)
+    with hidden_folder(path) as hidden:
+        unfinished = hidden / path.name
         _write(side, samples, unfinished, {"run_id": run_id, "n_items": str(model.n_items)})
         n_tied = _check(unfinished, model, samples)
-        # mkstemp makes files for the owner alone.
-        umask = os.umask(0)
-        os.umask(umask)
-        unfinished.chmod(0o666 & ~umask)
         size = unfinished.stat().st_size
         os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return CheckedFile(size, len(samples), n_tied)
 
 
@@ -93,7 +86,9 @@ def _sample_histories(n_items: int, n_features: int, seed: int) -> Histories:
 
 
 def _write(side: PaddedQuerySide, samples: Histories, path: Path, about: dict[str, str]) -> None:
-    inputs = {name: torch.from_numpy(part) for name, part in padded(samples.take(np.arange(3))).items()}
+    # Tracing a GRU takes as long as its longest history; any length stands for all.
+    short = np.argsort(samples.lengths, kind="stable")[len(samples) // 4 :][:3]
+    inputs = {name: torch.from_numpy(part) for name, part in padded(samples.take(short)).items()}
     rows: dict[str, dict[int, str]] = {name: {0: "queries"} for name in inputs}
     rows["items"][1] = "longest"
     logger = logging.getLogger("torch.onnx")

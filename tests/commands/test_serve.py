@@ -10,13 +10,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from sparcode.data.interactions import Histories
-from sparcode.runs.store import load_run
+from sparcode.runs.store import Run, load_run
 from sparcode.service.client import ServiceClient
+from sparcode.service.worker import ServiceSettings
 from sparcode.training.pipeline import serve as served
 from tests.commands.conftest import Output
 from tests.fakes import PATIENCE
@@ -60,8 +64,9 @@ def refuses(host: str, port: int) -> bool:
 
 def test_workers_answer_as_the_library_count_together_and_drain(kept_run: Path) -> None:
     run = load_run(kept_run)
+    config = run.config.index.model_copy(update={"postings": "quantized"})
     histories = [[item, (7 * item + 1) % 80] for item in range(80)]
-    found = served(run.model, run.index, run.config.index).retrieve(Histories.from_lists(histories, 80), 10)
+    found = served(run.model, run.index, config).retrieve(Histories.from_lists(histories, 80), 10)
     expected = {
         row: ([str(i) for i in found.item_ids[row] if i >= 0], found.scores[row][found.item_ids[row] >= 0].tolist()) for row in range(80)
     }
@@ -71,7 +76,7 @@ def test_workers_answer_as_the_library_count_together_and_drain(kept_run: Path) 
         with ServiceClient(address) as client:
             answers.update({row: client.retrieve([str(item) for item in histories[row]]) for row in rows})
 
-    with service(kept_run, "--workers", "2") as (server, address):
+    with service(kept_run, "--workers", "2", "--postings", "quantized") as (server, address):
         threads = [threading.Thread(target=ask, args=(range(part, 80, 8),)) for part in range(8)]
         for thread in threads:
             thread.start()
@@ -107,18 +112,23 @@ def test_workers_answer_as_the_library_count_together_and_drain(kept_run: Path) 
         assert server.stdout.read() == "the service has ended\n"
 
 
-def test_blocks_are_served_as_the_library_serves_them(kept_run: Path) -> None:
-    run = load_run(kept_run)
-    config = run.config.index.model_copy(update={"postings": "quantized"})
-    found = served(run.model, run.index, config).retrieve(Histories.from_lists([[3, 22]], 80), 10)
-    with service(kept_run, "--workers", "1", "--postings", "quantized") as (server, address):
-        with ServiceClient(address) as client:
-            assert client.retrieve(["3", "22"]) == (
-                [str(item) for item in found.item_ids[0] if item >= 0],
-                [s for s in found.scores[0].tolist() if s > 0],
-            )
-        server.send_signal(signal.SIGINT)
-        assert server.wait(PATIENCE) == 0
+def test_the_parent_of_the_workers_has_no_run_in_memory(output: Output, kept_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, told = [], []
+
+    def load(folder: Path, **more: bool) -> Run:
+        run = load_run(folder, **more)
+        loaded.extend(weakref.ref(part) for part in (run, run.model, run.index))
+        return run
+
+    def serve(settings: ServiceSettings, bound: socket.socket, n_workers: int, on_ready: Callable[[], None]) -> None:
+        bound.close()
+        assert [part() for part in loaded] == [None] * 3
+        told.append((settings.run, settings.drain_seconds, n_workers))
+
+    monkeypatch.setattr("sparcode.runs.store.load_run", load)
+    monkeypatch.setattr("sparcode.service.processes.serve_processes", serve)
+    output("serve", kept_run, "--port", 0, "--workers", 3, "--drain-seconds", 7)
+    assert told == [(kept_run, 7, 3)]
 
 
 def test_bad_usage_is_refused(refused: Output, kept_run: Path, tmp_path: Path) -> None:
@@ -127,4 +137,6 @@ def test_bad_usage_is_refused(refused: Output, kept_run: Path, tmp_path: Path) -
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"127.0.0.1 port {port} cannot be listened on" in refused("serve", kept_run, "--port", port)
+    for seconds in (-1, 3601):
+        assert "Invalid value for '--drain-seconds'" in refused("serve", kept_run, "--drain-seconds", seconds)
     assert "must be a number, such as 127.0.0.1 or ::1; got 'localhost'" in refused("serve", kept_run, "--host", "localhost")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from sparcode.model.initialisation import initialise
 from sparcode.model.padded_queries import PaddedQuerySide
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.service import onnx_queries
-from sparcode.service.onnx_queries import export_queries, padded
+from sparcode.service.onnx_queries import CheckedFile, export_queries, padded
 from sparcode.training.pipeline import preview
 from tests.model.test_item_lists import with_lists
 from tests.tiny import CONFIG, changed, fresh_backbone, tiny_model, tiny_split
@@ -96,10 +99,23 @@ def test_side_features_are_an_input() -> None:
     assert_same(by_torch(model, with_features), model.encode(with_features))
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, CheckedFile]]:
+    """Exports a model by name, each once; the file is alone in its folder."""
+
+    @cache
+    def export(name: str) -> tuple[Path, CheckedFile]:
+        path = tmp_path_factory.mktemp("onnx") / "queries.onnx"
+        return path, export_queries(model_of(name), path, "the-run")
+
+    return export
+
+
 @pytest.mark.parametrize("name", ["mean", "gru", "sasrec"])
-def test_the_file_gives_the_codes_of_the_model_for_batches_of_any_shape(name: str, tmp_path: Path) -> None:
-    model, path = model_of(name), tmp_path / "queries.onnx"
-    written = export_queries(model, path, "the-run")
+def test_the_file_gives_the_codes_of_the_model_for_batches_of_any_shape(
+    name: str, exported: Callable[[str], tuple[Path, CheckedFile]]
+) -> None:
+    model, (path, written) = model_of(name), exported(name)
     assert (written.size_bytes, written.n_checked) == (path.stat().st_size, 256)
     assert written.n_tied <= 2
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -107,14 +123,20 @@ def test_the_file_gives_the_codes_of_the_model_for_batches_of_any_shape(name: st
     assert [one.shape for one in session.get_inputs()] == [["queries", "longest"], ["queries"]]
     for some in (queries(), queries().take(np.array([0])), tiny_split().test.queries):
         assert_same(session.run(None, padded(some)), model.encode(some))
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_that_computes_other_codes_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "queries.onnx"
+def test_a_file_that_computes_other_codes_is_not_kept(
+    exported: Callable[[str], tuple[Path, CheckedFile]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, (other, _) = tmp_path / "queries.onnx", exported("mean")
     path.write_text("an earlier one")
+    # As a killed process leaves it.
+    leftover = tmp_path / ".queries.onnx.saving-a1b2c3d4"
+    leftover.mkdir()
+    (leftover / "queries.onnx").write_text("half")
     # The wrong one of two models is written.
-    monkeypatch.setattr(onnx_queries, "PaddedQuerySide", lambda model: PaddedQuerySide(model_of("mean")))
+    monkeypatch.setattr(onnx_queries, "_write", lambda side, samples, unfinished, about: shutil.copy(other, unfinished))
     with pytest.raises(RuntimeError, match="ONNX Runtime computes other codes than the model for sample history"):
         export_queries(tiny_model(), path, "the-run", overwrite=True)
     assert path.read_text() == "an earlier one"

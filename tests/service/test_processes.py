@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from sparcode.service import processes
 from sparcode.service.processes import bind, serve_processes
+from tests.fakes import raising
 from tests.service import workers
 from tests.service.workers import Story
 
@@ -49,3 +51,11 @@ def test_a_worker_that_dies_between_ready_and_its_start_is_named(monkeypatch: py
     why, _, was_ready = ending(monkeypatch, tmp_path, "leaves when ready", "loads until the end")
     assert re.fullmatch(r"worker \d+ ended with code 7 before it served", why)
     assert not was_ready
+
+
+def test_an_interrupt_ends_all_workers_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(processes, "run_worker", workers.live)
+    bound = bind("127.0.0.1", 0)
+    serve_processes(Story(tmp_path, ("lives",)), bound, 1, raising(KeyboardInterrupt()))
+    assert bound.fileno() == -1
+    assert not multiprocessing.active_children()
