@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,6 +73,21 @@ def _rounded(value: Any, digits: int) -> Any:
     if isinstance(value, float):
         return round(value, digits) if math.isfinite(value) else None
     return value
+
+
+def outputs(processes: Sequence[subprocess.Popen[str]], name: str) -> list[str]:
+    """What processes print; all have ended afterwards. RuntimeError as soon as one has failed; the others are killed."""
+    with ThreadPoolExecutor(len(processes)) as threads:
+        try:
+            reading = {threads.submit(process.communicate): process for process in processes}
+            for read in as_completed(reading):
+                if code := reading[read].returncode:
+                    raise RuntimeError(f"{name} ended with exit code {code}; see its message above")
+            return [read.result()[0] for read in reading]
+        finally:
+            for process in processes:
+                if process.poll() is None:
+                    process.kill()
 
 
 def peak_memory_kib(work: Callable[[], Any]) -> tuple[int, Any]:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.command import Quick, Rounds, print_figures, run_command
+from benchmarks.command import Quick, Rounds, outputs, print_figures, run_command
 from sparcode.commands.process import launched
 from sparcode.config import ModelConfig, RunConfig, SyntheticConfig, TrainingConfig
 from sparcode.data.split import split_users
@@ -71,10 +71,7 @@ def _run(n: int, flags: list[str]) -> dict[str, Any]:
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCH_CPP_LOG_LEVEL": "ERROR"}
     places = [{"RANK": str(rank), "WORLD_SIZE": str(n), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(n)} for rank in range(n)]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **address, **place}) for place in places]
-    printed = [process.communicate()[0] for process in started]
-    if any(process.returncode for process in started):
-        raise RuntimeError("a process failed; see its message above")
-    figures = [json.loads(text.splitlines()[-1]) for text in printed]
+    figures = [json.loads(text.splitlines()[-1]) for text in outputs(started, "a process")]
     return {**figures[0], "processor": sum(one["processor"] for one in figures)}
 
 

@@ -34,7 +34,7 @@ from starlette.concurrency import run_in_threadpool
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.command import Quick, Seed, print_figures, run_command
+from benchmarks.command import Quick, Seed, outputs, print_figures, run_command
 from benchmarks.quality import QUICK, settings
 from benchmarks.retrieval_cases import index_for, threshold_for_length
 from sparcode.commands.process import keep_freed_memory, set_threads
@@ -120,9 +120,7 @@ def asked_by(address: str, folder: Path, n_clients: int) -> tuple[np.ndarray, in
         subprocess.Popen([*command, str(number), str(n_clients)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
         for number in range(n_clients)
     ]
-    told = [json.loads(client.communicate()[0]) for client in clients]
-    if any(client.returncode for client in clients):
-        raise RuntimeError("a client failed")
+    told = [json.loads(text) for text in outputs(clients, "a client")]
     taken = [np.array(one["taken_ns"]) for one in told]
     return np.concatenate(taken), sum(one["wrong"] for one in told), max(float(part.sum()) for part in taken) / 1e9
 

@@ -22,6 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.envi
 os.environ.setdefault("NUMBA_NUM_THREADS", "2")
 # Threads that wait by spinning, OpenMP's default, take a tiny training twenty times the processor time on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Read when gRPC is first imported, as `sparcode.retrieval.milvus_collection.connected` sets it.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 # No deadline: a slow machine must not fail a property. The same examples every time.
 settings.register_profile("suite", deadline=None, derandomize=True)

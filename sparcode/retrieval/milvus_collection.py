@@ -89,8 +89,10 @@ def item_vectors(index: InvertedIndex | BlockIndex, cut: Cut) -> csr_array:
 def connected(uri: str) -> Iterator[MilvusClient]:
     """A client of the file or cluster at an address; errors of Milvus become RuntimeError in one line, and are not logged besides.
 
-    A token for a cluster is read from the environment variable `TOKEN_VARIABLE`.
+    A token for a cluster is read from the environment variable `TOKEN_VARIABLE`. Sets `GRPC_VERBOSITY` to NONE where it is not set.
     """
+    # Read when gRPC is imported; it would write to standard error what happens to idle connections.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from pymilvus import MilvusClient, MilvusException
 
     for name in ("pymilvus", "milvus_lite"):
