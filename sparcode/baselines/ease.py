@@ -12,6 +12,9 @@ from scipy.sparse import csr_array
 
 from sparcode.baselines.history_baseline import HistoryBaseline
 
+# Rows of the matrix that are made or copied at a time.
+_ROWS = 512
+
 
 class EASE(HistoryBaseline):
     """``B = I - P / diag(P)`` with ``P = (X^T X + l2 * I)^-1`` and a diagonal of 0; a query's scores are the sum of its items' rows of B.
@@ -51,28 +54,33 @@ class EASE(HistoryBaseline):
             raise ValueError(
                 f"EASE on {n_items} items takes a matrix of {n_bytes / 2**30:.1f} GiB; max_bytes allows {self.max_bytes / 2**30:.1f}"
             )
-        gram = (users.T @ users).toarray().astype(self.precision, copy=False)
-        gram[np.diag_indices(n_items)] += self.l2
-        inverse = _positive_definite_inverse(gram, self.l2)
-        # Row by row: queries add up rows of it, and PyTorch copies any other order anew for every batch that EASE teaches.
-        weights = np.divide(inverse, -np.diag(inverse), order="C").astype(np.float32, copy=False)
+        # By rows: a sparse matrix of counts takes three times the bytes of a dense one where most pairs occur.
+        users = users.astype(self.precision)
+        items, weights = csr_array(users.T), np.empty((n_items, n_items), self.precision)
+        for start in range(0, n_items, _ROWS):
+            weights[start : start + _ROWS] = (items[start : start + _ROWS] @ users).toarray()
+        weights[np.diag_indices(n_items)] += self.l2
+        _invert(weights, self.l2)
+        # In place: row by row, since queries add up rows of it, and PyTorch copies any other order anew for every batch that EASE teaches.
+        weights /= -np.diag(weights)
         np.fill_diagonal(weights, 0)
-        self.weights_ = weights
+        self.weights_ = weights.astype(np.float32, copy=False)
 
     def _scores(self, queries: csr_array) -> np.ndarray:
         return np.asarray(queries @ self.weights_)
 
 
-def _positive_definite_inverse(gram: np.ndarray, l2: float) -> np.ndarray:
-    """The inverse by its Cholesky factor, in one triangle only: less work than a general inverse. Overwrites `gram`."""
-    # The transpose of a symmetric matrix is itself, in the column order that LAPACK works in.
-    columns = gram if gram.flags.f_contiguous else gram.T
-    if _lapack("potrf", gram) != 0:
-        raise ValueError(f"l2={l2} is too small to invert co-occurrence counts in {gram.dtype}; take a larger one, or float64")
-    _lapack("potri", gram)
-    inverse = np.tril(columns)
-    inverse += np.tril(inverse, -1).T
-    return inverse
+def _invert(matrix: np.ndarray, l2: float) -> None:
+    """Invert a positive definite matrix, C order, in place, by its Cholesky factor: less work than a general inverse, and no second matrix."""
+    # LAPACK works in column order, where the matrix is its own transpose: what it calls the lower triangle is the upper one here.
+    if _lapack("potrf", matrix) != 0:
+        raise ValueError(f"l2={l2} is too small to invert co-occurrence counts in {matrix.dtype}; take a larger one, or float64")
+    _lapack("potri", matrix)
+    for start in range(0, len(matrix), _ROWS):
+        rows = slice(start, start + _ROWS)
+        matrix[rows, :start] = matrix[:start, rows].T
+        upper = np.triu(matrix[rows, rows])
+        matrix[rows, rows] = upper + np.triu(upper, 1).T
 
 
 def _lapack(name: Literal["potrf", "potri"], matrix: np.ndarray) -> int:
