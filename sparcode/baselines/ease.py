@@ -71,7 +71,7 @@ class EASE(HistoryBaseline):
 
 
 def _invert(matrix: np.ndarray, l2: float) -> None:
-    """Invert a positive definite matrix, C order, in place, by its Cholesky factor: less work than a general inverse, and no second matrix."""
+    """Invert a positive definite matrix, C order, in place, by its Cholesky factor: no second matrix is made. ValueError if it has none."""
     # LAPACK works in column order, where the matrix is its own transpose: what it calls the lower triangle is the upper one here.
     if _lapack("potrf", matrix) != 0:
         raise ValueError(f"l2={l2} is too small to invert co-occurrence counts in {matrix.dtype}; take a larger one, or float64")
