@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -58,6 +60,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Process
 def repository() -> Path:
     """Root folder of the repository."""
     return ROOT
+
+
+@pytest.fixture
+def plain_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `__main__` without a file, which spawned processes would run first: Streamlit's AppTest leaves a page there."""
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
 
 
 @pytest.fixture

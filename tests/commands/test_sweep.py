@@ -155,7 +155,8 @@ def test_a_place_that_cannot_be_written_is_refused(refused: Output, tmp_path: Pa
 
 def test_ctrl_c_ends_the_processes_too(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
-    program = "from sparcode.cli import main; main()"
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and what they start inherits that.
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from sparcode.cli import main; main()"
     flags = [*TINY, *VARY, "--workers", "1", "--out", str(folder)]
     with subprocess.Popen([sys.executable, "-c", program, "sweep", *flags], stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:

@@ -49,7 +49,7 @@ def test_the_overview_compares_recorded_models() -> None:
     assert table["way to serve"].tolist() == [row.point.name for row in rows]
     assert {"SparCode (index)", "all-to-all", "two-tower Flat", "EASE"} <= set(table["way to serve"])
     assert "trained and measured on" in said(app)
-    assert studio().recorded.recording.words in said(app)
+    assert studio().serving.result(studio().config).recording.words in said(app)
     assert "Measured on this machine" not in said(app)
     assert "Measure on this machine" in [button.label for button in app.button]
     assert not app.info or "synthetic" in app.info[0].value

@@ -63,7 +63,7 @@ def test_an_upload_is_trained_explored_compared_and_opened_again_by_its_link_aft
         link = page.url.replace(address, "")
         assert "data=run.my-ratings" in link
 
-        page.get_by_role("link", name="Compare").click()
+        page.get_by_role("link", name="Compare", exact=True).click()
         page.get_by_role("button", name="Measure on this machine").click(timeout=PATIENCE_MS)
         expect(page.get_by_role("button", name="Measure again")).to_be_visible(timeout=PATIENCE_MS)
         expect(page.get_by_role("combobox", name="Data or run")).to_have_value("Run: my-ratings")

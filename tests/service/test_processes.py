@@ -15,6 +15,8 @@ from tests.fakes import raising
 from tests.service import workers
 from tests.service.workers import Story
 
+pytestmark = pytest.mark.usefixtures("plain_main")
+
 
 def ending(monkeypatch: pytest.MonkeyPatch, folder: Path, *lives: str) -> tuple[str, int, bool]:
     """Why a service of two workers ended, how many were started, and whether it ever was ready."""
