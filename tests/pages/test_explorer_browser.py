@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 
 from app.session.configuration import Configuration
 from app.session.settings import KEPT
@@ -267,6 +268,10 @@ def test_two_browsers_do_not_disturb_each_other(studio_url: str, browser: Browse
     assert not first.problems + second.problems
 
 
+FRONT_TUNED = """() => {
+  const [, done, all] = document.body.innerText.match(/(\\d+) of the (\\d+) settings of the front are fine-tuned/) || [];
+  return done !== undefined && done === all;
+}"""
 POINT = """number => {
   const box = [...document.querySelectorAll(".sparcode-chart")].find((one) => one.layout?.uirevision === "All settings searched");
   const trace = box?.data.findIndex((one) => one.customdata && one.name === "M = 1");
@@ -283,18 +288,26 @@ def test_a_click_on_a_point_of_the_search_opens_its_setting(studio_url: str, bro
     page = explored(studio_url, browser, "k=8").page
     page.get_by_role("button", name="Best under 2 MB").click()
     expect(page.get_by_text("previews searched in")).to_be_visible(timeout=PATIENCE_MS)
+    # Until then points of the front are drawn anew, also under the mouse; on a busy machine that takes longer than anybody waits.
+    with suppress(TimeoutError):
+        page.wait_for_function(FRONT_TUNED, timeout=PATIENCE_MS)
     page.wait_for_function(POINT, arg=0, timeout=PATIENCE_MS)
     at_rest(page)
-    opened = page.url
-    x, y = page.evaluate(POINT, 0)
-    # Plotly takes a click for one on the point that the mouse has been over.
-    page.mouse.move(x - 2, y)
-    page.mouse.move(x, y)
-    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("click to open", timeout=PATIENCE_MS)
-    said = page.locator(".hoverlayer .hovertext").text_content()
-    page.mouse.down()
-    page.mouse.up()
-    page.wait_for_function("before => location.href !== before", arg=opened, timeout=PATIENCE_MS)
+    opened, changed = page.url, "before => location.href !== before"
+    for _ in range(5):
+        x, y = page.evaluate(POINT, 0)
+        # Plotly takes a click for one on the point that the mouse has been over.
+        page.mouse.move(x - 2, y)
+        page.mouse.move(x, y)
+        expect(page.locator(".hoverlayer .hovertext")).to_contain_text("click to open", timeout=PATIENCE_MS)
+        said = page.locator(".hoverlayer .hovertext").text_content()
+        page.mouse.down()
+        page.mouse.up()
+        # A click in the moment that the page is drawn anew is lost.
+        with suppress(TimeoutError):
+            page.wait_for_function(changed, arg=opened, timeout=PATIENCE_MS / 6)
+            break
+    assert page.url != opened
     n_codebooks, size, n_nearest, kept = re.search(r"M = (\d+), K = (\d+), P = (\d+), ([\d.]+) % kept", said).groups()
     expect(newest_run(page)).to_contain_text(f"{kept} % kept", timeout=PATIENCE_MS)
     shown = Configuration(m=n_codebooks, k=size, p=n_nearest, keep=kept)
