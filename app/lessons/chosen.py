@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from app.lessons.lesson import Lesson
-from app.session.address import plain_text, went_back_or_forward
+from app.session.address import plain_text, went_back_or_forward, write_parameter
 from app.studio import Studio
 
 # In the address.
@@ -53,13 +53,7 @@ def set_control(lesson: Lesson, value: str) -> None:
 def write_control(lesson: Lesson) -> None:
     """Put the value into the address unless it is the default."""
     value = st.session_state.get(_VALUES, {}).get(lesson.number, lesson.control.default)
-    wanted = "" if value == lesson.control.default else value
-    if st.query_params.get(VARY, "") == wanted:
-        return
-    if wanted:
-        st.query_params[VARY] = wanted
-    else:
-        del st.query_params[VARY]
+    write_parameter(VARY, "" if value == lesson.control.default else value)
 
 
 def guess_of(lesson: Lesson, studio: Studio) -> str | float | None:

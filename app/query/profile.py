@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app.measured.item_names import ItemNames, for_markdown
+from app.session.address import write_parameter
 from app.session.settings import USER, WHOSE
 from app.session.widgets import widget
 from app.studio import Studio
@@ -57,9 +58,9 @@ def profile(studio: Studio, names: ItemNames) -> Profile:
     else:
         items, targets = test.queries[row].astype(np.int64), test.targets[row].astype(np.int64)
         features = None if test.queries.features is None else test.queries.features[[row]]
-    _write(ITEMS, composed if is_composed else [])
+    write_parameter(ITEMS, ".".join(map(str, composed if is_composed else [])))
     kept = _kept(items, "composed" if row is None else f"user {row}", studio, names)
-    _write(WITHOUT, items[~np.isin(items, kept)].tolist())
+    write_parameter(WITHOUT, ".".join(map(str, items[~np.isin(items, kept)].tolist())))
     return Profile(items, kept, targets, features)
 
 
@@ -166,16 +167,6 @@ def _asked(name: str, n_items: int) -> list[int]:
     read.add(name)
     numbers = [int(word) for word in st.query_params.get(name, "").split(".") if word.isascii() and word.isdigit() and len(word) < 10]
     return list(dict.fromkeys(number for number in numbers if number < n_items))[:LONGEST]
-
-
-def _write(name: str, items: list[int]) -> None:
-    text = ".".join(map(str, items))
-    if st.query_params.get(name, "") == text:
-        return
-    if text:
-        st.query_params[name] = text
-    else:
-        del st.query_params[name]
 
 
 def _plain_features(studio: Studio) -> np.ndarray | None:

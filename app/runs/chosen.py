@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.kept.comparable import ComparableRuns
 from app.kept.run_words import in_markdown, run_label
-from app.session.address import plain_text, went_back_or_forward
+from app.session.address import plain_text, went_back_or_forward, write_parameter
 
 # In the address: names separated by commas, and the two that are compared user by user.
 RUNS: Final = "runs"
@@ -132,12 +132,7 @@ def _usual_pair(names: Sequence[str]) -> tuple[str, str] | None:
 def _write(names: Sequence[str], pair: tuple[str, str] | None) -> None:
     wanted = {RUNS: ",".join(names), **dict(zip(PAIR, pair or ("", ""), strict=True))}
     for key, text in wanted.items():
-        if st.query_params.get(key, "") == text:
-            continue
-        if text:
-            st.query_params[key] = text
-        else:
-            del st.query_params[key]
+        write_parameter(key, text)
 
 
 def listed_runs(names: Sequence[str]) -> str:

@@ -68,6 +68,16 @@ def write_address(page: str, base: RunConfig, given: Collection[Setting] = ()) -
     st.session_state[_WRITTEN] = wanted
 
 
+def write_parameter(name: str, text: str) -> None:
+    """Put a page's own parameter into the address; empty text takes it out, and nothing is sent where it is there already."""
+    if st.query_params.get(name, "") == text:
+        return
+    if text:
+        st.query_params[name] = text
+    else:
+        del st.query_params[name]
+
+
 def forget_refused() -> None:
     """Clear the warnings about rejected URL parameters."""
     st.session_state[_REFUSED] = []

@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 
 from app.components.point_map import Pick
-from app.session.address import plain_text, went_back_or_forward
+from app.session.address import plain_text, went_back_or_forward, write_parameter
 from sparcode.space.units import CodeUnits
 
 # In the address: numbers of the selected codes, separated by dots.
@@ -60,13 +60,7 @@ class Selection:
 
     def write(self) -> None:
         """Put it into the address."""
-        text = ".".join(map(str, self.all))
-        if st.query_params.get(CODES, "") == text:
-            return
-        if text:
-            st.query_params[CODES] = text
-        else:
-            del st.query_params[CODES]
+        write_parameter(CODES, ".".join(map(str, self.all)))
 
     def warning(self, in_use: set[int]) -> str:
         """What of the selection cannot be shown, in words; else nothing."""

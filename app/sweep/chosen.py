@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 
 from app.kept.sweeps import RECORDED_NAME, KeptSweeps
-from app.session.address import plain_text, went_back_or_forward
+from app.session.address import plain_text, went_back_or_forward, write_parameter
 
 # In the address: the sweep's name, and a trial's number.
 NAME: Final = "sweep"
@@ -78,12 +78,7 @@ def write_chosen(names: Sequence[str]) -> None:
     name, trial = chosen_sweep(names), chosen_trial()
     wanted = {NAME: "" if name == next(iter(names), "") else name, TRIAL: "" if trial is None else str(trial)}
     for key, text in wanted.items():
-        if st.query_params.get(key, "") == text:
-            continue
-        if text:
-            st.query_params[key] = text
-        else:
-            del st.query_params[key]
+        write_parameter(key, text)
 
 
 def _is_number(text: str) -> bool:

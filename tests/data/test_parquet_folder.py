@@ -108,7 +108,9 @@ def test_tables_of_items_and_users_beside_a_folder(tmp_path, small_blocks):
     frame[:300].to_parquet(tmp_path / "folder" / "a.parquet")
     frame[300:].to_parquet(tmp_path / "folder" / "b.parquet")
     beside = {"items_path": tmp_path / "items.parquet", "users_path": tmp_path / "users.parquet"}
-    same(load(tmp_path / "folder", **beside), load(tmp_path / "whole.parquet", **beside))
+    found = load(tmp_path / "folder", **beside)
+    same(found, load(tmp_path / "whole.parquet", **beside))
+    assert found.items["title"].iloc[0] == f"Title {found.item_ids[0]}"
 
 
 def test_of_every_item_one_title_is_held_however_many_blocks_have_it(tmp_path, small_blocks, monkeypatch):
