@@ -21,7 +21,7 @@ from streamlit import config
 
 from app.server.middleware import OwnerCookie, SecurityHeaders, inline_scripts
 from app.server.origins import OriginRules, OwnPagesOnly
-from app.server.plotly_asset import PLOTLY_ROUTE, PlotlyAhead
+from app.server.plotly_asset import PLOTLY_ROUTES, PlotlyAhead
 from app.session.closed_tabs import forget_closed_tabs, keep_memory_together
 
 # Loaded while the first visitor's browser fetches the page, because together they take seconds.
@@ -71,7 +71,7 @@ DOCUMENT: Final = Path(st.__file__).parent / "static" / "index.html"
 app = st.App(
     "app/main.py",
     lifespan=lifespan,
-    routes=[PLOTLY_ROUTE],
+    routes=[*PLOTLY_ROUTES],
     middleware=[
         Middleware(SecurityHeaders, inline=inline_scripts(DOCUMENT.read_bytes())),
         Middleware(OwnPagesOnly, rules=lambda: OriginRules.of_streamlit(config)),

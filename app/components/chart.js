@@ -16,6 +16,7 @@ export class Chart {
 
   constructor(box) {
     this.box = box;
+    this.plotly = null; // The copy that draws it.
     this.corner = new Corner(this);
     this.wanted = null; // Figure that the server asked for last, as JSON; null once the chart has left the page.
     this.figure = null; // Figure that is drawn, as JSON.
@@ -39,11 +40,13 @@ export class Chart {
     this.box.style.width = "100%";
     this.box.style.height = `${height}px`;
     this.box.setAttribute("aria-label", alt);
-    const update = () => {
-      if (this.wanted === figure) this.#update(figure, version);
-    };
     plotly(url).then(
-      () => {
+      (copy) => {
+        const update = () => {
+          if (this.wanted !== figure) return;
+          this.#letDraw(copy);
+          this.#update(figure, version);
+        };
         if (this.figure === null) drawInTurn(this, update);
         else update();
       },
@@ -51,6 +54,15 @@ export class Chart {
         this.box.textContent = "Charts need the studio's own server. Start it with: streamlit run streamlit_app.py";
       },
     );
+  }
+
+  // A figure may need another copy than the one before.
+  #letDraw(copy) {
+    if (this.plotly && this.plotly !== copy) {
+      this.plotly.purge(this.box);
+      this.pickable = false;
+    }
+    this.plotly = copy;
   }
 
   #update(figure, version) {
@@ -85,12 +97,12 @@ export class Chart {
     const { box } = this;
     const before = box.layout?.title?.text;
     // Refused where the chart is hidden.
-    const resized = window.Plotly.Plots.resize(box).catch(() => {});
+    const resized = this.plotly.Plots.resize(box).catch(() => {});
     resized.then(() => {
       if (!this.layout || box.layout?.title?.text !== before) return;
       const said = { ...this.layout, title: { ...this.layout.title, text: (before ?? "").replaceAll("<br>", " ") } };
       const { title, margin } = this.#titled(said);
-      if (title && title.text !== before) window.Plotly.relayout(box, { title, margin });
+      if (title && title.text !== before) this.plotly.relayout(box, { title, margin });
     });
   }
 
@@ -129,7 +141,7 @@ export class Chart {
       .then(() => {
         this.#keepZoom(layout);
         this.layout = layout;
-        return window.Plotly.react(this.box, data, this.#titled(layout), CONFIG);
+        return this.plotly.react(this.box, data, this.#titled(layout), CONFIG);
       })
       .then(() => {
         this.#letPick();
@@ -177,8 +189,8 @@ export class Chart {
     this.#moveTitle(columns, row);
     // Changed traces make Plotly lay the whole chart out again, frames of an animation do not.
     const moved = this.box.layout.meta.axes_stay
-      ? window.Plotly.animate(this.box, { data: values, traces }, STEP)
-      : window.Plotly.restyle(this.box, Object.fromEntries(parts.map((name) => [name, values.map((one) => one[name])])), traces);
+      ? this.plotly.animate(this.box, { data: values, traces }, STEP)
+      : this.plotly.restyle(this.box, Object.fromEntries(parts.map((name) => [name, values.map((one) => one[name])])), traces);
     // A frame that a later one overtakes is given up.
     this.moving = moved
       .catch(() => {})
@@ -199,7 +211,7 @@ export class Chart {
   picture(kind, scale, filename) {
     const { offsetWidth: width, offsetHeight: height } = this.box;
     const how = { format: kind, width, height, scale: kind === "png" ? scale : 1, filename };
-    return Promise.resolve(this.moving).then(() => window.Plotly.downloadImage(this.box, how));
+    return Promise.resolve(this.moving).then(() => this.plotly.downloadImage(this.box, how));
   }
 
   table() {
@@ -210,7 +222,7 @@ export class Chart {
     this.wanted = null;
     this.corner.leave();
     this.observer?.disconnect();
-    window.Plotly?.purge(this.box);
+    this.plotly?.purge(this.box);
   }
 }
 

@@ -15,7 +15,7 @@ from app.charts.frame import Figure
 from app.components import add_button
 from app.components.bundle import script, style
 from app.report.entry import Entry, Source, chart_entry
-from app.server.plotly_asset import PLOTLY_URL
+from app.server.plotly_asset import bundle_for
 from app.session.report import FiguresOf, note_for, shown_figures
 
 HEIGHT: Final = 360
@@ -56,7 +56,7 @@ def chart_content(figure: Figure, of: FiguresOf | None, alt: str, height: int) -
         "version": _version.get(),
         "alt": alt,
         "height": height,
-        "url": PLOTLY_URL,
+        "url": bundle_for(trace["type"] for trace in figure.data).url,
         "name": figure.layout["uirevision"],
         "setting": "" if of is None else of.file_words,
     }

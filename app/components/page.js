@@ -1,5 +1,5 @@
 // What the components of a page have in common. Streamlit gives each component its own copy of this file, so all state is kept on the window.
-window.sparcode ??= { parts: new WeakMap(), plotly: null, turns: [] };
+window.sparcode ??= { parts: new WeakMap(), plotly: new Map(), turns: [] };
 const state = window.sparcode;
 
 export const CHARTS = ".sparcode-chart";
@@ -43,19 +43,39 @@ export function partsOf(selector) {
   return [...document.querySelectorAll(selector)].map((node) => state.parts.get(node)).filter(Boolean);
 }
 
-// The studio's own copy of Plotly, loaded once per document.
+// One of the studio's own copies of Plotly, see `app/server/plotly_asset.py`. A chart that one has drawn is updated by the same.
 export function plotly(url) {
-  state.plotly ??= new Promise((resolve, reject) => {
+  const copies = state.plotly;
+  if (!copies.has(url))
+    copies.set(
+      url,
+      inDocument(url).then((found) => found ?? loaded(url)),
+    );
+  return copies.get(url);
+}
+
+// The copy that the document itself loads; nothing where it has another, or where that did not come.
+function inDocument(url) {
+  const script = [...document.scripts].find((one) => one.getAttribute("src") === url);
+  if (!script) return Promise.resolve(null);
+  if (window.Plotly || document.readyState === "complete") return Promise.resolve(window.Plotly);
+  return new Promise((resolve) => {
+    for (const end of ["load", "error"]) script.addEventListener(end, () => resolve(window.Plotly));
+    window.addEventListener("load", () => resolve(window.Plotly));
+  });
+}
+
+function loaded(url) {
+  return new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = url;
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => {
-      state.plotly = null;
+      state.plotly.delete(url);
       reject(new Error("not served"));
     };
     document.head.appendChild(script);
   });
-  return state.plotly;
 }
 
 // Draw a chart for the first time: one chart a frame, those in the window first, so that the first is seen before the last is drawn.

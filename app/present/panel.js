@@ -20,6 +20,7 @@ class Presentation {
       "output",
     ].map((name) => root.querySelector(name));
     this.at = null;
+    this.plotly = null;
     this.listening = new AbortController();
     const { signal } = this.listening;
     document.addEventListener("keydown", (event) => this.#press(event), { signal });
@@ -97,8 +98,9 @@ class Presentation {
   #draw() {
     const boxes = this.#boxes();
     if (boxes.length === 0) return;
-    plotly(this.data.url).then(() => {
-      for (const box of boxes) if (box.isConnected) magnified(box, boxes.length);
+    plotly(this.data.url).then((copy) => {
+      this.plotly = copy;
+      for (const box of boxes) if (box.isConnected) magnified(copy, box, boxes.length);
     });
   }
 
@@ -107,7 +109,7 @@ class Presentation {
   }
 
   #purge() {
-    for (const box of this.#boxes()) window.Plotly?.purge(box);
+    for (const box of this.#boxes()) this.plotly?.purge(box);
   }
 
   leave() {
@@ -118,7 +120,7 @@ class Presentation {
 }
 
 // Drawn at the size it is made for and magnified, so that texts grow with the screen.
-function magnified(box, beside) {
+function magnified(copy, box, beside) {
   const { clientWidth, clientHeight } = box.parentElement;
   if (!clientWidth || !clientHeight) return;
   const scale = Math.max(1, clientWidth / (beside > 1 ? BESIDE : ALONE));
@@ -126,7 +128,7 @@ function magnified(box, beside) {
   box.style.transform = `scale(${scale})`;
   const { data, layout } = box.figure;
   const titled = beside > 1 ? layout : withoutTakeaway(layout);
-  window.Plotly.react(box, data, { ...titled, ...size }, HOLD).then(() => {
+  copy.react(box, data, { ...titled, ...size }, HOLD).then(() => {
     box.dataset.drawn = "yes";
   });
 }

@@ -10,7 +10,7 @@ from app.components.bundle import script, style
 from app.measured.measured_index import MeasuredIndex
 from app.measured.serving import best_measured
 from app.present.views import View, report_views, run_views
-from app.server.plotly_asset import PLOTLY_URL
+from app.server.plotly_asset import bundle_for, trace_types
 from app.session import loaders
 from app.session.address import read_address
 from app.session.chosen_data import UPLOAD, base_settings, chosen_config, chosen_data, read_data
@@ -63,7 +63,8 @@ def presentation(title: str, report_alone: bool) -> None:
 def _draw(views: list[View], notes: list[str]) -> None:
     at, refused = asked_view(len(views))
     said = " ".join([*notes, *([refused] if refused else [])])
-    content = {"views": views, "at": at, "said": said, "url": PLOTLY_URL, "leaves": not st.context.is_embedded}
+    url = bundle_for({kind for view in views for figure in view.figures for kind in trace_types(figure)}).url
+    content = {"views": views, "at": at, "said": said, "url": url, "leaves": not st.context.is_embedded}
     _mount(key="presentation", data=content, width="stretch", height="content")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from app.report.entry import Cell, Chart, Entry, Table
 from app.report.rerun import RERUN_NOTE, settings_files
 from app.report.store import Report
 from app.report.words import contents_line, origin_lines
+from app.server.plotly_asset import bundle_for, trace_types
 
 # Nothing from elsewhere: should anything in the file name another place, the browser does not ask for it.
 _POLICY: Final = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -33,15 +33,15 @@ def _parts(report: Report) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     yield f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
     yield f"<h1>{escape(report.title)}</h1>\n<p>{escape(contents_line(report.entries))}.</p>\n"
-    has_charts = any(isinstance(entry.content, Chart) for entry in report.entries)
-    if has_charts:
+    charts = [entry.content for entry in report.entries if isinstance(entry.content, Chart)]
+    if charts:
         yield "<noscript><p>The charts of this file are drawn by JavaScript, which is switched off.</p></noscript>\n"
     for place, entry in enumerate(report.entries, start=1):
         yield from _entry(entry, place)
     yield from _again(report)
     yield "</main>\n"
-    if has_charts:
-        plotly = files("plotly") / "package_data" / "plotly.min.js"
+    if charts:
+        plotly = bundle_for({kind for chart in charts for kind in trace_types(chart.light)}).path
         yield f"<script>{_in_script(plotly.read_text(encoding='utf-8'))}</script>\n"
         yield f"<script>\n{_SCRIPT.read_text(encoding='utf-8')}</script>\n"
     yield "</body>\n</html>\n"

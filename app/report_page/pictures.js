@@ -12,10 +12,10 @@ class Drawer {
     if (this.number === number) return;
     this.number = number;
     plotly(url)
-      .then(() => {
+      .then((copy) => {
         const { data, layout } = JSON.parse(figure);
         const drawn = { data, layout: withoutTakeaway(layout) };
-        const made = (format, scale) => window.Plotly.toImage(drawn, { ...size, format, scale });
+        const made = (format, scale) => copy.toImage(drawn, { ...size, format, scale });
         return Promise.all([made("png", size.scale), made("svg", 1)]);
       })
       .then(([png, svg]) => ({ png, svg: decodeURIComponent(svg.slice(svg.indexOf(",") + 1)) }))

@@ -11,7 +11,7 @@ from app.components.bundle import script
 from app.report.entry import Chart, Entry
 from app.report.picture import HEIGHT, SCALE, WIDTH, checked_png, checked_svg
 from app.report.store import Report
-from app.server.plotly_asset import PLOTLY_URL
+from app.server.plotly_asset import bundle_for, trace_types
 from app.session.report import own_report, reports
 from app.session.visitor import owner_id
 
@@ -55,10 +55,11 @@ def _next(n_missing: int) -> None:
     if left:
         st.caption(f"Drawing the pictures of {len(left)} chart{'' if len(left) == 1 else 's'} ...")
         first = left[0]
+        url = bundle_for(trace_types(first.content.light)).url
         size = {"width": WIDTH, "height": HEIGHT, "scale": SCALE}
         _mount(
             key=_KEY,
-            data={"number": first.number, "figure": first.content.light, "url": PLOTLY_URL, "size": size},
+            data={"number": first.number, "figure": first.content.light, "url": url, "size": size},
             on_picture_change=_take,
         )
     elif n_missing > len(missing):

@@ -9,14 +9,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from app.server.middleware import CONTENT_POLICY, OWNER_COOKIE, SECURITY_HEADERS
-from app.server.plotly_asset import PLOTLY_URL
+from app.server.plotly_asset import BASIC, SCRIPT, WHOLE, Bundle
 from scripts.studio_in_browser import running_studio
 
 
@@ -29,24 +28,30 @@ def test_a_document_carries_security_headers_and_an_owner(studio_url: str, path:
     assert len(cookies) == 1
 
 
-def test_plotly_comes_from_the_installed_package_to_keep_and_without_an_owner(studio_url: str) -> None:
-    request = urllib.request.Request(studio_url + PLOTLY_URL, headers={"Accept-Encoding": "gzip"})
+@pytest.mark.parametrize("bundle", [BASIC, WHOLE])
+def test_plotly_comes_from_the_studio_to_keep_and_without_an_owner(studio_url: str, bundle: Bundle) -> None:
+    request = urllib.request.Request(studio_url + bundle.url, headers={"Accept-Encoding": "gzip"})
     with urllib.request.urlopen(request) as answer:
         body = gzip.decompress(answer.read())
         assert "immutable" in answer.headers["Cache-Control"]
         assert answer.headers["Set-Cookie"] is None
-    installed = (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
-    assert hashlib.sha256(body).digest() == hashlib.sha256(installed).digest()
-
-
-def test_a_document_lets_the_browser_fetch_plotly_beside_it(studio_url: str) -> None:
-    with urllib.request.urlopen(studio_url) as answer:
-        assert answer.headers["Link"] == f"<{PLOTLY_URL}>; rel=preload; as=script"
-    with urllib.request.urlopen(f"{studio_url}/_stcore/health") as answer:
-        assert answer.headers["Link"] is None
-    with urllib.request.urlopen(studio_url + PLOTLY_URL) as answer:
+    assert hashlib.sha256(body).digest() == hashlib.sha256(bundle.path.read_bytes()).digest()
+    with urllib.request.urlopen(studio_url + bundle.url) as answer:
         assert answer.headers["Content-Encoding"] is None
         assert answer.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("path", ["/", "/explorer?m=2"])
+def test_a_document_has_the_browser_run_plotly_beside_streamlit_and_no_other_answer_does(studio_url: str, path: str) -> None:
+    # As a browser asks for it: compressed, it could not be written into.
+    request = urllib.request.Request(studio_url + path, headers={"Accept": "text/html,*/*", "Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as answer:
+        document = answer.read()
+        assert document.count(SCRIPT.encode()) == 1
+        assert document.count(b"<body>") == 1
+        assert answer.headers["ETag"] is None
+    with urllib.request.urlopen(urllib.request.Request(f"{studio_url}/_stcore/health", headers={"Accept": "text/html"})) as answer:
+        assert SCRIPT.encode() not in answer.read()
 
 
 def test_collection_after_each_run_is_off_and_nothing_is_reported_home(repository: Path) -> None:
