@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import streamlit as st
-
 from app.components.page_header import page_header
 
 
@@ -13,5 +11,4 @@ def _panel() -> None:
 
 
 page_header("Index Explorer")
-st.markdown("**Drag the threshold**: all figures follow.")
 _panel()

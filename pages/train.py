@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import streamlit as st
-
 from app.components.page_header import page_header
 
 
@@ -13,5 +11,4 @@ def _panel() -> None:
 
 
 page_header("Train")
-st.markdown("Choose data, networks and codes, and watch a model being **trained from scratch**, beside its baselines and earlier runs.")
 _panel()

@@ -14,6 +14,8 @@ TITLE: Final = "Codes carried together by one user"
 DIVERGING_LIGHT: Final = ("#0072B2", "#FFFFFF", "#D55E00")
 DIVERGING_DARK: Final = ("#56B4E9", "#222831", "#E69F00")
 _FURTHEST: Final = 4.0
+# Pixels of width from which on the numbers of a row have room beside each other.
+_TEXT_FROM: Final = 560
 # Users, found or expected, from which on a pair has a number.
 FEWEST: Final = 5
 
@@ -83,6 +85,7 @@ def codes_together_figure(data: CodesTogetherData, dark: bool) -> Figure:
     for axis in (figure.x, figure.y):
         axis.update(type="category", tickmode="linear", title={"text": ""})
     figure.y["autorange"] = "reversed"
+    figure.layout["meta"] = {**figure.layout.get("meta", {}), "text_from": _TEXT_FROM}
     name_columns(figure, x="code", y="carried together with code", text="times as often as by chance")
     return figure
 

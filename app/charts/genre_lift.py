@@ -35,7 +35,7 @@ def shown_lifts(lifts: Sequence[Lift]) -> list[Lift]:
 
 def genre_lift_figure(data: GenreLiftData, dark: bool) -> Figure:
     """A point per genre with its interval, on a logarithmic axis; the line at 1 is the catalogue's own share."""
-    figure = titled_figure(TITLE, "times the catalogue's share", "", dark, _takeaway(data))
+    figure = titled_figure(TITLE, "times as frequent", "", dark, _takeaway(data))
     if data.note or not data.lifts:
         return with_note(figure, data.note or "No genre occurs among these items")
     labels = [f"{name} · {one.count} of {one.n}" for name, one in zip(data.names, data.lifts, strict=True)]

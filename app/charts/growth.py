@@ -144,4 +144,5 @@ def _ticks(sizes: Sequence[int]) -> list[float]:
 
 
 def _size_text(size: float) -> str:
-    return f"{size:,.0f}"
+    # On a phone a longer text has no room at the edge of the plot.
+    return f"{size / 1e6:,.0f}M" if size >= 1e6 else f"{size:,.0f}"

@@ -92,7 +92,12 @@ def parallel_trials_figure(data: ParallelTrialsData, dark: bool) -> Figure:
         for height, text in axis.labels:
             figure.add_annotation(text, x=place, y=height, xshift=-6, xanchor="right", bgcolor=ground, font={"size": 11, "color": colour})
     figure.x.update(
-        tickvals=places, ticktext=[axis.name for axis in data.axes], showgrid=False, zeroline=False, range=[-0.45, len(places) - 0.8]
+        tickvals=places,
+        ticktext=[axis.name for axis in data.axes],
+        showgrid=False,
+        zeroline=False,
+        range=[-0.45, len(places) - 0.55],
+        ticklabeloverflow="allow",
     )
     figure.y.update(visible=False, range=[-0.06, 1.06])
     figure.layout.update(showlegend=False, hovermode="closest")

@@ -141,6 +141,8 @@ export class Chart {
       .then(() => {
         this.#keepZoom(layout);
         this.layout = layout;
+        // Numbers of cells would stand in each other's place.
+        if (this.box.offsetWidth < (layout.meta?.text_from ?? 0)) for (const trace of data) delete trace.texttemplate;
         return this.plotly.react(this.box, data, this.#titled(layout), CONFIG);
       })
       .then(() => {

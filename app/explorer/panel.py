@@ -18,7 +18,7 @@ from app.explorer.front import front_chart
 from app.explorer.index_charts import code_charts, numbers, threshold_charts
 from app.explorer.run_table import equal_epochs_note, run_table
 from app.explorer.search import front_of, opened, search_status, settle
-from app.explorer.status import curve_note, is_training, plain_words, status
+from app.explorer.status import curve_note, is_training, lead, plain_words, status
 from app.explorer.tiles import TILE_COLUMNS, has_preview, index_tiles, latency_tiles
 from app.explorer.trade_off_charts import accuracy_chart, latency_chart, size_chart, training_chart
 from app.explorer.until_measured import estimate, recorded_beside, recorded_columns, recorded_of, remember, until_measured
@@ -59,6 +59,7 @@ def explorer() -> None:
 
 def _panel(studio: Studio) -> None:
     with st.container(gap="xsmall"):
+        said = st.container()
         # Containers around optional elements: charts are kept only while the number of elements above them stays the same.
         with st.container():
             for text in read_address(EXPLORER, base_settings()):
@@ -70,6 +71,8 @@ def _panel(studio: Studio) -> None:
         config = chosen_config(chosen, studio.config)
         _leave_for(config, studio)
         view = studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS)
+        backbone = studio.backbones.of(config)
+        said.markdown(lead(view.measured, backbone.recall if backbone else None))
         recorded = recorded_of(view, studio)
         against = _against(view, studio)
         ghost = against.run

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import streamlit as st
 
 from app.components.provenance import kind_badge
+from app.explorer.search import NEAR_BEST
 from app.jobs.job import JobState, epochs_of, status_text
+from app.measured.measured_index import MeasuredIndex
 from app.measured.recorded_figures import RecordedFigures
 from app.measured.setting_jobs import View
+from app.measured.verdict import ERRORS
 from app.session.settings import KEPT
 from app.session.visitor import owner_id
 from app.session.widgets import set_threshold
 from app.studio import Studio
+from sparcode.comparison.paired import most_error
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.metrics.registry import METRICS
+
+_DRAG: Final = "**Drag the threshold**: all figures follow."
+
+
+def lead(measured: MeasuredIndex | None, ceiling: float | None) -> str:
+    """What this setting comes to over all thresholds, beside the recall without codes (None: unknown), and what to do."""
+    stop = None if measured is None or not measured.complete else measured.curve.smallest_within(NEAR_BEST)
+    if stop is None:
+        return _DRAG
+    point, n_users = measured.point(stop), len(measured.explorer.evaluation.queries)
+    size, recall = METRICS["size_bytes"].text(point.total_bytes), METRICS["recall"].text(point.recall)
+    of_all = f" and {point.recall / ceiling:.0%} of what its network finds without codes" if ceiling else ""
+    noise = f"{n_users} test users, at most ±{ERRORS * most_error(point.recall, n_users):.2f}"
+    found = f"Recall@{measured.explorer.k} {recall}, within 1% of the most this index finds{of_all}"
+    return f"**{size} are enough** for {found} ({noise}). {_DRAG}"
 
 
 def status(view: View, studio: Studio) -> None:

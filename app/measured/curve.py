@@ -84,6 +84,14 @@ class Curve(NamedTuple):
         best = fits[self.recall[fits] == self.recall[fits].max()]
         return int(self.stops[best[np.argmin(self.size_bytes[best])]])
 
+    def smallest_within(self, share: float) -> int | None:
+        """The stop of the smallest index (ties: the best recall) that finds this share of the best recall; None without any recall."""
+        if not self.recall.any():
+            return None
+        near = np.flatnonzero(self.recall >= share * self.recall.max())
+        smallest = near[self.size_bytes[near] == self.size_bytes[near].min()]
+        return int(self.stops[smallest[np.argmax(self.recall[smallest])]])
+
 
 class TimedLatency(NamedTuple):
     """A latency, whether jobs were running beside the measurement (which makes it an upper bound), and its parts if they were timed."""

@@ -57,12 +57,29 @@ def training() -> None:
         st.warning(text)
     recorded_notes(studio)
     _name_run(studio.from_scratch)
+    st.markdown(_lead(studio.from_scratch.view(owner_id(), studio.own_training), studio))
     left, right = st.columns((5, 16), gap="medium")
     with left:
         choice = training_settings(studio, defaults)
     write_address(TRAIN, defaults)
     with right:
         live_panel(_panel, _LIVE, POLL_SECONDS, studio, choice)
+
+
+def _lead(view: TrainingView, studio: Studio) -> str:
+    """What the training shown came to, and what to do."""
+    result = view.result
+    if result is None or view.active:
+        return "Choose data, networks and codes, and watch a model being **trained from scratch**, beside its baselines and earlier runs."
+    recall, size = METRICS["recall"].text, METRICS["size_bytes"].text(result.size_bytes)
+    beside = "" if math.isnan(result.two_tower) else f", two-tower {recall(result.two_tower)}"
+    error = _most_noise(view, studio)
+    noise = f" (one seed, each at most ±{error:.2f})" if error else ""
+    return (
+        f"**Trained from scratch, SparCode finds {_ratio(result.recall, result.all_to_all)} of what all-to-all finds, from {size}**: "
+        f"Recall@{DEFAULT_K} {recall(result.recall)} of {recall(result.all_to_all)}{beside}{noise}. "
+        "Choose data, networks and codes, and watch another."
+    )
 
 
 def _name_run(session: TrainingSession) -> None:
@@ -265,16 +282,17 @@ def _provenance(view: TrainingView, studio: Studio) -> None:
 
 
 def _chance(view: TrainingView, studio: Studio) -> str:
-    """How far chance may move a recall, by the number of test users, since only means are kept; empty where that is not known."""
+    noise = _most_noise(view, studio)
+    return f"Two standard errors of a recall are at most {noise:.3f}: smaller differences may be chance. " if noise else ""
+
+
+def _most_noise(view: TrainingView, studio: Studio) -> float:
+    """Most of two standard errors of a recall, by the number of test users, since only means are kept; 0 where it is not known."""
     if view.result is None:
-        return ""
-    n_users = view.result.n_users
-    if not n_users and view.plan.data.key == studio.own_data.key:
-        n_users = len(studio.split.test.queries)
-    if not n_users:
-        return ""
-    noise = ERRORS * most_error(view.result.recall, n_users)
-    return f"Over {n_users:,} test users two standard errors of a recall are at most {noise:.3f}: smaller differences may be chance. "
+        return 0.0
+    own = view.plan.data.key == studio.own_data.key
+    n_users = view.result.n_users or (len(studio.split.test.queries) if own else 0)
+    return ERRORS * most_error(view.result.recall, n_users) if n_users else 0.0
 
 
 def _tables(view: TrainingView, session: TrainingSession, owner: str) -> None:
