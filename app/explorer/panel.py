@@ -71,8 +71,7 @@ def _panel(studio: Studio) -> None:
         config = chosen_config(chosen, studio.config)
         _leave_for(config, studio)
         view = studio.setting_jobs.follow(config, owner_id(), WAIT_SECONDS)
-        backbone = studio.backbones.of(config)
-        said.markdown(lead(view.measured, backbone.recall if backbone else None))
+        said.markdown(lead(view.measured))
         recorded = recorded_of(view, studio)
         against = _against(view, studio)
         ghost = against.run

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import streamlit as st
 
 from app.components.provenance import kind_badge
@@ -21,20 +19,17 @@ from sparcode.comparison.paired import most_error
 from sparcode.metrics.evaluation import ExplorerPoint
 from sparcode.metrics.registry import METRICS
 
-_DRAG: Final = "**Drag the threshold**: all figures follow."
 
-
-def lead(measured: MeasuredIndex | None, ceiling: float | None) -> str:
-    """What this setting comes to over all thresholds, beside the recall without codes (None: unknown), and what to do."""
+def lead(measured: MeasuredIndex | None) -> str:
+    """What this setting comes to over all thresholds, and what to do."""
     stop = None if measured is None or not measured.complete else measured.curve.smallest_within(NEAR_BEST)
     if stop is None:
-        return _DRAG
-    point, n_users = measured.point(stop), len(measured.explorer.evaluation.queries)
+        return "**Drag the threshold**: all figures follow."
+    point, most = measured.point(stop), measured.curve.recall.max()
     size, recall = METRICS["size_bytes"].text(point.total_bytes), METRICS["recall"].text(point.recall)
-    of_all = f" and {point.recall / ceiling:.0%} of what its network finds without codes" if ceiling else ""
-    noise = f"{n_users} test users, at most ±{ERRORS * most_error(point.recall, n_users):.2f}"
-    found = f"Recall@{measured.explorer.k} {recall}, within 1% of the most this index finds{of_all}"
-    return f"**{size} are enough** for {found} ({noise}). {_DRAG}"
+    # The most that two standard errors can be.
+    noise = ERRORS * most_error(point.recall, len(measured.explorer.evaluation.queries))
+    return f"**{size} are enough**: recall {recall} (±{noise:.2f}), {point.recall / most:.0%} of its best. **Drag the threshold.**"
 
 
 def status(view: View, studio: Studio) -> None:

@@ -178,3 +178,10 @@ def curve_of(recall: list[float], size_bytes: list[int]) -> Curve:
 def test_the_best_recall_under_a_budget_is_found_and_none_where_nothing_fits() -> None:
     curve = curve_of([0.5, 0.5, 0.4], [90, 60, 10])
     assert (curve.best_under(100), curve.best_under(59), curve.best_under(10), curve.best_under(9)) == (3, 6, 6, None)
+
+
+def test_the_smallest_index_near_the_best_is_found_and_none_where_nothing_is_found() -> None:
+    curve = curve_of([0.5, 0.496, 0.497, 0.4], [90, 60, 60, 10])
+    assert [curve.smallest_within(share) for share in (1.0, 0.99, 0.8, 0.1)] == [0, 6, 9, 9]
+    assert curve_of([0.0, 0.0], [90, 60]).smallest_within(0.99) is None
+    assert Curve.empty().smallest_within(0.99) is None
