@@ -51,7 +51,7 @@ class CodeUse(NamedTuple):
     @classmethod
     def of_items(cls, histories: Histories) -> CodeUse:
         """Codes are the items of the histories, each history uses those it holds."""
-        holds = _matrix(histories)
+        holds = matrix_of(histories)
         codes = np.unique(histories.items).astype(np.int64)
         return cls(codes, holds.T.tocsr()[codes], holds, True)
 
@@ -63,18 +63,20 @@ class CodeUse(NamedTuple):
         rows = np.repeat(np.arange(len(codes)), codes.shape[1])[used]
         places = np.searchsorted(distinct, codes.ravel()[used])
         uses = csr_array((weights.ravel()[used], (places, rows)), shape=(len(distinct), len(codes)))  # repeated entries are added up
-        return cls(distinct, uses, _matrix(histories), False)
+        return cls(distinct, uses, matrix_of(histories), False)
 
-    def values(self, shape: PairShape, rows: np.ndarray | None = None) -> csr_array:
+    def values(self, shape: PairShape, rows: np.ndarray | None = None, factors: tuple[np.ndarray, np.ndarray] | None = None) -> csr_array:
         """Values f of all pairs that are counted, the `per_code` highest of each code (ties to the lower item), items ascending.
 
-        (n, I) float32; of the given rows, (m,) integers, only: (m, I).
+        (n, I) float32; of the given rows, (m,) integers, only: (m, I). `factors` on f: of all codes (n,) and items (I,), float32.
         """
         uses, n_items = (self.uses if rows is None else self.uses[rows]), self.holds.shape[1]
         own = (self.codes if rows is None else self.codes[rows]) if self.are_items else np.full(uses.shape[0], -1)
         degrees = np.bincount(self.holds.indices, minlength=n_items)
-        shares = _powers(np.diff(self.holds.indptr), -shape.query)
-        of_codes, of_items = _powers(np.asarray(uses.sum(axis=1)).ravel(), -shape.code), _powers(degrees, -shape.item)
+        shares = powers_of(np.diff(self.holds.indptr), -shape.query)
+        of_codes, of_items = powers_of(np.asarray(uses.sum(axis=1)).ravel(), -shape.code), powers_of(degrees, -shape.item)
+        if factors is not None:
+            of_codes, of_items = of_codes * (factors[0] if rows is None else factors[0][rows]), of_items * factors[1]
         step = max(1, _CHUNK_VALUES // shape.per_code)
         parts = []
         for start in range(0, max(1, uses.shape[0]), step):
@@ -137,7 +139,7 @@ class PairFeatures(SparseRows):
             raise ValueError("the pair features' arrays do not belong together")
 
 
-def _matrix(histories: Histories) -> csr_array:
+def matrix_of(histories: Histories) -> csr_array:
     """(B, I) float32, 1 where a history holds the item."""
     ones = np.ones(len(histories.items), np.float32)
     users = csr_array((ones, histories.items, histories.indptr), shape=(len(histories), histories.n_items), copy=True)
@@ -146,7 +148,7 @@ def _matrix(histories: Histories) -> csr_array:
     return users
 
 
-def _powers(numbers: np.ndarray, exponent: float) -> np.ndarray:
+def powers_of(numbers: np.ndarray, exponent: float) -> np.ndarray:
     """Float32; 0 where the number is 0."""
     powers = np.zeros(len(numbers), np.float32)
     powers[numbers > 0] = numbers[numbers > 0].astype(np.float64) ** exponent

@@ -24,7 +24,7 @@ from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.top_k import top_k
 from sparcode.training.epoch_record import ShouldStop, never_stop
-from sparcode.training.pair_fit import USERS, some_users, with_targets
+from sparcode.training.pair_fit import USERS, some_users, surely, with_targets
 
 # EASE's matrix of (item, item) weights, float32; beyond it lists hold counts.
 MAX_EASE_BYTES: Final = 2**30
@@ -36,8 +36,6 @@ LENGTHS: Final = (10, 30, 100)
 FACTORS: Final = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 10.0)
 # Taken unless validation users surely like another choice better: this factor, the middle one of `shapes` and the longest lists.
 USUAL_FACTOR: Final = 0.7
-# Standard errors of a mean difference that make it sure: the best of some ninety choices is two errors ahead by chance.
-SURE: Final = 3.0
 # Shorter lists are taken if their recall is surely at least this share of the choice's.
 NEARLY: Final = 0.99
 SAMPLED_CODES: Final = 256
@@ -163,21 +161,15 @@ def _chosen(tried: list[_Tried], found: dict[ListChoice, np.ndarray]) -> ListCho
         return ListChoice()
     chosen = best
     for one in tried:
-        if one.is_usual and not _surely(found[best], found[usual := one.choices[FACTORS.index(USUAL_FACTOR)]], 0.0):
+        if one.is_usual and not surely(found[best], found[usual := one.choices[FACTORS.index(USUAL_FACTOR)]], 0.0):
             chosen = usual
     # Of the same shape and factor: the best of many short lists often looks better than it is.
     factor = next(one.choices.index(chosen) for one in tried if chosen in one.choices)
     shorter = [one.choices[factor] for one in tried if one.choices[factor].shape == chosen.shape]
     for rival in sorted(shorter, key=lambda choice: choice.per_code):
-        if rival.per_code < chosen.per_code and _surely(found[rival], found[chosen], (NEARLY - 1) * means[chosen]):
+        if rival.per_code < chosen.per_code and surely(found[rival], found[chosen], (NEARLY - 1) * means[chosen]):
             return rival
     return chosen
-
-
-def _surely(recalls: np.ndarray, others: np.ndarray, least: float) -> bool:
-    """Whether recalls of the same users are surely higher by more than `least`."""
-    differences = recalls - others
-    return bool(np.mean(differences) - SURE * np.std(differences) / np.sqrt(len(differences)) > least)
 
 
 def _typical(scores: np.ndarray, k: int) -> float:

@@ -1,7 +1,8 @@
 """Fits the pair features (`sparcode.model.pair_features`) of a SparCode model: exponents and shrinkage by what validation users like best.
 
-Validation users decide. Their targets are counted nowhere meanwhile, so nothing has to be taken out of the counts; in a ready-made split,
-where validation users are training users, they are counted in the end.
+Where codes are items, factors of every code and item are learnt besides (`sparcode.training.pair_gains`). Validation users decide. Their
+targets are counted nowhere meanwhile, so nothing has to be taken out of the counts; in a ready-made split, where validation users are
+training users, they are counted in the end.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.top_k import top_k
 from sparcode.training.epoch_record import ShouldStop, never_stop
+from sparcode.training.pair_gains import Gains, learn_gains, probe_gains
 
 # The first steps of the search, halved in every round; ends at the last.
 STEPS = PairShape(code=0.2, item=0.15, query=0.2, shrink=0.4, per_code=0)
@@ -36,6 +38,8 @@ _BLOCK = 400
 # Factors on f beside a network, times the ratio of their typical highest values, read off so many codes; 0 leaves the counts out.
 FACTORS = (0.0, 0.1, 0.3, 1.0, 3.0)
 SAMPLED_CODES = 256
+# Standard errors of a mean difference from which on it is taken for real.
+SURE = 3.0
 
 
 def probe_fit(model: SparCodeModel, split: Split, config: RunConfig) -> float:
@@ -47,7 +51,8 @@ def probe_fit(model: SparCodeModel, split: Split, config: RunConfig) -> float:
     search.recall(PairShape())
     counted = time.perf_counter()
     search.recall(PairShape(shrink=2 * PairShape().shrink))
-    return counted - started + USUAL_STEPS * (time.perf_counter() - counted)
+    of_search = counted - started + USUAL_STEPS * (time.perf_counter() - counted)
+    return of_search + (probe_gains(split.train, PairShape(), config.training.seed) if search.use.are_items else 0.0)
 
 
 def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop: ShouldStop = never_stop) -> None:
@@ -61,8 +66,9 @@ def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop
     search = _Search(model, split, config.training.seed)
     shape = _searched(search.recall, should_stop)
     factor, weight = _beside_network(model, search, shape, config) if model.has_network else (1.0, 0.0)
+    gains = _sure_gains(search, split, shape, config.training.seed, should_stop) if search.use.are_items else None
     use = _use(model, with_targets(split))
-    values = use.values(shape)
+    values = use.values(shape, factors=None if gains is None else gains.factors(use.codes))
     # Alone, any factor ranks alike; with this one thresholds are shares of a list's usual highest score.
     values.data *= np.float32(factor if weight else 1 / max(_highest(values), 1e-12))
     model.pairs.set(use.codes, values, shape, weight)
@@ -82,21 +88,24 @@ class _Search:
         self._rows = np.searchsorted(self.asked, codes)
         self._known: dict[PairShape, float] = {}
 
-    def values(self, shape: PairShape) -> csr_array:
+    def values(self, shape: PairShape, gains: Gains | None = None) -> csr_array:
         """Values f of the codes that are `asked` for."""
-        return self.use.values(shape, np.searchsorted(self.use.codes, self.asked))
+        factors = None if gains is None else gains.factors(self.use.codes)
+        return self.use.values(shape, np.searchsorted(self.use.codes, self.asked), factors)
 
     def recall(self, shape: PairShape) -> float:
         """Mean recall; 0 without users."""
         if len(self.users.queries) == 0:
             return 0.0
         if shape not in self._known:
-            values = self.values(shape)
-            arrays = values.indptr.astype(np.int64), values.indices, values.data
-            self._known[shape] = _recall(
-                self.users, self.k, lambda block: _scores(self._rows[block], self._weights[block], *arrays, values.shape[1])
-            )
+            self._known[shape] = float(np.mean(self.recalls(shape)))
         return self._known[shape]
+
+    def recalls(self, shape: PairShape, gains: Gains | None = None) -> np.ndarray:
+        """Recall of every user, float64."""
+        values = self.values(shape, gains)
+        arrays = values.indptr.astype(np.int64), values.indices, values.data
+        return _recalls(self.users, self.k, lambda block: _scores(self._rows[block], self._weights[block], *arrays, values.shape[1]))
 
 
 def _searched(recall: Callable[[PairShape], float], should_stop: ShouldStop) -> PairShape:
@@ -127,13 +136,27 @@ def _use(model: SparCodeModel, histories: Histories) -> CodeUse:
     return CodeUse.of_items(histories) if model.has_item_codes else CodeUse.of_codes(*model.encode(histories), histories)
 
 
-def _recall(users: EvaluationSet, k: int, scores: Callable[[slice], np.ndarray]) -> float:
-    """Mean recall at k of users whose scores, (n, I) float32, are made block by block."""
+def _sure_gains(search: _Search, split: Split, shape: PairShape, seed: int, should_stop: ShouldStop) -> Gains | None:
+    """What validation users are surely better served with; None where that is nothing."""
+    if len(search.users.queries) == 0:
+        return None
+    gains, recalls = learn_gains(split.train, shape, lambda tried: search.recalls(shape, tried), seed, should_stop)
+    return gains if surely(recalls, search.recalls(shape), 0.0) else None
+
+
+def surely(recalls: np.ndarray, others: np.ndarray, least: float) -> bool:
+    """Whether recalls of the same users are higher by more than `least`, by `SURE` standard errors."""
+    differences = recalls - others
+    return bool(np.mean(differences) - SURE * np.std(differences) / np.sqrt(len(differences)) > least)
+
+
+def _recalls(users: EvaluationSet, k: int, scores: Callable[[slice], np.ndarray]) -> np.ndarray:
+    """Recall at k of users whose scores, (n, I) float32, are made block by block."""
     found = []
     for start in range(0, len(users.queries), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(users.queries)))
         found.append(top_k(scores(slice(start, rows[-1] + 1)), k, users.queries.take(rows)).item_ids)
-    return float(np.nanmean(recall_at_k(np.concatenate(found), users.targets, k)))
+    return recall_at_k(np.concatenate(found), users.targets, k)
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -168,8 +191,8 @@ def _beside_network(model: SparCodeModel, search: _Search, shape: PairShape, con
         scaled = csr_array((values.data * np.float32(factor * scale), values.indices, values.indptr), shape=values.shape)
         model.pairs.set(search.asked, scaled, shape, 1.0)
         model.set_density(users.queries, config.training.density, config.training.seed)
-        recall = _recall(users, search.k, lambda block: model.servable_scores(users.queries.take(np.arange(block.start, block.stop))))
-        best = max(best, (recall, factor * scale, 1.0))
+        recalls = _recalls(users, search.k, lambda block: model.servable_scores(users.queries.take(np.arange(block.start, block.stop))))
+        best = max(best, (float(np.mean(recalls)), factor * scale, 1.0))
     return best[1], best[2]
 
 

@@ -22,7 +22,7 @@ from tests.tiny_recording import OTHER, opened, tiny_recording
 
 GRU = changed(model={"encoder": "gru"})
 # Of the default data.
-SHIPPED = {"mean/dot", "mean/cross"}
+SHIPPED = {"mean/dot", "mean/cross", "mean/attention", "gru/mlp", "sasrec/mlp"}
 PLACES = (0, 40, KEPT_PERCENTS.index("1.02"), len(KEPT_PERCENTS) - 1)
 
 
