@@ -25,11 +25,11 @@ from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.model.two_tower import TwoTowerModel
 from sparcode.training.list_fit import fit_lists, made, shortened
-from sparcode.training.pair_fit import fit_pairs
+from sparcode.training.pair_fit import fit_pairs, sure_gains
 from sparcode.training.pipeline import fine_tune, preview, train_backbone, train_two_tower
 
 # Raised when training or fits change their rules: what was kept by older ones is not read again.
-RULES = 2
+RULES = 3
 
 
 class TrainedModels(NamedTuple):
@@ -119,7 +119,8 @@ def counted_without_targets(model: SparCodeModel, split: Split, config: RunConfi
     shape = PairShape(*fitted[:-1], per_code=int(fitted[-1]))
     train = split.train
     use = CodeUse.of_items(train) if model.has_item_codes else CodeUse.of_codes(*model.encode(train), train)
-    values = use.values(shape)
+    gains = sure_gains(model, split, shape, config.training.seed)
+    values = use.values(shape, factors=None if gains is None else gains.factors(use.codes))
     # The counts are in units of the model's own: their mean highest value is the same but for what is left out.
     values.data *= np.float32(_mean_highest(pairs.arrays[0], pairs.arrays[2]) / _mean_highest(values.indptr, values.data))
     pairs.set(use.codes, values, shape, float(pairs.network_weight))

@@ -38,6 +38,8 @@ FACTORS: Final = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 10.0)
 USUAL_FACTOR: Final = 0.7
 # Shorter lists are taken if their recall is surely at least this share of the choice's.
 NEARLY: Final = 0.99
+# Standard errors from which on a difference is taken for real.
+SURE: Final = 3.0
 SAMPLED_CODES: Final = 256
 # Users scored at a time, and rows of EASE's matrix cut at a time.
 _BLOCK, _ROWS = 400, 256
@@ -161,13 +163,13 @@ def _chosen(tried: list[_Tried], found: dict[ListChoice, np.ndarray]) -> ListCho
         return ListChoice()
     chosen = best
     for one in tried:
-        if one.is_usual and not surely(found[best], found[usual := one.choices[FACTORS.index(USUAL_FACTOR)]], 0.0):
+        if one.is_usual and not surely(found[best], found[usual := one.choices[FACTORS.index(USUAL_FACTOR)]], 0.0, SURE):
             chosen = usual
     # Of the same shape and factor: the best of many short lists often looks better than it is.
     factor = next(one.choices.index(chosen) for one in tried if chosen in one.choices)
     shorter = [one.choices[factor] for one in tried if one.choices[factor].shape == chosen.shape]
     for rival in sorted(shorter, key=lambda choice: choice.per_code):
-        if rival.per_code < chosen.per_code and surely(found[rival], found[chosen], (NEARLY - 1) * means[chosen]):
+        if rival.per_code < chosen.per_code and surely(found[rival], found[chosen], (NEARLY - 1) * means[chosen], SURE):
             return rival
     return chosen
 

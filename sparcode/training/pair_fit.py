@@ -38,8 +38,8 @@ _BLOCK = 400
 # Factors on f beside a network, times the ratio of their typical highest values, read off so many codes; 0 leaves the counts out.
 FACTORS = (0.0, 0.1, 0.3, 1.0, 3.0)
 SAMPLED_CODES = 256
-# Standard errors of a mean difference from which on it is taken for real.
-SURE = 3.0
+# Standard errors by which validation users must gain. They choose among a few epochs, not among dozens of shapes.
+GAIN_ERRORS = 2.0
 
 
 def probe_fit(model: SparCodeModel, split: Split, config: RunConfig) -> float:
@@ -66,7 +66,7 @@ def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop
     search = _Search(model, split, config.training.seed)
     shape = _searched(search.recall, should_stop)
     factor, weight = _beside_network(model, search, shape, config) if model.has_network else (1.0, 0.0)
-    gains = _sure_gains(search, split, shape, config.training.seed, should_stop) if search.use.are_items else None
+    gains = _sure_gains(search, split, shape, config.training.seed, should_stop)
     use = _use(model, with_targets(split))
     values = use.values(shape, factors=None if gains is None else gains.factors(use.codes))
     # Alone, any factor ranks alike; with this one thresholds are shares of a list's usual highest score.
@@ -136,18 +136,22 @@ def _use(model: SparCodeModel, histories: Histories) -> CodeUse:
     return CodeUse.of_items(histories) if model.has_item_codes else CodeUse.of_codes(*model.encode(histories), histories)
 
 
+def sure_gains(model: SparCodeModel, split: Split, shape: PairShape, seed: int) -> Gains | None:
+    """Gains as `fit_pairs` learns them for this shape, again; None where codes are no items, or validation users do not surely gain."""
+    return _sure_gains(_Search(model, split, seed), split, shape, seed, never_stop)
+
+
 def _sure_gains(search: _Search, split: Split, shape: PairShape, seed: int, should_stop: ShouldStop) -> Gains | None:
-    """What validation users are surely better served with; None where that is nothing."""
-    if len(search.users.queries) == 0:
+    if not search.use.are_items or len(search.users.queries) == 0:
         return None
     gains, recalls = learn_gains(split.train, shape, lambda tried: search.recalls(shape, tried), seed, should_stop)
-    return gains if surely(recalls, search.recalls(shape), 0.0) else None
+    return gains if surely(recalls, search.recalls(shape), 0.0, GAIN_ERRORS) else None
 
 
-def surely(recalls: np.ndarray, others: np.ndarray, least: float) -> bool:
-    """Whether recalls of the same users are higher by more than `least`, by `SURE` standard errors."""
+def surely(recalls: np.ndarray, others: np.ndarray, least: float, errors: float) -> bool:
+    """Whether recalls of the same users are higher by more than `least`, by so many standard errors."""
     differences = recalls - others
-    return bool(np.mean(differences) - SURE * np.std(differences) / np.sqrt(len(differences)) > least)
+    return bool(np.mean(differences) - errors * np.std(differences) / np.sqrt(len(differences)) > least)
 
 
 def _recalls(users: EvaluationSet, k: int, scores: Callable[[slice], np.ndarray]) -> np.ndarray:

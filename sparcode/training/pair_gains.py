@@ -19,7 +19,7 @@ from sparcode.data.interactions import Histories
 from sparcode.model.pair_features import PairShape, matrix_of, powers_of
 from sparcode.training.epoch_record import ShouldStop
 
-EPOCHS: Final = 6
+EPOCHS: Final = 10
 USUAL_EPOCHS: Final = 4
 # Epochs without a better recall after which it ends.
 PATIENCE: Final = 2
