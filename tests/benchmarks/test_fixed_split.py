@@ -23,7 +23,8 @@ def test_the_figures_are_those_of_the_table(capsys: pytest.CaptureFixture[str], 
     assert figures["recall_vs_cooccurrence"] == pytest.approx(recall["SparCode (index)"] / recall["item co-occurrence"], abs=1e-3)
     assert set(figures) == {"recall_at_20", "ndcg_at_20", "recall_vs_two_tower", "recall_vs_cooccurrence", "train_minutes", "peak_gb"}
     assert 0 < figures["train_minutes"] < 5
-    assert 0 < figures["peak_gb"] < 4
+    # Nothing where the process had as much before.
+    assert 0 <= figures["peak_gb"] < 4
 
 
 def test_settings_of_a_file_take_the_place_of_recommended_ones(
