@@ -27,6 +27,7 @@ export class Chart {
     this.moved = false; // Whether the slider moved traces since the server drew them.
     this.moving = null; // Ends with the slider's last move.
     this.layout = null; // Of the figure, with its title in one line.
+    this.narrow = false; // Whether it is drawn without the numbers of its cells.
     this.room = { width: 0, top: 0 }; // Pixels above the plot.
     this.ranges = {}; // Axis ranges that the figure asked for.
     this.observer = null;
@@ -99,11 +100,18 @@ export class Chart {
     // Refused where the chart is hidden.
     const resized = this.plotly.Plots.resize(box).catch(() => {});
     resized.then(() => {
+      if (this.layout && this.narrow !== this.#isNarrow()) this.redraw();
       if (!this.layout || box.layout?.title?.text !== before) return;
       const said = { ...this.layout, title: { ...this.layout.title, text: (before ?? "").replaceAll("<br>", " ") } };
       const { title, margin } = this.#titled(said);
       if (title && title.text !== before) this.plotly.relayout(box, { title, margin });
     });
+  }
+
+  // Where numbers of cells would stand in each other's place.
+  #isNarrow() {
+    const { offsetWidth } = this.box;
+    return offsetWidth > 0 && offsetWidth < (this.layout.meta?.text_from ?? 0);
   }
 
   // With as much room above the plot as any title of this width has needed, so that the plot stays where it is.
@@ -141,8 +149,8 @@ export class Chart {
       .then(() => {
         this.#keepZoom(layout);
         this.layout = layout;
-        // Numbers of cells would stand in each other's place.
-        if (this.box.offsetWidth < (layout.meta?.text_from ?? 0)) for (const trace of data) delete trace.texttemplate;
+        this.narrow = this.#isNarrow();
+        if (this.narrow) for (const trace of data) delete trace.texttemplate;
         return this.plotly.react(this.box, data, this.#titled(layout), CONFIG);
       })
       .then(() => {

@@ -71,6 +71,8 @@ function loaded(url) {
     script.src = url;
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => {
+      // It would be taken for the document's own.
+      script.remove();
       state.plotly.delete(url);
       reject(new Error("not served"));
     };

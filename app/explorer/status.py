@@ -22,14 +22,14 @@ from sparcode.metrics.registry import METRICS
 
 def lead(measured: MeasuredIndex | None) -> str:
     """What this setting comes to over all thresholds, and what to do."""
-    stop = None if measured is None or not measured.complete else measured.curve.smallest_within(NEAR_BEST)
+    stop = None if measured is None or measured.is_preview or not measured.complete else measured.curve.smallest_within(NEAR_BEST)
     if stop is None:
         return "**Drag the threshold**: all figures follow."
     point, most = measured.point(stop), measured.curve.recall.max()
     size, recall = METRICS["size_bytes"].text(point.total_bytes), METRICS["recall"].text(point.recall)
     # The most that two standard errors can be.
     noise = ERRORS * most_error(point.recall, len(measured.explorer.evaluation.queries))
-    return f"**{size} are enough**: recall {recall} (±{noise:.2f}), {point.recall / most:.0%} of its best. **Drag the threshold.**"
+    return f"**{size} are enough for {point.recall / most:.0%} of its best recall**: {recall} (±{noise:.3f}). **Drag the threshold.**"
 
 
 def status(view: View, studio: Studio) -> None:

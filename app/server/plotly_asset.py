@@ -96,12 +96,13 @@ class PlotlyAhead:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and name the bundle in a returned document."""
-        asks = scope["type"] == "http" and scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
+        asks = scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and "text/html" in Headers(scope=scope).get("accept", "")
         if not asks:
             await self.app(scope, receive, send)
             return
-        # Compressed, it could not be written into.
-        plain = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]}
+        # Compressed, or sent by the server as a file, it could not be written into.
+        headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        plain = {**scope, "headers": headers, "extensions": {}}
         start: Message | None = None
         parts: list[bytes] = []
 
@@ -116,7 +117,9 @@ class PlotlyAhead:
                 if not message.get("more_body", False):
                     body = b"".join(parts).replace(b"<head>", b"<head>" + SCRIPT.encode(), 1)
                     headers = MutableHeaders(scope=start)
-                    headers["content-length"] = str(len(body))
+                    del headers["content-length"]
+                    if scope["method"] == "GET":
+                        headers["content-length"] = str(len(body))
                     # Those of the file alone; after an upgrade of Plotly a browser would keep the old document.
                     del headers["etag"], headers["last-modified"]
                     await send(start)

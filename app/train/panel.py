@@ -74,9 +74,9 @@ def _lead(view: TrainingView, studio: Studio) -> str:
     recall, size = METRICS["recall"].text, METRICS["size_bytes"].text(result.size_bytes)
     beside = "" if math.isnan(result.two_tower) else f", two-tower {recall(result.two_tower)}"
     error = _most_noise(view, studio)
-    noise = f" (one seed, each at most ±{error:.2f})" if error else ""
+    noise = f" (one seed, each at most ±{error:.3f})" if error else ""
     return (
-        f"**Trained from scratch, SparCode finds {_ratio(result.recall, result.all_to_all)} of what all-to-all finds, from {size}**: "
+        f"**Trained from scratch, SparCode reaches {_ratio(result.recall, result.all_to_all)} of all-to-all's recall, from {size}**: "
         f"Recall@{DEFAULT_K} {recall(result.recall)} of {recall(result.all_to_all)}{beside}{noise}. "
         "Choose data, networks and codes, and watch another."
     )
@@ -292,7 +292,9 @@ def _most_noise(view: TrainingView, studio: Studio) -> float:
         return 0.0
     own = view.plan.data.key == studio.own_data.key
     n_users = view.result.n_users or (len(studio.split.test.queries) if own else 0)
-    return ERRORS * most_error(view.result.recall, n_users) if n_users else 0.0
+    result = view.result
+    shown = [recall for recall in (result.recall, result.all_to_all, result.two_tower) if not math.isnan(recall)]
+    return ERRORS * max(most_error(recall, n_users) for recall in shown) if n_users else 0.0
 
 
 def _tables(view: TrainingView, session: TrainingSession, owner: str) -> None:

@@ -178,15 +178,15 @@ class Models:
             limit.ended_training = limit.is_over()
             return limit.ended_training or self._should_stop()
 
-        for has_any, fit_some, name, found in (
-            (model.pairs is not None, fit_pairs, "the pair features", "the pair features' exponents"),
-            (model.lists is not None, fit_lists, "the item lists", "the item lists' settings"),
+        for has_any, fit_some, name in (
+            (model.pairs is not None, fit_pairs, "the pair features"),
+            (model.lists is not None, fit_lists, "the item lists"),
         ):
             if has_any:
                 self.start(f"fitting {name}")
                 fit_some(model, self.split, self.config, should_stop)
                 if limit.ended_training:
-                    self.cut_short.append(f"the time limit ended the search for {found}")
+                    self.cut_short.append(f"the time limit ended the fit of {name}")
 
     def _build_index(self) -> Trained:
         model = self.get("sparcode").model

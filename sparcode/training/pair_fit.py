@@ -23,7 +23,7 @@ from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.model.sparcode_model import SparCodeModel
 from sparcode.retrieval.top_k import top_k
 from sparcode.training.epoch_record import ShouldStop, never_stop
-from sparcode.training.pair_gains import Gains, learn_gains, probe_gains
+from sparcode.training.pair_gains import USUAL_EPOCHS, Gains, learn_gains, probe_gains
 
 # The first steps of the search, halved in every round; ends at the last.
 STEPS = PairShape(code=0.2, item=0.15, query=0.2, shrink=0.4, per_code=0)
@@ -51,8 +51,9 @@ def probe_fit(model: SparCodeModel, split: Split, config: RunConfig) -> float:
     search.recall(PairShape())
     counted = time.perf_counter()
     search.recall(PairShape(shrink=2 * PairShape().shrink))
-    of_search = counted - started + USUAL_STEPS * (time.perf_counter() - counted)
-    return of_search + (probe_gains(split.train, PairShape(), config.training.seed) if search.use.are_items else 0.0)
+    step = time.perf_counter() - counted
+    of_gains = probe_gains(split.train, PairShape(), config.training.seed) if search.use.are_items and not model.has_network else 0.0
+    return counted - started + USUAL_STEPS * step + of_gains + (USUAL_EPOCHS + 1) * step * (of_gains > 0)
 
 
 def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop: ShouldStop = never_stop) -> None:
@@ -66,7 +67,8 @@ def fit_pairs(model: SparCodeModel, split: Split, config: RunConfig, should_stop
     search = _Search(model, split, config.training.seed)
     shape = _searched(search.recall, should_stop)
     factor, weight = _beside_network(model, search, shape, config) if model.has_network else (1.0, 0.0)
-    gains = _sure_gains(search, split, shape, config.training.seed, should_stop)
+    # Beside a network they would move what was just weighed against it.
+    gains = None if weight else _sure_gains(search, split, shape, config.training.seed, should_stop)
     use = _use(model, with_targets(split))
     values = use.values(shape, factors=None if gains is None else gains.factors(use.codes))
     # Alone, any factor ranks alike; with this one thresholds are shares of a list's usual highest score.
@@ -137,15 +139,15 @@ def _use(model: SparCodeModel, histories: Histories) -> CodeUse:
 
 
 def sure_gains(model: SparCodeModel, split: Split, shape: PairShape, seed: int) -> Gains | None:
-    """Gains as `fit_pairs` learns them for this shape, again; None where codes are no items, or validation users do not surely gain."""
-    return _sure_gains(_Search(model, split, seed), split, shape, seed, never_stop)
+    """Gains as `fit_pairs` learns them for this shape, again; None without item codes, beside a network, and where users may not gain."""
+    return None if model.has_network else _sure_gains(_Search(model, split, seed), split, shape, seed, never_stop)
 
 
 def _sure_gains(search: _Search, split: Split, shape: PairShape, seed: int, should_stop: ShouldStop) -> Gains | None:
-    if not search.use.are_items or len(search.users.queries) == 0:
+    if not search.use.are_items or len(search.users.queries) == 0 or should_stop():
         return None
-    gains, recalls = learn_gains(split.train, shape, lambda tried: search.recalls(shape, tried), seed, should_stop)
-    return gains if surely(recalls, search.recalls(shape), 0.0, GAIN_ERRORS) else None
+    gains, reached, before = learn_gains(split.train, shape, lambda tried: search.recalls(shape, tried), seed, should_stop)
+    return gains if surely(reached, before, 0.0, GAIN_ERRORS) else None
 
 
 def surely(recalls: np.ndarray, others: np.ndarray, least: float, errors: float) -> bool:

@@ -26,9 +26,9 @@ PATIENCE: Final = 2
 STEP_SIZE: Final = 0.02
 BATCH: Final = 512
 WARM_UP: Final = 10
-# Of a gain's square, beside the cross entropy of all histories, in histories per item.
+# Of half a gain's square, beside the cross entropy of all histories, in histories per item.
 DECAY: Final = 6.0
-# Pairs of items that histories hold, most of which are stored: 12 bytes each.
+# Pairs of items that histories hold, most of which are stored: 12 bytes each, 16 while they are counted.
 MOST_PAIRS: Final = 200_000_000
 _MOMENTS: Final = (0.9, 0.999)
 
@@ -51,15 +51,15 @@ class Gains(NamedTuple):
 
 def learn_gains(
     train: Histories, shape: PairShape, recalls: Callable[[Gains], np.ndarray], seed: int, should_stop: ShouldStop
-) -> tuple[Gains, np.ndarray]:
-    """The gains of the epoch with the best mean of `recalls`, (n,) validation users, and these; the start, without gains, counts too.
+) -> tuple[Gains, np.ndarray, np.ndarray]:
+    """The gains of the epoch with the best mean of `recalls`, (n,) validation users; these, and those without gains.
 
-    It is left at the start where histories hold more than `MOST_PAIRS` pairs.
+    No gains are an epoch, too. Nothing is learnt where no history has two items, or histories hold more than `MOST_PAIRS` pairs.
     """
     best = Gains.none(train.n_items)
-    found = recalls(best)
-    if _is_too_much(train):
-        return best, found
+    start = found = recalls(best)
+    if _has_nothing_to_do(train):
+        return best, found, start
     trained, since = _Training(train, shape, seed), 0
     for _ in range(EPOCHS):
         if since == PATIENCE or not trained.epoch(should_stop):
@@ -68,12 +68,12 @@ def learn_gains(
         reached = recalls(gains)
         if np.mean(reached) > np.mean(found):
             best, found, since = gains, reached, 0
-    return best, found
+    return best, found, start
 
 
 def probe_gains(train: Histories, shape: PairShape, seed: int) -> float:
     """Seconds that `learn_gains` usually takes, without the recalls, from one of its batches; 0 where it has nothing to do."""
-    if _is_too_much(train):
+    if _has_nothing_to_do(train):
         return 0.0
     started = time.perf_counter()
     trained = _Training(train, shape, seed)
@@ -85,8 +85,8 @@ def probe_gains(train: Histories, shape: PairShape, seed: int) -> float:
     return counted - started + USUAL_EPOCHS * (time.perf_counter() - counted) * len(trained._rows) / max(1, len(some))
 
 
-def _is_too_much(train: Histories) -> bool:
-    return int((train.lengths.astype(np.int64) ** 2).sum()) > MOST_PAIRS
+def _has_nothing_to_do(train: Histories) -> bool:
+    return not np.any(np.diff(matrix_of(train).indptr) > 1) or int((train.lengths.astype(np.int64) ** 2).sum()) > MOST_PAIRS
 
 
 class _Training:

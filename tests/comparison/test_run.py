@@ -108,7 +108,7 @@ def test_a_time_limit_ends_every_training_and_the_table_says_so(comparison: Comp
 def test_a_time_limit_ends_the_search_of_pair_features(monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of({"pair_features": "counts"}, {"kind": "items"}, {"epochs": 1})
     short, shapes = compare(tiny_data(), config, K, time_limit=0.0), pair_fit._Search.recall
-    assert "the time limit ended the search for the pair features' exponents" in short.cut_short
+    assert "the time limit ended the fit of the pair features" in short.cut_short
     asked: list = []
     monkeypatch.setattr(pair_fit._Search, "recall", lambda search, shape: (asked.append(shape), shapes(search, shape))[1])
     models = Models(tiny_split(), config, time_limit=0.0)
@@ -125,7 +125,7 @@ def test_item_lists_are_fitted_as_a_step_of_their_own() -> None:
     assert lists.choice[0] > 0
     assert index.codes[index.codes >= lists.first_code].tolist() == lists.listed().tolist()
     short = compare(tiny_data(), config, K, time_limit=0.0)
-    assert "the time limit ended the search for the item lists' settings" in short.cut_short
+    assert "the time limit ended the fit of the item lists" in short.cut_short
 
 
 def test_stopping_ends_it_without_a_table() -> None:

@@ -109,7 +109,7 @@ def test_the_preview_is_replaced_by_the_fine_tuned_figures() -> None:
     last = figures(settled(app))
     assert set(last) == {label.replace("preview", "fine-tuned") for label in first}
     assert "fine-tuned in" in markdown(app)
-    assert re.search(r"\*\*[\d.]+ .?B are enough\*\*: recall 0\.\d+ \(±0\.\d\d\), (99|100)% of its best", markdown(app))
+    assert re.search(r"\*\*[\d.]+ .?B are enough for (99|100)% of its best recall\*\*: 0\.\d+ \(±0\.\d{3}\)", markdown(app))
     assert any("Seed 0" in caption.value for caption in app.caption)
 
 

@@ -77,7 +77,7 @@ def test_a_run_shows_curves_figures_and_where_they_come_from() -> None:
     assert "Run 1 is finished" in markdown(app)
     assert set(charts(app)) == CHARTS
     recalls = f"{METRICS['recall'].text(result.recall)} of {METRICS['recall'].text(result.all_to_all)}"
-    assert re.search(rf"SparCode finds \d+% of what all-to-all finds, from .*{re.escape(recalls)}.*at most ±0\.\d\d", markdown(app))
+    assert re.search(rf"SparCode reaches \d+% of all-to-all's recall, from .*{re.escape(recalls)}.*at most ±0\.\d{{3}}", markdown(app))
     shown = figures(app)
     assert shown["Recall@50"] == METRICS["recall"].text(result.recall)
     assert shown["Two-tower Recall@50"] == METRICS["recall"].text(result.two_tower)

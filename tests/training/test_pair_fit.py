@@ -7,9 +7,11 @@ from sparcode.data.evaluation_protocol import FIXED_SPLIT, STRONG, EvaluationPro
 from sparcode.data.interactions import Histories
 from sparcode.data.split import EvaluationSet, Split
 from sparcode.metrics.evaluation import accuracy
-from sparcode.model.pair_features import PairShape
+from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.model.sparcode_model import SparCodeModel
-from sparcode.training.pair_fit import _Search, fit_pairs
+from sparcode.training import pair_fit
+from sparcode.training.pair_fit import _Search, fit_pairs, with_targets
+from sparcode.training.pair_gains import Gains
 from sparcode.training.pipeline import build_run_index, preview, serve
 from sparcode.training.trainer import validation_recall
 from tests.model.test_pair_features import config_of
@@ -87,6 +89,24 @@ def test_validation_users_decide_between_network_counts_and_both() -> None:
     model = preview(tiny_backbone(), split, config)
     fit_pairs(model, split._replace(train=noise), config)
     assert validation_recall(model, split.validation) >= 0.95 * network
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_gains_reach_the_model_where_validation_users_surely_gain(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = planted(FIXED_SPLIT)
+    model = preview(fresh_backbone(I, CONFIG.model), split, CONFIG)
+    rng = np.random.default_rng(0)
+    gains, before = Gains(*rng.normal(0, 0.5, (2, I)).astype(np.float32)), rng.random(100)
+    # Two standard errors of the mean difference are 0.2: of 100 users' with a standard deviation of 1.
+    noise = np.repeat([1.0, -1.0], 50)
+    monkeypatch.setattr(pair_fit, "learn_gains", lambda *_: (gains, before + noise + (0.21 if kept else 0.19), before))
+    fit_pairs(model, split, CONFIG)
+    shape = PairShape(*model.pairs.shape.tolist()[:-1], per_code=int(model.pairs.shape[-1]))
+    use = CodeUse.of_items(with_targets(split))
+    expected = use.values(shape, factors=gains.factors(use.codes) if kept else None)
+    _, items, values = model.pairs.arrays
+    np.testing.assert_array_equal(items, expected.indices)
+    np.testing.assert_allclose(values / values.max(), expected.data / expected.data.max(), rtol=1e-5)
 
 
 def test_a_stop_leaves_a_model_that_serves() -> None:

@@ -9,7 +9,7 @@ from sparcode.data.interactions import Histories
 from sparcode.model.pair_features import CodeUse, PairShape
 from sparcode.training import pair_gains
 from sparcode.training.epoch_record import never_stop
-from sparcode.training.pair_gains import Gains, _Training, learn_gains
+from sparcode.training.pair_gains import Gains, _Training, learn_gains, probe_gains
 
 I = 12
 SHAPE = PairShape(per_code=I)
@@ -95,7 +95,7 @@ def noisy() -> Histories:
 
 
 def test_codes_that_say_nothing_lose_weight() -> None:
-    gains, _ = learn_gains(noisy(), SHAPE, lambda tried: np.array([-float(tried.codes[8:].mean())]), 0, never_stop)
+    gains, *_ = learn_gains(noisy(), SHAPE, lambda tried: np.array([-float(tried.codes[8:].mean())]), 0, never_stop)
     assert gains.codes[8:].max() < gains.codes[2:6].min()
 
 
@@ -107,19 +107,21 @@ def test_the_same_seed_gives_the_same_gains_and_the_best_epoch_is_kept() -> None
         seen.append(tried)
         return np.array([next(recalls)])
 
-    gains, best = learn_gains(noisy(), SHAPE, reached, 0, never_stop)
+    gains, best, start = learn_gains(noisy(), SHAPE, reached, 0, never_stop)
     # Two epochs in a row were no better.
     assert len(seen) == 4
-    assert best == [0.3]
+    assert (best, start) == ([0.3], [0.1])
     np.testing.assert_array_equal(gains.codes, seen[1].codes)
-    again, _ = learn_gains(noisy(), SHAPE, lambda tried: np.array([float(np.array_equal(tried.codes, gains.codes))]), 0, never_stop)
+    again, *_ = learn_gains(noisy(), SHAPE, lambda tried: np.array([float(np.array_equal(tried.codes, gains.codes))]), 0, never_stop)
     np.testing.assert_array_equal(again.items, gains.items)
 
 
-@pytest.mark.parametrize("reason", ["stop", "pairs"])
+@pytest.mark.parametrize("reason", ["stop", "pairs", "short"])
 def test_it_stays_at_the_start_where_it_is_stopped_or_histories_hold_too_many_pairs(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if reason == "pairs":
         monkeypatch.setattr(pair_gains, "MOST_PAIRS", 1)
-    gains, _ = learn_gains(noisy(), SHAPE, lambda tried: np.array([float(tried.codes.any())]), 0, lambda: reason == "stop")
+    histories = Histories.from_lists([[0], [1], []], I) if reason == "short" else noisy()
+    gains, *_ = learn_gains(histories, SHAPE, lambda tried: np.array([float(tried.codes.any())]), 0, lambda: reason == "stop")
+    assert (probe_gains(histories, SHAPE, 0) > 0) == (reason == "stop")
     assert not gains.codes.any()
     assert not gains.items.any()
