@@ -63,7 +63,7 @@ def presentation(title: str, report_alone: bool) -> None:
 def _draw(views: list[View], notes: list[str]) -> None:
     at, refused = asked_view(len(views))
     said = " ".join([*notes, *([refused] if refused else [])])
-    url = bundle_for({kind for view in views for figure in view.figures for kind in trace_types(figure)}).url
+    url = bundle_for({kind for view in views for figure in view["figures"] for kind in trace_types(figure)}).url
     content = {"views": views, "at": at, "said": said, "url": url, "leaves": not st.context.is_embedded}
     _mount(key="presentation", data=content, width="stretch", height="content")
 
