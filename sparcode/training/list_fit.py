@@ -38,7 +38,7 @@ FACTORS: Final = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 10.0)
 USUAL_FACTOR: Final = 0.7
 # Shorter lists are taken if their recall is surely at least this share of the choice's.
 NEARLY: Final = 0.99
-# Standard errors from which on a difference is taken for real.
+# Standard errors of a mean difference that make it sure: the best of some ninety choices is two errors ahead by chance.
 SURE: Final = 3.0
 SAMPLED_CODES: Final = 256
 # Users scored at a time, and rows of EASE's matrix cut at a time.
